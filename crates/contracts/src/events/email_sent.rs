@@ -1,0 +1,30 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::EventData;
+
+/// A mail server took responsibility for an email: `email.sent.v1`, from email-worker to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailSent {
+    /// The email (email-worker's delivery id).
+    pub email_id: Uuid,
+    /// Whom it was written to.
+    pub user_id: Uuid,
+    /// Which mail it was, for example `welcome`.
+    pub template: String,
+    /// The event that asked for the mail: what joins it to its notification.
+    pub source_event_id: Uuid,
+    /// The notification that asked for it, when one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification_id: Option<Uuid>,
+    /// Message-ID header of the mail, without its angle brackets.
+    pub message_id: String,
+    /// Why it ended as it did, where that needs saying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl EventData for EmailSent {
+    const TYPE: &'static str = "email.sent.v1";
+}

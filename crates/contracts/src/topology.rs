@@ -1,0 +1,37 @@
+//! Exchanges and queues: the one place that names them.
+//!
+//! Every process declares all of it, all services' queues included, before it publishes: an event
+//! must find its queue even when the service that reads it has never run.
+
+use crate::{EventData, events};
+
+/// Topic exchange that every event goes to; the routing key is the event's type.
+pub const EVENTS_EXCHANGE: &str = "waypost.events";
+/// Direct exchange to the dead-letter queues; the routing key is the name of the work queue.
+pub const DEAD_EXCHANGE: &str = "waypost.dead";
+/// Fanout exchange, and its one bounded queue, for events that nobody binds.
+pub const UNROUTED: &str = "waypost.unrouted";
+
+/// A consumer's work queue. Its dead-letter and delay queues derive from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Name without the namespace: `<service>.<purpose>`.
+    pub name: &'static str,
+    /// Types that the events exchange routes here.
+    pub bindings: &'static [&'static str],
+}
+
+/// What email-worker reads.
+pub const EMAIL_WORKER_EVENTS: Queue = Queue {
+    name: "email-worker.events",
+    bindings: &[events::UserRegistered::TYPE],
+};
+
+/// What notification-gateway reads.
+pub const GATEWAY_EVENTS: Queue = Queue {
+    name: "notification-gateway.events",
+    bindings: &[events::UserRegistered::TYPE, events::EmailSent::TYPE],
+};
+
+/// Every work queue of the system.
+pub const QUEUES: &[Queue] = &[EMAIL_WORKER_EVENTS, GATEWAY_EVENTS];

@@ -1,0 +1,3 @@
+//! Holds each published message version to its golden bytes.
+
+mod golden;
