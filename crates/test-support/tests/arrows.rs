@@ -1,0 +1,166 @@
+//! Holds the arrows between crates: who may depend on whom, and who may know which library.
+//!
+//! Reads `cargo metadata`, so that a line in a Cargo.toml that turns an arrow round fails here with
+//! the rule it breaks. Development dependencies are free, except that no crate ever gets
+//! `test-support` into a binary.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that can't read the metadata has failed"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+const SERVICES: [&str; 3] = ["user-api", "email-worker", "notification-gateway"];
+const LEAVES: [&str; 2] = ["migrations", "provider-sandbox"];
+
+/// A library, and the only crates that may know it.
+const KEEPERS: [(&str, &[&str]); 4] = [
+    ("lapin", &["common"]),
+    (
+        "sea-orm",
+        &[
+            "common",
+            "migrations",
+            "user-api",
+            "email-worker",
+            "notification-gateway",
+            "waypost",
+        ],
+    ),
+    (
+        "actix-web",
+        &[
+            "common",
+            "user-api",
+            "notification-gateway",
+            "provider-sandbox",
+            "waypost",
+        ],
+    ),
+    ("reqwest-middleware", &["common", "notification-gateway"]),
+];
+
+/// Names of the normal and build dependencies of each crate of the workspace.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo metadata runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .map(|package| {
+            let names = package["dependencies"]
+                .as_array()
+                .expect("dependencies")
+                .iter()
+                .filter(|dependency| dependency["kind"] != "dev")
+                .filter_map(|dependency| dependency["name"].as_str().map(str::to_owned))
+                .collect();
+            (package["name"].as_str().expect("name").to_owned(), names)
+        })
+        .collect()
+}
+
+/// The crates of ours that a crate depends on.
+fn ours(all: &BTreeMap<String, BTreeSet<String>>, name: &str) -> BTreeSet<String> {
+    all[name]
+        .iter()
+        .filter(|dependency| all.contains_key(*dependency))
+        .cloned()
+        .collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn every_crate_depends_only_on_what_stands_below_it() {
+    let all = dependencies();
+    let mut allowed: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    allowed.insert("contracts", set(&[]));
+    allowed.insert("common", set(&["contracts"]));
+    for leaf in LEAVES {
+        allowed.insert(leaf, set(&[]));
+    }
+    allowed.insert("test-support", set(&[]));
+    for service in SERVICES {
+        let mut below = set(&["common", "contracts"]);
+        below.extend(set(&LEAVES));
+        allowed.insert(service, below);
+    }
+    let mut below = set(&["common", "contracts"]);
+    below.extend(set(&SERVICES));
+    below.extend(set(&LEAVES));
+    allowed.insert("waypost", below);
+
+    for name in all.keys() {
+        let Some(allowed) = allowed.get(name.as_str()) else {
+            panic!("{name} is new: say in tests/arrows.rs where it stands");
+        };
+        let wrong: Vec<_> = ours(&all, name).difference(allowed).cloned().collect();
+        assert!(wrong.is_empty(), "{name} must not depend on {wrong:?}");
+    }
+}
+
+#[test]
+fn no_service_depends_on_a_service() {
+    let all = dependencies();
+    for service in SERVICES {
+        let wrong: Vec<_> = ours(&all, service)
+            .into_iter()
+            .filter(|other| SERVICES.contains(&other.as_str()))
+            .collect();
+        assert!(wrong.is_empty(), "{service} must not depend on {wrong:?}");
+    }
+}
+
+#[test]
+fn contracts_know_only_data() {
+    let all = dependencies();
+    let allowed = set(&["schemars", "serde", "time", "uuid"]);
+    let wrong: Vec<_> = all["contracts"].difference(&allowed).collect();
+    assert!(wrong.is_empty(), "contracts must not know {wrong:?}");
+}
+
+#[test]
+fn a_library_is_known_only_to_its_keepers() {
+    for (name, dependencies) in dependencies() {
+        // Development only, on nobody's way into a binary: it starts and asks real servers.
+        if name == "test-support" {
+            continue;
+        }
+        for (library, keepers) in KEEPERS {
+            assert!(
+                !dependencies.contains(library) || keepers.contains(&name.as_str()),
+                "{name} must not know {library}; only {keepers:?} may"
+            );
+        }
+    }
+}
+
+#[test]
+fn test_support_is_in_no_binary() {
+    for (name, dependencies) in dependencies() {
+        assert!(
+            !dependencies.contains("test-support"),
+            "{name} has test-support outside its dev-dependencies"
+        );
+    }
+}

@@ -1,0 +1,230 @@
+#!/usr/bin/env bash
+# Brings up PostgreSQL, Redis and RabbitMQ for the tests. Run it as often as you like.
+#
+# For each server, in this order: the address in WAYPOST_TEST_{POSTGRES,REDIS,AMQP}_URL, when it is set;
+# what answers on the standard port; what is installed, started here with data of its own; what root can
+# install from Debian. Nothing that was there before is reconfigured. What the tests need to know beyond
+# the standard addresses is written to .waypost/services/env.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly DEADLINE_S=60
+# Parallel tests hold a small pool each; Debian's default of 100 connections is too few.
+readonly PG_CONNECTIONS=300
+readonly PG_CONNECTIONS_LEAST=200
+# Where our PostgreSQL listens when the standard port belongs to one that we can't use.
+readonly PG_SPARE_PORT=54329
+
+readonly local_dir="$PWD/.waypost/services"
+mkdir -p "$local_dir"
+: >"$local_dir/env"
+if [[ $EUID -eq 0 ]]; then
+  # The servers run as their own users, who may not be able to enter the folder of the clone.
+  readonly data_dir=/var/lib/waypost-services
+else
+  readonly data_dir="$local_dir"
+fi
+mkdir -p "$data_dir"
+chmod 755 "$data_dir"
+
+say() { printf 'services: %s\n' "$*"; }
+fail() { printf 'services: %s\n' "$*" >&2; exit 1; }
+
+# One bring-up at a time.
+exec 9>"$data_dir/lock"
+flock -w 300 9 || fail "another bring-up holds $data_dir/lock"
+
+answers() { timeout 2 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }
+
+await() { # what, command...
+  local what=$1 end=$((SECONDS + DEADLINE_S))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || fail "$what did not answer within ${DEADLINE_S} s; its log is under $data_dir"
+    sleep 0.2
+  done
+}
+
+# Runs a command as a server's own user when we are root, and as ourselves otherwise.
+as_user() {
+  local user=$1
+  shift
+  if [[ $EUID -eq 0 ]]; then runuser -u "$user" -- "$@"; else "$@"; fi
+}
+
+# Starts a server that outlives this script and holds none of its files.
+daemon() { # user, log, command...
+  local user=$1 log=$2
+  shift 2
+  (cd / && as_user "$user" setsid -f "$@" >>"$log" 2>&1 </dev/null 9>&-)
+}
+
+own_dir() { # user, folder
+  mkdir -p "$2"
+  if [[ $EUID -eq 0 ]]; then chown "$1": "$2"; fi
+}
+
+apt_install() { # package, variable
+  [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null ||
+    fail "$1 is not installed. Install it (on Debian, as root: apt-get install $1), or set $2 to a server that runs."
+  say "installing $1"
+  # The package must neither start its server (it may fail in a container, and would take the port with
+  # other settings than ours) nor make a database cluster that a later boot starts.
+  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/waypost.conf made=()
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    made+=("$policy")
+  fi
+  mkdir -p "$(dirname "$cluster")"
+  echo 'create_main_cluster = false' >"$cluster"
+  made+=("$cluster")
+  local status=0
+  { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" ||
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; }
+  } >"$data_dir/apt.log" 2>&1 9>&- || status=$?
+  rm -f "${made[@]}"
+  ((status == 0)) || fail "apt-get could not install $1; see $data_dir/apt.log"
+}
+
+# --- PostgreSQL
+
+pg_bin() {
+  local dir
+  dir=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+  if [[ -z $dir ]] && command -v postgres >/dev/null; then dir=$(dirname "$(readlink -f "$(command -v postgres)")"); fi
+  [[ -n $dir && -x $dir/initdb ]] && echo "$dir"
+}
+
+pg_query() { # url, statement
+  local psql
+  psql=$(command -v psql || echo "$(pg_bin)/psql")
+  PGCONNECT_TIMEOUT=3 "$psql" --no-password --no-psqlrc -qtAX "$1" -c "$2" 2>/dev/null
+}
+
+pg_usable() { # url: lets us in without a password, with room for parallel tests
+  local most
+  most=$(pg_query "$1" 'show max_connections') && ((most >= PG_CONNECTIONS_LEAST))
+}
+
+postgres_up() {
+  local url=${WAYPOST_TEST_POSTGRES_URL:-}
+  if [[ -n $url ]]; then
+    host_port "$url" 5432 | { read -r host port; answers "$host" "$port"; } ||
+      fail "nothing answers at WAYPOST_TEST_POSTGRES_URL"
+    say "PostgreSQL: the address in WAYPOST_TEST_POSTGRES_URL"
+    return
+  fi
+  local port=5432
+  url=postgres://postgres@127.0.0.1:5432/postgres
+  if answers 127.0.0.1 5432; then
+    if ! command -v psql >/dev/null && ! pg_bin >/dev/null; then
+      say "PostgreSQL: runs on 5432 (without psql here, its access is not checked)"
+      return
+    fi
+    if pg_usable "$url"; then
+      say "PostgreSQL: runs on 5432"
+      return
+    fi
+    say "PostgreSQL on 5432 asks user postgres for a password or allows fewer than $PG_CONNECTIONS_LEAST connections: left alone, a second one on $PG_SPARE_PORT"
+    port=$PG_SPARE_PORT
+    url=postgres://postgres@127.0.0.1:$port/postgres
+    echo "export WAYPOST_TEST_POSTGRES_URL=$url" >>"$local_dir/env"
+    if answers 127.0.0.1 "$port"; then
+      pg_usable "$url" || fail "PostgreSQL on $port can't be used either; set WAYPOST_TEST_POSTGRES_URL"
+      return
+    fi
+  fi
+  local bin
+  bin=$(pg_bin) || { apt_install postgresql WAYPOST_TEST_POSTGRES_URL; bin=$(pg_bin); }
+  local dir="$data_dir/postgres"
+  own_dir postgres "$dir"
+  if [[ ! -e $dir/data/PG_VERSION ]]; then
+    as_user postgres "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >"$data_dir/initdb.log" 2>&1 9>&- ||
+      fail "initdb failed; see $data_dir/initdb.log"
+  fi
+  daemon postgres "$data_dir/postgres.log" "$bin/postgres" -D "$dir/data" -p "$port" \
+    -c listen_addresses=127.0.0.1 -c unix_socket_directories="$dir" -c max_connections="$PG_CONNECTIONS"
+  await PostgreSQL pg_usable "$url"
+  say "PostgreSQL: started on $port"
+}
+
+# --- Redis
+
+redis_pong() {
+  timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/6379; printf "PING\r\n" >&3; read -r line <&3; [[ $line == +PONG* ]]' 2>/dev/null
+}
+
+redis_up() {
+  if [[ -n ${WAYPOST_TEST_REDIS_URL:-} ]]; then
+    host_port "$WAYPOST_TEST_REDIS_URL" 6379 | { read -r host port; answers "$host" "$port"; } ||
+      fail "nothing answers at WAYPOST_TEST_REDIS_URL"
+    say "Redis: the address in WAYPOST_TEST_REDIS_URL"
+    return
+  fi
+  if answers 127.0.0.1 6379; then
+    redis_pong || fail "what runs on 6379 refuses a plain PING; set WAYPOST_TEST_REDIS_URL"
+    say "Redis: runs on 6379"
+    return
+  fi
+  command -v redis-server >/dev/null || apt_install redis-server WAYPOST_TEST_REDIS_URL
+  local dir="$data_dir/redis"
+  own_dir redis "$dir"
+  daemon redis "$data_dir/redis.log" redis-server --port 6379 --bind 127.0.0.1 --dir "$dir" --save '' --appendonly no
+  await Redis redis_pong
+  say "Redis: started on 6379"
+}
+
+# --- RabbitMQ
+
+rabbit_greets() { # it answers the protocol header with a method frame (1), not with its own header
+  timeout 3 bash -c 'exec 3<>/dev/tcp/127.0.0.1/5672; printf "AMQP\0\0\11\1" >&3; head -c 1 <&3 | od -An -tu1 | grep -q "^ *1$"' 2>/dev/null
+}
+
+rabbit_script() {
+  # Not Debian's wrapper in /usr/sbin, which insists on root.
+  local script
+  for script in /usr/lib/rabbitmq/bin/rabbitmq-server "$(command -v rabbitmq-server || true)"; do
+    if [[ -x $script ]]; then echo "$script"; return; fi
+  done
+  return 1
+}
+
+rabbitmq_up() {
+  if [[ -n ${WAYPOST_TEST_AMQP_URL:-} ]]; then
+    host_port "$WAYPOST_TEST_AMQP_URL" 5672 | { read -r host port; answers "$host" "$port"; } ||
+      fail "nothing answers at WAYPOST_TEST_AMQP_URL"
+    say "RabbitMQ: the address in WAYPOST_TEST_AMQP_URL"
+    return
+  fi
+  if answers 127.0.0.1 5672; then
+    await "what runs on 5672" rabbit_greets
+    say "RabbitMQ: runs on 5672"
+    return
+  fi
+  local script
+  script=$(rabbit_script) || { apt_install rabbitmq-server WAYPOST_TEST_AMQP_URL; script=$(rabbit_script); }
+  local dir="$data_dir/rabbitmq"
+  own_dir rabbitmq "$dir"
+  echo '[].' >"$dir/enabled_plugins"
+  echo 'listeners.tcp.1 = 127.0.0.1:5672' >"$dir/rabbitmq.conf"
+  daemon rabbitmq "$data_dir/rabbitmq.log" env HOME="$dir" \
+    RABBITMQ_NODENAME=waypost@localhost RABBITMQ_DIST_PORT=25673 ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=4370 \
+    RABBITMQ_MNESIA_BASE="$dir/data" RABBITMQ_LOG_BASE="$dir/log" RABBITMQ_PID_FILE="$dir/pid" \
+    RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none +sbwtdcpu none +sbwtdio none" "$script"
+  await RabbitMQ rabbit_greets
+  say "RabbitMQ: started on 5672"
+}
+
+host_port() { # url, default port -> "host port"
+  local rest=${1#*://}
+  rest=${rest%%[/?]*}
+  rest=${rest##*@}
+  rest=${rest%%,*}
+  if [[ $rest == *:* ]]; then echo "${rest%:*} ${rest##*:}"; else echo "$rest $2"; fi
+}
+
+postgres_up
+redis_up
+rabbitmq_up
