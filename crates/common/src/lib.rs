@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What every Waypost service needs and none owns.
+//!
+//! The modules stand in the order in which they may use each other; a module uses only what is
+//! listed above it:
+//!
+//! - [`timestamp`]: instants that are stored and compared
+//! - [`config`]: one schema of settings for all binaries
+//! - [`telemetry`]: traces, logs and metrics
+//! - [`process`]: owned tasks, health, the operations port, shutdown
+//! - [`database`]: a service's own schema or file, behind one type
+//! - [`http`]: what every public HTTP surface shares
+//!
+//! This crate never names a user, an email or a provider, apart from the settings, whose one
+//! schema serves every binary.
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
+pub mod config;
+pub mod database;
+pub mod http;
+pub mod process;
+pub mod telemetry;
+pub mod timestamp;
+
+pub use timestamp::Timestamp;

@@ -1,4 +1,4 @@
-//! The envelope of a message: `CloudEvents` 1.0 in binary mode.
+//! The envelope of a message: CloudEvents 1.0 in binary mode.
 //!
 //! The attributes travel as AMQP headers with the prefix `cloudEvents_` (CloudEvents AMQP
 //! protocol binding 1.0), the body is the data alone, as JSON. `message_id` repeats the id, so that
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 /// Content type of every message body.
 pub const CONTENT_TYPE: &str = "application/json";
-/// Version of the `CloudEvents` specification that the headers follow.
+/// Version of the CloudEvents specification that the headers follow.
 pub const SPEC_VERSION: &str = "1.0";
 /// Largest body, in bytes, that a producer writes and a consumer reads.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Names of the headers.
 pub mod header {
-    /// `CloudEvents` specification version.
+    /// CloudEvents specification version.
     pub const SPEC_VERSION: &str = "cloudEvents_specversion";
     /// Unique id of the event: what an inbox remembers.
     pub const ID: &str = "cloudEvents_id";
@@ -69,7 +69,7 @@ pub struct Event<T> {
 }
 
 impl<T: EventData> Event<T> {
-    /// Makes an event with an id of its own (`UUIDv7`).
+    /// Makes an event with an id of its own (UUIDv7).
     pub fn new(subject: Uuid, time: OffsetDateTime, data: T) -> Self {
         Self {
             id: Uuid::now_v7(),

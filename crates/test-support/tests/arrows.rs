@@ -3,10 +3,7 @@
 //! Reads `cargo metadata`, so that a line in a Cargo.toml that turns an arrow round fails here with
 //! the rule it breaks. Development dependencies are free, except that no crate ever gets
 //! `test-support` into a binary.
-#![expect(
-    clippy::expect_used,
-    reason = "a test that can't read the metadata has failed"
-)]
+#![expect(clippy::expect_used, reason = "a test that can't read the metadata has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -44,21 +41,11 @@ const KEEPERS: [(&str, &[&str]); 4] = [
 /// Names of the normal and build dependencies of each crate of the workspace.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo metadata runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     metadata["packages"]
         .as_array()

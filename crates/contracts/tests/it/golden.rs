@@ -50,5 +50,8 @@ fn a_consumer_ignores_fields_that_it_does_not_know() {
 #[test]
 fn debug_output_hides_personal_data() {
     let shown = format!("{:?}", registered());
-    assert!(!shown.contains("ada") && !shown.contains("Ada") && !shown.contains("555"), "{shown}");
+    assert!(
+        !shown.contains("ada") && !shown.contains("Ada") && !shown.contains("555"),
+        "{shown}"
+    );
 }

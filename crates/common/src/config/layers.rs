@@ -1,0 +1,318 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use config::{Config, Environment, File, FileFormat, Map, Source, Value, ValueKind};
+
+use super::{Profile, Service, Settings};
+
+const DEFAULTS: &str = include_str!("defaults.toml");
+const TEST_PROFILE: &str = include_str!("test.toml");
+/// Settings file that is read from the working directory when it is there.
+const FILE: &str = "waypost.toml";
+const PREFIX: &str = "WAYPOST";
+const SEPARATOR: &str = "__";
+
+/// Why the settings were refused. Names the key and where its value came from, never the value of a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody reads this key: most likely a typing error.
+    #[error("unknown setting `{key}` (from {origin}){hint}; the known ones are in docs/configuration.md")]
+    Unknown {
+        /// The key, as `section.key`.
+        key: String,
+        /// The file or the environment.
+        origin: String,
+        /// The known key that is nearest, as a half sentence.
+        hint: String,
+    },
+    /// A value of the wrong form.
+    #[error("bad setting: {0}")]
+    Value(#[source] config::ConfigError),
+    /// A value that breaks a rule.
+    #[error("bad setting `{key}`: {problem}")]
+    Rule {
+        /// The key, as `section.key`.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that `.._FILE` names can't be read.
+    #[error("the file that {key} names can't be read")]
+    SecretFile {
+        /// The variable.
+        key: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Reads the settings of `service` from the built-in defaults, `./waypost.toml` and the environment.
+///
+/// # Errors
+/// [`ConfigError`] when a key is unknown, a value has the wrong form, or a rule between values does not hold.
+pub fn load(service: Service) -> Result<Settings, ConfigError> {
+    let file = Path::new(FILE);
+    load_from(service, file.exists().then_some(file), std::env::vars().collect())
+}
+
+/// As [`load`], from a file and variables that are given.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_from(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Settings, ConfigError> {
+    let defaults = parse(&File::from_str(DEFAULTS, FileFormat::Toml))?;
+    let known = known_keys(&defaults);
+    let file = match file {
+        Some(path) => parse(&File::from(path).format(FileFormat::Toml))?,
+        None => Map::new(),
+    };
+    let environment = environment(vars, &known)?;
+    for layer in [&file, &environment] {
+        refuse_unknown(layer, &known)?;
+    }
+
+    let mut layers = split(defaults, service);
+    if profile(&[&file, &environment], service)? == Profile::Test {
+        layers.extend(split(parse(&File::from_str(TEST_PROFILE, FileFormat::Toml))?, service));
+    }
+    layers.extend(split(file, service));
+    layers.extend(split(environment, service));
+
+    let merged = layers
+        .into_iter()
+        .fold(Config::builder(), |builder, layer| builder.add_source(Layer(layer)))
+        .build()
+        .map_err(ConfigError::Value)?;
+    let mut settings: Settings = merged.try_deserialize().map_err(ConfigError::Value)?;
+    if settings.store.prefix.is_empty() {
+        settings.store.prefix.clone_from(&settings.broker.namespace);
+    }
+    settings.check()?;
+    Ok(settings)
+}
+
+/// One layer that was read already.
+#[derive(Debug, Clone)]
+struct Layer(Map<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+fn parse(source: &(impl Source + Clone + Send + Sync + 'static)) -> Result<Map<String, Value>, ConfigError> {
+    Config::builder()
+        .add_source(source.clone())
+        .build()
+        .and_then(|built| built.cache.into_table())
+        .map_err(ConfigError::Value)
+}
+
+/// The variables of ours as a layer; `.._FILE` is replaced by what stands in the file.
+fn environment(vars: Vec<(String, String)>, known: &BTreeSet<String>) -> Result<Map<String, Value>, ConfigError> {
+    let mut values = Map::new();
+    for (key, value) in vars {
+        let Some(path) = key.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(SEPARATOR)) else {
+            continue;
+        };
+        let path = shared_key(&path.to_lowercase().replace(SEPARATOR, ".")).to_owned();
+        let is_file = !known.contains(&path) && path.strip_suffix("_file").is_some_and(|base| known.contains(base));
+        if is_file {
+            let text = std::fs::read_to_string(&value).map_err(|source| ConfigError::SecretFile {
+                key: key.clone(),
+                source,
+            })?;
+            values.insert(key[..key.len() - "_FILE".len()].to_owned(), text.trim_end().to_owned());
+        } else {
+            values.insert(key, value);
+        }
+    }
+    // No `try_parsing`: it would read a telephone number as an integer and drop its plus sign.
+    parse(
+        &Environment::with_prefix(PREFIX)
+            .prefix_separator(SEPARATOR)
+            .separator(SEPARATOR)
+            .source(Some(values)),
+    )
+}
+
+/// The shared sections of a layer, then the service's own over them.
+fn split(mut layer: Map<String, Value>, service: Service) -> Vec<Map<String, Value>> {
+    let mut own = None;
+    for other in Service::ALL {
+        let table = layer.remove(other.identifier());
+        if other == service {
+            own = table.and_then(|value| value.into_table().ok());
+        }
+    }
+    std::iter::once(layer).chain(own).collect()
+}
+
+fn profile(layers: &[&Map<String, Value>], service: Service) -> Result<Profile, ConfigError> {
+    let mut profile = Profile::Development;
+    for layer in layers.iter().flat_map(|layer| split((*layer).clone(), service)) {
+        if let Some(value) = layer.get("profile") {
+            profile = value.clone().try_deserialize().map_err(ConfigError::Value)?;
+        }
+    }
+    Ok(profile)
+}
+
+fn known_keys(defaults: &Map<String, Value>) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    flatten(defaults, "", &mut |key, _| {
+        keys.insert(shared_key(key).to_owned());
+    });
+    keys
+}
+
+fn refuse_unknown(layer: &Map<String, Value>, known: &BTreeSet<String>) -> Result<(), ConfigError> {
+    let mut found = None;
+    flatten(layer, "", &mut |key, value| {
+        if found.is_none() && !known.contains(shared_key(key)) {
+            found = Some((key.to_owned(), value.origin().unwrap_or("settings").to_owned()));
+        }
+    });
+    let Some((key, origin)) = found else { return Ok(()) };
+    let nearest = known
+        .iter()
+        .map(|candidate| (distance(candidate, shared_key(&key)), candidate))
+        .min()
+        .filter(|(distance, _)| *distance <= 4);
+    Err(ConfigError::Unknown {
+        hint: nearest
+            .map(|(_, key)| format!(", did you mean `{key}`?"))
+            .unwrap_or_default(),
+        key,
+        origin,
+    })
+}
+
+/// Takes a service's name off the front of a key.
+fn shared_key(key: &str) -> &str {
+    Service::ALL
+        .iter()
+        .find_map(|service| key.strip_prefix(service.identifier())?.strip_prefix('.'))
+        .unwrap_or(key)
+}
+
+fn flatten(table: &Map<String, Value>, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
+    for (name, value) in table {
+        let key = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        match &value.kind {
+            ValueKind::Table(inner) => flatten(inner, &key, visit),
+            _ => visit(&key, value),
+        }
+    }
+}
+
+/// Levenshtein's edit distance.
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.bytes().enumerate() {
+            let substitute = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn with(vars: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let vars = vars
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        load_from(Service::UserApi, None, vars)
+    }
+
+    #[test]
+    fn the_built_in_values_are_valid_for_every_service() {
+        for service in Service::ALL {
+            load_from(service, None, vec![]).unwrap();
+            Settings::for_tests(service);
+        }
+    }
+
+    #[test]
+    fn a_service_has_its_own_port_and_the_environment_wins() {
+        assert_eq!(with(&[]).unwrap().http.address, "127.0.0.1:8080");
+        let own = ("WAYPOST__USER_API__HTTP__ADDRESS", "127.0.0.1:2");
+        assert_eq!(
+            with(&[("WAYPOST__NOTIFICATION_GATEWAY__HTTP__ADDRESS", "127.0.0.1:3"), own])
+                .unwrap()
+                .http
+                .address,
+            "127.0.0.1:2"
+        );
+    }
+
+    #[test]
+    fn a_variable_for_all_beats_a_built_in_value_for_one() {
+        assert_eq!(
+            with(&[("WAYPOST__HTTP__ADDRESS", "127.0.0.1:1")]).unwrap().http.address,
+            "127.0.0.1:1"
+        );
+    }
+
+    #[test]
+    fn a_typing_error_names_the_key_and_its_neighbour() {
+        let error = with(&[("WAYPOST__HTTP__ADRESS", "x")]).unwrap_err().to_string();
+        assert!(
+            error.contains("http.adress") && error.contains("http.address"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_bad_value_names_its_key() {
+        let error = with(&[("WAYPOST__BROKER__PREFETCH", "many")]).unwrap_err().to_string();
+        assert!(error.contains("broker.prefetch"), "{error}");
+    }
+
+    #[test]
+    fn a_telephone_number_keeps_its_plus_sign() {
+        assert_eq!(
+            with(&[("WAYPOST__PROVIDERS__SMS__SENDER", "+15550100")])
+                .unwrap()
+                .providers
+                .sms
+                .sender,
+            "+15550100"
+        );
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file() {
+        let file = std::env::temp_dir().join(format!("waypost-secret-{}", std::process::id()));
+        std::fs::write(&file, "from-file\n").unwrap();
+        let settings = with(&[("WAYPOST__PROVIDERS__SMS__TOKEN_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.providers.sms.token.expose_secret(), "from-file");
+        std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn production_refuses_the_built_in_secret() {
+        let error = with(&[("WAYPOST__PROFILE", "production")]).unwrap_err().to_string();
+        assert!(error.contains("providers.sms.token"), "{error}");
+    }
+}

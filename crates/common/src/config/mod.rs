@@ -1,0 +1,17 @@
+//! Settings: one schema, read the same way by every binary.
+//!
+//! [`load`] puts the layers together (built-in defaults, `./waypost.toml`, the environment), each
+//! with a service's own table over the shared sections, and refuses a key that nobody reads or a
+//! value that can't be, naming the key and where it came from. `defaults.toml` beside this file
+//! lists every setting with its meaning. Nothing else in the workspace reads the environment.
+
+mod layers;
+mod service;
+mod settings;
+
+pub use layers::{ConfigError, load, load_from};
+pub use service::Service;
+pub use settings::{
+    Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, Mail, Operations, Process, Profile, Providers, Settings,
+    Sms, Store, Telemetry,
+};

@@ -1,0 +1,243 @@
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de};
+
+use super::{ConfigError, Service};
+
+/// What kind of place this runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A developer's machine: keys are made by themselves, mails and traces can be looked at.
+    Development,
+    /// Automated tests: as production, but cheap and without secrets to provide.
+    Test,
+    /// The real thing: no default secret is accepted.
+    Production,
+}
+
+/// Every setting of the system. `defaults.toml` says what each is for.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Settings {
+    pub profile: Profile,
+    pub database: Database,
+    pub store: Store,
+    pub broker: Broker,
+    pub dispatch: Dispatch,
+    pub mail: Mail,
+    pub telemetry: Telemetry,
+    pub http: Http,
+    pub operations: Operations,
+    pub accounts: Accounts,
+    pub auth: Auth,
+    pub providers: Providers,
+    pub process: Process,
+}
+
+/// Where a service keeps its rows.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Database {
+    pub url: SecretString,
+    pub max_connections: u32,
+}
+
+/// Cache, locks and rate limits.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Store {
+    pub url: SecretString,
+    pub prefix: String,
+}
+
+/// The message broker.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Broker {
+    pub url: SecretString,
+    pub namespace: String,
+    pub prefetch: u16,
+    #[serde(rename = "handler_timeout_ms", deserialize_with = "millis")]
+    pub handler_timeout: Duration,
+    #[serde(rename = "retry_delays_ms", deserialize_with = "millis_list")]
+    pub retry_delays: Vec<Duration>,
+}
+
+/// How deliveries are tried again.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Dispatch {
+    #[serde(rename = "retry_delays_ms", deserialize_with = "millis_list")]
+    pub retry_delays: Vec<Duration>,
+    #[serde(rename = "give_up_after_s", deserialize_with = "seconds")]
+    pub give_up_after: Duration,
+}
+
+/// Where mail goes.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Mail {
+    pub url: SecretString,
+    pub from: String,
+    pub page_address: String,
+}
+
+/// Traces and logs.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Telemetry {
+    pub otlp_endpoint: String,
+    pub sample_ratio: f64,
+    pub log_format: String,
+}
+
+/// The public port.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Http {
+    pub address: String,
+    pub public_url: String,
+}
+
+/// The operations port.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Operations {
+    pub address: String,
+}
+
+/// Accounts.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Accounts {
+    pub argon2: Argon2,
+}
+
+/// Cost of one password hash.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Argon2 {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+}
+
+/// How bearer tokens are checked.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Auth {
+    pub jwks_url: String,
+}
+
+/// External providers.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Providers {
+    pub sms: Sms,
+}
+
+/// The SMS provider.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Sms {
+    pub url: String,
+    pub account: String,
+    pub token: SecretString,
+    pub sender: String,
+    #[serde(rename = "try_timeout_ms", deserialize_with = "millis")]
+    pub try_timeout: Duration,
+    #[serde(rename = "call_timeout_ms", deserialize_with = "millis")]
+    pub call_timeout: Duration,
+}
+
+/// Shutdown.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Process {
+    #[serde(rename = "drain_ms", deserialize_with = "millis")]
+    pub drain: Duration,
+    #[serde(rename = "shutdown_ms", deserialize_with = "millis")]
+    pub shutdown: Duration,
+}
+
+impl Settings {
+    /// The built-in values under profile `test`, with ports of the system's choice.
+    ///
+    /// # Panics
+    /// When the built-in values are not valid, which a test of this crate excludes.
+    pub fn for_tests(service: Service) -> Self {
+        let vars = [("WAYPOST__PROFILE", "test"), ("WAYPOST__HTTP__ADDRESS", "127.0.0.1:0")];
+        let own = format!("WAYPOST__{}__", service.identifier().to_uppercase());
+        let vars = vars
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .chain(["HTTP", "OPERATIONS"].map(|section| (format!("{own}{section}__ADDRESS"), "127.0.0.1:0".to_owned())))
+            .collect();
+        #[expect(
+            clippy::expect_used,
+            reason = "the inputs are constants of this crate, and a test loads them"
+        )]
+        super::load_from(service, None, vars).expect("built-in settings are valid")
+    }
+
+    /// Checks what no single value shows: deadlines that nest, secrets that are not the built-in ones.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, problem: &str| {
+            Err(ConfigError::Rule {
+                key: key.to_owned(),
+                problem: problem.to_owned(),
+            })
+        };
+        if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
+            return refuse("telemetry.sample_ratio", "must be from 0 to 1");
+        }
+        if self.providers.sms.try_timeout >= self.providers.sms.call_timeout {
+            return refuse("providers.sms.try_timeout_ms", "must be less than call_timeout_ms");
+        }
+        if self.process.drain >= self.process.shutdown {
+            return refuse("process.drain_ms", "must be less than shutdown_ms");
+        }
+        if self.broker.handler_timeout > Duration::from_mins(25) {
+            return refuse(
+                "broker.handler_timeout_ms",
+                "must be below the broker's limit for an ack (30 min)",
+            );
+        }
+        if self.broker.prefetch == 0 {
+            return refuse("broker.prefetch", "must be at least 1");
+        }
+        if self.database.max_connections < 4 {
+            return refuse("database.max_connections", "must be at least 4");
+        }
+        if self.profile == Profile::Production {
+            use secrecy::ExposeSecret;
+            if self.providers.sms.token.expose_secret() == "development" {
+                return refuse("providers.sms.token", "is the built-in one; production wants its own");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+fn millis_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let delays = text
+        .split(',')
+        .map(|part| part.trim().parse().map(Duration::from_millis))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| de::Error::custom("must be milliseconds with commas between, such as 10000,60000"))?;
+    if delays.iter().any(Duration::is_zero) {
+        return Err(de::Error::custom("a delay of 0 is not one"));
+    }
+    Ok(delays)
+}

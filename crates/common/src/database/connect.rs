@@ -1,0 +1,187 @@
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use secrecy::ExposeSecret;
+
+use super::{Location, is_transient};
+use crate::config::{Service, Settings};
+
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A transaction that does nothing for so long is broken off by the server.
+const IDLE_IN_TRANSACTION: &str = "5s";
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const SQLITE_READERS: u32 = 4;
+/// Closing waits for connections in use; at shutdown nobody may wait for ever.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a service has no database.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The URL is for something else.
+    #[error("database.url must begin with postgres:// or sqlite://")]
+    Scheme,
+    /// The folder of the file can't be made.
+    #[error("the folder of the database file {file} can't be made")]
+    Folder {
+        /// The file.
+        file: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It could not be opened.
+    #[error("the database can't be opened ({location:?})")]
+    Open {
+        /// Which.
+        location: Location,
+        /// Why not.
+        #[source]
+        source: DbErr,
+    },
+}
+
+/// One service's database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    write: DatabaseConnection,
+    read: DatabaseConnection,
+    is_postgres: bool,
+}
+
+impl Database {
+    /// Opens the database of `service`.
+    ///
+    /// PostgreSQL need not be there yet: connections are made when they are needed, and again when
+    /// they break. SQLite gets one writer, whose queue is fair, and a few readers beside it.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when the URL is none of ours or the file can't be opened.
+    pub async fn connect(settings: &Settings, service: Service) -> Result<Self, DatabaseError> {
+        let url = settings.database.url.expose_secret();
+        let location = Location::of(url, service).ok_or(DatabaseError::Scheme)?;
+        let opened = match &location {
+            Location::Postgres { url, schema } => postgres(url, schema, settings.database.max_connections).await,
+            Location::Sqlite { url, file } => {
+                if let Some(folder) = file.parent() {
+                    std::fs::create_dir_all(folder).map_err(|source| DatabaseError::Folder {
+                        file: file.display().to_string(),
+                        source,
+                    })?;
+                }
+                sqlite(url).await
+            }
+        };
+        opened.map_err(|source| DatabaseError::Open { location, source })
+    }
+
+    /// For reads that need no transaction.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// For single statements that write.
+    pub fn write(&self) -> &DatabaseConnection {
+        &self.write
+    }
+
+    /// Whether this is PostgreSQL; otherwise it is SQLite.
+    pub fn is_postgres(&self) -> bool {
+        self.is_postgres
+    }
+
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that
+    /// reading before writing can't fail; a connection that turns out to be dead is replaced once.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the database can't be reached within a second.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = || TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        match self.write.begin_with_options(options()).await {
+            Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {
+                self.write.begin_with_options(options()).await
+            }
+            other => other,
+        }
+    }
+
+    /// Asks whether the database answers.
+    ///
+    /// # Errors
+    /// [`DbErr`] when it does not.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.read.execute_unprepared("SELECT 1").await.map(|_| ())
+    }
+
+    /// Closes all connections, within two seconds.
+    pub async fn close(self) {
+        let closing = async {
+            let _ = self.read.close().await;
+            let _ = self.write.close().await;
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+    }
+}
+
+fn is_pool_exhausted(error: &DbErr) -> bool {
+    matches!(error, DbErr::ConnectionAcquire(_))
+}
+
+async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<Database, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .statement_timeout(STATEMENT_TIMEOUT)
+        .connect_lazy(true)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(move |options| {
+            options.options([
+                ("search_path", schema),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+            ])
+        });
+    let pool = sea_orm::Database::connect(options).await?;
+    Ok(Database {
+        write: pool.clone(),
+        read: pool,
+        is_postgres: true,
+    })
+}
+
+async fn sqlite(url: &str) -> Result<Database, DbErr> {
+    let mut writer = ConnectOptions::new(url);
+    writer
+        .max_connections(1)
+        .acquire_timeout(SQLITE_BUSY_TIMEOUT)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|options| {
+            options
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal)
+                .busy_timeout(SQLITE_BUSY_TIMEOUT)
+                .foreign_keys(true)
+        });
+    let mut readers = ConnectOptions::new(url);
+    readers
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|options| options.read_only(true).busy_timeout(SQLITE_BUSY_TIMEOUT));
+    // The writer first: it makes the file that the readers open.
+    let write = sea_orm::Database::connect(writer).await?;
+    let read = sea_orm::Database::connect(readers).await?;
+    Ok(Database {
+        write,
+        read,
+        is_postgres: false,
+    })
+}

@@ -1,0 +1,49 @@
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
+
+/// SQLite's primary result codes for a database that somebody else writes to.
+const SQLITE_BUSY: i64 = 5;
+const SQLITE_LOCKED: i64 = 6;
+
+/// Whether the same statement may succeed when it is tried again.
+///
+/// True for a lost or refused connection (class 08, 57P01 to 57P03, I/O, pool exhausted), a
+/// statement that timed out (57014), a conflict of transactions (40001, 40P01), a primary that
+/// became a standby (25006), a full server (class 53), and a busy SQLite file.
+pub fn is_transient(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+            SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::Tls(_) => true,
+            SqlxError::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_transient_code(code: &str) -> bool {
+    let sqlite_busy = code
+        .parse::<i64>()
+        .is_ok_and(|code| code.to_string().len() < 5 && matches!(code & 0xff, SQLITE_BUSY | SQLITE_LOCKED));
+    sqlite_busy
+        || matches!(
+            code,
+            "57P01" | "57P02" | "57P03" | "57014" | "40001" | "40P01" | "25006"
+        )
+        || (code.len() == 5 && (code.starts_with("08") || code.starts_with("53")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        for code in ["57P01", "08006", "40001", "25006", "53300", "5", "517"] {
+            assert!(is_transient_code(code), "{code}");
+        }
+        for code in ["23505", "42P01", "2067", "22001", "1"] {
+            assert!(!is_transient_code(code), "{code}");
+        }
+    }
+}

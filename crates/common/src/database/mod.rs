@@ -1,0 +1,13 @@
+//! A service's own database: a schema on PostgreSQL, a file on SQLite, one type for both.
+//!
+//! One URL may serve all three services. Storage code is written as functions over
+//! `&impl ConnectionTrait`, so that the transaction is the caller's; [`Database::begin`] makes one
+//! that may read before it writes on either backend.
+
+mod connect;
+mod errors;
+mod location;
+
+pub use connect::{Database, DatabaseError};
+pub use errors::is_transient;
+pub use location::Location;

@@ -1,0 +1,180 @@
+//! Access tokens: EdDSA JSON Web Tokens (RFC 7519, RFC 8037) and the keys that they are checked by.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Problem, kinds};
+use crate::Timestamp;
+
+/// Who issues tokens, and whom for.
+pub const ISSUER: &str = "waypost";
+/// Longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 4096;
+/// How far two clocks may be apart.
+const LEEWAY: Duration = Duration::from_mins(1);
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Issuer, [`ISSUER`].
+    pub iss: String,
+    /// Audience, [`ISSUER`].
+    pub aud: String,
+    /// The person.
+    pub sub: Uuid,
+    /// The session.
+    pub sid: Uuid,
+    /// What the person may do beyond their own.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Seconds since the epoch when it was issued.
+    pub iat: i64,
+    /// Seconds since the epoch when it ends.
+    pub exp: i64,
+}
+
+/// Why a token was refused. Never holds the token.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TokenError {
+    /// It is no JWT, or signed in a way that is not accepted.
+    #[error("the token can't be read")]
+    Malformed,
+    /// Its key is not among those known.
+    #[error("the token's key is not known")]
+    UnknownKey,
+    /// Its signature, issuer or audience is wrong.
+    #[error("the token does not verify")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let problem = Problem::new(&kinds::UNAUTHORIZED);
+        match error {
+            TokenError::Expired => problem.detail("The access token has expired."),
+            _ => problem,
+        }
+    }
+}
+
+/// A public key as it is published (RFC 8037).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwk {
+    /// `OKP`
+    pub kty: String,
+    /// `Ed25519`
+    pub crv: String,
+    /// `sig`
+    #[serde(rename = "use", default)]
+    pub usage: String,
+    /// `EdDSA`
+    #[serde(default)]
+    pub alg: String,
+    /// Name of the key.
+    pub kid: String,
+    /// The key, base64url without padding.
+    pub x: String,
+}
+
+impl Jwk {
+    /// An Ed25519 key for signatures.
+    pub fn ed25519(kid: String, x: String) -> Self {
+        Self {
+            kty: "OKP".into(),
+            crv: "Ed25519".into(),
+            usage: "sig".into(),
+            alg: "EdDSA".into(),
+            kid,
+            x,
+        }
+    }
+}
+
+/// The document at `/.well-known/jwks.json` (RFC 7517).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jwks {
+    /// The keys. Those of other kinds are passed over.
+    pub keys: Vec<Jwk>,
+}
+
+/// Keys that are ready to verify with.
+#[derive(Clone, Default)]
+pub struct KeySet {
+    keys: HashMap<String, DecodingKey>,
+}
+
+impl KeySet {
+    /// Takes the Ed25519 keys of a set.
+    pub fn new(jwks: &Jwks) -> Self {
+        let keys = jwks
+            .keys
+            .iter()
+            .filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
+            .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?)))
+            .collect();
+        Self { keys }
+    }
+
+    /// Checks signature, issuer, audience and time. Only EdDSA is accepted, whatever the token's header asks for.
+    ///
+    /// # Errors
+    /// [`TokenError`], by what does not hold.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed);
+        }
+        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+        if header.alg != Algorithm::EdDSA {
+            return Err(TokenError::Malformed);
+        }
+        let key = header
+            .kid
+            .and_then(|kid| self.keys.get(&kid))
+            .ok_or(TokenError::UnknownKey)?;
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[ISSUER]);
+        // Against `now` below: time is passed in.
+        rules.validate_exp = false;
+        let claims = decode::<Claims>(token, key, &rules)
+            .map_err(|_| TokenError::Invalid)?
+            .claims;
+        let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or_default();
+        if claims.exp.saturating_add(leeway) <= now.as_seconds() {
+            return Err(TokenError::Expired);
+        }
+        Ok(claims)
+    }
+}
+
+impl std::fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.keys.keys()).finish()
+    }
+}
+
+/// The token in the `Authorization` header.
+///
+/// # Errors
+/// 401 when there is none.
+pub fn token_of(request: &HttpRequest) -> Result<&str, Problem> {
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    header
+        .and_then(|header| header.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty())
+        .ok_or_else(|| Problem::new(&kinds::UNAUTHORIZED))
+}

@@ -1,0 +1,134 @@
+//! The outermost layer of a public HTTP service.
+
+use std::time::Instant;
+
+use actix_web::Error;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use opentelemetry::trace::FutureExt;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::Problem;
+use crate::config::Service;
+use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
+
+/// What [`edge`] needs: register it as `app_data`.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// Whose surface it is.
+    pub service: Service,
+    /// Where durations are counted.
+    pub metrics: Metrics,
+    /// Share of new traces that are recorded.
+    pub sample_ratio: f64,
+}
+
+/// Wraps a whole app (`.wrap(from_fn(edge))`): decides whether the request is recorded, continues the
+/// caller's trace, counts the duration, and gives every error a problem document with the trace's id.
+///
+/// # Errors
+/// What the layers inside fail with.
+pub async fn edge<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let Some(edge) = request.app_data::<Data<Edge>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    };
+    let started = Instant::now();
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let caller = TraceContext::parse(header("traceparent"), header("tracestate"));
+    let mut labels = HttpLabels {
+        http_request_method: method_label(request.method()).to_owned(),
+        http_route: request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
+        http_response_status_code: 0,
+    };
+    let result = match Door::decide(caller, edge.sample_ratio) {
+        Door::Record(caller) => {
+            let span = server_span(&request, &labels);
+            if let Some(caller) = caller {
+                caller.adopt(&span);
+            }
+            let work = async { next.call(request).await.map(with_problem) };
+            let result = scope(edge.service, work.instrument(span.clone())).await;
+            if let Ok(response) = &result {
+                span.record("http.response.status_code", response.status().as_u16());
+                if response.status().is_server_error() {
+                    span.record("otel.status_code", "ERROR");
+                }
+            }
+            result
+        }
+        Door::Carry(context) => {
+            let work = async { next.call(request).await.map(with_problem) };
+            scope(edge.service, work.with_context(context)).await
+        }
+    };
+    if let Ok(response) = &result {
+        labels.http_response_status_code = response.status().as_u16();
+    }
+    edge.metrics.http_server(&labels, started.elapsed());
+    result
+}
+
+fn server_span(request: &ServiceRequest, labels: &HttpLabels) -> tracing::Span {
+    // Without the query: it may hold a token.
+    tracing::info_span!(
+        "request",
+        otel.name = %format_args!("{} {}", labels.http_request_method, labels.http_route),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = %labels.http_request_method,
+        http.route = %labels.http_route,
+        url.path = %request.path(),
+        http.response.status_code = Empty,
+    )
+}
+
+/// Replaces the body of a failure by a problem document that knows the request.
+fn with_problem<B: MessageBody>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff.clone());
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response.map_into_left_body();
+    }
+    let cause = response.response().error();
+    let problem = cause.and_then(|error| error.as_error::<Problem>()).cloned();
+    if problem.is_none() && is_problem(response.headers()) {
+        return response.map_into_left_body();
+    }
+    if let (None, Some(cause), true) = (&problem, cause, status.is_server_error()) {
+        tracing::error!(error = %cause, "a request failed");
+    }
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status));
+    let trace = TraceContext::current();
+    let mut rendered = problem.render(Some(response.request().path()), Some(trace.trace_id()));
+    rendered.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    response.into_response(rendered).map_into_right_body()
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/problem+json"))
+}
+
+/// Methods that anybody may make up must not become labels.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "_OTHER",
+    }
+}

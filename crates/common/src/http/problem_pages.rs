@@ -1,0 +1,32 @@
+use actix_web::{HttpResponse, Resource, Route, web};
+
+use super::{Kind, Problem, kinds};
+
+/// `/problems/{slug}`: a page for each kind, the shared ones and the service's `own`.
+pub fn problem_pages(own: &'static [&'static Kind]) -> Resource {
+    let page = move |slug: web::Path<String>| {
+        let kind = own.iter().chain(kinds::ALL).find(|kind| kind.slug == slug.as_str());
+        std::future::ready(match kind {
+            Some(kind) => Ok(HttpResponse::Ok()
+                .content_type("text/plain; charset=utf-8")
+                .body(format!(
+                    "{}\n\nHTTP status {}, /problems/{}\n\n{}\n",
+                    kind.title, kind.status, kind.slug, kind.help
+                ))),
+            None => Err(Problem::new(&kinds::NOT_FOUND)),
+        })
+    };
+    web::resource("/problems/{slug}")
+        .route(web::get().to(page))
+        .default_service(only("GET"))
+}
+
+/// The default of an app: nothing is here.
+pub fn not_found() -> Route {
+    web::to(|| async { Err::<HttpResponse, _>(Problem::new(&kinds::NOT_FOUND)) })
+}
+
+/// The default of a resource: 405, with the methods that it has.
+pub fn only(allow: &'static str) -> Route {
+    web::to(move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) })
+}

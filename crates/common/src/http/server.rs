@@ -1,0 +1,27 @@
+use actix_web::dev::Server;
+
+use crate::process::Tasks;
+
+/// Gives a server to the tasks of its service: it stops, gracefully, when they do.
+///
+/// The server must have been built with `disable_signals()` and a `shutdown_timeout` below the drain time.
+/// A server that ends by itself ends the service.
+pub fn own_server(name: &'static str, server: Server, tasks: &Tasks) {
+    let stopping = tasks.stopping().clone();
+    tasks.spawn(name, async move {
+        let handle = server.handle();
+        tokio::pin!(server);
+        tokio::select! {
+            ended = &mut server => {
+                tracing::error!(server = name, error = ?ended.err(), "the HTTP server ended by itself");
+                stopping.cancel();
+            }
+            () = stopping.cancelled() => {
+                let ((), ended) = tokio::join!(handle.stop(true), server);
+                if let Err(error) = ended {
+                    tracing::warn!(server = name, %error, "the HTTP server did not end cleanly");
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,115 @@
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Longest that one check may take; a slower one counts as down.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How a dependency is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Works.
+    Up,
+    /// Works, but less than it should.
+    Degraded,
+    /// Does not work.
+    Down,
+}
+
+/// Whether the service can do its main job without a dependency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It can't: when this is down, the service is not ready (503).
+    Required,
+    /// It can: when this is down, the service is degraded (200).
+    Optional,
+}
+
+/// What `/readyz` answers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    /// The service as a whole.
+    pub status: State,
+    /// Each dependency.
+    pub dependencies: BTreeMap<&'static str, State>,
+}
+
+type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = State> + Send>> + Send + Sync>;
+
+/// The dependencies of one service and how to ask after each.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<RwLock<BTreeMap<&'static str, (Need, Check)>>>,
+}
+
+impl Health {
+    /// Adds a dependency. `check` is asked at every look and given a second.
+    pub fn register<F, Fut>(&self, name: &'static str, need: Need, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = State> + Send + 'static,
+    {
+        let check: Check = Arc::new(move || Box::pin(check()));
+        self.checks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, (need, check));
+    }
+
+    /// Asks all dependencies, side by side.
+    pub async fn readiness(&self) -> Readiness {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let answers = checks.into_iter().map(|(name, (need, check))| async move {
+            let state = tokio::time::timeout(CHECK_TIMEOUT, check())
+                .await
+                .unwrap_or(State::Down);
+            (name, need, state)
+        });
+        let mut status = State::Up;
+        let mut dependencies = BTreeMap::new();
+        for (name, need, state) in futures_util::future::join_all(answers).await {
+            let weight = match (need, state) {
+                (Need::Required, State::Down) => State::Down,
+                (_, State::Up) => State::Up,
+                _ => State::Degraded,
+            };
+            status = status.max(weight);
+            dependencies.insert(name, state);
+        }
+        Readiness { status, dependencies }
+    }
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Health")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_optional_dependency_degrades_and_a_required_one_stops() {
+        let health = Health::default();
+        health.register("database", Need::Required, || async { State::Up });
+        assert_eq!(health.readiness().await.status, State::Up);
+        health.register("store", Need::Optional, || async { State::Down });
+        assert_eq!(health.readiness().await.status, State::Degraded);
+        health.register("database", Need::Required, || async { State::Down });
+        assert_eq!(health.readiness().await.status, State::Down);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_hangs_counts_as_down() {
+        let health = Health::default();
+        health.register("broker", Need::Optional, std::future::pending);
+        assert_eq!(health.readiness().await.dependencies["broker"], State::Down);
+    }
+}

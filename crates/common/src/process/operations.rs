@@ -1,0 +1,62 @@
+//! The operations port: `/livez`, `/readyz`, `/metrics`, `/version`. Not for the public.
+
+use std::io;
+use std::net::SocketAddr;
+
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::json;
+
+use super::{Health, State, Tasks, listen};
+use crate::telemetry::Metrics;
+
+/// Serves the operations port of one service until its tasks stop; answers with the bound address.
+///
+/// # Errors
+/// An [`io::Error`] that names the setting when the port can't be taken.
+pub fn serve(address: &str, health: Health, metrics: Metrics, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let service = tasks.service();
+    let listener = listen(service, "operations", address)?;
+    let bound = listener.local_addr()?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(health.clone()))
+            .app_data(web::Data::new(metrics.clone()))
+            .route(
+                "/livez",
+                web::get().to(|| async { HttpResponse::Ok().json(json!({"status": "up"})) }),
+            )
+            .route("/readyz", web::get().to(readyz))
+            .route("/metrics", web::get().to(render))
+            .route(
+                "/version",
+                web::get().to(move || async move { version(service.name()) }),
+            )
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .listen(listener)?
+    .run();
+    crate::http::own_server("operations", server, tasks);
+    Ok(bound)
+}
+
+async fn readyz(health: web::Data<Health>) -> HttpResponse {
+    let readiness = health.readiness().await;
+    let status = match readiness.status {
+        State::Down => StatusCode::SERVICE_UNAVAILABLE,
+        State::Up | State::Degraded => StatusCode::OK,
+    };
+    HttpResponse::build(status).json(readiness)
+}
+
+async fn render(metrics: web::Data<Metrics>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(metrics.render())
+}
+
+fn version(service: &str) -> HttpResponse {
+    HttpResponse::Ok().json(json!({"service": service, "version": env!("CARGO_PKG_VERSION")}))
+}

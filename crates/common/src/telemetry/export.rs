@@ -1,0 +1,188 @@
+//! Where spans go when they end: to the collector, under the name of the service that made them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::Span as _;
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
+
+use super::{SpanBuffer, TelemetryError, current_service};
+use crate::config::Service;
+
+/// Attribute that tells services apart within one process.
+pub(super) const SERVICE_ATTRIBUTE: &str = "waypost.service";
+/// Spans that wait for the collector; more are dropped, and the SDK counts them.
+const QUEUE: usize = 8192;
+const BATCH: usize = 512;
+const EVERY: Duration = Duration::from_secs(1);
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A collector that is away is one line a minute.
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
+
+/// Marks each span with its service, then hands it to that service's exporter.
+#[derive(Debug)]
+pub(super) struct ByService {
+    /// Whose span it is when the code that made it runs on nobody's behalf.
+    main: Service,
+    exporters: BTreeMap<&'static str, BatchSpanProcessor>,
+    buffer: Option<Arc<SpanBuffer>>,
+}
+
+impl ByService {
+    pub(super) fn new(main: Service, endpoint: &str, buffer: Option<Arc<SpanBuffer>>) -> Result<Self, TelemetryError> {
+        let services = match main {
+            Service::Waypost => Service::ALL.to_vec(),
+            one => vec![one],
+        };
+        let mut exporters = BTreeMap::new();
+        if !endpoint.is_empty() {
+            for service in services {
+                exporters.insert(service.name(), batches(service, endpoint)?);
+            }
+        }
+        Ok(Self {
+            main,
+            exporters,
+            buffer,
+        })
+    }
+
+    fn each(&self, act: impl Fn(&BatchSpanProcessor) -> OTelSdkResult) -> OTelSdkResult {
+        // All of them, also when one fails.
+        self.exporters
+            .values()
+            .map(act)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect()
+    }
+}
+
+impl SpanProcessor for ByService {
+    fn on_start(&self, span: &mut Span, _: &Context) {
+        let service = current_service().unwrap_or(self.main);
+        span.set_attribute(KeyValue::new(SERVICE_ATTRIBUTE, service.name()));
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if let Some(buffer) = &self.buffer {
+            buffer.push(&span);
+        }
+        let service = span
+            .attributes
+            .iter()
+            .find(|pair| pair.key.as_str() == SERVICE_ATTRIBUTE)
+            .map(|pair| pair.value.as_str());
+        let exporter = service
+            .and_then(|name| self.exporters.get(&*name))
+            .or_else(|| self.exporters.get(self.main.name()));
+        if let Some(exporter) = exporter {
+            exporter.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.each(SpanProcessor::force_flush)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        // Side by side, so that a collector that hangs costs the time once.
+        std::thread::scope(|threads| {
+            let stopping: Vec<_> = self
+                .exporters
+                .values()
+                .map(|exporter| threads.spawn(move || exporter.shutdown_with_timeout(timeout)))
+                .collect();
+            let ended = stopping.into_iter().map(|one| {
+                one.join()
+                    .unwrap_or_else(|_| Err(OTelSdkError::InternalFailure("the exporter panicked".into())))
+            });
+            // All are joined, also when one failed.
+            ended.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+}
+
+fn batches(service: Service, endpoint: &str) -> Result<BatchSpanProcessor, TelemetryError> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_TIMEOUT)
+        .build()
+        .map_err(TelemetryError::Endpoint)?;
+    let limits = BatchConfigBuilder::default()
+        .with_max_queue_size(QUEUE)
+        .with_max_export_batch_size(BATCH)
+        .with_scheduled_delay(EVERY)
+        .build();
+    let mut processor = BatchSpanProcessor::builder(Watched::new(exporter))
+        .with_batch_config(limits)
+        .build();
+    processor.set_resource(&resource(service));
+    Ok(processor)
+}
+
+fn resource(service: Service) -> Resource {
+    Resource::builder()
+        .with_service_name(service.name())
+        .with_attribute(KeyValue::new("service.namespace", "waypost"))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// An exporter whose failures are one log line a minute, with a count, instead of one a batch.
+#[derive(Debug)]
+struct Watched {
+    inner: opentelemetry_otlp::SpanExporter,
+    lost: AtomicU64,
+    complained: std::sync::Mutex<Option<Instant>>,
+}
+
+impl Watched {
+    fn new(inner: opentelemetry_otlp::SpanExporter) -> Self {
+        Self {
+            inner,
+            lost: AtomicU64::new(0),
+            complained: std::sync::Mutex::new(None),
+        }
+    }
+
+    fn complain(&self, error: &OTelSdkError) {
+        let Ok(mut last) = self.complained.lock() else { return };
+        if last.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            *last = Some(Instant::now());
+            let count = self.lost.swap(0, Ordering::Relaxed);
+            tracing::warn!(spans_lost = count, %error, "the trace collector does not take spans; work goes on without");
+        }
+    }
+}
+
+impl SpanExporter for Watched {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let result = self.inner.export(batch).await;
+        if let Err(error) = &result {
+            self.lost.fetch_add(count, Ordering::Relaxed);
+            self.complain(error);
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}

@@ -1,0 +1,208 @@
+//! Log lines: JSON with the ids of the trace when nobody sits at a terminal, text when somebody does.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::current_service;
+use crate::Timestamp;
+use crate::config::Service;
+
+/// The same failure is written at most this often; the next line says how many were left out.
+const SAME_FAILURE_EVERY: Duration = Duration::from_secs(1);
+/// Different failures that are remembered; beyond it the memory starts anew.
+const MAX_REMEMBERED: usize = 1000;
+
+/// Writes events, as JSON or as text.
+pub(super) struct Lines {
+    main: Service,
+    json: bool,
+    failures: Failures,
+}
+
+impl Lines {
+    pub(super) fn new(main: Service, json: bool) -> Self {
+        Self {
+            main,
+            json,
+            failures: Failures::default(),
+        }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = *event.metadata().level();
+        let left_out = if level <= Level::WARN {
+            let Some(left_out) = self
+                .failures
+                .admit(event.metadata().target(), &fields.message, Instant::now())
+            else {
+                return Ok(());
+            };
+            left_out
+        } else {
+            0
+        };
+        if left_out > 0 {
+            fields.others.insert("repeated".into(), left_out.into());
+        }
+        let service = current_service().unwrap_or(self.main).name();
+        let span = context.lookup_current();
+        if self.json {
+            let line = json_line(
+                level,
+                service,
+                event.metadata().target(),
+                span.map(|span| span.name()),
+                fields,
+            );
+            writeln!(writer, "{line}")
+        } else {
+            let around = span.and_then(|span| span.extensions().get::<FormattedFields<N>>().map(|f| f.fields.clone()));
+            write!(
+                writer,
+                "{} {level:>5} {service}: {}",
+                &Timestamp::now().to_rfc3339(),
+                fields.message
+            )?;
+            for (key, value) in &fields.others {
+                write!(writer, " {key}={value}")?;
+            }
+            match around.filter(|fields| level <= Level::WARN && !fields.is_empty()) {
+                Some(fields) => writeln!(writer, " [{fields}]"),
+                None => writeln!(writer),
+            }
+        }
+    }
+}
+
+fn json_line(level: Level, service: &str, target: &str, span: Option<&str>, fields: Fields) -> Value {
+    let mut line = Map::new();
+    line.insert("timestamp".into(), Timestamp::now().to_rfc3339().into());
+    line.insert("level".into(), level.as_str().to_lowercase().into());
+    line.insert("service".into(), service.into());
+    line.insert("target".into(), target.into());
+    line.insert("message".into(), fields.message.into());
+    let trace = Context::current();
+    let trace = trace.span().span_context().clone();
+    if trace.is_valid() {
+        line.insert("trace_id".into(), trace.trace_id().to_string().into());
+        line.insert("span_id".into(), trace.span_id().to_string().into());
+    }
+    if let Some(span) = span {
+        line.insert("span".into(), span.into());
+    }
+    line.extend(fields.others);
+    Value::Object(line)
+}
+
+/// Collects an event's fields.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Map<String, Value>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.others.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.put(field, format!("{value:?}").into());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else {
+            self.put(field, value.into());
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.put(field, crate::process::chain(value).into());
+    }
+}
+
+/// Remembers which failure was written when.
+#[derive(Default)]
+struct Failures(Mutex<HashMap<String, (Instant, u64)>>);
+
+impl Failures {
+    /// `Some(left out)` when the line is to be written.
+    fn admit(&self, target: &str, message: &str, now: Instant) -> Option<u64> {
+        let Ok(mut seen) = self.0.lock() else { return Some(0) };
+        let key = format!("{target} {message}");
+        if let Some((written, left_out)) = seen.get_mut(&key) {
+            if now.duration_since(*written) < SAME_FAILURE_EVERY {
+                *left_out += 1;
+                return None;
+            }
+            *written = now;
+            return Some(std::mem::take(left_out));
+        }
+        if seen.len() >= MAX_REMEMBERED {
+            seen.clear();
+        }
+        seen.insert(key, (now, 0));
+        Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_failure_is_written_once_a_second_with_a_count() {
+        let failures = Failures::default();
+        let start = Instant::now();
+        assert_eq!(failures.admit("a", "broken", start), Some(0));
+        assert_eq!(failures.admit("a", "broken", start + Duration::from_millis(10)), None);
+        assert_eq!(failures.admit("a", "other", start + Duration::from_millis(10)), Some(0));
+        assert_eq!(
+            failures.admit("a", "broken", start + Duration::from_millis(1100)),
+            Some(1)
+        );
+    }
+}

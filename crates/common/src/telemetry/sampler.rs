@@ -1,0 +1,99 @@
+//! Sampling is decided at the door, once, and followed everywhere behind it.
+
+use std::cell::Cell;
+
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
+
+use super::TraceContext;
+use super::context::fresh_context;
+
+/// What the door decided for one request.
+#[derive(Debug)]
+pub enum Door {
+    /// Record it: open a SERVER span, under the caller's context when there is one.
+    Record(Option<TraceContext>),
+    /// Do not: run the request in this context, without a span, so that its ids still travel.
+    Carry(Context),
+}
+
+impl Door {
+    /// Follows the caller's flag; without a caller, records the share `ratio` of requests.
+    pub fn decide(caller: Option<TraceContext>, ratio: f64) -> Self {
+        match caller {
+            Some(caller) if caller.is_sampled() => Self::Record(Some(caller)),
+            Some(caller) => Self::Carry(caller.to_context()),
+            None if coin() < ratio => Self::Record(None),
+            None => Self::Carry(fresh_context()),
+        }
+    }
+}
+
+/// The SDK's sampler: a child follows its parent, a SERVER root was decided at the door, any other
+/// root (a timer, a message without a context) is recorded by the ratio.
+#[derive(Debug, Clone)]
+pub(super) struct ByDoor(pub(super) f64);
+
+impl ShouldSample for ByDoor {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let has_parent = parent.is_some_and(|context| context.span().span_context().is_valid());
+        let sampler = match (has_parent, kind) {
+            (true, _) => Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+            (false, SpanKind::Server) => Sampler::AlwaysOn,
+            (false, _) => Sampler::TraceIdRatioBased(self.0),
+        };
+        sampler.should_sample(parent, trace_id, name, kind, attributes, links)
+    }
+}
+
+/// A number from 0 up to 1 (xorshift64, a generator a thread: Marsaglia 2003).
+fn coin() -> f64 {
+    thread_local!(static STATE: Cell<u64> = Cell::new(rand::random::<u64>() | 1));
+    let bits = STATE.with(|state| {
+        let mut x = state.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        state.set(x);
+        x
+    });
+    #[expect(clippy::cast_precision_loss, reason = "53 bits of a fraction are enough for a share")]
+    let share = (bits >> 11) as f64 / (1_u64 << 53) as f64;
+    share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_recorded_requests_is_the_ratio() {
+        for (ratio, low, high) in [(0.0, 0, 0), (0.1, 800, 1200), (1.0, 10_000, 10_000)] {
+            let recorded = (0..10_000)
+                .filter(|_| matches!(Door::decide(None, ratio), Door::Record(_)))
+                .count();
+            assert!((low..=high).contains(&recorded), "{ratio}: {recorded}");
+        }
+    }
+
+    #[test]
+    fn the_callers_flag_beats_the_ratio() {
+        let caller = |flag| {
+            TraceContext::parse(
+                Some(&format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flag}")),
+                None,
+            )
+        };
+        assert!(matches!(Door::decide(caller("01"), 0.0), Door::Record(Some(_))));
+        assert!(matches!(Door::decide(caller("00"), 1.0), Door::Carry(_)));
+    }
+}

@@ -1,0 +1,22 @@
+use std::future::Future;
+
+use tokio::task_local;
+
+use crate::config::Service;
+
+task_local! {
+    static SERVICE: Service;
+}
+
+/// Runs `work` as `service`: its spans and log lines carry that service's name.
+///
+/// # Cancel safety
+/// Dropping the future drops `work`.
+pub fn scope<F: Future>(service: Service, work: F) -> impl Future<Output = F::Output> {
+    SERVICE.scope(service, work)
+}
+
+/// On whose behalf the current task runs, when somebody said so.
+pub fn current_service() -> Option<Service> {
+    SERVICE.try_with(|service| *service).ok()
+}

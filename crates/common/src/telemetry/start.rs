@@ -1,0 +1,88 @@
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::SpanBuffer;
+use super::export::ByService;
+use super::logs::Lines;
+use super::sampler::ByDoor;
+use crate::config::{Profile, Service, Settings};
+
+/// What the exporter itself is made of must not make spans: it would feed on itself. Targets match
+/// by prefix.
+const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off,sqlx=off,lapin=off";
+/// Failed exports are counted and told by us, one line a minute.
+const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
+                    lapin=error,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
+
+/// Why telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The collector's address is none.
+    #[error("telemetry.otlp_endpoint can't be used")]
+    Endpoint(#[source] opentelemetry_otlp::ExporterBuildError),
+}
+
+/// The process's telemetry, from its start to the last flush.
+#[derive(Debug)]
+pub struct Telemetry {
+    provider: SdkTracerProvider,
+    buffer: Option<Arc<SpanBuffer>>,
+}
+
+impl Telemetry {
+    /// Sets up logs and spans for this process. Call once, inside the tokio runtime.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Endpoint`] when the address of the collector can't be one.
+    pub fn start(service: Service, settings: &Settings) -> Result<Self, TelemetryError> {
+        let buffer = (settings.profile == Profile::Development).then(Arc::<SpanBuffer>::default);
+        let processor = ByService::new(service, &settings.telemetry.otlp_endpoint, buffer.clone())?;
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(ByDoor(settings.telemetry.sample_ratio))
+            .with_span_processor(processor)
+            .build();
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let spans = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("waypost"))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_filter(EnvFilter::new(SPANS));
+        let json = match settings.telemetry.log_format.as_str() {
+            "json" => true,
+            "text" => false,
+            _ => !std::io::stderr().is_terminal(),
+        };
+        let logs = tracing_subscriber::fmt::layer()
+            .event_format(Lines::new(service, json))
+            .with_writer(std::io::stderr)
+            .with_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS)));
+        // Tests start several services in one process: the first one's stays.
+        let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
+        Ok(Self { provider, buffer })
+    }
+
+    /// The last spans, under a development profile.
+    pub fn buffer(&self) -> Option<Arc<SpanBuffer>> {
+        self.buffer.clone()
+    }
+
+    /// Sends what is left, within `limit`.
+    ///
+    /// Off the runtime's threads: the exporter needs them to make its calls.
+    pub async fn stop(self, limit: Duration) {
+        let provider = self.provider;
+        let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(limit));
+        let _ = tokio::time::timeout(limit + Duration::from_millis(500), flushing).await;
+    }
+}

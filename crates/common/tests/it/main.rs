@@ -1,0 +1,3 @@
+//! Tests of common that meet real servers.
+
+mod database;

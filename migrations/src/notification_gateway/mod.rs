@@ -1,0 +1,16 @@
+//! Tables of notification-gateway.
+
+mod m20261123_000001_journey;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// The migrations of notification-gateway, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261123_000001_journey::Migration)]
+    }
+}

@@ -1,0 +1,99 @@
+//! Tables of one shape in several services: outbox, inbox, deliveries.
+//!
+//! Times are microseconds UTC in a BIGINT: they sort and compare alike on both databases.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbErr;
+
+pub(crate) async fn create_outbox(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = Table::create()
+        .table("outbox")
+        .col(
+            ColumnDef::new("id")
+                .big_integer()
+                .not_null()
+                .auto_increment()
+                .primary_key(),
+        )
+        .col(ColumnDef::new("aggregate").uuid().not_null())
+        .col(ColumnDef::new("message_id").uuid().not_null().unique_key())
+        .col(ColumnDef::new("type").text().not_null())
+        .col(ColumnDef::new("headers").json_binary().not_null())
+        .col(ColumnDef::new("body").binary().not_null())
+        .col(ColumnDef::new("created_at").big_integer().not_null())
+        .to_owned();
+    schema.create_table(table).await
+}
+
+pub(crate) async fn create_inbox(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = Table::create()
+        .table("inbox")
+        .col(ColumnDef::new("consumer").text().not_null())
+        .col(ColumnDef::new("message_id").uuid().not_null())
+        .col(ColumnDef::new("received_at").big_integer().not_null())
+        .primary_key(Index::create().col("consumer").col("message_id"))
+        .to_owned();
+    schema.create_table(table).await?;
+    // What is older than the window of redelivery is pruned by age.
+    index(schema, "inbox", "inbox_received_at", &["received_at"]).await
+}
+
+pub(crate) async fn create_deliveries(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = Table::create()
+        .table("deliveries")
+        .col(ColumnDef::new("id").uuid().not_null().primary_key())
+        .col(ColumnDef::new("source_event_id").uuid().not_null())
+        .col(ColumnDef::new("channel").text().not_null())
+        .col(ColumnDef::new("recipient").text().not_null())
+        .col(ColumnDef::new("destination").text().not_null())
+        .col(ColumnDef::new("status").text().not_null())
+        .col(ColumnDef::new("reason").text())
+        .col(ColumnDef::new("attempts").integer().not_null().default(0))
+        .col(ColumnDef::new("next_attempt_at").big_integer().not_null())
+        .col(ColumnDef::new("lease_until").big_integer())
+        .col(ColumnDef::new("lease_number").big_integer().not_null().default(0))
+        .col(ColumnDef::new("expires_at").big_integer())
+        .col(ColumnDef::new("priority").integer().not_null().default(0))
+        .col(ColumnDef::new("traceparent").text())
+        .col(ColumnDef::new("tracestate").text())
+        .col(ColumnDef::new("payload").json_binary().not_null())
+        .col(ColumnDef::new("last_error").text())
+        .col(ColumnDef::new("provider").text())
+        .col(ColumnDef::new("provider_message_id").text())
+        .col(ColumnDef::new("created_at").big_integer().not_null())
+        .col(ColumnDef::new("updated_at").big_integer().not_null())
+        .to_owned();
+    schema.create_table(table).await?;
+    let unique = Index::create()
+        .name("deliveries_once")
+        .table("deliveries")
+        .col("source_event_id")
+        .col("channel")
+        .col("recipient")
+        .unique()
+        .to_owned();
+    schema.create_index(unique).await?;
+    index(schema, "deliveries", "deliveries_due", &["status", "next_attempt_at"]).await?;
+    index(schema, "deliveries", "deliveries_leases", &["status", "lease_until"]).await
+}
+
+pub(crate) async fn index(
+    schema: &SchemaManager<'_>,
+    table: &'static str,
+    name: &'static str,
+    columns: &[&'static str],
+) -> Result<(), DbErr> {
+    let mut index = Index::create();
+    index.name(name).table(table);
+    for column in columns {
+        index.col(*column);
+    }
+    schema.create_index(index).await
+}
+
+pub(crate) async fn drop_tables(schema: &SchemaManager<'_>, tables: &[&'static str]) -> Result<(), DbErr> {
+    for table in tables {
+        schema.drop_table(Table::drop().table(*table).to_owned()).await?;
+    }
+    Ok(())
+}
