@@ -1,1 +1,34 @@
-//! Placeholder.
+//! What tests stand on: real servers, databases of their own, and receivers for what goes out.
+//!
+//! Development only; depends on no crate of ours, so that every crate's tests may use it. Nothing here
+//! is a mock: a database is PostgreSQL or SQLite, a private broker is RabbitMQ, a mail goes through a
+//! real SMTP conversation. Each test gets names, ports and folders that no other test has, so all of them
+//! run in parallel. A test that breaks a server starts a private one and breaks that.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::disallowed_methods,
+    reason = "a test that can't set itself up has failed; tests own the tasks that they start"
+)]
+
+mod addresses;
+mod database;
+mod folder;
+mod namespace;
+mod otlp;
+mod process;
+mod proxy;
+mod servers;
+mod smtp;
+mod wait;
+
+pub use addresses::{Port, amqp_url, postgres_url, redis_url};
+pub use database::TestDatabase;
+pub use folder::Folder;
+pub use namespace::Namespace;
+pub use otlp::{OtlpReceiver, Span, SpanKind};
+pub use process::{Process, ProcessBuilder, workspace_binary};
+pub use proxy::{Fault, FaultProxy};
+pub use servers::{PrivatePostgres, PrivateRabbit, PrivateRedis, Server};
+pub use smtp::{Answer, Mail, SmtpReceiver, Stage};
+pub use wait::{Settled, eventually};

@@ -1,0 +1,226 @@
+//! A TCP proxy with faults to switch on: what a network does on a bad day.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::Port;
+
+/// What the proxy does with connections, those that are open included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Carries bytes both ways.
+    Pass,
+    /// Nobody listens: new connections are refused, open ones are reset.
+    Refuse,
+    /// Holds connections open and carries nothing; what was held is carried when the fault ends.
+    BlackHole,
+    /// The same, for what the server says only: it hears, its answers get lost.
+    MuteReplies,
+    /// Carries every piece this much later.
+    Delay(Duration),
+    /// Carries one byte at a time with this pause.
+    Trickle(Duration),
+    /// Resets each connection (TCP RST), new ones too, as soon as it carried this many bytes.
+    ResetAfter(usize),
+}
+
+/// A proxy in front of one server. Its address stays the same through every fault.
+#[derive(Debug)]
+pub struct FaultProxy {
+    port: Port,
+    fault: watch::Sender<Fault>,
+    listening: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl FaultProxy {
+    /// Starts one that passes everything on to `upstream` (`host:port`).
+    pub async fn start(upstream: impl Into<String>) -> Self {
+        let port = Port::reserve();
+        let (fault, faults) = watch::channel(Fault::Pass);
+        let (listen, listening) = watch::channel(false);
+        let task = tokio::spawn(accept(port.number(), upstream.into(), faults, listen));
+        let proxy = Self {
+            port,
+            fault,
+            listening,
+            task,
+        };
+        proxy.set(Fault::Pass).await;
+        proxy
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port.number()))
+    }
+
+    /// Switches to another fault, for open connections too; comes back when it holds.
+    pub async fn set(&self, fault: Fault) {
+        self.fault.send_replace(fault);
+        let mut listening = self.listening.clone();
+        let wanted = fault != Fault::Refuse;
+        let _ = listening.wait_for(|listens| *listens == wanted).await;
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Listens for as long as the fault allows, and again when it ends.
+async fn accept(port: u16, upstream: String, mut faults: watch::Receiver<Fault>, listen: watch::Sender<bool>) {
+    // Dropping the set with this task ends every connection.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        if faults.wait_for(|fault| *fault != Fault::Refuse).await.is_err() {
+            return;
+        }
+        let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        listen.send_replace(true);
+        let mut closing = faults.clone();
+        loop {
+            tokio::select! {
+                () = refusing(&mut closing) => break,
+                accepted = listener.accept() => {
+                    if let Ok((client, _)) = accepted {
+                        let upstream = upstream.clone();
+                        let faults = faults.clone();
+                        connections.spawn(async move { carry(client, &upstream, faults).await });
+                    }
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        drop(listener);
+        listen.send_replace(false);
+    }
+}
+
+/// Waits until connections are to be refused, or the proxy is gone.
+async fn refusing(faults: &mut watch::Receiver<Fault>) {
+    let _ = faults.wait_for(|fault| *fault == Fault::Refuse).await;
+}
+
+/// Carries one connection until either end or a fault closes it.
+async fn carry(client: TcpStream, upstream: &str, mut faults: watch::Receiver<Fault>) {
+    // A black hole takes the connection and goes no further.
+    if faults.wait_for(|fault| *fault != Fault::BlackHole).await.is_err() {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(upstream).await else {
+        let _ = client.set_zero_linger();
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let mut request = Pump::new(from_client, to_server, faults.clone(), false);
+    let mut reply = Pump::new(from_server, to_client, faults, true);
+    let cut = tokio::try_join!(request.run(), reply.run()).is_err();
+    if cut {
+        reset(request.from, reply.to);
+        reset(reply.from, request.to);
+    }
+}
+
+/// Closes with RST. The halves are joined first: a write half that is dropped alone says FIN.
+fn reset(from: OwnedReadHalf, to: OwnedWriteHalf) {
+    if let Ok(stream) = from.reunite(to) {
+        let _ = stream.set_zero_linger();
+    }
+}
+
+/// The connection is to be reset.
+struct Cut;
+
+/// One direction of one connection.
+struct Pump {
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    faults: watch::Receiver<Fault>,
+    is_reply: bool,
+    carried: usize,
+}
+
+impl Pump {
+    fn new(from: OwnedReadHalf, to: OwnedWriteHalf, faults: watch::Receiver<Fault>, is_reply: bool) -> Self {
+        Self {
+            from,
+            to,
+            faults,
+            is_reply,
+            carried: 0,
+        }
+    }
+
+    /// Runs until this direction ends (the other may go on) or the connection is to be cut.
+    async fn run(&mut self) -> Result<(), Cut> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            self.passing().await?;
+            let length = tokio::select! {
+                read = self.from.read(&mut buffer) => read.map_err(|_| Cut)?,
+                _ = self.faults.changed() => continue,
+            };
+            if length == 0 {
+                self.passing().await?;
+                let _ = self.to.shutdown().await;
+                return Ok(());
+            }
+            self.deliver(&buffer[..length]).await?;
+        }
+    }
+
+    async fn deliver(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+        // What came while the fault changed obeys the new one.
+        match self.passing().await? {
+            Fault::Trickle(pause) => {
+                for byte in bytes {
+                    tokio::time::sleep(pause).await;
+                    self.passing().await?;
+                    self.to.write_all(&[*byte]).await.map_err(|_| Cut)?;
+                }
+                return Ok(());
+            }
+            Fault::Delay(delay) => tokio::time::sleep(delay).await,
+            Fault::ResetAfter(limit) if self.carried + bytes.len() >= limit => {
+                let rest = limit.saturating_sub(self.carried);
+                let _ = self.to.write_all(&bytes[..rest]).await;
+                return Err(Cut);
+            }
+            _ => {}
+        }
+        self.carried += bytes.len();
+        self.to.write_all(bytes).await.map_err(|_| Cut)
+    }
+
+    /// Waits until this direction may carry something.
+    async fn passing(&mut self) -> Result<Fault, Cut> {
+        let is_reply = self.is_reply;
+        let fault = self
+            .faults
+            .wait_for(|fault| match fault {
+                Fault::BlackHole => false,
+                Fault::MuteReplies => !is_reply,
+                _ => true,
+            })
+            .await
+            .map_err(|_| Cut)?;
+        match *fault {
+            Fault::Refuse | Fault::ResetAfter(0) => Err(Cut),
+            other => Ok(other),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Server, is_a_server, run};
+use crate::{Folder, Port, database};
+
+/// A request for TLS, as libpq sends it first; the answer of one without certificates is `N`.
+const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
+/// A PostgreSQL cluster of one test's own.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    server: Server,
+}
+is_a_server!(PrivatePostgres);
+
+impl PrivatePostgres {
+    /// Makes a cluster, starts it and waits until it takes statements.
+    pub async fn start() -> Self {
+        let (port, folder) = (Port::reserve(), Folder::create());
+        let programs = programs();
+        let root = is_root();
+        if root {
+            let mut command = Command::new("chown");
+            command.arg("postgres").arg(folder.path());
+            run(command).await;
+        }
+        let mut initdb = as_owner(root, &programs.join("initdb"));
+        initdb
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
+            .arg("--locale=C.UTF-8")
+            .arg("-D")
+            .arg(folder.join("data"))
+            .current_dir("/");
+        run(initdb).await;
+        // Without fsync: a killed process loses nothing by it, only a machine that loses power does.
+        let mut command = as_owner(root, &programs.join("postgres"));
+        command
+            .arg("-D")
+            .arg(folder.join("data"))
+            .args(["-p", &port.number().to_string()])
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+            .args(["-c", "max_connections=200"])
+            .arg("-c")
+            .arg(format!("unix_socket_directories={}", folder.path().display()))
+            .current_dir("/");
+        let server = Server::new(command, (SSL_REQUEST, b"N"), port, folder);
+        let mut postgres = Self { server };
+        postgres.start_and_wait().await;
+        postgres
+    }
+
+    /// Starts it again after a kill and waits until recovery is over and it takes statements.
+    pub async fn start_and_wait(&mut self) {
+        self.server.start().await;
+        let url = self.url();
+        crate::eventually(super::START, || async {
+            database::execute(&url, "SELECT 1").await.is_ok()
+        })
+        .await;
+    }
+
+    /// The address of its database `postgres`.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port())
+    }
+
+    /// Runs one statement in it.
+    pub async fn execute(&self, statement: &str) {
+        database::execute(&self.url(), statement)
+            .await
+            .expect("the statement runs");
+    }
+}
+
+/// PostgreSQL refuses to run as root: then it runs as the user `postgres`, by exec, so that it keeps the id
+/// of the process that we started.
+fn as_owner(root: bool, program: &Path) -> Command {
+    if !root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"])
+        .arg(program);
+    command
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Where the newest installed PostgreSQL has its programs.
+fn programs() -> PathBuf {
+    let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            let folder = entry.path().join("bin");
+            folder.join("initdb").exists().then_some((version, folder))
+        })
+        .collect();
+    found.sort();
+    if let Some((_, folder)) = found.pop() {
+        return folder;
+    }
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .find(|folder| folder.join("initdb").exists())
+        .expect("PostgreSQL's initdb; `make services` installs it")
+}

@@ -1,0 +1,46 @@
+use std::process::Command;
+
+use super::{Server, is_a_server, run};
+use crate::{Folder, Port};
+
+/// A Redis of one test's own, empty at the start and after every kill.
+#[derive(Debug)]
+pub struct PrivateRedis {
+    server: Server,
+}
+is_a_server!(PrivateRedis);
+
+impl PrivateRedis {
+    /// Starts one and waits until it answers.
+    pub async fn start() -> Self {
+        let mut redis = Self::prepare();
+        redis.server.start().await;
+        redis
+    }
+
+    /// One that does not run yet.
+    pub fn prepare() -> Self {
+        let (port, folder) = (Port::reserve(), Folder::create());
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--port", &port.number().to_string()])
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(folder.path());
+        Self {
+            server: Server::new(command, (b"PING\r\n", b"+PONG"), port, folder),
+        }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port())
+    }
+
+    /// Runs a command, for example `["CLIENT", "PAUSE", "1000"]`, and gives back the answer.
+    pub async fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        command.args(["-p", &self.port().to_string()]).args(arguments);
+        run(command).await
+    }
+}
