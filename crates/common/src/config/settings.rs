@@ -90,6 +90,7 @@ pub struct Mail {
 pub struct Telemetry {
     pub otlp_endpoint: String,
     pub sample_ratio: f64,
+    pub log_filter: String,
     pub log_format: String,
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::export::SERVICE_ATTRIBUTE;
 
@@ -18,7 +18,7 @@ pub struct SpanBuffer {
 }
 
 /// A finished span.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BufferedSpan {
     /// 32 hexadecimal digits.
     pub trace_id: String,

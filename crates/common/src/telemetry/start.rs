@@ -66,7 +66,10 @@ impl Telemetry {
         let logs = tracing_subscriber::fmt::layer()
             .event_format(Lines::new(service, json))
             .with_writer(std::io::stderr)
-            .with_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS)));
+            .with_filter(match settings.telemetry.log_filter.as_str() {
+                "" => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS)),
+                filter => EnvFilter::new(filter),
+            });
         // Tests start several services in one process: the first one's stays.
         let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
         Ok(Self { provider, buffer })
