@@ -6,8 +6,11 @@
 //! - [`timestamp`]: instants that are stored and compared
 //! - [`config`]: one schema of settings for all binaries
 //! - [`telemetry`]: traces, logs and metrics
+//! - [`resilience`]: backoff, circuit breaker, limits: pure, without I/O
 //! - [`process`]: owned tasks, health, the operations port, shutdown
 //! - [`database`]: a service's own schema or file, behind one type
+//! - [`outbound`]: calls to other systems over HTTP
+//! - [`dispatch`]: from a delivery row to its outcome
 //! - [`http`]: what every public HTTP surface shares
 //!
 //! This crate never names a user, an email or a provider, apart from the settings, whose one
@@ -16,8 +19,11 @@
 
 pub mod config;
 pub mod database;
+pub mod dispatch;
 pub mod http;
+pub mod outbound;
 pub mod process;
+pub mod resilience;
 pub mod telemetry;
 pub mod timestamp;
 

@@ -1,0 +1,102 @@
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Statement, Value};
+
+use super::{Delivery, delivery};
+use crate::Timestamp;
+use crate::database::Database;
+
+/// Candidates looked at for each row that may be claimed: room to leave busy destinations out.
+const CANDIDATES: usize = 8;
+
+/// What may be claimed.
+pub(super) struct Wanted {
+    pub(super) limit: usize,
+    pub(super) per_destination: usize,
+    pub(super) lease: Duration,
+    /// Destinations that have sends under way, and how many.
+    pub(super) busy: Vec<(String, usize)>,
+    /// Destinations that are full or rest.
+    pub(super) closed: Vec<String>,
+}
+
+/// Takes the lease of due rows, no destination above its cap, one of each destination first.
+///
+/// One statement, committed at once. On PostgreSQL the candidates are locked and locked ones
+/// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
+pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) -> Result<Vec<Delivery>, DbErr> {
+    let mut values: Vec<Value> = vec![now.as_micros().into()];
+    let mut placeholder = |text: &str| {
+        values.push(text.into());
+        format!("${}", values.len())
+    };
+    let mut open = String::new();
+    if !wanted.closed.is_empty() {
+        let closed: Vec<_> = wanted.closed.iter().map(|name| placeholder(name)).collect();
+        let _ = write!(open, "AND destination NOT IN ({})", closed.join(", "));
+    }
+    let mut taken = String::from("0");
+    if !wanted.busy.is_empty() {
+        taken = wanted
+            .busy
+            .iter()
+            .fold("CASE destination".to_owned(), |mut sql, (name, count)| {
+                let _ = write!(sql, " WHEN {} THEN {count}", placeholder(name));
+                sql
+            });
+        taken.push_str(" ELSE 0 END");
+    }
+    let lock = if database.is_postgres() {
+        "FOR UPDATE SKIP LOCKED"
+    } else {
+        ""
+    };
+    let (limit, cap) = (wanted.limit, wanted.per_destination);
+    let candidates = limit.saturating_mul(CANDIDATES);
+    let until = (now + wanted.lease).as_micros();
+    let sql = format!(
+        "WITH due AS MATERIALIZED ( \
+            SELECT id, destination, priority, next_attempt_at FROM deliveries \
+            WHERE status = 'pending' AND next_attempt_at <= $1 {open} \
+            ORDER BY priority DESC, next_attempt_at LIMIT {candidates} {lock} \
+         ), placed AS ( \
+            SELECT id, destination, row_number() OVER ( \
+                PARTITION BY destination ORDER BY priority DESC, next_attempt_at, id) AS place FROM due \
+         ), picked AS ( \
+            SELECT id FROM placed WHERE place <= {cap} - {taken} ORDER BY place, id LIMIT {limit} \
+         ) \
+         UPDATE deliveries SET status = 'sending', lease_until = {until}, lease_number = lease_number + 1, \
+            attempts = attempts + 1, updated_at = $1 \
+         WHERE id IN (SELECT id FROM picked) AND status = 'pending' RETURNING *"
+    );
+    let statement = Statement::from_sql_and_values(database.write().get_database_backend(), sql, values);
+    delivery::Entity::find()
+        .from_raw_sql(statement)
+        .all(database.write())
+        .await
+}
+
+/// Gives back what a dispatcher left behind that no longer renews its leases; answers how many.
+pub(super) async fn reap(database: &Database, now: Timestamp) -> Result<u64, DbErr> {
+    let sql = "UPDATE deliveries SET status = 'pending', lease_until = NULL, updated_at = $1 \
+               WHERE status = 'sending' AND lease_until <= $1";
+    let connection = database.write();
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [now.as_micros().into()]);
+    Ok(connection.execute_raw(statement).await?.rows_affected())
+}
+
+/// The oldest due row of each channel.
+pub(super) async fn oldest_due(database: &Database, now: Timestamp) -> Result<Vec<(String, Timestamp)>, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Oldest {
+        channel: String,
+        oldest: Timestamp,
+    }
+    let sql = "SELECT channel, MIN(next_attempt_at) AS oldest FROM deliveries \
+               WHERE status = 'pending' AND next_attempt_at <= $1 GROUP BY channel";
+    let connection = database.read();
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [now.as_micros().into()]);
+    let rows = Oldest::find_by_statement(statement).all(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.channel, row.oldest)).collect())
+}

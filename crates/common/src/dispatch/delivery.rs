@@ -1,0 +1,82 @@
+//! The table `deliveries`, one shape in every service that sends.
+
+use sea_orm::entity::prelude::*;
+
+use super::{Reason, Status};
+use crate::Timestamp;
+use crate::telemetry::TraceContext;
+
+/// One message to one recipient over one channel.
+#[derive(Clone, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "deliveries")]
+pub struct Model {
+    /// Its id; also the key by which a destination may know a second try.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// The event that asked for it.
+    pub source_event_id: Uuid,
+    /// How it travels.
+    pub channel: String,
+    /// To whom; unique together with the event and the channel.
+    pub recipient: String,
+    /// What is called; a slow destination holds up no other.
+    pub destination: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Why, once it has ended.
+    pub reason: Option<Reason>,
+    /// Tries that were begun.
+    pub attempts: i32,
+    /// Not before this.
+    pub next_attempt_at: Timestamp,
+    /// While it is being sent: until when that is believed.
+    pub lease_until: Option<Timestamp>,
+    /// Grows with each lease.
+    pub lease_number: i64,
+    /// Not after this.
+    pub expires_at: Option<Timestamp>,
+    /// Higher goes first.
+    pub priority: i32,
+    /// The trace that it belongs to.
+    pub traceparent: Option<String>,
+    /// Its vendor part.
+    pub tracestate: Option<String>,
+    /// What the sender needs.
+    pub payload: Json,
+    /// How the last try failed.
+    pub last_error: Option<String>,
+    /// Who was asked to deliver it.
+    pub provider: Option<String>,
+    /// What they call it.
+    pub provider_message_id: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// None: a delivery points at events of other services.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The trace in which it was asked for.
+    pub fn trace(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.traceparent.as_deref(), self.tracestate.as_deref())
+    }
+}
+
+impl std::fmt::Debug for Model {
+    /// Without recipient and payload, which are personal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("id", &self.id)
+            .field("channel", &self.channel)
+            .field("status", &self.status)
+            .field("attempts", &self.attempts)
+            .field("lease_number", &self.lease_number)
+            .finish_non_exhaustive()
+    }
+}

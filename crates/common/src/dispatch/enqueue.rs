@@ -1,0 +1,139 @@
+use sea_orm::{ActiveValue, ConnectionTrait, DbErr, EntityTrait, TryInsertResult};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Reason, Status, delivery};
+use crate::Timestamp;
+use crate::telemetry::TraceContext;
+
+/// A delivery to be made.
+#[derive(Clone)]
+pub struct NewDelivery {
+    /// Its id; a new `UUIDv7` unless the caller needs to know it.
+    pub id: Uuid,
+    /// The event that asks for it.
+    pub source_event_id: Uuid,
+    /// How it travels.
+    pub channel: &'static str,
+    /// To whom; one event makes one delivery a channel and recipient.
+    pub recipient: String,
+    /// What is called: the unit of caps and pauses.
+    pub destination: String,
+    /// Who delivers it.
+    pub provider: Option<String>,
+    /// What the sender needs.
+    pub payload: Value,
+    /// Not after this.
+    pub expires_at: Option<Timestamp>,
+    /// Higher goes first; 0 is usual.
+    pub priority: i32,
+}
+
+/// How a delivery ended that this dispatcher did not make.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// Where it stands.
+    pub status: Status,
+    /// Why.
+    pub reason: Reason,
+    /// What its provider calls it.
+    pub provider_message_id: Option<String>,
+}
+
+impl NewDelivery {
+    /// A delivery without provider, expiry or payload, and of usual priority.
+    pub fn new(source_event_id: Uuid, channel: &'static str, recipient: String, destination: String) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            source_event_id,
+            channel,
+            recipient,
+            destination,
+            provider: None,
+            payload: Value::Null,
+            expires_at: None,
+            priority: 0,
+        }
+    }
+}
+
+impl std::fmt::Debug for NewDelivery {
+    /// Without recipient and payload, which are personal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewDelivery")
+            .field("id", &self.id)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Adds a delivery that is due at once, with the current trace; wake the dispatcher after the commit.
+///
+/// Answers with its id, or with `None` when the event asked for it before.
+///
+/// # Errors
+/// [`DbErr`] when the statement fails.
+pub async fn enqueue(tx: &impl ConnectionTrait, delivery: NewDelivery, now: Timestamp) -> Result<Option<Uuid>, DbErr> {
+    insert(tx, row(delivery, now)).await
+}
+
+/// Adds a delivery that was made elsewhere, so that its life can be read beside the others.
+///
+/// Answers with its id, or with `None` when it was there already.
+///
+/// # Errors
+/// [`DbErr`] when the statement fails.
+pub async fn insert_settled(
+    tx: &impl ConnectionTrait,
+    delivery: NewDelivery,
+    settled: Settled,
+    now: Timestamp,
+) -> Result<Option<Uuid>, DbErr> {
+    let mut row = row(delivery, now);
+    row.status = ActiveValue::Set(settled.status);
+    row.reason = ActiveValue::Set(Some(settled.reason));
+    row.provider_message_id = ActiveValue::Set(settled.provider_message_id);
+    row.attempts = ActiveValue::Set(1);
+    insert(tx, row).await
+}
+
+fn row(delivery: NewDelivery, now: Timestamp) -> delivery::ActiveModel {
+    let trace = TraceContext::current();
+    delivery::Model {
+        id: delivery.id,
+        source_event_id: delivery.source_event_id,
+        channel: delivery.channel.to_owned(),
+        recipient: delivery.recipient,
+        destination: delivery.destination,
+        status: Status::Pending,
+        reason: None,
+        attempts: 0,
+        next_attempt_at: now,
+        lease_until: None,
+        lease_number: 0,
+        expires_at: delivery.expires_at,
+        priority: delivery.priority,
+        traceparent: Some(trace.traceparent),
+        tracestate: trace.tracestate,
+        payload: delivery.payload,
+        last_error: None,
+        provider: delivery.provider,
+        provider_message_id: None,
+        created_at: now,
+        updated_at: now,
+    }
+    .into()
+}
+
+async fn insert(tx: &impl ConnectionTrait, row: delivery::ActiveModel) -> Result<Option<Uuid>, DbErr> {
+    use delivery::Column::{Channel, Recipient, SourceEventId};
+    let id = row.id.clone().take();
+    let inserted = delivery::Entity::insert(row)
+        .on_conflict_do_nothing_on([SourceEventId, Channel, Recipient])
+        .exec_without_returning(tx)
+        .await?;
+    Ok(match inserted {
+        TryInsertResult::Inserted(1..) => id,
+        TryInsertResult::Inserted(0) | TryInsertResult::Conflicted | TryInsertResult::Empty => None,
+    })
+}

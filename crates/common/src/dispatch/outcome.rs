@@ -1,0 +1,186 @@
+use std::time::Duration;
+
+use super::{Delivery, DispatchOptions, Reason, Status};
+use crate::Timestamp;
+
+/// A destination that is not available is not asked again sooner.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest error text that is kept, in bytes.
+const ERROR_LIMIT: usize = 500;
+
+/// How one try of a delivery ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The other side took responsibility.
+    Accepted {
+        /// What it calls the message.
+        provider_message_id: Option<String>,
+    },
+    /// It arrived.
+    Delivered {
+        /// What the other side calls the message.
+        provider_message_id: Option<String>,
+    },
+    /// It will not arrive.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// What the other side said; no secret, no address.
+        error: String,
+    },
+    /// It must not be sent.
+    Suppressed {
+        /// Why.
+        reason: Reason,
+    },
+    /// Its time was over.
+    Expired,
+    /// It may work later.
+    Retry {
+        /// What went wrong; no secret, no address.
+        error: String,
+        /// When the other side asked to be called again; otherwise the schedule says.
+        after: Option<Duration>,
+    },
+    /// It was not tried: the breaker is open or the bulkhead full. Costs no attempt and pauses the destination.
+    Unavailable {
+        /// When it is worth asking again.
+        after: Duration,
+    },
+}
+
+/// What an outcome does to its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) to: Status,
+    pub(super) reason: Option<Reason>,
+    pub(super) attempts: i32,
+    pub(super) next_attempt_at: Timestamp,
+    pub(super) last_error: Option<String>,
+    pub(super) provider_message_id: Option<String>,
+}
+
+/// The row of a delivery whose lease is handed back untried.
+pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Change {
+    Change {
+        to: Status::Pending,
+        reason: None,
+        attempts: delivery.attempts - 1,
+        next_attempt_at: now,
+        last_error: delivery.last_error.clone(),
+        provider_message_id: None,
+    }
+}
+
+/// What must be said before a try: its time may be over already.
+pub(super) fn before_sending(delivery: &Delivery, options: &DispatchOptions, now: Timestamp) -> Option<Outcome> {
+    if delivery.expires_at.is_some_and(|end| end <= now) {
+        return Some(Outcome::Expired);
+    }
+    // Only what was tried before: a first try is due to everybody, however long we were away.
+    let too_old = now >= delivery.created_at + options.give_up_after;
+    (delivery.attempts > 1 && too_old).then(|| exhausted(delivery.last_error.as_deref()))
+}
+
+/// Turns how a try ended into how the delivery stands: the schedule, its end, the row's new values.
+pub(super) fn resolve(
+    outcome: Outcome,
+    delivery: &Delivery,
+    options: &DispatchOptions,
+    now: Timestamp,
+) -> (Outcome, Change) {
+    let outcome = match &outcome {
+        Outcome::Retry { .. } | Outcome::Unavailable { .. } => {
+            let next = now + wait(&outcome, delivery, options);
+            if delivery.expires_at.is_some_and(|end| end <= next) {
+                Outcome::Expired
+            } else if next > delivery.created_at + options.give_up_after {
+                exhausted(error_of(&outcome))
+            } else {
+                outcome
+            }
+        }
+        _ => outcome,
+    };
+    let mut change = Change {
+        to: status_of(&outcome),
+        reason: reason_of(&outcome),
+        attempts: delivery.attempts,
+        next_attempt_at: now,
+        last_error: error_of(&outcome).map(cut).or_else(|| delivery.last_error.clone()),
+        provider_message_id: None,
+    };
+    match &outcome {
+        Outcome::Accepted { provider_message_id } | Outcome::Delivered { provider_message_id } => {
+            change.provider_message_id.clone_from(provider_message_id);
+            change.last_error = None;
+        }
+        Outcome::Retry { .. } => change.next_attempt_at = now + wait(&outcome, delivery, options),
+        Outcome::Unavailable { .. } => {
+            change.next_attempt_at = now + wait(&outcome, delivery, options);
+            change.attempts -= 1;
+        }
+        Outcome::Failed { .. } | Outcome::Suppressed { .. } | Outcome::Expired => {}
+    }
+    (outcome, change)
+}
+
+fn wait(outcome: &Outcome, delivery: &Delivery, options: &DispatchOptions) -> Duration {
+    match outcome {
+        Outcome::Unavailable { after } => (*after).max(SHORTEST_PAUSE),
+        Outcome::Retry { after: Some(after), .. } => *after,
+        _ => {
+            let step = usize::try_from(delivery.attempts - 1).unwrap_or(0);
+            options
+                .retry_delays
+                .get(step)
+                .or(options.retry_delays.last())
+                .copied()
+                .unwrap_or(SHORTEST_PAUSE)
+        }
+    }
+}
+
+fn exhausted(error: Option<&str>) -> Outcome {
+    Outcome::Failed {
+        reason: Reason::Exhausted,
+        error: error.unwrap_or("every try was broken off").to_owned(),
+    }
+}
+
+fn error_of(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Failed { error, .. } | Outcome::Retry { error, .. } => Some(error),
+        Outcome::Unavailable { .. } => Some("the destination rests"),
+        _ => None,
+    }
+}
+
+const fn status_of(outcome: &Outcome) -> Status {
+    match outcome {
+        Outcome::Accepted { .. } => Status::Accepted,
+        Outcome::Delivered { .. } => Status::Delivered,
+        Outcome::Failed { .. } => Status::Failed,
+        Outcome::Suppressed { .. } => Status::Suppressed,
+        Outcome::Expired => Status::Expired,
+        Outcome::Retry { .. } | Outcome::Unavailable { .. } => Status::Pending,
+    }
+}
+
+const fn reason_of(outcome: &Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Accepted { .. } => Some(Reason::Accepted),
+        Outcome::Delivered { .. } => Some(Reason::Delivered),
+        Outcome::Failed { reason, .. } | Outcome::Suppressed { reason } => Some(*reason),
+        Outcome::Expired => Some(Reason::Expired),
+        Outcome::Retry { .. } | Outcome::Unavailable { .. } => None,
+    }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(ERROR_LIMIT)].to_owned()
+}
+
+#[cfg(test)]
+#[path = "outcome_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::config::{Service, Settings};
+
+const HOUR: Duration = Duration::from_hours(1);
+const START: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+fn options() -> DispatchOptions {
+    DispatchOptions::new(&Settings::for_tests(Service::EmailWorker), &[])
+}
+
+fn delivery(attempts: i32, expires_at: Option<Timestamp>) -> Delivery {
+    Delivery {
+        id: Uuid::nil(),
+        source_event_id: Uuid::nil(),
+        channel: "test".into(),
+        recipient: "r".into(),
+        destination: "d".into(),
+        status: Status::Sending,
+        reason: None,
+        attempts,
+        next_attempt_at: START,
+        lease_until: None,
+        lease_number: 1,
+        expires_at,
+        priority: 0,
+        traceparent: None,
+        tracestate: None,
+        payload: serde_json::Value::Null,
+        last_error: None,
+        provider: None,
+        provider_message_id: None,
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+fn retry() -> Outcome {
+    Outcome::Retry {
+        error: "no".into(),
+        after: None,
+    }
+}
+
+#[test]
+fn a_delivery_that_keeps_failing_is_tried_on_schedule_for_three_days() {
+    let mut options = options();
+    options.retry_delays = [10, 60, 600, 3600].map(Duration::from_secs).to_vec();
+    let (mut now, mut attempts, mut waits) = (START, 1, vec![]);
+    let last = loop {
+        let (outcome, change) = resolve(retry(), &delivery(attempts, None), &options, now);
+        if change.to != Status::Pending {
+            break outcome;
+        }
+        waits.push(change.next_attempt_at.since(now).as_secs());
+        (now, attempts) = (change.next_attempt_at, attempts + 1);
+    };
+    assert_eq!(waits[..6], [10, 60, 600, 3600, 3600, 3600]);
+    assert!(matches!(
+        last,
+        Outcome::Failed {
+            reason: Reason::Exhausted,
+            ..
+        }
+    ));
+    assert!(now.since(START) > 71 * HOUR && now.since(START) <= 72 * HOUR);
+}
+
+#[test]
+fn the_other_sides_wish_beats_the_schedule() {
+    let outcome = Outcome::Retry {
+        error: "429".into(),
+        after: Some(Duration::from_secs(7)),
+    };
+    let (_, change) = resolve(outcome, &delivery(3, None), &options(), START);
+    assert_eq!(change.next_attempt_at, START + Duration::from_secs(7));
+}
+
+#[test]
+fn what_was_not_tried_costs_no_attempt() {
+    let outcome = Outcome::Unavailable {
+        after: Duration::from_secs(5),
+    };
+    let (_, change) = resolve(outcome, &delivery(3, None), &options(), START);
+    assert_eq!((change.to, change.attempts), (Status::Pending, 2));
+}
+
+#[test]
+fn what_would_come_too_late_has_expired() {
+    let expires = Some(START + Duration::from_millis(1));
+    assert_eq!(
+        resolve(retry(), &delivery(1, expires), &options(), START).1.to,
+        Status::Expired
+    );
+    assert_eq!(before_sending(&delivery(1, expires), &options(), START), None);
+    assert_eq!(
+        before_sending(&delivery(1, expires), &options(), START + HOUR),
+        Some(Outcome::Expired)
+    );
+}
+
+#[test]
+fn a_delivery_whose_senders_all_died_is_given_up_in_the_end() {
+    let late = START + 73 * HOUR;
+    assert!(before_sending(&delivery(9, None), &options(), late).is_some());
+    assert_eq!(
+        before_sending(&delivery(1, None), &options(), late),
+        None,
+        "a first try is due to everybody"
+    );
+}
+
+#[test]
+fn an_error_text_is_bounded() {
+    let outcome = Outcome::Failed {
+        reason: Reason::Rejected,
+        error: "é".repeat(400),
+    };
+    assert_eq!(
+        resolve(outcome, &delivery(1, None), &options(), START)
+            .1
+            .last_error
+            .unwrap()
+            .len(),
+        ERROR_LIMIT
+    );
+}

@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+
+use super::outcome::Change;
+use super::{Delivery, Status, delivery};
+use crate::Timestamp;
+
+/// Writes how a delivery stands now; false when the caller's lease is no longer the row's.
+pub(super) async fn apply(
+    tx: &impl ConnectionTrait,
+    held: &Delivery,
+    change: &Change,
+    now: Timestamp,
+) -> Result<bool, DbErr> {
+    use delivery::Column;
+    if !Status::Sending.may_become(change.to) {
+        return Ok(false);
+    }
+    let mut update = delivery::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(change.to))
+        .col_expr(Column::Reason, Expr::value(change.reason))
+        .col_expr(Column::Attempts, Expr::value(change.attempts))
+        .col_expr(Column::NextAttemptAt, Expr::value(change.next_attempt_at))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(Column::LastError, Expr::value(change.last_error.clone()))
+        .col_expr(Column::UpdatedAt, Expr::value(now));
+    if let Some(id) = &change.provider_message_id {
+        update = update.col_expr(Column::ProviderMessageId, Expr::value(id.clone()));
+    }
+    let done = holding(update, held).exec(tx).await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Gives a sign of life; false when the lease is lost.
+pub(super) async fn renew(
+    connection: &impl ConnectionTrait,
+    held: &Delivery,
+    lease: Duration,
+    now: Timestamp,
+) -> Result<bool, DbErr> {
+    let update = delivery::Entity::update_many().col_expr(delivery::Column::LeaseUntil, Expr::value(now + lease));
+    let done = holding(update, held).exec(connection).await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Narrows an update to the row whose lease `held` is.
+fn holding(update: sea_orm::UpdateMany<delivery::Entity>, held: &Delivery) -> sea_orm::UpdateMany<delivery::Entity> {
+    update
+        .filter(delivery::Column::Id.eq(held.id))
+        .filter(delivery::Column::Status.eq(Status::Sending))
+        .filter(delivery::Column::LeaseNumber.eq(held.lease_number))
+}

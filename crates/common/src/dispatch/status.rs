@@ -1,0 +1,105 @@
+use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::Serialize;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Waits for its time.
+    Pending,
+    /// Somebody holds its lease.
+    Sending,
+    /// The other side took responsibility.
+    Accepted,
+    /// It is known to have arrived.
+    Delivered,
+    /// It will not arrive.
+    Failed,
+    /// It must not be sent.
+    Suppressed,
+    /// Its time was over.
+    Expired,
+}
+
+impl Status {
+    /// The transition table: what may follow.
+    pub const fn next(self) -> &'static [Self] {
+        use Status::{Accepted, Delivered, Expired, Failed, Pending, Sending, Suppressed};
+        match self {
+            Pending => &[Sending, Suppressed, Expired],
+            Sending => &[Pending, Accepted, Delivered, Failed, Suppressed, Expired],
+            Accepted => &[Delivered, Failed],
+            Delivered | Failed | Suppressed | Expired => &[],
+        }
+    }
+
+    /// Whether `next` may follow.
+    pub fn may_become(self, next: Self) -> bool {
+        self.next().contains(&next)
+    }
+
+    /// As it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Accepted => "accepted",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Suppressed => "suppressed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// Why a delivery stands where it stands: the closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The other side took responsibility.
+    Accepted,
+    /// It arrived.
+    Delivered,
+    /// The address is on a suppression list.
+    Suppressed,
+    /// The person does not want it.
+    Preference,
+    /// The person sleeps.
+    QuietHours,
+    /// There is no address to send it to.
+    NoAddress,
+    /// Its time was over before it could be sent.
+    Expired,
+    /// The other side refused it for good.
+    Rejected,
+    /// Every try failed until the time to give up.
+    Exhausted,
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ActiveEnum, Iterable};
+
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_what_the_sql_says() {
+        for status in Status::iter() {
+            assert_eq!(status.to_value(), status.as_str());
+        }
+    }
+
+    #[test]
+    fn final_states_are_final_and_nothing_returns_from_accepted() {
+        for last in [Status::Delivered, Status::Failed, Status::Suppressed, Status::Expired] {
+            assert!(Status::iter().all(|next| !last.may_become(next)));
+        }
+        assert!(!Status::Accepted.may_become(Status::Pending));
+        assert!(
+            !Status::Pending.may_become(Status::Accepted),
+            "only who holds a lease may say so"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use http::{Extensions, HeaderValue};
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next, Result};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
+
+use super::OutboundError;
+use crate::telemetry::{HttpLabels, Metrics, TraceContext};
+
+/// Innermost layer: one try, with its timeout, its CLIENT span, its trace header and its metric.
+///
+/// The answer is read here, so that a body that drips or never ends is the try's failure, which
+/// the breaker sees, and not the caller's.
+pub(super) struct AttemptLayer {
+    pub(super) name: &'static str,
+    pub(super) try_timeout: Duration,
+    pub(super) answer_limit: usize,
+    pub(super) metrics: Metrics,
+}
+
+/// How many tries of this call went before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries(u32);
+
+#[async_trait]
+impl Middleware for AttemptLayer {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        let Tries(before) = extensions.get().copied().unwrap_or_default();
+        extensions.insert(Tries(before + 1));
+        let method = request.method().as_str().to_owned();
+        let span = self.span(&request, before);
+        let began = Instant::now();
+        let outcome = self.attempt(request, extensions, next).instrument(span.clone()).await;
+        let status = outcome.as_ref().map_or(0, |answer| answer.status().as_u16());
+        close(&span, &outcome, status);
+        let labels = HttpLabels {
+            http_request_method: method,
+            http_route: self.name.to_owned(),
+            http_response_status_code: status,
+        };
+        self.metrics.http_client(&labels, began.elapsed());
+        outcome.map_err(Into::into)
+    }
+}
+
+impl AttemptLayer {
+    async fn attempt(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> std::result::Result<Response, OutboundError> {
+        inject(&mut request);
+        let call = async {
+            let answer = next
+                .run(request, extensions)
+                .await
+                .map_err(OutboundError::unwrap_from)?;
+            self.read(answer).await
+        };
+        match tokio::time::timeout(self.try_timeout, call).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(OutboundError::Timeout {
+                after: self.try_timeout,
+            }),
+        }
+    }
+
+    /// Reads the body, `answer_limit` at most, and puts the answer together again around it.
+    async fn read(&self, mut answer: Response) -> std::result::Result<Response, OutboundError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(OutboundError::of_reqwest)? {
+            if body.len() + chunk.len() > self.answer_limit {
+                return Err(OutboundError::TooLarge {
+                    limit: self.answer_limit,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut whole = http::Response::new(body.freeze());
+        *whole.status_mut() = answer.status();
+        *whole.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(Response::from(whole))
+    }
+
+    /// Named by the method alone: a path has ids, a query may have secrets.
+    fn span(&self, request: &Request, before: u32) -> Span {
+        let url = request.url();
+        info_span!(
+            "http_client",
+            otel.name = request.method().as_str(),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            peer.service = self.name,
+            http.request.method = request.method().as_str(),
+            http.request.resend_count = (before > 0).then_some(before),
+            http.response.status_code = Empty,
+            server.address = url.host_str().unwrap_or_default(),
+            server.port = url.port_or_known_default(),
+            error.r#type = Empty,
+        )
+    }
+}
+
+fn close(span: &Span, outcome: &std::result::Result<Response, OutboundError>, status: u16) {
+    if status != 0 {
+        span.record("http.response.status_code", status);
+    }
+    let error = match outcome {
+        Ok(answer) if answer.status().is_client_error() || answer.status().is_server_error() => {
+            answer.status().as_str().to_owned()
+        }
+        Ok(_) => return,
+        Err(error) => error.kind().to_owned(),
+    };
+    span.record("error.type", error);
+    span.record("otel.status_code", "ERROR");
+}
+
+/// Hands the current context on to the destination.
+fn inject(request: &mut Request) {
+    let context = TraceContext::current();
+    let headers = request.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&context.traceparent) {
+        headers.insert("traceparent", value);
+    }
+    if let Some(Ok(value)) = context.tracestate.as_deref().map(HeaderValue::from_str) {
+        headers.insert("tracestate", value);
+    }
+}

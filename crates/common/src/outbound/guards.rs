@@ -1,0 +1,106 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response, StatusCode};
+use reqwest_middleware::{Middleware, Next, Result};
+
+use super::{OutboundError, Rate, Refusal};
+use crate::resilience::{Breaker, BreakerState, Bulkhead, TokenBucket, Verdict};
+use crate::telemetry::Metrics;
+
+/// A full bulkhead is worth another look after this long: a place frees itself with each answer.
+const BULKHEAD_RETRY: Duration = Duration::from_millis(250);
+
+/// Third layer: no call to a destination that is out.
+pub(super) struct BreakerLayer {
+    pub(super) name: &'static str,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) metrics: Metrics,
+}
+
+impl BreakerLayer {
+    fn show(&self) {
+        let state = match self.breaker.state(Instant::now()) {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        };
+        self.metrics.breaker_state(self.name, state);
+    }
+}
+
+#[async_trait]
+impl Middleware for BreakerLayer {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        let admitted = self.breaker.admit(Instant::now());
+        self.show();
+        let permit = admitted.map_err(|rejected| OutboundError::Unavailable {
+            refusal: Refusal::BreakerOpen,
+            retry_after: rejected.retry_after,
+        })?;
+        let outcome = next.run(request, extensions).await;
+        match verdict(&outcome) {
+            Some(verdict) => permit.report(verdict, Instant::now()),
+            None => permit.release(Instant::now()),
+        }
+        self.show();
+        outcome
+    }
+}
+
+/// What an outcome says about the destination; `None`: it was not called.
+fn verdict(outcome: &Result<Response>) -> Option<Verdict> {
+    match outcome {
+        Ok(answer) if answer.status().is_server_error() || answer.status() == StatusCode::REQUEST_TIMEOUT => {
+            Some(Verdict::Failure)
+        }
+        // A 429 too: a destination that counts our calls is well.
+        Ok(_) => Some(Verdict::Success),
+        Err(error) => match OutboundError::within(error) {
+            Some(OutboundError::Unavailable { .. } | OutboundError::Request(_)) => None,
+            _ => Some(Verdict::Failure),
+        },
+    }
+}
+
+/// Fourth layer: the agreed rate.
+pub(super) struct RateLayer(Option<TokenBucket>);
+
+impl RateLayer {
+    pub(super) fn new(rate: Option<Rate>) -> Self {
+        Self(rate.map(|rate| TokenBucket::new(rate.per_second, rate.burst, Instant::now())))
+    }
+}
+
+#[async_trait]
+impl Middleware for RateLayer {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        if let Some(Err(retry_after)) = self.0.as_ref().map(|bucket| bucket.take(Instant::now())) {
+            return Err(OutboundError::Unavailable {
+                refusal: Refusal::RateLimited,
+                retry_after,
+            }
+            .into());
+        }
+        next.run(request, extensions).await
+    }
+}
+
+/// Fifth layer: a bounded number of calls at a time.
+pub(super) struct BulkheadLayer(pub(super) Bulkhead);
+
+#[async_trait]
+impl Middleware for BulkheadLayer {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        let Some(_place) = self.0.enter() else {
+            return Err(OutboundError::Unavailable {
+                refusal: Refusal::BulkheadFull,
+                retry_after: BULKHEAD_RETRY,
+            }
+            .into());
+        };
+        next.run(request, extensions).await
+    }
+}

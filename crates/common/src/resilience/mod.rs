@@ -1,0 +1,19 @@
+//! What keeps one failing dependency from taking the rest along: pure state machines, no I/O.
+//!
+//! Each takes the time as an argument and answers at once, so that a rejection costs nothing and
+//! a test needs no waiting: [`Backoff`] says how long to wait, [`RetryBudget`] whether a retry may
+//! be made at all, [`Breaker`] whether a destination is worth a call, [`TokenBucket`] whether the
+//! agreed rate allows one, [`Bulkhead`] whether a place is free. Nothing here sleeps, spawns, logs
+//! or knows HTTP: `outbound` puts them in order around a call.
+
+mod backoff;
+mod breaker;
+mod budget;
+mod bulkhead;
+mod token_bucket;
+
+pub use backoff::Backoff;
+pub use breaker::{Breaker, BreakerMode, BreakerOptions, BreakerState, Permit, Rejected, Verdict};
+pub use budget::RetryBudget;
+pub use bulkhead::{Bulkhead, Place};
+pub use token_bucket::TokenBucket;
