@@ -9,6 +9,7 @@
 //! - [`resilience`]: backoff, circuit breaker, limits: pure, without I/O
 //! - [`process`]: owned tasks, health, the operations port, shutdown
 //! - [`database`]: a service's own schema or file, behind one type
+//! - [`store`]: cache and other short-lived shared state, on Redis or in memory
 //! - [`outbound`]: calls to other systems over HTTP
 //! - [`dispatch`]: from a delivery row to its outcome
 //! - [`http`]: what every public HTTP surface shares
@@ -24,6 +25,7 @@ pub mod http;
 pub mod outbound;
 pub mod process;
 pub mod resilience;
+pub mod store;
 pub mod telemetry;
 pub mod timestamp;
 

@@ -1,0 +1,117 @@
+//! The store in memory: for one process that has no Redis.
+//!
+//! It keeps the contract of the Redis one, expiry included, and is bounded: when it is full, what is
+//! nearest to its end goes first. It is shared by nobody and gone with the process.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::versioned;
+
+/// Most entries at a time; a user's entry is below 1 KiB, so this stays under some 50 MB.
+const CAPACITY: usize = 50_000;
+
+#[derive(Default)]
+pub(super) struct Memory {
+    entries: Mutex<HashMap<String, Entry>>,
+}
+
+struct Entry {
+    value: Bytes,
+    ends: Instant,
+}
+
+type Entries<'a> = MutexGuard<'a, HashMap<String, Entry>>;
+
+impl Memory {
+    pub(super) fn get(&self, key: &str) -> Option<Bytes> {
+        live(&self.lock(), key).cloned()
+    }
+
+    pub(super) fn set(&self, key: String, value: &[u8], ttl: Duration) {
+        insert(&mut self.lock(), key, value, ttl);
+    }
+
+    pub(super) fn set_if_absent(&self, key: String, value: &[u8], ttl: Duration) -> bool {
+        let mut entries = self.lock();
+        let absent = live(&entries, &key).is_none();
+        if absent {
+            insert(&mut entries, key, value, ttl);
+        }
+        absent
+    }
+
+    pub(super) fn compare_and_delete(&self, key: &str, expected: &[u8]) -> bool {
+        let mut entries = self.lock();
+        let holds = live(&entries, key).is_some_and(|value| value == expected);
+        if holds {
+            entries.remove(key);
+        }
+        holds
+    }
+
+    pub(super) fn put_if_newer(&self, key: String, encoded: &[u8], ttl: Duration) -> bool {
+        let mut entries = self.lock();
+        let newer = live(&entries, &key).is_none_or(|current| versioned::may_replace(current, encoded));
+        if newer {
+            insert(&mut entries, key, encoded, ttl);
+        }
+        newer
+    }
+
+    fn lock(&self) -> Entries<'_> {
+        // Each critical section leaves the map whole, so a panic elsewhere spoils nothing.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn live<'a>(entries: &'a Entries<'_>, key: &str) -> Option<&'a Bytes> {
+    let entry = entries.get(key)?;
+    (entry.ends > Instant::now()).then_some(&entry.value)
+}
+
+fn insert(entries: &mut Entries<'_>, key: String, value: &[u8], ttl: Duration) {
+    if entries.len() >= CAPACITY && !entries.contains_key(&key) {
+        make_room(entries);
+    }
+    let entry = Entry {
+        value: Bytes::copy_from_slice(value),
+        ends: Instant::now() + ttl,
+    };
+    entries.insert(key, entry);
+}
+
+/// Drops what has expired; if that is not enough, the sixteenth that ends first.
+fn make_room(entries: &mut HashMap<String, Entry>) {
+    let now = Instant::now();
+    entries.retain(|_, entry| entry.ends > now);
+    if entries.len() < CAPACITY {
+        return;
+    }
+    let mut ends: Vec<Instant> = entries.values().map(|entry| entry.ends).collect();
+    let (_, last_to_go, _) = ends.select_nth_unstable(CAPACITY / 16);
+    let last_to_go = *last_to_go;
+    entries.retain(|_, entry| entry.ends > last_to_go);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_bounded_and_keeps_what_lives_longest() {
+        let memory = Memory::default();
+        for n in 0..=CAPACITY {
+            let ttl = Duration::from_secs(60 + n as u64);
+            memory.set(n.to_string(), b"x", ttl);
+        }
+        assert!(memory.lock().len() <= CAPACITY);
+        assert_eq!(memory.get("0"), None);
+        assert!(memory.get(&CAPACITY.to_string()).is_some());
+    }
+}

@@ -1,0 +1,104 @@
+//! The store on Redis: each operation is one command, or one script with one key.
+//!
+//! One key a script, so that it would also run on a cluster. Expiry is in milliseconds; the server's
+//! clock decides it.
+
+use std::{sync::LazyLock, time::Duration};
+
+use bytes::Bytes;
+use deadpool_redis::redis::{Script, cmd};
+
+use super::{Limits, OpenError, StoreError, slots::Slots, versioned};
+use crate::process::Tasks;
+
+/// Deletes the key if its value is the one given: the end of a lock by its owner alone.
+static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+         return 0",
+    )
+});
+
+/// `versioned::may_replace`, on the server. The digits have one width, so they compare as text.
+static PUT_IF_NEWER: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        "local have = redis.call('GETRANGE', KEYS[1], 0, {header} - 1)
+         if #have == {header} and string.sub(have, 1, 3) == '{mark}' then
+             local current, offered = string.sub(have, 4, 22), string.sub(ARGV[1], 4, 22)
+             if current > offered then return 0 end
+             if current == offered and string.sub(have, 24, 24) == 't' then return 0 end
+         end
+         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+         return 1",
+        header = versioned::HEADER,
+        mark = versioned::MARK,
+    ))
+});
+
+#[derive(Clone)]
+pub(super) struct Redis(Slots);
+
+impl Redis {
+    pub(super) fn open(url: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
+        let slots = Slots::new(url, limits)?;
+        let dialler = slots.clone();
+        tasks.spawn("store", dialler.keep_connected(tasks.stopping().clone()));
+        Ok(Self(slots))
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    pub(super) async fn connected(&self, within: Duration) -> bool {
+        self.0.connected(within).await
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let value: Option<Vec<u8>> = self
+            .0
+            .run(async |mut c| cmd("GET").arg(key).query_async(&mut c).await)
+            .await?;
+        Ok(value.map(Bytes::from))
+    }
+
+    pub(super) async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        self.0
+            .run(async |mut c| {
+                let mut set = cmd("SET");
+                set.arg(key).arg(value).arg("PX").arg(milliseconds(ttl));
+                set.query_async(&mut c).await
+            })
+            .await
+    }
+
+    pub(super) async fn set_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let answer: Option<String> = self
+            .0
+            .run(async |mut c| {
+                let mut set = cmd("SET");
+                set.arg(key).arg(value).arg("NX");
+                set.arg("PX").arg(milliseconds(ttl));
+                set.query_async(&mut c).await
+            })
+            .await?;
+        Ok(answer.is_some())
+    }
+
+    pub(super) async fn compare_and_delete(&self, key: &str, expected: &[u8]) -> Result<bool, StoreError> {
+        let mut call = COMPARE_AND_DELETE.key(key);
+        call.arg(expected);
+        self.0.run(async |mut c| call.invoke_async(&mut c).await).await
+    }
+
+    pub(super) async fn put_if_newer(&self, key: &str, encoded: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let mut call = PUT_IF_NEWER.key(key);
+        call.arg(encoded).arg(milliseconds(ttl));
+        self.0.run(async |mut c| call.invoke_async(&mut c).await).await
+    }
+}
+
+/// At least one: Redis refuses an expiry of zero.
+fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}

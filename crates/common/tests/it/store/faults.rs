@@ -1,0 +1,107 @@
+//! Redis goes away, hangs, and comes back.
+
+use std::time::{Duration, Instant};
+
+use common::{
+    config::Service,
+    process::{State, Tasks},
+    store::{Limits, Store, StoreError},
+};
+use test_support::{PrivateRedis, eventually};
+
+const SOON: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_mins(1);
+/// What no single call may take on a busy machine, far below any wait for a server.
+const AT_ONCE: Duration = Duration::from_millis(400);
+
+fn open(url: &str) -> Store {
+    let tasks = Tasks::new(Service::UserApi);
+    Store::open(url, "faults", Limits::default(), &tasks).unwrap()
+}
+
+async fn answers(store: &Store) -> bool {
+    store.set("a", b"1", LONG).await.is_ok()
+}
+
+/// Calls for `how_long` and gives back the slowest call's time.
+async fn slowest_call(store: &Store, how_long: Duration) -> Duration {
+    let (start, mut slowest) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < how_long {
+        let call = Instant::now();
+        let _ = store.get("a").await;
+        slowest = slowest.max(call.elapsed());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    slowest
+}
+
+#[tokio::test]
+async fn it_starts_without_its_server_and_connects_when_there_is_one() {
+    let mut redis = PrivateRedis::prepare();
+    let store = open(&redis.url());
+    assert_eq!(store.state(), State::Down);
+    assert!(matches!(store.get("a").await, Err(StoreError::Away)));
+    redis.start().await;
+    assert!(store.connected(SOON).await);
+    eventually(SOON, || answers(&store)).await;
+    assert_eq!(store.state(), State::Up);
+}
+
+#[tokio::test]
+async fn a_killed_server_costs_no_waiting_and_is_found_again() {
+    let mut redis = PrivateRedis::start().await;
+    let store = open(&redis.url());
+    assert!(store.connected(SOON).await);
+    eventually(SOON, || answers(&store)).await;
+    redis.kill();
+    assert!(slowest_call(&store, Duration::from_secs(1)).await < AT_ONCE);
+    assert_eq!(store.state(), State::Down);
+    assert!(matches!(store.get("a").await, Err(StoreError::Away)));
+    redis.start().await;
+    eventually(SOON, || answers(&store)).await;
+    assert_eq!(store.state(), State::Up);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_unused_is_noticed() {
+    let mut redis = PrivateRedis::start().await;
+    let store = open(&redis.url());
+    assert!(store.connected(SOON).await);
+    redis.kill();
+    eventually(SOON, async || store.state() == State::Down).await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_costs_each_connection_one_short_wait() {
+    let redis = PrivateRedis::start().await;
+    let store = open(&redis.url());
+    assert!(store.connected(SOON).await);
+    eventually(SOON, || answers(&store)).await;
+    redis.freeze();
+    assert!(slowest_call(&store, Duration::from_secs(2)).await < AT_ONCE);
+    assert!(matches!(store.get("a").await, Err(StoreError::Away)));
+    redis.thaw();
+    eventually(SOON, || answers(&store)).await;
+}
+
+#[tokio::test]
+async fn a_flushed_server_still_knows_the_scripts() {
+    let redis = PrivateRedis::start().await;
+    let store = open(&redis.url());
+    assert!(store.connected(SOON).await);
+    eventually(SOON, async || store.put_if_newer("row", 1, b"x", LONG).await.is_ok()).await;
+    redis.command(&["FLUSHALL"]).await;
+    redis.command(&["SCRIPT", "FLUSH"]).await;
+    eventually(SOON, async || store.put_if_newer("row", 1, b"x", LONG).await.is_ok()).await;
+    assert!(store.get_versioned("row").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_unknown_scheme_is_refused_with_the_setting_s_name() {
+    let tasks = Tasks::new(Service::UserApi);
+    let refused = Store::open("http://x", "", Limits::default(), &tasks);
+    let Err(error) = refused else {
+        panic!("http was taken")
+    };
+    assert!(error.to_string().contains("store.url"));
+}
