@@ -10,6 +10,7 @@
 //! - [`process`]: owned tasks, health, the operations port, shutdown
 //! - [`database`]: a service's own schema or file, behind one type
 //! - [`store`]: cache and other short-lived shared state, on Redis or in memory
+//! - [`messaging`]: outbox, broker, consumers
 //! - [`outbound`]: calls to other systems over HTTP
 //! - [`dispatch`]: from a delivery row to its outcome
 //! - [`http`]: what every public HTTP surface shares
@@ -22,6 +23,7 @@ pub mod config;
 pub mod database;
 pub mod dispatch;
 pub mod http;
+pub mod messaging;
 pub mod outbound;
 pub mod process;
 pub mod resilience;

@@ -35,6 +35,7 @@ struct Inner {
     outbox_pending: Gauge,
     outbox_oldest_age: FloatGauge,
     messages: Family<MessageLabels, Counter>,
+    unrouted_messages: Gauge,
     cache_reads: Family<CacheLabels, Counter>,
     breaker_state: Family<DestinationLabels, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
@@ -91,6 +92,7 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_oldest_age: FloatGauge::default(),
             messages: Family::default(),
+            unrouted_messages: Gauge::default(),
             cache_reads: Family::default(),
             breaker_state: Family::default(),
             deliveries: Family::default(),
@@ -127,6 +129,13 @@ impl Metrics {
             outcome: outcome.to_owned(),
         };
         self.0.messages.get_or_create(&labels).inc();
+    }
+
+    /// Messages that no queue is bound to, kept to be seen (`waypost_unrouted_messages`).
+    pub fn unrouted_messages(&self, messages: u64) {
+        self.0
+            .unrouted_messages
+            .set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `error`.
@@ -196,6 +205,8 @@ impl Inner {
             "Messages by queue and outcome",
             self.messages.clone(),
         );
+        let help = "Messages that no queue is bound to";
+        registry.register("waypost_unrouted_messages", help, self.unrouted_messages.clone());
         registry.register(
             "waypost_cache_reads",
             "Cache reads by layer and outcome",

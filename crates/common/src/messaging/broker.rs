@@ -1,0 +1,170 @@
+use std::future::Future;
+
+use contracts::topology::{EVENTS_EXCHANGE, Queue};
+use secrecy::ExposeSecret;
+
+use super::dead_letter::DeadLetter;
+use super::memory::Memory;
+use super::message::OutboundMessage;
+use super::rabbit::Rabbit;
+use super::trace;
+use crate::config::Settings;
+use crate::process::{State, Tasks};
+use crate::telemetry::{Metrics, TraceContext};
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The settings ask for memory, and this process is not the only one.
+    #[error(
+        "broker.url is memory://, but a memory broker cannot join separate processes; \
+         set it to amqp://.. or start everything in one process with `waypost run`"
+    )]
+    MemoryBetweenProcesses,
+    /// The URL is no address of a broker. The URL itself is a secret and is not shown.
+    #[error("broker.url must be one or more amqp:// or amqps:// addresses with commas between: {0}")]
+    Url(String),
+    /// The namespace would make names that the broker refuses.
+    #[error("broker.namespace must have at most 100 letters, digits, dots, dashes or underscores")]
+    Namespace,
+}
+
+/// Why a publish does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Nothing was sent.
+    #[error("the broker is away or takes no messages")]
+    Unavailable,
+    /// It may have arrived. Sent again with the same id, a copy is dropped by the receivers' inboxes.
+    #[error("the broker did not confirm in time")]
+    Unknown,
+    /// A queue is full, or the broker could not store it.
+    #[error("the broker refused the message")]
+    Refused,
+    /// No queue took it, not even the one for what nobody wants: the topology is missing.
+    #[error("the broker has no queue for the message")]
+    Unroutable,
+}
+
+/// The handle to the message broker. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker(Kind);
+
+#[derive(Clone)]
+pub(super) enum Kind {
+    Rabbit(Rabbit),
+    Memory(Memory),
+}
+
+impl Broker {
+    /// Begins to connect to `RabbitMQ`, in the background and for as long as `tasks` live.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the settings can't be right. A broker that is away is no error.
+    pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, BrokerError> {
+        if settings.broker.url.expose_secret().starts_with("memory:") {
+            return Err(BrokerError::MemoryBetweenProcesses);
+        }
+        Rabbit::connect(settings, tasks, metrics).map(|rabbit| Self(Kind::Rabbit(rabbit)))
+    }
+
+    /// A broker in memory: made once in a process, cloned into each of its services.
+    ///
+    /// A publish is confirmed when every bound queue is done with the message for good, so whatever
+    /// a crash interrupts is still in the outbox.
+    pub fn memory() -> Self {
+        Self(Kind::Memory(Memory::new()))
+    }
+
+    /// How the broker is, as far as this process can tell.
+    pub fn state(&self) -> State {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.state(),
+            Kind::Memory(_) => State::Up,
+        }
+    }
+
+    /// Publishes to the events exchange and waits for the confirmation.
+    ///
+    /// For the relay, and for tests: a new message goes through an outbox.
+    ///
+    /// # Errors
+    /// [`PublishError`] when it was not confirmed in time.
+    pub async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
+        let parent = message.trace();
+        let kind = message.kind().to_owned();
+        let id = message.id().to_string();
+        let span = || trace::producer(self.system(), EVENTS_EXCHANGE, &kind, &id);
+        match &self.0 {
+            Kind::Rabbit(rabbit) => {
+                let publish = async {
+                    let confirmed = rabbit
+                        .publish_event(&kind, &message.into_wire(TraceContext::current()))
+                        .await;
+                    if confirmed.is_err() {
+                        trace::failed();
+                    }
+                    confirmed
+                };
+                trace::continuing(parent.as_ref(), span, publish).await
+            }
+            Kind::Memory(memory) => {
+                let publish = async { memory.publish_event(&kind, &message.into_wire(TraceContext::current())) };
+                // The span ends here: how long the handlers take is told by theirs.
+                trace::continuing(parent.as_ref(), span, publish).await.by_all().await
+            }
+        }
+    }
+
+    /// Looks at the oldest messages that were set aside from `queue`; they stay where they are.
+    ///
+    /// # Errors
+    /// [`PublishError::Unavailable`] when the broker does not answer.
+    pub async fn dead_letters(&self, queue: Queue, limit: u16) -> Result<Vec<DeadLetter>, PublishError> {
+        let wires = match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.dead_letters(queue, limit).await?,
+            Kind::Memory(memory) => memory.dead_letters(queue, limit),
+        };
+        Ok(wires.iter().map(|wire| DeadLetter::of(queue.name, wire)).collect())
+    }
+
+    /// Whether a publish has a chance.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.is_ready(),
+            Kind::Memory(_) => true,
+        }
+    }
+
+    /// Resolves when a publish has a chance again.
+    pub(super) fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let kind = self.0.clone();
+        async move {
+            if let Kind::Rabbit(rabbit) = kind {
+                rabbit.ready().await;
+            }
+        }
+    }
+
+    /// How many aggregates' messages may wait for their confirmation at once.
+    ///
+    /// In memory a confirmation waits for the handlers, retries included, so many more may be open.
+    pub(super) fn window(&self) -> usize {
+        match &self.0 {
+            Kind::Rabbit(_) => 100,
+            Kind::Memory(_) => 1_000,
+        }
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    /// As the semantic conventions name it.
+    pub(super) fn system(&self) -> &'static str {
+        match &self.0 {
+            Kind::Rabbit(_) => "rabbitmq",
+            Kind::Memory(_) => "memory",
+        }
+    }
+}

@@ -1,0 +1,145 @@
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use contracts::envelope::header;
+use contracts::topology::Queue;
+use futures_util::FutureExt;
+
+use super::settlement::Failure;
+use super::{ConsumerOptions, Handler, Rejection, Settlement};
+use crate::Timestamp;
+use crate::messaging::message::{Message, limited};
+use crate::messaging::trace;
+use crate::messaging::wire::Wire;
+use crate::process::chain;
+use crate::telemetry::{Metrics, TraceContext};
+
+/// Waits before the further tries that a moment's trouble gets while the message is in hand.
+const IN_PLACE: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+];
+/// Longest text of an error that travels in a header.
+const MAX_ERROR_BYTES: usize = 500;
+
+/// Takes one message at a time through the handler and says how to settle it. Knows no broker.
+pub(in crate::messaging) struct Processor<H> {
+    system: &'static str,
+    pub(in crate::messaging) queue: Queue,
+    handler: H,
+    pub(in crate::messaging) options: ConsumerOptions,
+    metrics: Metrics,
+}
+
+impl<H: Handler> Processor<H> {
+    pub(super) fn new(
+        system: &'static str,
+        queue: Queue,
+        handler: H,
+        options: ConsumerOptions,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            system,
+            queue,
+            handler,
+            options,
+            metrics,
+        }
+    }
+
+    /// Makes one attempt. The caller carries out the settlement, whatever it is, exactly once.
+    pub(in crate::messaging) async fn process(&self, mut wire: Wire) -> Settlement {
+        let parent = wire.trace();
+        let kind = limited(wire.header(header::TYPE).unwrap_or("unknown"), 100).to_owned();
+        let id = limited(wire.header(header::ID).unwrap_or("none"), 36).to_owned();
+        let span = || trace::consumer(self.system, self.queue.name, &kind, &id);
+        let attempt = async {
+            if parent.is_none() {
+                // Nothing to continue: what becomes of the message belongs to the trace begun here.
+                wire.set_trace(TraceContext::current());
+            }
+            let outcome = match Message::read(&self.queue, &wire) {
+                Ok(message) => self.within_its_time(&message).await,
+                Err(reason) => Err(Failure::Dead(reason)),
+            };
+            let settlement = Settlement::of(wire, outcome, &self.options.retry_delays, Timestamp::now());
+            self.report(&settlement, &kind, &id);
+            settlement
+        };
+        trace::continuing(parent.as_ref(), span, attempt).await
+    }
+
+    async fn within_its_time(&self, message: &Message) -> Result<(), Failure> {
+        let limit = self.options.handler_timeout;
+        match tokio::time::timeout(limit, self.tries(message)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Retry(format!(
+                "the handler took longer than {} ms",
+                limit.as_millis()
+            ))),
+        }
+    }
+
+    async fn tries(&self, message: &Message) -> Result<(), Failure> {
+        let mut waits = IN_PLACE.iter();
+        loop {
+            let handled = AssertUnwindSafe(async { self.handler.handle(message).await });
+            let rejection = match handled.catch_unwind().await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(rejection)) => rejection,
+                // The panic's text went to the log with its place; it may quote personal data.
+                Err(_) => return Err(Failure::Panic),
+            };
+            match (rejection.is_momentary(), rejection) {
+                (_, Rejection::DeadLetter { reason }) => return Err(Failure::Dead(reason)),
+                (momentary, Rejection::Retry(error)) => match waits.next() {
+                    Some(wait) if momentary => tokio::time::sleep(*wait).await,
+                    _ => {
+                        return Err(Failure::Retry(
+                            limited(&chain(error.as_ref()), MAX_ERROR_BYTES).to_owned(),
+                        ));
+                    }
+                },
+            }
+        }
+    }
+
+    fn report(&self, settlement: &Settlement, kind: &str, id: &str) {
+        let queue = self.queue.name;
+        self.metrics.message(queue, settlement.outcome());
+        match settlement {
+            Settlement::Ack => {}
+            Settlement::Delay { after, copy } => {
+                trace::failed();
+                let error = copy.header(header::LAST_ERROR);
+                let attempt = copy.count(header::ATTEMPT);
+                tracing::warn!(
+                    queue,
+                    kind,
+                    id,
+                    error,
+                    attempt,
+                    ?after,
+                    "a message failed and is tried again later"
+                );
+            }
+            Settlement::Dead { copy } => {
+                trace::failed();
+                let reason = copy.header(header::REASON);
+                let attempts = copy.count(header::ATTEMPT);
+                let error = copy.header(header::LAST_ERROR);
+                tracing::error!(
+                    queue,
+                    kind,
+                    id,
+                    reason,
+                    error,
+                    attempts,
+                    "a message went to the dead letters"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use std::error::Error;
+use std::fmt;
+
+use sea_orm::DbErr;
+
+use crate::database::is_transient;
+use crate::messaging::OutboxError;
+
+/// Why a handler did not do what a message asks for.
+pub enum Rejection {
+    /// It may pass: the message comes again, at once for a moment's trouble, else later.
+    Retry(Box<dyn Error + Send + Sync>),
+    /// It can't pass: the message is set aside.
+    DeadLetter {
+        /// For whoever looks at the dead letters; holds no personal data.
+        reason: String,
+    },
+}
+
+impl Rejection {
+    /// Asks for another attempt.
+    pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Retry(error.into())
+    }
+
+    /// Sets the message aside.
+    pub fn dead_letter(reason: impl Into<String>) -> Self {
+        Self::DeadLetter { reason: reason.into() }
+    }
+
+    /// Whether the trouble is of the kind that is over in a moment: a database's conflict or lost connection.
+    pub(super) fn is_momentary(&self) -> bool {
+        let Self::Retry(error) = self else { return false };
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<DbErr>() {
+                return is_transient(error);
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry(error) => f.debug_tuple("Retry").field(error).finish(),
+            Self::DeadLetter { reason } => f.debug_struct("DeadLetter").field("reason", reason).finish(),
+        }
+    }
+}
+
+impl From<DbErr> for Rejection {
+    fn from(error: DbErr) -> Self {
+        Self::Retry(Box::new(error))
+    }
+}
+
+impl From<OutboxError> for Rejection {
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Database(error) => error.into(),
+            OutboxError::Encode(_) | OutboxError::TooLarge(_) => Self::dead_letter(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnAcquireErr;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] DbErr);
+
+    #[test]
+    fn a_lost_connection_is_momentary_however_deep_it_lies() {
+        let lost = || DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+        assert!(Rejection::from(lost()).is_momentary());
+        assert!(Rejection::retry(Outer(lost())).is_momentary());
+        assert!(!Rejection::retry("a provider is away").is_momentary());
+        assert!(!Rejection::dead_letter("never").is_momentary());
+    }
+}

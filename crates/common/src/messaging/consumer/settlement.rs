@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use contracts::envelope::header;
+
+use crate::Timestamp;
+use crate::messaging::wire::Wire;
+
+/// A handler that panics on the same message so often is never asked again.
+const MAX_PANICS: u32 = 5;
+/// Counts panics among the attempts.
+const PANICS: &str = "waypost-panics";
+
+/// Why an attempt failed.
+pub(super) enum Failure {
+    Retry(String),
+    Dead(String),
+    Panic,
+}
+
+/// What becomes of a message: exactly one of these, exactly once.
+pub(in crate::messaging) enum Settlement {
+    /// Done.
+    Ack,
+    /// A copy goes through the delay queue, then the original is done with.
+    Delay { after: Duration, copy: Wire },
+    /// A copy goes to the dead letters, then the original is done with.
+    Dead { copy: Wire },
+}
+
+impl Settlement {
+    pub(super) fn of(wire: Wire, outcome: Result<(), Failure>, delays: &[Duration], now: Timestamp) -> Self {
+        let Err(failure) = outcome else { return Self::Ack };
+        let mut copy = wire;
+        copy.strip_brokers_own();
+        let attempts = copy.count(header::ATTEMPT).saturating_add(1);
+        copy.set(header::ATTEMPT, attempts.to_string());
+        copy.set(header::FAILED_AT, now.to_rfc3339());
+        let error = match failure {
+            Failure::Dead(reason) => return Self::dead(copy, reason),
+            Failure::Retry(error) => error,
+            Failure::Panic => {
+                let panics = copy.count(PANICS).saturating_add(1);
+                copy.set(PANICS, panics.to_string());
+                if panics >= MAX_PANICS {
+                    return Self::dead(copy, format!("the handler panicked {panics} times"));
+                }
+                "the handler panicked".to_owned()
+            }
+        };
+        if copy.header(header::FIRST_ERROR).is_none() {
+            copy.set(header::FIRST_ERROR, error.clone());
+        }
+        copy.set(header::LAST_ERROR, error);
+        let rung = usize::try_from(attempts - 1).unwrap_or(usize::MAX);
+        match delays.get(rung) {
+            Some(&after) => Self::Delay { after, copy },
+            None => Self::dead(copy, format!("{attempts} attempts are used up")),
+        }
+    }
+
+    /// As the metric names it.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Delay { .. } => "retry",
+            Self::Dead { .. } => "dead_letter",
+        }
+    }
+
+    fn dead(mut copy: Wire, reason: String) -> Self {
+        copy.set(header::REASON, reason);
+        Self::Dead { copy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LADDER: [Duration; 2] = [Duration::from_secs(10), Duration::from_mins(1)];
+    const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
+
+    fn settle(wire: Wire, failure: Failure) -> Settlement {
+        Settlement::of(wire, Err(failure), &LADDER, NOW)
+    }
+
+    #[test]
+    fn a_message_climbs_the_ladder_and_then_is_set_aside() {
+        let mut wire = Wire::default();
+        wire.set("x-death", "kept by nobody");
+        for (attempt, delay) in LADDER.into_iter().enumerate() {
+            let Settlement::Delay { after, copy } = settle(wire, Failure::Retry(format!("error {attempt}"))) else {
+                panic!("attempt {attempt} was not delayed");
+            };
+            assert_eq!(after, delay);
+            wire = copy;
+        }
+        let Settlement::Dead { copy } = settle(wire, Failure::Retry("error 2".into())) else {
+            panic!("it was not set aside");
+        };
+        assert_eq!(copy.header(header::FIRST_ERROR), Some("error 0"));
+        assert_eq!(copy.header(header::LAST_ERROR), Some("error 2"));
+        assert_eq!(copy.header(header::REASON), Some("3 attempts are used up"));
+        assert_eq!(copy.count(header::ATTEMPT), 3);
+        assert_eq!(copy.header("x-death"), None);
+    }
+
+    #[test]
+    fn the_fifth_panic_is_the_last() {
+        let mut wire = Wire::default();
+        let ladder = [Duration::from_secs(1); 9];
+        for _ in 1..MAX_PANICS {
+            let Settlement::Delay { copy, .. } = Settlement::of(wire, Err(Failure::Panic), &ladder, NOW) else {
+                panic!("too early");
+            };
+            wire = copy;
+        }
+        let Settlement::Dead { copy } = Settlement::of(wire, Err(Failure::Panic), &ladder, NOW) else {
+            panic!("too late");
+        };
+        assert_eq!(copy.header(header::REASON), Some("the handler panicked 5 times"));
+    }
+
+    #[test]
+    fn what_cannot_pass_is_set_aside_at_once() {
+        let Settlement::Dead { copy } = settle(Wire::default(), Failure::Dead("unknown type".into())) else {
+            panic!("it was tried again");
+        };
+        assert_eq!(
+            (copy.header(header::REASON), copy.count(header::ATTEMPT)),
+            (Some("unknown type"), 1)
+        );
+    }
+}

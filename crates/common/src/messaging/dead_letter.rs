@@ -1,0 +1,44 @@
+use contracts::envelope::header;
+use serde::Serialize;
+
+use super::wire::Wire;
+use crate::telemetry::TraceContext;
+
+/// A message that was set aside, without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// Work queue that it came from.
+    pub queue: String,
+    /// Id of the message, where it had one.
+    pub id: Option<String>,
+    /// Type of the message, where it had one.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Why it was set aside.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was set aside, RFC 3339 UTC.
+    pub time: Option<String>,
+    /// Trace that it belongs to.
+    pub trace_id: Option<String>,
+}
+
+impl DeadLetter {
+    pub(super) fn of(queue: &str, wire: &Wire) -> Self {
+        let text = |name: &str| wire.header(name).map(str::to_owned);
+        // The broker itself sets messages aside too, and leaves its own reason.
+        let brokers_own = || text("x-first-death-reason").map(|reason| format!("set aside by the broker: {reason}"));
+        Self {
+            queue: queue.to_owned(),
+            id: text(header::ID),
+            kind: text(header::TYPE),
+            reason: text(header::REASON)
+                .or_else(brokers_own)
+                .unwrap_or_else(|| "unknown".to_owned()),
+            attempts: wire.count(header::ATTEMPT),
+            time: text(header::FAILED_AT),
+            trace_id: wire.trace().as_ref().map(TraceContext::trace_id).map(str::to_owned),
+        }
+    }
+}

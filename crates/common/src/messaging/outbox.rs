@@ -1,0 +1,125 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contracts::envelope::MAX_BODY_BYTES;
+use contracts::{Event, EventData};
+use sea_orm::{ActiveValue, ConnectionTrait, DbErr, EntityTrait};
+use tokio::sync::Notify;
+
+use super::message::OutboundMessage;
+use crate::Timestamp;
+use crate::config::Service;
+use crate::telemetry::TraceContext;
+
+/// Why an event could not be put into the outbox. The transaction must not commit.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The row can't be written.
+    #[error("the outbox row can't be written")]
+    Database(#[source] DbErr),
+    /// The data can't be written as JSON.
+    #[error("the event's data can't be written as JSON")]
+    Encode(#[source] serde_json::Error),
+    /// The data is larger than what a consumer reads.
+    #[error("the event's data has {0} bytes, more than {MAX_BODY_BYTES}")]
+    TooLarge(usize),
+}
+
+impl From<OutboxError> for DbErr {
+    /// For callers whose every other failure is the database's.
+    fn from(error: OutboxError) -> Self {
+        match error {
+            OutboxError::Database(error) => error,
+            other => Self::Custom(other.to_string()),
+        }
+    }
+}
+
+/// Where a service leaves its events, in the transaction of what they tell of. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    service: Service,
+    committed: Arc<Notify>,
+}
+
+impl Outbox {
+    /// The outbox of `service`; one in a process, or the relay is not woken.
+    pub fn new(service: Service) -> Self {
+        Self {
+            service,
+            committed: Arc::new(Notify::new()),
+        }
+    }
+
+    /// Writes `event` and where the trace stands, as the last statement of the transaction `tx`.
+    ///
+    /// The aggregate's row was locked or written before in `tx`: that is what keeps an aggregate's
+    /// events in the order of their ids. Call [`Self::wake`] after the commit.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; the transaction must then be rolled back.
+    pub async fn append<T: EventData>(&self, tx: &impl ConnectionTrait, event: &Event<T>) -> Result<(), OutboxError> {
+        let message = OutboundMessage::of(self.service, event, TraceContext::current()).map_err(OutboxError::Encode)?;
+        if message.body().len() > MAX_BODY_BYTES {
+            return Err(OutboxError::TooLarge(message.body().len()));
+        }
+        let row = row::ActiveModel {
+            id: ActiveValue::NotSet,
+            aggregate: ActiveValue::Set(event.subject),
+            message_id: ActiveValue::Set(event.id),
+            kind: ActiveValue::Set(T::TYPE.to_owned()),
+            headers: ActiveValue::Set(serde_json::to_value(message.headers()).map_err(OutboxError::Encode)?),
+            body: ActiveValue::Set(message.body().to_vec()),
+            created_at: ActiveValue::Set(Timestamp::now()),
+        };
+        row::Entity::insert(row)
+            .exec_without_returning(tx)
+            .await
+            .map_err(OutboxError::Database)?;
+        Ok(())
+    }
+
+    /// Wakes the relay: call it after the commit. Forgotten, the event leaves within a second.
+    pub fn wake(&self) {
+        self.committed.notify_one();
+    }
+
+    pub(super) fn committed(&self) -> Arc<Notify> {
+        self.committed.clone()
+    }
+}
+
+/// The outbox table; every service's migrations make it.
+pub(super) mod row {
+    use sea_orm::entity::prelude::*;
+
+    use crate::Timestamp;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub aggregate: Uuid,
+        pub message_id: Uuid,
+        #[sea_orm(column_name = "type")]
+        pub kind: String,
+        pub headers: Json,
+        pub body: Vec<u8>,
+        pub created_at: Timestamp,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl TryFrom<row::Model> for OutboundMessage {
+    type Error = serde_json::Error;
+
+    fn try_from(row: row::Model) -> Result<Self, Self::Error> {
+        let headers: BTreeMap<String, String> = serde_json::from_value(row.headers)?;
+        Ok(Self::from_parts(row.message_id, row.kind, headers, row.body.into()))
+    }
+}

@@ -1,0 +1,109 @@
+//! Between AMQP's properties and our [`Wire`].
+
+use contracts::envelope::header;
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use crate::messaging::wire::{Wire, is_brokers_own};
+
+/// Kept on the broker's disk.
+const PERSISTENT: u8 = 2;
+/// Headers must fit one frame of 128 KiB beside the properties; foreign ones beyond this are not sent on.
+const MAX_HEADERS_BYTES: usize = 64 * 1024;
+
+/// Reads a message that arrived.
+pub(super) fn read(delivery: Delivery) -> Wire {
+    let properties = &delivery.properties;
+    let mut wire = Wire {
+        content_type: properties.content_type().as_ref().map(ToString::to_string),
+        ..Wire::default()
+    };
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        if let Some(value) = as_text(value) {
+            wire.headers.insert(name.to_string(), value);
+        }
+    }
+    wire.body = delivery.data.into();
+    wire
+}
+
+/// Writes the properties of a message that leaves.
+pub(super) fn properties(wire: &Wire) -> BasicProperties {
+    let mut table = FieldTable::default();
+    let mut left = MAX_HEADERS_BYTES;
+    let (ours, foreign): (Vec<_>, Vec<_>) = wire.headers.iter().partition(|(name, _)| is_ours(name));
+    for (name, value) in ours.into_iter().chain(foreign) {
+        let bytes = name.len() + value.len();
+        if is_brokers_own(name) || bytes > left {
+            continue;
+        }
+        if let Ok(name) = ShortString::try_new(name.as_str()) {
+            left -= bytes;
+            table.insert(name, AMQPValue::LongString(value.as_str().into()));
+        }
+    }
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(table);
+    if let Some(id) = short(wire.header(header::ID)) {
+        properties = properties.with_message_id(id);
+    }
+    if let Some(content_type) = short(wire.content_type.as_deref()) {
+        properties = properties.with_content_type(content_type);
+    }
+    properties
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("cloudEvents_")
+        || name.starts_with("waypost-")
+        || matches!(name, header::TRACEPARENT | header::TRACESTATE)
+}
+
+fn short(text: Option<&str>) -> Option<ShortString> {
+    ShortString::try_new(text?).ok()
+}
+
+fn as_text(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::Boolean(value) => Some(value.to_string()),
+        AMQPValue::ShortShortInt(value) => Some(value.to_string()),
+        AMQPValue::ShortInt(value) => Some(value.to_string()),
+        AMQPValue::LongInt(value) => Some(value.to_string()),
+        AMQPValue::LongLongInt(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_persistent_and_carries_no_header_of_the_broker() {
+        let mut wire = Wire {
+            content_type: Some("application/json".into()),
+            ..Wire::default()
+        };
+        wire.set(header::ID, "1");
+        wire.set("x-death", "a");
+        let properties = properties(&wire);
+        let headers = properties.headers().as_ref().unwrap();
+        assert!(!headers.contains_key("x-death") && headers.contains_key(header::ID));
+        assert_eq!(*properties.delivery_mode(), Some(PERSISTENT));
+        assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "1");
+    }
+
+    #[test]
+    fn our_headers_leave_before_foreign_ones_that_fill_the_frame() {
+        let mut wire = Wire::default();
+        wire.set("a-foreign-one", "x".repeat(MAX_HEADERS_BYTES));
+        wire.set(header::REASON, "why");
+        let properties = properties(&wire);
+        let headers = properties.headers().as_ref().unwrap();
+        assert!(headers.contains_key(header::REASON) && !headers.contains_key("a-foreign-one"));
+    }
+}

@@ -1,0 +1,247 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::ConfirmSelectOptions;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, Event};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::deadline::{CALL, CONNECT, CallError, within};
+use super::topology::Topology;
+use crate::messaging::broker::BrokerError;
+use crate::process::{State, Tasks};
+
+/// Seconds. The peer is gone when two are missed; `RabbitMQ`'s own default of 60 finds that in minutes.
+const HEARTBEAT: u16 = 10;
+/// Waits between attempts to connect: from the first, doubling, to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// How often lapin's own view of the connection is looked at.
+const WATCH: Duration = Duration::from_secs(1);
+/// How often the broker is asked something: a connection may look well and be dead.
+const PROBE: Duration = Duration::from_secs(10);
+/// A broker that stays away is reported again this often.
+const REPORT: Duration = Duration::from_secs(30);
+
+/// A connection that lives, with the topology declared. Replaced as a whole, never repaired.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    /// In confirm mode.
+    pub(super) channel: Channel,
+    probe: Channel,
+    broken: CancellationToken,
+}
+
+impl Session {
+    /// Has the whole connection replaced.
+    pub(super) fn give_up(&self, why: &str) {
+        if !self.broken.is_cancelled() {
+            tracing::warn!(why, "a connection to the broker is given up");
+            self.broken.cancel();
+        }
+    }
+
+    /// Resolves when the connection is of no use any more.
+    pub(super) async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// The broker takes no publishes: it is short of memory or disk.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.broken.is_cancelled() && self.connection.status().connected()
+    }
+}
+
+/// One supervised connection. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Link {
+    current: watch::Receiver<Option<Arc<Session>>>,
+}
+
+impl Link {
+    /// Keeps a connection for as long as the service lives. At its end the last one stays open
+    /// until its users have finished.
+    pub(super) fn spawn(purpose: &'static str, nodes: Vec<AMQPUri>, topology: Arc<Topology>, tasks: &Tasks) -> Self {
+        let (sender, current) = watch::channel(None);
+        let supervisor = Supervisor {
+            purpose,
+            name: format!("{} {purpose}", tasks.service()),
+            nodes,
+            topology,
+            sender,
+            stopping: tasks.stopping().clone(),
+        };
+        tasks.spawn("broker connection", supervisor.run());
+        Self { current }
+    }
+
+    /// The connection, when there is one that works.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.current.borrow().clone().filter(|session| session.is_usable())
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self.session() {
+            None => State::Down,
+            Some(session) if session.is_blocked() => State::Degraded,
+            Some(_) => State::Up,
+        }
+    }
+
+    /// Waits for a connection that works; for ever when the service stops before there is one.
+    pub(super) async fn connected(&self) -> Arc<Session> {
+        let mut current = self.current.clone();
+        loop {
+            if let Some(session) = current
+                .borrow_and_update()
+                .clone()
+                .filter(|session| session.is_usable())
+            {
+                return session;
+            }
+            if current.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Waits until publishes have a chance: connected and not blocked.
+    pub(super) async fn up(&self) {
+        while self.connected().await.is_blocked() {
+            tokio::time::sleep(WATCH).await;
+        }
+    }
+}
+
+/// Reads the addresses of the broker's nodes.
+pub(super) fn nodes(url: &str) -> Result<Vec<AMQPUri>, BrokerError> {
+    let node = |address: &str| {
+        let mut uri: AMQPUri = address.trim().parse().map_err(BrokerError::Url)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        let connect = u64::try_from(CONNECT.as_millis()).unwrap_or(u64::MAX);
+        uri.query.connection_timeout.get_or_insert(connect);
+        Ok(uri)
+    };
+    url.split(',').map(node).collect()
+}
+
+struct Supervisor {
+    purpose: &'static str,
+    name: String,
+    nodes: Vec<AMQPUri>,
+    topology: Arc<Topology>,
+    sender: watch::Sender<Option<Arc<Session>>>,
+    stopping: CancellationToken,
+}
+
+impl Supervisor {
+    async fn run(self) {
+        let mut wait = FIRST_WAIT;
+        let mut reported: Option<Instant> = None;
+        for node in self.nodes.iter().cycle() {
+            let address = format!("{}:{}", node.authority.host, node.authority.port);
+            match tokio::select! {
+                () = self.stopping.cancelled() => return,
+                opened = self.open(node.clone()) => opened,
+            } {
+                Ok(session) => {
+                    tracing::info!(purpose = self.purpose, address, "connected to the broker");
+                    (wait, reported) = (FIRST_WAIT, None);
+                    let session = Arc::new(session);
+                    self.sender.send_replace(Some(session.clone()));
+                    let Some(why) = self.watch(&session).await else { return };
+                    session.give_up(&why);
+                    self.sender.send_replace(None);
+                }
+                Err(error) => {
+                    if reported.is_none_or(|at| at.elapsed() >= REPORT) {
+                        reported = Some(Instant::now());
+                        tracing::warn!(purpose = self.purpose, address, %error, "no connection to the broker; trying on");
+                    }
+                }
+            }
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..1.0))) => {}
+            }
+            wait = (wait * 2).min(LAST_WAIT);
+        }
+    }
+
+    async fn open(&self, node: AMQPUri) -> Result<Session, CallError> {
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let connection = within(CONNECT, Connection::connect_uri(node, properties)).await?;
+        self.topology.declare(&connection).await?;
+        within(CALL, async {
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            let probe = connection.create_channel().await?;
+            Ok(Session {
+                connection,
+                channel,
+                probe,
+                broken: CancellationToken::new(),
+            })
+        })
+        .await
+    }
+
+    /// Watches over a connection until it is of no use and says why; `None`: the service stops.
+    async fn watch(&self, session: &Session) -> Option<String> {
+        let mut events = session.connection.events_listener();
+        let mut watch = interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut probed: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                () = self.stopping.cancelled() => return None,
+                () = session.broken() => return Some("a call on it failed".to_owned()),
+                event = events.next() => match event {
+                    Some(Event::ConnectionBlocked(why)) => tracing::error!(why, "the broker takes no messages"),
+                    Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes messages again"),
+                    Some(Event::Error(error)) => return Some(error.to_string()),
+                    Some(_) => {}
+                    None => return Some("it ended".to_owned()),
+                },
+                _ = watch.tick() => {
+                    if !session.connection.status().connected() {
+                        return Some("it is not connected any more".to_owned());
+                    }
+                    // A blocked connection answers nothing; its heartbeats show that it lives.
+                    if !session.is_blocked() && probed.is_none_or(|at| at.elapsed() >= PROBE) {
+                        probed = Some(Instant::now());
+                        if let Err(error) = within(CALL, self.topology.probe(&session.probe)).await {
+                            return Some(format!("it does not answer as it should: {error}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_nodes_are_read_and_get_a_heartbeat() {
+        let nodes = nodes("amqp://a:b@one:5672/%2f, amqps://two").unwrap();
+        let hosts: Vec<_> = nodes.iter().map(|node| node.authority.host.as_str()).collect();
+        assert_eq!(hosts, ["one", "two"]);
+        assert!(nodes.iter().all(|node| node.query.heartbeat == Some(HEARTBEAT)));
+    }
+
+    #[test]
+    fn an_address_of_something_else_is_refused_and_not_shown() {
+        let error = nodes("http://user:secret@host").unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+}

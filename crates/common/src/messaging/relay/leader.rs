@@ -1,0 +1,99 @@
+//! One relay a service: the others stand by.
+
+use std::time::Duration;
+
+use sea_orm::DbErr;
+use sea_orm::sqlx::{self, Connection, PgConnection};
+use tokio::time::timeout;
+
+use crate::database::Database;
+
+/// Longest that the lock's connection may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Makes the server notice within half a minute that a leader's machine is gone, and free the lock.
+const KEEPALIVE: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
+/// Advisory locks are per database, and three services may share one: the schema makes the key a service's own.
+const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('waypost outbox relay ' || current_schema(), 0))";
+
+/// The right to publish a service's outbox, held or asked for.
+pub(super) enum Leadership {
+    /// `SQLite` serves one process: there is nobody else.
+    Alone,
+    /// PostgreSQL's advisory lock. It ends with its connection, which belongs to no pool: a pool
+    /// would hand out the lock with it.
+    Lock {
+        database: Database,
+        connection: Option<PgConnection>,
+    },
+}
+
+impl Leadership {
+    pub(super) fn of(database: &Database) -> Self {
+        if database.is_postgres() {
+            Self::Lock {
+                database: database.clone(),
+                connection: None,
+            }
+        } else {
+            Self::Alone
+        }
+    }
+
+    /// Asks for the right; `false`: another relay has it.
+    pub(super) async fn ask(&mut self) -> Result<bool, DbErr> {
+        let Self::Lock { database, connection } = self else {
+            return Ok(true);
+        };
+        // Whatever goes wrong closes the connection: an answer that was missed may have been the lock.
+        let kept = connection.take();
+        let asking = async {
+            let mut asked = match kept {
+                Some(kept) => kept,
+                None => connect(database).await?,
+            };
+            let locked: bool = sqlx::query_scalar(LOCK).fetch_one(&mut asked).await?;
+            Ok::<_, sqlx::Error>((asked, locked))
+        };
+        match timeout(ANSWER, asking).await {
+            Ok(Ok((asked, locked))) => {
+                *connection = Some(asked);
+                Ok(locked)
+            }
+            Ok(Err(error)) => Err(DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))),
+            Err(_) => Err(DbErr::Custom("no answer in time".to_owned())),
+        }
+    }
+
+    /// Whether the right still holds: the connection lives, and with it the lock.
+    pub(super) async fn is_held(&mut self) -> bool {
+        let Self::Lock { connection, .. } = self else {
+            return true;
+        };
+        let Some(mut held) = connection.take() else {
+            return false;
+        };
+        let alive = matches!(timeout(ANSWER, held.ping()).await, Ok(Ok(())));
+        *connection = alive.then_some(held);
+        alive
+    }
+
+    /// Gives the right to whoever asks next.
+    pub(super) async fn give_up(&mut self) {
+        if let Self::Lock { connection, .. } = self
+            && let Some(held) = connection.take()
+        {
+            let _ = timeout(ANSWER, held.close()).await;
+        }
+    }
+}
+
+async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = database
+        .write()
+        .get_postgres_connection_pool()
+        .acquire()
+        .await?
+        .detach();
+    sqlx::raw_sql(KEEPALIVE).execute(&mut connection).await?;
+    Ok(connection)
+}

@@ -1,0 +1,181 @@
+//! The relay: publishes what the outbox holds and deletes what the broker confirmed.
+//!
+//! One relay at a time publishes a service's outbox (`leader.rs`), so that nothing overtakes. No
+//! transaction is open while the broker is waited for. A crash between a confirmation and the
+//! delete sends a message twice, with the same id; the inboxes drop the copy.
+
+mod leader;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::leader::Leadership;
+use self::work::Work;
+use super::broker::Broker;
+use super::outbox::{Outbox, row};
+use crate::Timestamp;
+use crate::database::Database;
+use crate::process::{Tasks, chain};
+use crate::telemetry::Metrics;
+
+/// How long a commit that woke nobody (another replica's) waits at most; also how often a stand-by asks to lead.
+const POLL: Duration = Duration::from_secs(1);
+/// How often the backlog is counted.
+const MEASURE: Duration = Duration::from_secs(5);
+/// Rows that one read takes.
+const BATCH: u64 = 200;
+/// Longest for one statement of ours; the pool's and the server's own limits are shorter.
+const STATEMENT: Duration = Duration::from_secs(5);
+/// How long the end waits for confirmations that are due; what it misses is sent again.
+const LAST_CONFIRMS: Duration = Duration::from_secs(2);
+
+/// Publishes the service's outbox for as long as the service lives.
+pub fn spawn_relay(database: Database, broker: Broker, outbox: &Outbox, metrics: Metrics, tasks: &Tasks) {
+    let relay = Relay {
+        database,
+        broker,
+        committed: outbox.committed(),
+        metrics,
+        stopping: tasks.stopping().clone(),
+    };
+    tasks.spawn("outbox relay", relay.run());
+}
+
+struct Relay {
+    database: Database,
+    broker: Broker,
+    committed: Arc<Notify>,
+    metrics: Metrics,
+    stopping: CancellationToken,
+}
+
+impl Relay {
+    async fn run(self) {
+        let mut leadership = Leadership::of(&self.database);
+        while !self.stopping.is_cancelled() {
+            match leadership.ask().await {
+                Ok(true) => self.lead(&mut leadership).await,
+                Ok(false) => tracing::debug!("another relay leads"),
+                Err(error) => tracing::warn!(error = chain(&error), "the relay can't ask for its lock"),
+            }
+            tokio::select! {
+                () = self.stopping.cancelled() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+        leadership.give_up().await;
+    }
+
+    async fn lead(&self, leadership: &mut Leadership) {
+        tracing::info!("the relay leads");
+        let mut work = Work::new(self.broker.window());
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut measured: Option<Instant> = None;
+        let mut look = true;
+        loop {
+            let ready = self.broker.is_ready();
+            if look && ready {
+                self.look(&mut work).await;
+            }
+            look = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => break,
+                _ = poll.tick() => {
+                    if !leadership.is_held().await {
+                        tracing::warn!("the relay lost its lock and stands by");
+                        self.metrics.outbox_pending(0);
+                        self.metrics.outbox_oldest_age(Duration::ZERO);
+                        return;
+                    }
+                    if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
+                        measured = Some(Instant::now());
+                        self.measure().await;
+                    }
+                    true
+                }
+                Some(any_confirmed) = work.next_published() => {
+                    self.delete(&mut work).await;
+                    any_confirmed
+                }
+                () = self.committed.notified() => true,
+                () = self.broker.ready(), if !ready => true,
+            };
+        }
+        self.finish(work).await;
+    }
+
+    /// Reads what may be published now and begins to.
+    async fn look(&self, work: &mut Work) {
+        self.delete(work).await;
+        if !work.has_room(Instant::now()) {
+            return;
+        }
+        match within(self.read(work.not_now())).await {
+            Ok(rows) => work.begin(rows, &self.broker, &self.metrics),
+            Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
+        }
+    }
+
+    async fn read(&self, not_now: Vec<uuid::Uuid>) -> Result<Vec<row::Model>, DbErr> {
+        let mut due = row::Entity::find().order_by_asc(row::Column::Id).limit(BATCH);
+        if !not_now.is_empty() {
+            due = due.filter(row::Column::Aggregate.is_not_in(not_now));
+        }
+        due.all(self.database.read()).await
+    }
+
+    /// Deletes what was confirmed. What can't be deleted now is kept in mind: nothing is read before it is.
+    async fn delete(&self, work: &mut Work) {
+        let ids = work.confirmed();
+        if ids.is_empty() {
+            return;
+        }
+        let gone = row::Entity::delete_many()
+            .filter(row::Column::Id.is_in(ids))
+            .exec(self.database.write());
+        match within(gone).await {
+            Ok(_) => work.forget_confirmed(),
+            Err(error) => tracing::warn!(error = chain(&error), "confirmed outbox rows can't be deleted yet"),
+        }
+    }
+
+    async fn measure(&self) {
+        let rows = row::Entity::find();
+        let count = rows.clone().count(self.database.read());
+        let oldest = rows
+            .select_only()
+            .column(row::Column::CreatedAt)
+            .order_by_asc(row::Column::Id);
+        let oldest = oldest.into_tuple::<(Timestamp,)>().one(self.database.read());
+        let (Ok(count), Ok(oldest)) = (within(count).await, within(oldest).await) else {
+            return;
+        };
+        let age = oldest.map_or(Duration::ZERO, |(created_at,)| Timestamp::now().since(created_at));
+        self.metrics.outbox_pending(count);
+        self.metrics.outbox_oldest_age(age);
+    }
+
+    /// Takes the confirmations that are due; begins nothing new.
+    async fn finish(&self, mut work: Work) {
+        let rest = async {
+            while work.next_published().await.is_some() {
+                self.delete(&mut work).await;
+            }
+        };
+        let _ = timeout(LAST_CONFIRMS, rest).await;
+    }
+}
+
+async fn within<T>(statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    match timeout(STATEMENT, statement).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(DbErr::Custom("no answer in time".to_owned())),
+    }
+}

@@ -1,0 +1,71 @@
+//! The spans of a message's way, and the context they run in.
+
+use std::future::Future;
+
+use opentelemetry::Context;
+use opentelemetry::context::FutureExt;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
+
+use crate::telemetry::TraceContext;
+
+/// The span of one publish, for a trace that is recorded.
+pub(super) fn producer(system: &str, destination: &str, kind: &str, id: &str) -> Span {
+    info_span!(
+        parent: None,
+        "publish",
+        otel.name = format!("publish {destination}"),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = system,
+        messaging.operation.name = "publish",
+        messaging.operation.type = "send",
+        messaging.destination.name = destination,
+        messaging.message.id = id,
+        messaging.message.type = kind,
+    )
+}
+
+/// The span of one attempt to process a message.
+pub(super) fn consumer(system: &str, queue: &str, kind: &str, id: &str) -> Span {
+    info_span!(
+        parent: None,
+        "process",
+        otel.name = format!("process {queue}"),
+        otel.kind = "consumer",
+        otel.status_code = Empty,
+        messaging.system = system,
+        messaging.operation.name = "process",
+        messaging.operation.type = "process",
+        messaging.destination.name = queue,
+        messaging.message.id = id,
+        messaging.message.type = kind,
+    )
+}
+
+/// Runs `work` as a child of `parent`, in the span that `span` makes.
+///
+/// A parent that is not sampled gets no span, but its context still surrounds `work` and so
+/// travels on. Without a parent the span begins a trace.
+pub(super) fn continuing<F: Future>(
+    parent: Option<&TraceContext>,
+    span: impl FnOnce() -> Span,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    let span = match parent {
+        Some(parent) if !parent.is_sampled() => Span::none(),
+        Some(parent) => {
+            let span = span();
+            parent.adopt(&span);
+            span
+        }
+        None => span(),
+    };
+    let context = parent.map_or_else(Context::new, TraceContext::to_context);
+    work.instrument(span).with_context(context)
+}
+
+/// Marks the current span as failed.
+pub(super) fn failed() {
+    Span::current().record("otel.status_code", "ERROR");
+}
