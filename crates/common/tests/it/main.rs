@@ -1,3 +1,7 @@
 //! Tests of common that meet real servers.
+#![expect(clippy::unwrap_used, reason = "what a test can't set up has failed")]
 
 mod database;
+mod dispatch;
+mod outbound;
+mod scripted_server;
