@@ -14,3 +14,8 @@ impl MigratorTrait for Migrator {
         vec![Box::new(m20261123_000001_journey::Migration)]
     }
 }
+
+/// Names of all of them: what a service compares its database with.
+pub fn names() -> Vec<String> {
+    Migrator::migrations().iter().map(|one| one.name().to_owned()).collect()
+}

@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
 use secrecy::ExposeSecret;
 
 use super::{Location, is_transient};
 use crate::config::{Service, Settings};
+use crate::process::chain;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,6 +34,15 @@ pub enum DatabaseError {
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// It lacks tables, or has older ones.
+    #[error(
+        "the tables of this service are missing or old: run `waypost migrate` with the same settings, then start again"
+    )]
+    NotMigrated {
+        /// Why they could not be read, when that was the reason.
+        #[source]
+        source: Option<DbErr>,
     },
     /// It could not be opened.
     #[error("the database can't be opened ({location:?})")]
@@ -110,6 +120,29 @@ impl Database {
             }
             other => other,
         }
+    }
+
+    /// Checks that these migrations were applied. A database that can't be reached yet passes: the
+    /// service starts, says that it is not ready, and works when the database is there.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NotMigrated`], which says what to run.
+    pub async fn check_migrated(&self, names: &[String]) -> Result<(), DatabaseError> {
+        let backend = self.read.get_database_backend();
+        let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
+        let rows = match self.read.query_all_raw(applied).await {
+            Ok(rows) => rows,
+            Err(error) if is_transient(&error) => {
+                tracing::warn!(error = chain(&error), "the database can't be reached yet");
+                return Ok(());
+            }
+            Err(source) => return Err(DatabaseError::NotMigrated { source: Some(source) }),
+        };
+        let applied: Vec<String> = rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
+        if names.iter().all(|name| applied.contains(name)) {
+            return Ok(());
+        }
+        Err(DatabaseError::NotMigrated { source: None })
     }
 
     /// Asks whether the database answers.

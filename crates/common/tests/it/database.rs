@@ -9,9 +9,13 @@ async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
     let mut settings = Settings::for_tests(Service::UserApi);
     settings.database.url = format!("sqlite://{}/w.db", folder.display()).into();
     let database = Database::connect(&settings, Service::UserApi).await.unwrap();
+    let names = migrations::user_api::names();
+    let refused = database.check_migrated(&names).await.unwrap_err();
+    assert!(refused.to_string().contains("waypost migrate"), "{refused}");
     migrations::user_api::Migrator::up(database.write(), None)
         .await
         .unwrap();
+    database.check_migrated(&names).await.unwrap();
     assert!(folder.join("w-user-api.db").exists());
     database.read().execute_unprepared("SELECT * FROM users").await.unwrap();
     migrations::user_api::Migrator::down(database.write(), None)
