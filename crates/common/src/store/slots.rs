@@ -187,6 +187,8 @@ impl Slots {
     async fn pause(&self, whole: bool) {
         if !whole {
             tokio::time::sleep(REDIAL_EVERY).await;
+            // What stands while its neighbour can't be dialled is most likely dead, too.
+            self.ping_all().await;
             return;
         }
         tokio::select! {

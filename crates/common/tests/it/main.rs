@@ -5,3 +5,4 @@ mod database;
 mod dispatch;
 mod outbound;
 mod scripted_server;
+mod store;

@@ -1,6 +1,7 @@
 //! Cache-aside reads over all layers.
 
 use std::{
+    future::{Ready, ready},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -48,6 +49,8 @@ impl CacheKey for NewRow {
     }
 }
 
+type Found = Result<Option<Loaded<String>>, LoadError>;
+
 /// A table of one row that counts how often it is asked.
 #[derive(Clone, Default)]
 struct Table(Arc<AtomicUsize>);
@@ -57,20 +60,37 @@ impl Table {
         self.0.load(Ordering::SeqCst)
     }
 
-    async fn row(self, version: u64) -> Result<Option<Loaded<String>>, LoadError> {
+    fn row(self, version: u64) -> Ready<Found> {
         self.0.fetch_add(1, Ordering::SeqCst);
         let value = format!("version {version}");
-        Ok(Some(Loaded { version, value }))
+        ready(Ok(Some(Loaded { version, value })))
     }
 
-    async fn nothing(self) -> Result<Option<Loaded<String>>, LoadError> {
+    fn nothing(self) -> Ready<Found> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(None)
+        ready(Ok(None))
     }
 
-    async fn away(self) -> Result<Option<Loaded<String>>, LoadError> {
+    fn away(self) -> Ready<Found> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Err("the database is away".into())
+        ready(Err("the database is away".into()))
+    }
+}
+
+/// Counts those that run, for as long as it lives.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn begin(running: Arc<AtomicUsize>, most: &AtomicUsize) -> Self {
+        let at_a_time = running.fetch_add(1, Ordering::SeqCst) + 1;
+        most.fetch_max(at_a_time, Ordering::SeqCst);
+        Self(running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -305,14 +325,13 @@ async fn a_load_that_hangs_ends_at_the_deadline_and_loads_at_a_time_are_bounded(
         ..CacheOptions::default()
     };
     let here = cache::<Row>(&store, options);
-    let (running, most) = (Table::default(), Arc::new(AtomicUsize::new(0)));
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let now = Timestamp::now();
     let readers = ["a", "b", "c", "d", "e"].map(|key| {
         let (running, most, here) = (running.clone(), most.clone(), here.clone());
         async move {
             let hang = move || async move {
-                let at_a_time = running.0.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(at_a_time, Ordering::SeqCst);
+                let _one = Running::begin(running, &most);
                 std::future::pending().await
             };
             here.read(&Row(key), now, hang).await

@@ -136,7 +136,10 @@ async fn many_writers_leave_the_highest_version(store: Store) {
         let version = n * 7 % 50 + 1;
         async move {
             let value = version.to_string();
-            store.put_if_newer("row", version, value.as_bytes(), LONG).await.unwrap();
+            store
+                .put_if_newer("row", version, value.as_bytes(), LONG)
+                .await
+                .unwrap();
         }
     });
     futures_util::future::join_all(writes).await;

@@ -100,8 +100,6 @@ async fn a_flushed_server_still_knows_the_scripts() {
 async fn an_unknown_scheme_is_refused_with_the_setting_s_name() {
     let tasks = Tasks::new(Service::UserApi);
     let refused = Store::open("http://x", "", Limits::default(), &tasks);
-    let Err(error) = refused else {
-        panic!("http was taken")
-    };
+    let Err(error) = refused else { panic!("http was taken") };
     assert!(error.to_string().contains("store.url"));
 }
