@@ -1,1 +1,12 @@
-fn main() {}
+//! The binary `user-api`: the service alone in a process.
+
+use std::process::ExitCode;
+
+use common::{config::Service, process::run_service};
+use user_api::{Backends, start};
+
+fn main() -> ExitCode {
+    run_service(Service::UserApi, |settings, tasks| {
+        start(settings, Backends::default(), tasks)
+    })
+}

@@ -1,0 +1,75 @@
+//! The language that a person is written to in.
+
+/// Languages that there are texts in. A tag of another one is served in English.
+const LANGUAGES: [&str; 2] = ["en", "zh"];
+/// Most bytes of a tag; RFC 5646 asks for at least 35.
+const MOST: usize = 35;
+
+/// A BCP 47 tag of a language that there are texts in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Locale(String);
+
+impl Locale {
+    /// Never fails: what is not known becomes `en`.
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        text.and_then(known).map_or_else(|| Self("en".to_owned()), Self)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The tag in its usual case (`zh-Hans-CN`), when it is well formed and its language is known.
+fn known(text: &str) -> Option<String> {
+    if text.len() > MOST {
+        return None;
+    }
+    let mut subtags = text.split(['-', '_']);
+    let language = subtags.next()?.to_ascii_lowercase();
+    if !LANGUAGES.contains(&language.as_str()) {
+        return None;
+    }
+    subtags.try_fold(language, |tag, subtag| {
+        let well_formed = (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric());
+        well_formed.then(|| format!("{tag}-{}", usual_case(subtag)))
+    })
+}
+
+fn usual_case(subtag: &str) -> String {
+    match subtag.len() {
+        2 => subtag.to_ascii_uppercase(),
+        4 => subtag[..1].to_ascii_uppercase() + &subtag[1..].to_ascii_lowercase(),
+        _ => subtag.to_ascii_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_language_is_kept_with_its_region() {
+        let parse = |text| Locale::parse(Some(text)).as_str().to_owned();
+        assert_eq!(parse("en"), "en");
+        assert_eq!(parse("zh"), "zh");
+        assert_eq!(parse("zh-cn"), "zh-CN");
+        assert_eq!(parse("ZH_hant_tw"), "zh-Hant-TW");
+    }
+
+    #[test]
+    fn anything_else_is_english() {
+        assert_eq!(Locale::parse(None).as_str(), "en");
+        for text in [
+            "",
+            "xx",
+            "tlh",
+            "en-",
+            "zh-\u{4e2d}",
+            "zh-toolongsubtag",
+            &"en-".repeat(20),
+        ] {
+            assert_eq!(Locale::parse(Some(text)).as_str(), "en", "{text:?}");
+        }
+    }
+}

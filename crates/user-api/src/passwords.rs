@@ -1,0 +1,164 @@
+//! Hashing and checking passwords: argon2id, on a bounded pool off the async threads.
+//!
+//! A hash takes tens of milliseconds of one core and some 19 MiB on purpose. So no more run at a time
+//! than there are cores, a short queue waits, and who comes after that is told to come again.
+
+use std::sync::Arc;
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::{self, phc::PasswordHash},
+};
+use common::{config::Argon2 as Cost, http::Problem};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::http::Failure;
+
+/// How many may wait for each one that runs: some two seconds of waiting.
+const QUEUE_PER_SLOT: usize = 32;
+
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PasswordsError {
+    #[error("too many passwords are being hashed")]
+    Busy,
+    #[error("a password could not be hashed")]
+    Failed(#[from] password_hash::Error),
+    #[error("hashing a password panicked")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+impl From<PasswordsError> for Problem {
+    fn from(error: PasswordsError) -> Self {
+        match error {
+            PasswordsError::Busy => Failure::Unavailable(error.into()).into(),
+            error => Failure::Defect(error.into()).into(),
+        }
+    }
+}
+
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    /// Places in the pool and its queue.
+    places: Arc<Semaphore>,
+    /// Those that run.
+    slots: Arc<Semaphore>,
+    /// Verified when there is no account, so that its absence takes as long as a wrong password.
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    pub(crate) fn new(settings: &Cost) -> anyhow::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self::with_slots(settings, cores, cores * QUEUE_PER_SLOT)
+    }
+
+    fn with_slots(settings: &Cost, slots: usize, queue: usize) -> anyhow::Result<Self> {
+        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None)
+            .map_err(|error| anyhow::anyhow!("accounts.argon2: {error}"))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody = argon2
+            .hash_password(b"nobody has this password")
+            .map_err(|error| anyhow::anyhow!("accounts.argon2: {error}"))?;
+        Ok(Self {
+            argon2,
+            places: Arc::new(Semaphore::new(slots + queue)),
+            slots: Arc::new(Semaphore::new(slots)),
+            nobody: nobody.to_string().into(),
+        })
+    }
+
+    /// Hashes a new password, with a salt of its own, to a PHC string.
+    pub(crate) async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
+        self.run(move |argon2| {
+            let hash = argon2.hash_password(password.expose_secret().as_bytes())?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// Checks a password against a hash; with none, takes as long and says no.
+    pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordsError> {
+        let nobody = Arc::clone(&self.nobody);
+        self.run(move |argon2| {
+            let hashed = PasswordHash::new(hash.as_deref().unwrap_or(&nobody))?;
+            match argon2.verify_password(password.expose_secret().as_bytes(), &hashed) {
+                Ok(()) => Ok(hash.is_some()),
+                Err(password_hash::Error::PasswordInvalid) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Argon2<'static>) -> password_hash::Result<T> + Send + 'static,
+    ) -> Result<T, PasswordsError> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| PasswordsError::Busy)?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let slot = slot.map_err(|_| PasswordsError::Busy)?;
+        let argon2 = self.argon2.clone();
+        // A caller who goes away frees its place only when the work is over: the pool's bound holds.
+        let work = tokio::task::spawn_blocking(move || {
+            let _held = (place, slot);
+            work(&argon2)
+        });
+        let span = tracing::info_span!("argon2id");
+        Ok(work.instrument(span).await.map_err(PasswordsError::Panicked)??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cheap() -> Cost {
+        Cost {
+            memory_kib: 8,
+            iterations: 1,
+            parallelism: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_only() {
+        let passwords = Passwords::new(&cheap()).unwrap();
+        let hash = passwords.hash("correct horse".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
+        let fits = async |password: &str, hash: Option<&String>| {
+            passwords.verify(password.into(), hash.cloned()).await.unwrap()
+        };
+        assert!(fits("correct horse", Some(&hash)).await);
+        assert!(!fits("Correct horse", Some(&hash)).await);
+        assert!(!fits("nobody has this password", None).await);
+    }
+
+    #[tokio::test]
+    async fn two_hashes_of_one_password_differ() {
+        let passwords = Passwords::new(&cheap()).unwrap();
+        let first = passwords.hash("correct horse".into()).await.unwrap();
+        let second = passwords.hash("correct horse".into()).await.unwrap();
+        assert_ne!(first, second);
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_queue_full_is_turned_away_at_once() {
+        let passwords = Passwords::with_slots(&cheap(), 1, 1).unwrap();
+        let held = Arc::clone(&passwords.slots).acquire_owned().await.unwrap();
+        let mut waiting = Box::pin(passwords.hash("correct horse".into()));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        let mut second = Box::pin(passwords.hash("correct horse".into()));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        let third = passwords.hash("correct horse".into()).await;
+        assert!(matches!(third, Err(PasswordsError::Busy)));
+        drop(held);
+        assert!(waiting.await.is_ok());
+        assert!(second.await.is_ok());
+    }
+}

@@ -1,0 +1,147 @@
+//! Puts the service together: the same way in production, in one process with others, and in tests.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, middleware::from_fn, web::Data};
+use common::{
+    config::{Service, Settings},
+    database::Database,
+    http::{Edge, edge, own_server},
+    messaging::{Broker, Outbox, spawn_relay},
+    process::{Health, Need, State, Tasks, listen, operations},
+    store::{Cache, CacheOptions, Store},
+    telemetry::Metrics,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{accounts::UserKey, http::configure, passwords::Passwords, sessions::SigningKeys};
+
+/// How long the start waits for the store, so that it does not begin with misses.
+const STORE_PATIENCE: Duration = Duration::from_millis(300);
+/// How long the start waits for the database before it goes on without it.
+const DATABASE_PATIENCE: Duration = Duration::from_millis(1500);
+/// A client must have sent its headers by then.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
+/// What requests in hand get at shutdown, in seconds; below the drain time.
+const SHUTDOWN_S: u64 = 5;
+
+/// What the process that runs this service brings along.
+#[derive(Clone, Default)]
+pub struct Backends {
+    /// The broker that several services of one process share; none: by the settings.
+    pub broker: Option<Broker>,
+}
+
+/// The service, once it is up.
+pub struct Running {
+    /// Where the API listens.
+    pub http_address: SocketAddr,
+    /// Where the operations port listens.
+    pub operations_address: SocketAddr,
+    stopping: CancellationToken,
+}
+
+impl Running {
+    /// Resolves when the service is to stop, by request or because its server ended.
+    pub async fn stopped(&self) {
+        self.stopping.cancelled().await;
+    }
+}
+
+/// What the operations work with.
+pub(crate) struct Api {
+    pub(crate) database: Database,
+    pub(crate) outbox: Outbox,
+    pub(crate) users: Cache<UserKey>,
+    pub(crate) passwords: Passwords,
+    pub(crate) keys: SigningKeys,
+}
+
+/// Starts the service. It is up when this returns, with or without its database, store and broker;
+/// `tasks` own it from then on.
+///
+/// # Errors
+/// When the settings can't be right, a port is taken, or the database has no tables yet.
+pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
+    let metrics = Metrics::new(Service::UserApi);
+    let database = Database::connect(&settings, Service::UserApi).await?;
+    require_tables(&database).await?;
+    let store = Store::connect(&settings, &tasks)?;
+    store.connected(STORE_PATIENCE).await;
+    let broker = match backends.broker {
+        Some(broker) => broker,
+        None => Broker::connect(&settings, &tasks, &metrics)?,
+    };
+    let outbox = Outbox::new(Service::UserApi);
+    spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);
+    let users = Cache::new(store.clone(), CacheOptions::default(), metrics.clone(), tasks.clone());
+    let api = Api {
+        keys: SigningKeys::open(database.clone(), &tasks),
+        passwords: Passwords::new(&settings.accounts.argon2)?,
+        database,
+        outbox,
+        users,
+    };
+    let health = health(&api, &broker, &store);
+    let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
+    let edge = Edge {
+        service: Service::UserApi,
+        metrics,
+        sample_ratio: settings.telemetry.sample_ratio,
+    };
+    let http_address = serve(&settings, Arc::new(api), edge, &tasks)?;
+    Ok(Running {
+        http_address,
+        operations_address,
+        stopping: tasks.stopping().clone(),
+    })
+}
+
+/// A database that answers must have the tables; one that is away or hangs is waited for later.
+async fn require_tables(database: &Database) -> anyhow::Result<()> {
+    let names = migrations::user_api::names();
+    let check = database.check_migrated(&names);
+    let Ok(checked) = tokio::time::timeout(DATABASE_PATIENCE, check).await else {
+        tracing::warn!("the database does not answer; starting without it");
+        return Ok(());
+    };
+    Ok(checked?)
+}
+
+fn health(api: &Api, broker: &Broker, store: &Store) -> Health {
+    let health = Health::default();
+    let (database, keys) = (api.database.clone(), api.keys.clone());
+    health.register("database", Need::Required, move || {
+        let (database, keys) = (database.clone(), keys.clone());
+        async move {
+            // Without the keys nobody gets in: the service is not up before they are read.
+            let up = database.ping().await.is_ok() && keys.ring().is_some();
+            if up { State::Up } else { State::Down }
+        }
+    });
+    let broker = broker.clone();
+    health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
+    let store = store.clone();
+    health.register("store", Need::Optional, move || std::future::ready(store.state()));
+    health
+}
+
+fn serve(settings: &Settings, api: Arc<Api>, edge_data: Edge, tasks: &Tasks) -> anyhow::Result<SocketAddr> {
+    let listener = listen(Service::UserApi, "http", &settings.http.address)?;
+    let address = listener.local_addr()?;
+    let (api, edge_data) = (Data::from(api), Data::new(edge_data));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(api.clone())
+            .app_data(edge_data.clone())
+            .wrap(from_fn(edge))
+            .configure(configure)
+    })
+    .client_request_timeout(HEADERS_TIMEOUT)
+    .disable_signals()
+    .shutdown_timeout(SHUTDOWN_S)
+    .listen(listener)?
+    .run();
+    own_server("http", server, tasks);
+    Ok(address)
+}
