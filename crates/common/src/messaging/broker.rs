@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::Future;
 
 use contracts::topology::{EVENTS_EXCHANGE, Queue};
@@ -21,9 +22,9 @@ pub enum BrokerError {
          set it to amqp://.. or start everything in one process with `waypost run`"
     )]
     MemoryBetweenProcesses,
-    /// The URL is no address of a broker. The URL itself is a secret and is not shown.
-    #[error("broker.url must be one or more amqp:// or amqps:// addresses with commas between: {0}")]
-    Url(String),
+    /// The URL is no address of a broker. It holds a password and is not shown.
+    #[error("broker.url must be amqp:// or amqps:// addresses, with commas between when there are several")]
+    Url,
     /// The namespace would make names that the broker refuses.
     #[error("broker.namespace must have at most 100 letters, digits, dots, dashes or underscores")]
     Namespace,
@@ -54,6 +55,12 @@ pub struct Broker(Kind);
 pub(super) enum Kind {
     Rabbit(Rabbit),
     Memory(Memory),
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Broker").field(&self.system()).finish()
+    }
 }
 
 impl Broker {

@@ -3,6 +3,7 @@
 
 mod database;
 mod dispatch;
+mod messaging;
 mod outbound;
 mod scripted_server;
 mod store;

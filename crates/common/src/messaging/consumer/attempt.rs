@@ -20,8 +20,6 @@ const IN_PLACE: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(250),
 ];
-/// Longest text of an error that travels in a header.
-const MAX_ERROR_BYTES: usize = 500;
 
 /// Takes one message at a time through the handler and says how to settle it. Knows no broker.
 pub(in crate::messaging) struct Processor<H> {
@@ -97,9 +95,7 @@ impl<H: Handler> Processor<H> {
                 (momentary, Rejection::Retry(error)) => match waits.next() {
                     Some(wait) if momentary => tokio::time::sleep(*wait).await,
                     _ => {
-                        return Err(Failure::Retry(
-                            limited(&chain(error.as_ref()), MAX_ERROR_BYTES).to_owned(),
-                        ));
+                        return Err(Failure::Retry(chain(error.as_ref())));
                     }
                 },
             }

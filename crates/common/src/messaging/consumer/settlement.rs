@@ -3,10 +3,13 @@ use std::time::Duration;
 use contracts::envelope::header;
 
 use crate::Timestamp;
+use crate::messaging::message::limited;
 use crate::messaging::wire::Wire;
 
 /// A handler that panics on the same message so often is never asked again.
 const MAX_PANICS: u32 = 5;
+/// Longest text of an error or a reason that travels in a header.
+const MAX_TEXT_BYTES: usize = 500;
 /// Counts panics among the attempts.
 const PANICS: &str = "waypost-panics";
 
@@ -36,25 +39,25 @@ impl Settlement {
         copy.set(header::ATTEMPT, attempts.to_string());
         copy.set(header::FAILED_AT, now.to_rfc3339());
         let error = match failure {
-            Failure::Dead(reason) => return Self::dead(copy, reason),
+            Failure::Dead(reason) => return Self::dead(copy, &reason),
             Failure::Retry(error) => error,
             Failure::Panic => {
                 let panics = copy.count(PANICS).saturating_add(1);
                 copy.set(PANICS, panics.to_string());
                 if panics >= MAX_PANICS {
-                    return Self::dead(copy, format!("the handler panicked {panics} times"));
+                    return Self::dead(copy, &format!("the handler panicked {panics} times"));
                 }
                 "the handler panicked".to_owned()
             }
         };
         if copy.header(header::FIRST_ERROR).is_none() {
-            copy.set(header::FIRST_ERROR, error.clone());
+            copy.set(header::FIRST_ERROR, limited(&error, MAX_TEXT_BYTES));
         }
-        copy.set(header::LAST_ERROR, error);
+        copy.set(header::LAST_ERROR, limited(&error, MAX_TEXT_BYTES));
         let rung = usize::try_from(attempts - 1).unwrap_or(usize::MAX);
         match delays.get(rung) {
             Some(&after) => Self::Delay { after, copy },
-            None => Self::dead(copy, format!("{attempts} attempts are used up")),
+            None => Self::dead(copy, &format!("{attempts} attempts are used up")),
         }
     }
 
@@ -67,8 +70,8 @@ impl Settlement {
         }
     }
 
-    fn dead(mut copy: Wire, reason: String) -> Self {
-        copy.set(header::REASON, reason);
+    fn dead(mut copy: Wire, reason: &str) -> Self {
+        copy.set(header::REASON, limited(reason, MAX_TEXT_BYTES));
         Self::Dead { copy }
     }
 }

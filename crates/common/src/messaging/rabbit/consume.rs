@@ -6,6 +6,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{CALL, CallError, within};
@@ -108,7 +109,8 @@ impl<H: Handler> Worker<H> {
             .await
             .is_ok()
         {
-            while let Some(Ok(delivery)) = consumer.next().await {
+            // Cancelled, the stream ends behind what was delivered before.
+            while let Ok(Some(Ok(delivery))) = timeout(CALL, consumer.next()).await {
                 in_hand.push(self.one(held, delivery));
             }
         }

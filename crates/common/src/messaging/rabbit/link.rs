@@ -123,7 +123,7 @@ impl Link {
 /// Reads the addresses of the broker's nodes.
 pub(super) fn nodes(url: &str) -> Result<Vec<AMQPUri>, BrokerError> {
     let node = |address: &str| {
-        let mut uri: AMQPUri = address.trim().parse().map_err(BrokerError::Url)?;
+        let mut uri: AMQPUri = address.trim().parse().map_err(|_| BrokerError::Url)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         let connect = u64::try_from(CONNECT.as_millis()).unwrap_or(u64::MAX);
         uri.query.connection_timeout.get_or_insert(connect);
@@ -241,7 +241,9 @@ mod tests {
 
     #[test]
     fn an_address_of_something_else_is_refused_and_not_shown() {
-        let error = nodes("http://user:secret@host").unwrap_err().to_string();
-        assert!(!error.contains("secret"), "{error}");
+        for address in ["http://user:secret@host", "amqp:user:secret", ""] {
+            let error = nodes(address).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 }

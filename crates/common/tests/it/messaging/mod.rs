@@ -1,0 +1,9 @@
+//! One contract for both brokers, the relay on both databases, and what only RabbitMQ can suffer.
+
+mod contract;
+mod fixture;
+mod inbox;
+mod rabbit;
+mod relay;
+mod topology;
+mod trace;
