@@ -1,0 +1,10 @@
+//! Tests of user-api over HTTP, on real servers.
+#![expect(clippy::unwrap_used, reason = "what a test can't set up has failed")]
+
+mod faults;
+mod log_in;
+mod pages;
+mod read;
+mod refusals;
+mod sign_up;
+mod test_app;

@@ -1,0 +1,53 @@
+//! What explains the API: its description, the page to browse it, a page for each problem.
+
+use crate::test_app::TestApp;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_openapi_3_1_and_names_every_operation() {
+    let app = TestApp::start_embedded().await;
+    let answer = app.get("/openapi.json", None).await;
+    assert_eq!(answer.status, 200);
+    let description = answer.json();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    let operations: Vec<String> = description["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .keys()
+                .map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    insta::assert_json_snapshot!("operations", operations);
+    insta::assert_json_snapshot!(
+        "user_schema",
+        description["components"]["schemas"]["User"]["properties"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let app = TestApp::start_embedded().await;
+    let page = app.get("/docs", None).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("swagger-ui"));
+    let start = app.get("/docs/swagger-initializer.js", None).await;
+    assert_eq!(start.status, 200);
+    assert!(start.text.contains("/openapi.json"));
+    for text in [&page.text, &start.text] {
+        assert!(!text.contains("https://") && !text.contains("http://"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_problem_has_its_page() {
+    let app = TestApp::start_embedded().await;
+    for slug in ["email-taken", "bad-credentials", "validation", "unavailable"] {
+        let page = app.get(&format!("/problems/{slug}"), None).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains(slug));
+    }
+    assert_eq!(app.get("/problems/none-such", None).await.status, 404);
+}
