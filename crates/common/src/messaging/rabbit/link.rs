@@ -28,6 +28,7 @@ const REPORT: Duration = Duration::from_secs(30);
 
 /// A connection that lives, with the topology declared. Replaced as a whole, never repaired.
 pub(super) struct Session {
+    purpose: &'static str,
     pub(super) connection: Connection,
     /// In confirm mode.
     pub(super) channel: Channel,
@@ -39,7 +40,7 @@ impl Session {
     /// Has the whole connection replaced.
     pub(super) fn give_up(&self, why: &str) {
         if !self.broken.is_cancelled() {
-            tracing::warn!(why, "a connection to the broker is given up");
+            tracing::warn!(purpose = self.purpose, why, "a connection to the broker is given up");
             self.broken.cancel();
         }
     }
@@ -184,6 +185,7 @@ impl Supervisor {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             let probe = connection.create_channel().await?;
             Ok(Session {
+                purpose: self.purpose,
                 connection,
                 channel,
                 probe,

@@ -21,13 +21,13 @@ use super::fixture::{Act, Fixture, SOON, done, email_sent, fail, outbound, someo
 macro_rules! on_both_brokers {
     ($($test:ident),* $(,)?) => {
         mod on_rabbitmq {
-            $(#[tokio::test]
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
                 super::$test(super::Fixture::rabbit().await).await;
             })*
         }
         mod in_memory {
-            $(#[tokio::test]
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
                 super::$test(super::Fixture::memory()).await;
             })*

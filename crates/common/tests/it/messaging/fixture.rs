@@ -42,11 +42,14 @@ impl Fixture {
     }
 
     pub(crate) async fn rabbit_with(ladder: &[u64]) -> Self {
-        let queues = QUEUES.map_names();
-        let namespace = Namespace::unique().sweeping(&queues, ladder);
-        let fixture = Self::rabbit_at(&amqp_url(), namespace, ladder);
+        let fixture = Self::rabbit_at(&amqp_url(), swept(ladder), ladder);
         fixture.is_up().await;
         fixture
+    }
+
+    /// On the shared `RabbitMQ`, through another address.
+    pub(crate) fn shared_through(url: &str) -> Self {
+        Self::rabbit_at(url, swept(&LADDER), &LADDER)
     }
 
     /// On a private `RabbitMQ`, which need not run yet.
@@ -80,6 +83,13 @@ impl Fixture {
             tasks,
             namespace: Some(namespace),
         }
+    }
+
+    /// Another process with the same settings.
+    pub(crate) fn neighbour(&self) -> (Broker, Tasks) {
+        let tasks = Tasks::new(Service::NotificationGateway);
+        let broker = Broker::connect(&self.settings, &tasks, &self.metrics).unwrap();
+        (broker, tasks)
     }
 
     pub(crate) async fn is_up(&self) {
@@ -151,14 +161,9 @@ fn settings(ladder: &[u64]) -> Settings {
     settings
 }
 
-trait MapNames {
-    fn map_names(&self) -> Vec<&'static str>;
-}
-
-impl MapNames for [Queue] {
-    fn map_names(&self) -> Vec<&'static str> {
-        self.iter().map(|queue| queue.name).collect()
-    }
+fn swept(ladder: &[u64]) -> Namespace {
+    let queues: Vec<_> = QUEUES.iter().map(|queue| queue.name).collect();
+    Namespace::unique().sweeping(&queues, ladder)
 }
 
 /// What a handler does with a message.

@@ -9,8 +9,9 @@ use common::config::Service;
 use common::messaging::{Outbox, PublishError, inbox, spawn_relay};
 use common::process::State;
 use contracts::topology::EMAIL_WORKER_EVENTS;
-use test_support::{PrivateRabbit, eventually};
+use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
 use tokio::time::Instant;
+use url::Url;
 use uuid::Uuid;
 
 use super::fixture::{Fixture, SOON, Store, outbound, someone};
@@ -159,4 +160,38 @@ async fn consumers_are_back(rabbit: &PrivateRabbit) {
         work.len() == 2 && work.iter().all(|line| line.ends_with("\t1"))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
+    let shared = Url::parse(&amqp_url()).unwrap();
+    let upstream = format!("{}:{}", shared.host_str().unwrap(), shared.port().unwrap_or(5672));
+    for silence in [Fault::BlackHole, Fault::MuteReplies] {
+        let proxy = FaultProxy::start(upstream.as_str()).await;
+        let mut through = shared.clone();
+        through.set_host(Some("127.0.0.1")).unwrap();
+        through.set_port(Some(proxy.address().port())).unwrap();
+        let (store, fixture) = (Store::sqlite().await, Fixture::shared_through(through.as_str()));
+        let effects = Effects::default();
+        effects.consume(&fixture, &store);
+        let outbox = relay(&store, &fixture);
+        let mut ids = write(&store, &outbox, 5).await;
+        effects.are_one_each(&ids).await;
+
+        proxy.set(silence).await;
+        let silent = Instant::now();
+        // Nothing is sent: nobody but the watchdog can notice.
+        eventually(LONG, async || fixture.broker.state() == State::Down).await;
+        assert!(
+            silent.elapsed() < Duration::from_secs(20),
+            "{silence:?}: {:?}",
+            silent.elapsed()
+        );
+        ids.extend(write(&store, &outbox, 5).await);
+
+        proxy.set(Fault::Refuse).await;
+        proxy.set(Fault::Pass).await;
+        effects.are_one_each(&ids).await;
+        fixture.end().await;
+    }
 }

@@ -1,10 +1,11 @@
 //! What stands on RabbitMQ itself, looked at from outside.
 
 use common::messaging::OutboundMessage;
+use common::process::State;
 use contracts::topology::{EMAIL_WORKER_EVENTS, EVENTS_EXCHANGE, UNROUTED};
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, BasicRejectOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
-    QueueDeclareOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -146,4 +147,26 @@ async fn a_message_that_kills_its_consumers_ends_among_the_dead_letters() {
         );
     }
     fixture.end().await;
+}
+
+#[tokio::test]
+async fn processes_that_start_together_declare_one_topology() {
+    let first = Fixture::rabbit().await;
+    let (_connection, channel) = outsider().await;
+    for queue in ["email-worker.events", "notification-gateway.events"] {
+        channel
+            .queue_delete(first.name(queue).into(), QueueDeleteOptions::default())
+            .await
+            .unwrap();
+    }
+
+    let together: Vec<_> = (0..6).map(|_| first.neighbour()).collect();
+
+    for (broker, tasks) in &together {
+        eventually(SOON, async || broker.state() == State::Up).await;
+        assert!(broker.publish(outbound(&someone())).await.is_ok());
+        tasks.shut_down(SOON).await.unwrap();
+    }
+    assert_eq!(depth(&channel, &first.name(EMAIL_WORKER_EVENTS.name)).await, 6);
+    first.end().await;
 }
