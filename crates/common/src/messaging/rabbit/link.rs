@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{CALL, CONNECT, CallError, within};
+use super::knock::knock;
 use super::topology::Topology;
 use crate::messaging::broker::BrokerError;
 use crate::process::{State, Tasks};
@@ -146,15 +147,16 @@ impl Supervisor {
     async fn run(self) {
         let mut wait = FIRST_WAIT;
         let mut reported: Option<Instant> = None;
+        let mut was_silent = false;
         for node in self.nodes.iter().cycle() {
             let address = format!("{}:{}", node.authority.host, node.authority.port);
             match tokio::select! {
                 () = self.stopping.cancelled() => return,
-                opened = self.open(node.clone()) => opened,
+                opened = self.open(node.clone(), was_silent) => opened,
             } {
                 Ok(session) => {
                     tracing::info!(purpose = self.purpose, address, "connected to the broker");
-                    (wait, reported) = (FIRST_WAIT, None);
+                    (wait, reported, was_silent) = (FIRST_WAIT, None, false);
                     let session = Arc::new(session);
                     self.sender.send_replace(Some(session.clone()));
                     let Some(why) = self.watch(&session).await else { return };
@@ -162,6 +164,7 @@ impl Supervisor {
                     self.sender.send_replace(None);
                 }
                 Err(error) => {
+                    was_silent = matches!(error, CallError::Silent(_));
                     if reported.is_none_or(|at| at.elapsed() >= REPORT) {
                         reported = Some(Instant::now());
                         tracing::warn!(purpose = self.purpose, address, %error, "no connection to the broker; trying on");
@@ -176,7 +179,10 @@ impl Supervisor {
         }
     }
 
-    async fn open(&self, node: AMQPUri) -> Result<Session, CallError> {
+    async fn open(&self, node: AMQPUri, was_silent: bool) -> Result<Session, CallError> {
+        if was_silent {
+            knock(&node).await?;
+        }
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
         let connection = within(CONNECT, Connection::connect_uri(node, properties)).await?;
         self.topology.declare(&connection).await?;

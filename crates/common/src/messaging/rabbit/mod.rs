@@ -8,6 +8,7 @@
 mod amqp;
 mod consume;
 mod deadline;
+mod knock;
 mod link;
 mod names;
 mod publish;

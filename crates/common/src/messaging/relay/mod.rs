@@ -133,16 +133,15 @@ impl Relay {
 
     /// Deletes what was confirmed. What can't be deleted now is kept in mind: nothing is read before it is.
     async fn delete(&self, work: &mut Work) {
-        let ids = work.confirmed();
-        if ids.is_empty() {
-            return;
-        }
-        let gone = row::Entity::delete_many()
-            .filter(row::Column::Id.is_in(ids))
-            .exec(self.database.write());
-        match within(gone).await {
-            Ok(_) => work.forget_confirmed(),
-            Err(error) => tracing::warn!(error = chain(&error), "confirmed outbox rows can't be deleted yet"),
+        while let Some(ids) = work.confirmed() {
+            let gone = row::Entity::delete_many()
+                .filter(row::Column::Id.is_in(ids.iter().copied()))
+                .exec(self.database.write());
+            if let Err(error) = within(gone).await {
+                tracing::warn!(error = chain(&error), "confirmed outbox rows can't be deleted yet");
+                return;
+            }
+            work.forget_confirmed(ids.len());
         }
     }
 

@@ -18,6 +18,9 @@ const LAST_HOLD: Duration = Duration::from_mins(1);
 /// Aggregates that may be held back before the relay stops reading further.
 const MAX_HELD: usize = 1_000;
 
+/// Rows that one statement deletes; databases bound the parameters of one.
+const MAX_DELETED: usize = 1_000;
+
 /// What the relay has in hand: at most one message of an aggregate is on its way.
 pub(super) struct Work {
     window: usize,
@@ -102,13 +105,15 @@ impl Work {
         Some(look)
     }
 
-    /// Ids that the broker confirmed and that are still rows.
-    pub(super) fn confirmed(&self) -> Vec<i64> {
-        self.confirmed.clone()
+    /// Some of the ids that the broker confirmed and that are still rows; `None`: there are none.
+    pub(super) fn confirmed(&self) -> Option<Vec<i64>> {
+        let some = &self.confirmed[..self.confirmed.len().min(MAX_DELETED)];
+        (!some.is_empty()).then(|| some.to_vec())
     }
 
-    pub(super) fn forget_confirmed(&mut self) {
-        self.confirmed.clear();
+    /// The first `count` of them are gone.
+    pub(super) fn forget_confirmed(&mut self, count: usize) {
+        self.confirmed.drain(..count);
     }
 
     fn take(&mut self, published: Published) -> bool {
