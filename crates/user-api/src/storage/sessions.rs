@@ -5,7 +5,10 @@ use sea_orm::{
     ActiveModelBehavior, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait,
     EnumIter, IntoActiveModel, PrimaryKeyTrait,
 };
+use tracing::Instrument;
 use uuid::Uuid;
+
+use super::statement;
 
 /// One log-in on one device.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -38,8 +41,10 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 pub(crate) async fn insert(db: &impl ConnectionTrait, session: Model) -> Result<(), DbErr> {
+    let span = statement(db, "INSERT", "sessions");
     Entity::insert(session.into_active_model())
         .exec_without_returning(db)
+        .instrument(span)
         .await
         .map(|_| ())
 }

@@ -6,7 +6,10 @@ use sea_orm::{
     EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, QueryFilter, QuerySelect, SqlErr,
 };
 use serde_json::Value as Json;
+use tracing::Instrument;
 use uuid::Uuid;
+
+use super::statement;
 
 /// One account.
 #[derive(Clone, PartialEq, DeriveEntityModel)]
@@ -63,8 +66,9 @@ pub(crate) struct Credentials {
 }
 
 pub(crate) async fn insert(tx: &impl ConnectionTrait, user: Model) -> Result<(), InsertError> {
+    let span = statement(tx, "INSERT", "users");
     let insert = Entity::insert(user.into_active_model());
-    match insert.exec_without_returning(tx).await {
+    match insert.exec_without_returning(tx).instrument(span).await {
         Ok(_) => Ok(()),
         // The id is made here, so the one unique key that can break is the address.
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
@@ -75,17 +79,20 @@ pub(crate) async fn insert(tx: &impl ConnectionTrait, user: Model) -> Result<(),
 }
 
 pub(crate) async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
-    Entity::find_by_id(id).one(db).await
+    let span = statement(db, "SELECT", "users");
+    Entity::find_by_id(id).one(db).instrument(span).await
 }
 
 /// Looks up by the lower-case form of an address.
 pub(crate) async fn find_credentials(db: &impl ConnectionTrait, email_key: &str) -> Result<Option<Credentials>, DbErr> {
+    let span = statement(db, "SELECT", "users");
     let row: Option<(Uuid, String, Json)> = Entity::find()
         .select_only()
         .columns([Column::Id, Column::PasswordHash, Column::Roles])
         .filter(Column::EmailKey.eq(email_key))
         .into_tuple()
         .one(db)
+        .instrument(span)
         .await?;
     Ok(row.map(|(user_id, password_hash, roles)| Credentials {
         user_id,

@@ -4,6 +4,7 @@
 mod faults;
 mod log_in;
 mod pages;
+mod process;
 mod read;
 mod refusals;
 mod sign_up;

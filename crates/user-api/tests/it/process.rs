@@ -1,0 +1,152 @@
+//! The binary itself, as a process of its own.
+
+use std::time::Duration;
+
+use contracts::topology::QUEUES;
+use reqwest::Client;
+use test_support::{
+    Namespace, OtlpReceiver, Port, Process, ProcessBuilder, Span, SpanKind, TestDatabase, amqp_url, eventually,
+    redis_url,
+};
+
+use crate::test_app::{SOON, ada, migrate, settings};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// What one process of the service stands on.
+struct Stand {
+    database: TestDatabase,
+    namespace: Namespace,
+    http: Port,
+    operations: Port,
+    otlp: OtlpReceiver,
+}
+
+impl Stand {
+    async fn new() -> Self {
+        let database = TestDatabase::postgres().await;
+        migrate(&settings(database.url(), "unused")).await;
+        let queues: Vec<&str> = QUEUES.iter().map(|queue| queue.name).collect();
+        Self {
+            database,
+            namespace: Namespace::unique().sweeping(&queues, &[10_000, 60_000, 600_000, 3_600_000]),
+            http: Port::reserve(),
+            operations: Port::reserve(),
+            otlp: OtlpReceiver::start(),
+        }
+    }
+
+    fn program(&self) -> ProcessBuilder {
+        let address = |port: &Port| format!("127.0.0.1:{}", port.number());
+        Process::run(env!("CARGO_BIN_EXE_user-api"))
+            .folder(&std::env::temp_dir())
+            .env("WAYPOST__PROFILE", "test")
+            .env("WAYPOST__DATABASE__URL", self.database.url())
+            .env("WAYPOST__STORE__URL", redis_url())
+            .env("WAYPOST__BROKER__URL", amqp_url())
+            .env("WAYPOST__BROKER__NAMESPACE", self.namespace.name())
+            .env("WAYPOST__HTTP__ADDRESS", address(&self.http))
+            .env("WAYPOST__OPERATIONS__ADDRESS", address(&self.operations))
+            .env("WAYPOST__TELEMETRY__OTLP_ENDPOINT", self.otlp.endpoint())
+    }
+
+    async fn run(&self) -> Process {
+        let process = self.program().spawn();
+        let ready = format!("http://127.0.0.1:{}/readyz", self.operations.number());
+        let client = client();
+        eventually(SOON, async || {
+            let readiness = client.get(&ready).send().await.ok()?.text().await.ok()?;
+            readiness.contains("\"status\":\"up\"").then_some(())
+        })
+        .await;
+        process
+    }
+
+    async fn sign_up(&self) -> u16 {
+        let url = format!("http://127.0.0.1:{}/v1/users", self.http.number());
+        let request = client().post(url).json(&ada());
+        let request = request.header("traceparent", format!("00-{TRACE}-{CALLER}-01"));
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+fn client() -> Client {
+    Client::builder().timeout(SOON).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
+    let stand = Stand::new().await;
+    let mut process = stand.run().await;
+    assert_eq!(stand.sign_up().await, 201);
+    let is_publish = |span: &Span| span.kind == SpanKind::Producer;
+    let spans = stand.otlp.wait_for(TRACE, SOON, is_publish).await;
+    process.terminate();
+    assert_eq!(
+        process.exit(Duration::from_secs(10)).await.code(),
+        Some(0),
+        "{}",
+        process.output()
+    );
+    let server = spans.iter().find(|span| span.kind == SpanKind::Server).unwrap();
+    assert_eq!(
+        (server.name.as_str(), server.service.as_str()),
+        ("POST /v1/users", "user-api")
+    );
+    assert_eq!(server.parent_id.as_deref(), Some(CALLER));
+    for (name, kind) in [("INSERT users", SpanKind::Client), ("argon2id", SpanKind::Internal)] {
+        let span = spans.iter().find(|span| span.name == name).unwrap();
+        assert_eq!(
+            (span.kind, span.parent_id.as_ref()),
+            (kind, Some(&server.span_id)),
+            "{name}"
+        );
+    }
+    let publish = spans.iter().find(|span| is_publish(span)).unwrap();
+    assert_eq!(
+        publish.parent_id.as_ref(),
+        Some(&server.span_id),
+        "{}",
+        stand.otlp.tree(TRACE)
+    );
+    assert!(
+        stand.otlp.orphans(TRACE, Some(CALLER)).is_empty(),
+        "{}",
+        stand.otlp.tree(TRACE)
+    );
+    let output = process.output();
+    for secret in ["correct horse", "Ada@example.com", "ada@example.com"] {
+        assert!(!output.contains(secret), "{output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_it_cleanly_too() {
+    let stand = Stand::new().await;
+    let mut process = stand.run().await;
+    process.interrupt();
+    assert_eq!(
+        process.exit(Duration::from_secs(10)).await.code(),
+        Some(0),
+        "{}",
+        process.output()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_in_memory_is_refused_between_processes() {
+    let stand = Stand::new().await;
+    let mut process = stand.program().env("WAYPOST__BROKER__URL", "memory://").spawn();
+    assert_eq!(process.exit(SOON).await.code(), Some(1));
+    assert!(process.output().contains("waypost run"), "{}", process.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_is_said_with_the_setting_s_name() {
+    let stand = Stand::new().await;
+    let _first = stand.run().await;
+    let mut second = stand.program().spawn();
+    assert_eq!(second.exit(SOON).await.code(), Some(1));
+    assert!(second.output().contains("WAYPOST__USER_API__"), "{}", second.output());
+}
