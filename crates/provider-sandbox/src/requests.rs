@@ -1,0 +1,117 @@
+//! What the providers were asked: the newest requests, bounded by count and by size.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use actix_web::HttpRequest;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::faults::{Mode, Provider, What};
+
+const MAX_REQUESTS: usize = 10_000;
+/// All bodies together; the oldest requests go first.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// One request, as it came.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Recorded {
+    pub(crate) provider: Provider,
+    method: String,
+    path: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+    at: String,
+    answered: Answered,
+}
+
+/// The status that was answered, or the way in which there was none.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Answered {
+    Status(u16),
+    Mode(Mode),
+}
+
+impl Recorded {
+    pub(crate) fn new(provider: Provider, request: &HttpRequest, body: &[u8], what: What, success: u16) -> Self {
+        let mut headers = BTreeMap::<String, String>::new();
+        for (name, value) in request.headers() {
+            let secret = matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie");
+            let value = if secret {
+                "[redacted]".into()
+            } else {
+                String::from_utf8_lossy(value.as_bytes())
+            };
+            headers
+                .entry(name.as_str().to_owned())
+                .and_modify(|present| {
+                    present.push_str(", ");
+                    present.push_str(&value);
+                })
+                .or_insert_with(|| value.clone().into_owned());
+        }
+        let answered = match what {
+            What::Succeed => Answered::Status(success),
+            What::Fail { status, .. } => Answered::Status(status),
+            What::Misbehave(mode) => Answered::Mode(mode),
+        };
+        Self {
+            provider,
+            method: request.method().to_string(),
+            path: request.uri().to_string(),
+            headers,
+            body: String::from_utf8_lossy(body).into_owned(),
+            at: now(),
+            answered,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a record's time is for people to read; nothing is decided by it"
+)]
+fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+}
+
+/// The log of requests, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Requests(Mutex<Log>);
+
+#[derive(Debug, Default)]
+struct Log {
+    items: VecDeque<Recorded>,
+    bytes: usize,
+}
+
+impl Requests {
+    pub(crate) fn push(&self, request: Recorded) {
+        let mut log = self.lock();
+        log.bytes += request.body.len();
+        log.items.push_back(request);
+        while log.items.len() > MAX_REQUESTS || log.bytes > MAX_BYTES {
+            let Some(oldest) = log.items.pop_front() else { break };
+            log.bytes -= oldest.body.len();
+        }
+    }
+
+    pub(crate) fn list(&self, provider: Option<Provider>) -> Vec<Recorded> {
+        let log = self.lock();
+        let fits = |request: &&Recorded| provider.is_none_or(|provider| request.provider == provider);
+        log.items.iter().filter(fits).cloned().collect()
+    }
+
+    pub(crate) fn clear(&self, provider: Option<Provider>) {
+        let mut log = self.lock();
+        log.items
+            .retain(|request| provider.is_some_and(|provider| request.provider != provider));
+        log.bytes = log.items.iter().map(|request| request.body.len()).sum();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,106 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::Faults;
+use crate::requests::Requests;
+use crate::{answer, control, providers};
+
+/// Largest body that is taken, and recorded.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Requests that are being answered at the stop have so long.
+const SHUTDOWN_S: u64 = 2;
+
+/// What the sandbox needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes any.
+    pub address: String,
+}
+
+/// A running sandbox. It stops when the token that it was given is cancelled.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// Waits until it has stopped.
+    ///
+    /// # Errors
+    /// An [`io::Error`] when the server broke off.
+    pub async fn finished(self) -> io::Result<()> {
+        self.server.await.map_err(io::Error::other)?
+    }
+}
+
+/// What all handlers share.
+pub(crate) struct State {
+    pub(crate) faults: Faults,
+    pub(crate) requests: Requests,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Starts the sandbox inside the running tokio runtime.
+///
+/// # Errors
+/// An [`io::Error`] that names the setting when the port can't be taken.
+pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
+    let state = web::Data::from(Arc::new(State {
+        faults: Faults::default(),
+        requests: Requests::default(),
+        stopping: stop.clone(),
+    }));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
+            .app_data(web::JsonConfig::default().error_handler(control::refuse))
+            .configure(control::routes)
+            .configure(providers::routes)
+            .default_service(web::to(|| async {
+                HttpResponse::NotFound().json(json!({"status": 404, "message": "the sandbox has no such path"}))
+            }))
+    })
+    .workers(1)
+    .on_connect(answer::remember_wire)
+    .client_request_timeout(Duration::from_secs(10))
+    .shutdown_timeout(SHUTDOWN_S)
+    .disable_signals()
+    .bind(&config.address)
+    .map_err(|error| {
+        let address = config.address;
+        let message = format!(
+            "provider-sandbox can't listen on {address}: {error}; \
+             set WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS to another address"
+        );
+        io::Error::new(error.kind(), message)
+    })?;
+    let address = server
+        .addrs()
+        .first()
+        .copied()
+        .ok_or_else(|| io::Error::other("the server bound no address"))?;
+    let server = server.run();
+    let handle = server.handle();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the caller awaits it; there are no Tasks without common"
+    )]
+    let server = tokio::spawn(async move {
+        tokio::pin!(server);
+        tokio::select! {
+            ended = &mut server => ended,
+            () = stop.cancelled() => tokio::join!(handle.stop(true), server).1,
+        }
+    });
+    Ok(Running { address, server })
+}
