@@ -1,1 +1,13 @@
-fn main() {}
+//! email-worker as a process of its own.
+
+use std::process::ExitCode;
+
+use common::config::Service;
+use common::process::run_service;
+use email_worker::{Backends, start};
+
+fn main() -> ExitCode {
+    run_service(Service::EmailWorker, |settings, tasks| {
+        start(settings, Backends::default(), tasks)
+    })
+}

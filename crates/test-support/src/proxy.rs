@@ -104,6 +104,10 @@ async fn accept(port: u16, upstream: String, mut faults: watch::Receiver<Fault>,
             while connections.try_join_next().is_some() {}
         }
         drop(listener);
+        // Refused means that none is left open either: each resets itself, a stuck one is dropped.
+        let all_gone = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), all_gone).await;
+        connections.shutdown().await;
         listen.send_replace(false);
     }
 }

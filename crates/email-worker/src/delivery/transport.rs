@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use common::config;
+use common::process::State;
+use lettre::Message;
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use super::folder::Folder;
+use super::smtp::Smtp;
+
+/// Why `mail.url` can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error("mail.url must begin with smtp://, smtps:// or file://")]
+    Scheme,
+    #[error("mail.url is not an SMTP address: {0}")]
+    Smtp(&'static str),
+    #[error("mail.url asks for TLS that can't be set up")]
+    Tls(#[source] lettre::transport::smtp::Error),
+    #[error("the folder of mail.url can't be made")]
+    Folder(#[source] std::io::Error),
+}
+
+/// How sending a mail failed. The texts hold no address and no secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SendError {
+    /// The server refused this mail for good.
+    Rejected(String),
+    /// It may take it later.
+    Temporary(String),
+    /// It was told everything and did not answer: the mail may be on its way.
+    Unknown(String),
+    /// It was not told anything about this mail.
+    Unreachable { error: String, after: Duration },
+}
+
+/// Where mail goes: a server, or a folder.
+pub(crate) enum Transport {
+    Smtp(Smtp),
+    Folder(Folder),
+}
+
+impl Transport {
+    /// As the settings say. No connection is made yet.
+    pub(crate) fn new(settings: &config::Mail) -> Result<Self, TransportError> {
+        let url = settings.url.expose_secret();
+        if let Some(path) = url.strip_prefix("file://") {
+            return Folder::create(path).map(Self::Folder).map_err(TransportError::Folder);
+        }
+        if url.starts_with("smtp://") || url.starts_with("smtps://") {
+            return Smtp::new(url).map(Self::Smtp);
+        }
+        Err(TransportError::Scheme)
+    }
+
+    /// Hands one mail over. `id` names it where a second try must replace the first.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point; a connection in the middle of a conversation is then closed.
+    pub(crate) async fn send(&self, id: Uuid, message: &Message) -> Result<(), SendError> {
+        match self {
+            Self::Smtp(smtp) => smtp.send(message).await,
+            Self::Folder(folder) => folder.write(id, &message.formatted()).await,
+        }
+    }
+
+    /// How the last attempts to reach it went; it is never probed.
+    pub(crate) fn state(&self) -> State {
+        match self {
+            Self::Smtp(smtp) => smtp.state(),
+            Self::Folder(_) => State::Up,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Brings the service up: the same for the binary, for `waypost run` and for tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use common::config::{Service, Settings};
+use common::database::Database;
+use common::dispatch::{DispatchOptions, spawn_dispatcher};
+use common::messaging::{Broker, ConsumerOptions, Outbox, spawn_consumer, spawn_relay};
+use common::process::{Health, Need, State, Tasks, operations};
+use common::telemetry::Metrics;
+use contracts::topology::EMAIL_WORKER_EVENTS;
+
+use crate::consumers::Events;
+use crate::delivery::{CHANNEL, MailSender, Transport};
+use crate::emails::Emails;
+
+/// Sends to the mail server at a time. Relays count connections, and more of them are not faster.
+const CONNECTIONS: usize = 8;
+
+/// What a process that holds several services shares between them.
+#[derive(Default)]
+pub struct Backends {
+    /// The broker of the process; otherwise the settings say where it is.
+    pub broker: Option<Broker>,
+}
+
+/// A running service; it ends with its tasks.
+#[derive(Debug)]
+pub struct Running {
+    /// Where its operations port is.
+    pub operations_address: SocketAddr,
+}
+
+/// Starts the service. Neither the broker nor the mail server nor PostgreSQL need be there yet.
+///
+/// # Errors
+/// When a setting can't be used, the port is taken, or the tables are missing.
+pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
+    let metrics = Metrics::new(Service::EmailWorker);
+    let emails = Emails::new(&settings.mail.from)?;
+    let transport = Arc::new(Transport::new(&settings.mail)?);
+    let database = Database::connect(&settings, Service::EmailWorker).await?;
+    database.check_migrated(&migrations::email_worker::names()).await?;
+    let broker = match backends.broker {
+        Some(broker) => broker,
+        None => Broker::connect(&settings, &tasks, &metrics)?,
+    };
+
+    let outbox = Outbox::new(Service::EmailWorker);
+    spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);
+    let sender = MailSender::new(emails, Arc::clone(&transport), outbox);
+    let options = DispatchOptions {
+        places: CONNECTIONS,
+        places_per_destination: CONNECTIONS,
+        ..DispatchOptions::new(&settings, &[CHANNEL])
+    };
+    let waker = spawn_dispatcher(database.clone(), sender, options, metrics.clone(), &tasks);
+    let events = Events::new(database.clone(), waker);
+    let options = ConsumerOptions::new(&settings);
+    spawn_consumer(&broker, EMAIL_WORKER_EVENTS, events, options, &metrics, &tasks);
+
+    let health = health(database, broker, transport);
+    let operations_address = operations::serve(&settings.operations.address, health, metrics, &tasks)?;
+    Ok(Running { operations_address })
+}
+
+/// Without database or broker no mail is asked for; without its mail server the service only falls behind.
+fn health(database: Database, broker: Broker, transport: Arc<Transport>) -> Health {
+    let health = Health::default();
+    health.register("database", Need::Required, move || {
+        let database = database.clone();
+        async move {
+            match database.ping().await {
+                Ok(()) => State::Up,
+                Err(_) => State::Down,
+            }
+        }
+    });
+    health.register("broker", Need::Required, move || std::future::ready(broker.state()));
+    health.register("mail", Need::Optional, move || std::future::ready(transport.state()));
+    health
+}

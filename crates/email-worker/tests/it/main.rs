@@ -1,0 +1,10 @@
+//! The service as it runs, over real servers: events in, mail out.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod folder;
+mod mails;
+mod once;
+mod refusals;
+mod service;
+mod trouble;
+mod world;

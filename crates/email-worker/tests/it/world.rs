@@ -1,0 +1,229 @@
+//! One test's world: a database, a corner of the broker, a mail server, and workers over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::config::{Service, Settings};
+use common::database::Database;
+use common::messaging::{Broker, ConsumerOptions, Handler, Message, OutboundMessage, Rejection, spawn_consumer};
+use common::process::Tasks;
+use common::telemetry::{Metrics, TraceContext};
+use contracts::events::{EmailSent, UserRegistered};
+use contracts::topology::{GATEWAY_EVENTS, QUEUES};
+use contracts::{Event, EventData};
+use email_worker::{Backends, Running, start};
+use migrations::MigratorTrait;
+use sea_orm::{ConnectionTrait, DatabaseConnection, FromQueryResult, Statement};
+use test_support::{Namespace, SmtpReceiver, TestDatabase, amqp_url, eventually};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) smtp: SmtpReceiver,
+    memory: Option<Broker>,
+    /// For publishing and listening as the other services would.
+    outside: Broker,
+    /// What the gateway would have heard. A broker in memory confirms only what every queue has handled.
+    pub(crate) heard: Heard,
+    _outside_tasks: Tasks,
+    inside: DatabaseConnection,
+    _database: TestDatabase,
+    _namespace: Namespace,
+}
+
+impl World {
+    /// PostgreSQL and RabbitMQ.
+    pub(crate) async fn production() -> Self {
+        let database = TestDatabase::postgres().await;
+        database.execute("CREATE SCHEMA email_worker").await;
+        let delays = [100, 300];
+        let names: Vec<&str> = QUEUES.iter().map(|queue| queue.name).collect();
+        let namespace = Namespace::unique().sweeping(&names, &delays);
+        let mut settings = Settings::for_tests(Service::EmailWorker);
+        settings.broker.url = amqp_url().into();
+        settings.broker.namespace = namespace.name().to_owned();
+        settings.broker.retry_delays = delays.map(Duration::from_millis).to_vec();
+        Self::with(settings, database, namespace, None).await
+    }
+
+    /// SQLite and a broker in memory.
+    pub(crate) async fn embedded() -> Self {
+        let settings = Settings::for_tests(Service::EmailWorker);
+        Self::with(
+            settings,
+            TestDatabase::sqlite(),
+            Namespace::unique(),
+            Some(Broker::memory()),
+        )
+        .await
+    }
+
+    async fn with(
+        mut settings: Settings,
+        database: TestDatabase,
+        namespace: Namespace,
+        memory: Option<Broker>,
+    ) -> Self {
+        let smtp = SmtpReceiver::start().await;
+        settings.database.url = database.url().into();
+        settings.database.max_connections = 8;
+        settings.mail.url = smtp.url().into();
+        settings.dispatch.retry_delays = vec![Duration::from_millis(50)];
+        let own = Database::connect(&settings, Service::EmailWorker).await.unwrap();
+        migrations::email_worker::Migrator::up(own.write(), None).await.unwrap();
+        let inside = own.write().clone();
+        let outside_tasks = Tasks::new(Service::NotificationGateway);
+        let outside = memory.clone().unwrap_or_else(|| {
+            let metrics = Metrics::new(Service::NotificationGateway);
+            Broker::connect(&settings, &outside_tasks, &metrics).unwrap()
+        });
+        let heard = Heard::default();
+        let options = ConsumerOptions::new(&settings);
+        let metrics = Metrics::new(Service::NotificationGateway);
+        spawn_consumer(
+            &outside,
+            GATEWAY_EVENTS,
+            heard.clone(),
+            options,
+            &metrics,
+            &outside_tasks,
+        );
+        Self {
+            settings,
+            smtp,
+            memory,
+            outside,
+            heard,
+            _outside_tasks: outside_tasks,
+            inside,
+            _database: database,
+            _namespace: namespace,
+        }
+    }
+
+    /// Starts a worker; any number may run.
+    pub(crate) async fn worker(&self) -> Worker {
+        let tasks = Tasks::new(Service::EmailWorker);
+        let backends = Backends {
+            broker: self.memory.clone(),
+        };
+        let running = start(self.settings.clone(), backends, tasks.clone()).await.unwrap();
+        Worker { running, tasks }
+    }
+
+    /// Publishes an event, as user-api's relay would; the broker may need a moment at first.
+    pub(crate) async fn publish(&self, event: &Event<UserRegistered>) {
+        let trace = TraceContext::fresh();
+        let message = OutboundMessage::of(Service::UserApi, event, trace).unwrap();
+        if self.memory.is_some() {
+            self.outside.publish(message).await.unwrap();
+            return;
+        }
+        eventually(SOON, || async { self.outside.publish(message.clone()).await.is_ok() }).await;
+    }
+
+    /// The delivery rows, oldest first.
+    pub(crate) async fn deliveries(&self) -> Vec<Row> {
+        let backend = self.inside.get_database_backend();
+        let select = "SELECT status, reason, attempts, last_error FROM deliveries ORDER BY created_at";
+        Row::find_by_statement(Statement::from_string(backend, select))
+            .all(&self.inside)
+            .await
+            .unwrap()
+    }
+
+    /// Waits until the one delivery has the status, and gives it back.
+    pub(crate) async fn delivery(&self, status: &str) -> Row {
+        eventually(SOON, || async {
+            let rows = self.deliveries().await;
+            assert!(rows.len() <= 1, "{rows:?}");
+            rows.into_iter().find(|row| row.status == status)
+        })
+        .await
+    }
+
+    /// Runs one statement in the service's database.
+    pub(crate) async fn execute(&self, statement: &str) {
+        self.inside.execute_unprepared(statement).await.unwrap();
+    }
+}
+
+#[derive(Debug, FromQueryResult)]
+pub(crate) struct Row {
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) attempts: i32,
+    pub(crate) last_error: Option<String>,
+}
+
+pub(crate) struct Worker {
+    running: Running,
+    tasks: Tasks,
+}
+
+impl Worker {
+    /// Reads a path of the operations port.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.running.operations_address);
+        let response = reqwest::get(url).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// How many messages of the queue it has acknowledged, copies included.
+    pub(crate) async fn acknowledged(&self) -> usize {
+        let (_, metrics) = self.get("/metrics").await;
+        metrics
+            .lines()
+            .filter(|line| line.starts_with("waypost_messages_total") && line.contains("email-worker.events"))
+            .filter(|line| line.contains("\"ack\"") || line.contains("\"duplicate\""))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+            .sum()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.tasks.shut_down(Duration::from_secs(8)).await.unwrap();
+    }
+}
+
+/// What the gateway would have heard.
+#[derive(Clone, Default)]
+pub(crate) struct Heard(Arc<Mutex<Vec<(Message, EmailSent)>>>);
+
+impl Heard {
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<(Message, EmailSent)> {
+        eventually(SOON, || async {
+            let heard = self.0.lock().await.clone();
+            (heard.len() >= count).then_some(heard)
+        })
+        .await
+    }
+}
+
+impl Handler for Heard {
+    async fn handle(&self, message: &Message) -> Result<(), Rejection> {
+        if message.kind == EmailSent::TYPE {
+            self.0.lock().await.push((message.clone(), message.decode()?));
+        }
+        Ok(())
+    }
+}
+
+/// Somebody signs up.
+pub(crate) fn sign_up(email: &str, name: &str, locale: &str) -> Event<UserRegistered> {
+    let user_id = Uuid::now_v7();
+    let data = UserRegistered {
+        user_id,
+        version: 1,
+        email: email.to_owned(),
+        name: name.to_owned(),
+        locale: locale.to_owned(),
+        phone: None,
+        time_zone: None,
+        status: "active".to_owned(),
+    };
+    Event::new(user_id, OffsetDateTime::UNIX_EPOCH, data)
+}
