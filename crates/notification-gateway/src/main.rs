@@ -1,1 +1,13 @@
-fn main() {}
+//! The notification gateway as a process of its own.
+
+use std::process::ExitCode;
+
+use common::config::Service;
+use common::process::run_service;
+use notification_gateway::{Backends, start};
+
+fn main() -> ExitCode {
+    run_service(Service::NotificationGateway, |settings, tasks| {
+        start(settings, Backends { broker: None }, tasks)
+    })
+}

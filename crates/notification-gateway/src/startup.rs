@@ -1,0 +1,140 @@
+//! How the gateway comes up: shared by the process, by `waypost run` and by the tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use common::config::Settings;
+use common::database::Database;
+use common::dispatch::{DispatchOptions, spawn_dispatcher};
+use common::messaging::{Broker, ConsumerOptions, spawn_consumer};
+use common::outbound::{Destination, OutboundClient};
+use common::process::{Health, Need, State, Tasks, operations};
+use common::telemetry::Metrics;
+use contracts::topology::GATEWAY_EVENTS;
+use migrations::MigratorTrait;
+use migrations::notification_gateway::Migrator;
+use tokio_util::sync::CancellationToken;
+
+use crate::channels::{Channels, IN_APP, SMS, Sms};
+use crate::consumers::GatewayEvents;
+use crate::http::{self, Keys};
+use crate::notifications::Live;
+
+/// The public keys of another service: a small document, fetched rarely.
+const JWKS_CALL: Duration = Duration::from_secs(3);
+const JWKS_TRY: Duration = Duration::from_secs(1);
+/// Calls at the SMS provider at a time.
+const SMS_PLACES: usize = 32;
+
+/// What the process may bring along.
+#[derive(Default)]
+pub struct Backends {
+    /// A broker that is shared with other services of this process; otherwise the settings say where it is.
+    pub broker: Option<Broker>,
+}
+
+/// A gateway that is up.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the public HTTP surface listens.
+    pub http_address: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    pub operations_address: SocketAddr,
+    http_ended: CancellationToken,
+}
+
+impl Running {
+    /// Resolves when the HTTP server has ended.
+    pub async fn stopped(&self) {
+        self.http_ended.cancelled().await;
+    }
+}
+
+/// Starts the gateway; it ends with `tasks`.
+///
+/// # Errors
+/// A port that is taken, an address that is none, tables that are missing. Servers that are away
+/// are no error: the gateway waits for them.
+pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
+    let metrics = Metrics::new(tasks.service());
+    let database = Database::connect(&settings, tasks.service()).await?;
+    let migrations: Vec<_> = Migrator::migrations()
+        .iter()
+        .map(|step| step.name().to_owned())
+        .collect();
+    database.check_migrated(&migrations).await?;
+    let broker = match backends.broker {
+        Some(broker) => broker,
+        None => Broker::connect(&settings, &tasks, &metrics)?,
+    };
+
+    let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
+    let jwks = OutboundClient::new(&Destination::new("jwks", JWKS_CALL, JWKS_TRY), &metrics)?;
+    let keys = Keys::spawn(jwks, jwks_url, &tasks);
+    let sms = settings.providers.sms.clone();
+    let destination = Destination {
+        places: SMS_PLACES,
+        ..Destination::new(SMS, sms.call_timeout, sms.try_timeout)
+    };
+    let sms_client = OutboundClient::new(&destination, &metrics)?;
+    let channels = Channels {
+        sms: Sms::new(sms, sms_client.clone())?,
+    };
+
+    let live = Live::spawn(database.clone(), &tasks);
+    let options = DispatchOptions::new(&settings, &[IN_APP, SMS]);
+    let waker = spawn_dispatcher(database.clone(), channels, options, metrics.clone(), &tasks);
+    let handler = GatewayEvents {
+        database: database.clone(),
+        live: live.clone(),
+        dispatcher: waker,
+    };
+    spawn_consumer(
+        &broker,
+        GATEWAY_EVENTS,
+        handler,
+        ConsumerOptions::new(&settings),
+        &metrics,
+        &tasks,
+    );
+
+    let health = health(&database, broker, &keys, sms_client);
+    let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
+    let surface = http::Surface {
+        database: database.clone(),
+        live,
+        keys,
+        metrics,
+        sample_ratio: settings.telemetry.sample_ratio,
+        stopping: tasks.stopping().clone(),
+    };
+    let http_ended = CancellationToken::new();
+    let http_address = http::serve(&settings.http.address, surface, &http_ended, &tasks)?;
+    Ok(Running {
+        http_address,
+        operations_address,
+        http_ended,
+    })
+}
+
+/// Only the database is needed for the main job; a provider is judged by its breaker, never probed.
+fn health(database: &Database, broker: Broker, keys: &Arc<Keys>, sms: OutboundClient) -> Health {
+    let health = Health::default();
+    let (database, keys) = (database.clone(), Arc::clone(keys));
+    health.register("database", Need::Required, move || {
+        let database = database.clone();
+        async move {
+            if database.ping().await.is_ok() {
+                State::Up
+            } else {
+                State::Down
+            }
+        }
+    });
+    health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
+    health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
+    health.register(SMS, Need::Optional, move || std::future::ready(sms.state()));
+    health
+}

@@ -1,0 +1,89 @@
+//! Whom the gateway writes to: its own copy, kept by events.
+
+use common::Timestamp;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
+use sea_orm::{ActiveValue, QuerySelect};
+
+#[derive(Clone, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "recipients")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) user_id: Uuid,
+    pub(crate) version: i64,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) locale: String,
+    pub(crate) phone: Option<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) status: String,
+    pub(crate) last_seq: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl std::fmt::Debug for Model {
+    /// Personal data stays out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recipient")
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes over what an event says of a person, unless something newer is known; either way the row
+/// is locked until the transaction ends.
+pub(crate) async fn upsert(tx: &impl ConnectionTrait, recipient: Model) -> Result<(), DbErr> {
+    let version = recipient.version;
+    let mut row = ActiveModel::from(recipient);
+    row.last_seq = ActiveValue::Set(0);
+    let newer = OnConflict::column(Column::UserId)
+        .update_columns([
+            Column::Version,
+            Column::Email,
+            Column::Name,
+            Column::Locale,
+            Column::Phone,
+            Column::TimeZone,
+            Column::Status,
+            Column::UpdatedAt,
+        ])
+        .action_and_where(Expr::col((Entity, Column::Version)).lt(version))
+        .to_owned();
+    Entity::insert(row)
+        .on_conflict(newer)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// Takes the person's next notification number, under the row's lock.
+pub(crate) async fn next_seq(tx: &impl ConnectionTrait, user_id: Uuid) -> Result<i64, DbErr> {
+    let rows = Entity::update_many()
+        .col_expr(Column::LastSeq, Expr::col(Column::LastSeq).add(1))
+        .filter(Column::UserId.eq(user_id))
+        .exec_with_returning(tx)
+        .await?;
+    rows.first()
+        .map(|row| row.last_seq)
+        .ok_or_else(|| DbErr::RecordNotFound("recipient".to_owned()))
+}
+
+/// The newest notification number of each of these people.
+pub(crate) async fn last_seqs(
+    connection: &impl ConnectionTrait,
+    user_ids: Vec<Uuid>,
+) -> Result<Vec<(Uuid, i64)>, DbErr> {
+    Entity::find()
+        .select_only()
+        .columns([Column::UserId, Column::LastSeq])
+        .filter(Column::UserId.is_in(user_ids))
+        .into_tuple()
+        .all(connection)
+        .await
+}

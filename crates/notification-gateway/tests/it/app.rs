@@ -1,0 +1,294 @@
+//! One gateway of a test's own: port 0, its own database, a broker in memory.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use common::Timestamp;
+use common::config::{Service, Settings};
+use common::database::Database;
+use common::http::bearer::{Claims, ISSUER, Jwk};
+use common::messaging::{Broker, ConsumerOptions, Handler, Message, OutboundMessage, Rejection, spawn_consumer};
+use common::process::Tasks;
+use common::telemetry::Metrics;
+use common::telemetry::TraceContext;
+use contracts::events::{EmailSent, UserRegistered};
+use contracts::topology::EMAIL_WORKER_EVENTS;
+use contracts::{Event, EventData};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use migrations::MigratorTrait;
+use migrations::notification_gateway::Migrator;
+use notification_gateway::{Backends, start};
+use serde_json::{Value, json};
+use test_support::TestDatabase;
+use uuid::Uuid;
+
+use crate::provider::Provider;
+
+/// No step takes near so long; a busy machine may.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Test vectors of RFC 8032, section 7.1: seed and public key, and our name for the pair.
+pub(crate) struct KeyPair(pub(crate) &'static str, [u8; 32], &'static str);
+pub(crate) const FIRST: KeyPair = KeyPair(
+    "first",
+    [
+        0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49,
+        0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+    ],
+    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+);
+pub(crate) const SECOND: KeyPair = KeyPair(
+    "second",
+    [
+        0x4c, 0xcd, 0x08, 0x9b, 0x28, 0xff, 0x96, 0xda, 0x9d, 0xb6, 0xc3, 0x46, 0xec, 0x11, 0x4e, 0x0f, 0x5b, 0x8a,
+        0x31, 0x9f, 0x35, 0xab, 0xa6, 0x24, 0xda, 0x8c, 0xf6, 0xed, 0x4f, 0xb8, 0xa6, 0xfb,
+    ],
+    "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
+);
+
+impl KeyPair {
+    pub(crate) fn public(&self) -> Jwk {
+        Jwk::ed25519(self.0.to_owned(), self.2.to_owned())
+    }
+
+    /// A token of `user`, good for so many seconds from now.
+    pub(crate) fn token(&self, user: Uuid, seconds: i64) -> String {
+        let now = Timestamp::now().as_seconds();
+        let claims = Claims {
+            iss: ISSUER.into(),
+            aud: ISSUER.into(),
+            sub: user,
+            sid: Uuid::now_v7(),
+            roles: vec![],
+            iat: now,
+            exp: now + seconds,
+        };
+        // PKCS#8 version 1 around an Ed25519 seed (RFC 8410).
+        let mut der = vec![
+            0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+        ];
+        der.extend_from_slice(&self.1);
+        let header = Header {
+            kid: Some(self.0.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        encode(&header, &claims, &EncodingKey::from_ed_der(&der)).unwrap()
+    }
+}
+
+/// A database that lives as long as the test.
+pub(crate) struct Backend {
+    pub(crate) settings: Settings,
+    pub(crate) database: Database,
+    _kept: TestDatabase,
+}
+
+impl Backend {
+    pub(crate) async fn postgres() -> Self {
+        let kept = TestDatabase::postgres().await;
+        kept.execute("CREATE SCHEMA notification_gateway").await;
+        Self::with(kept).await
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        Self::with(TestDatabase::sqlite()).await
+    }
+
+    async fn with(kept: TestDatabase) -> Self {
+        let mut settings = Settings::for_tests(Service::NotificationGateway);
+        settings.database.url = kept.url().into();
+        settings.database.max_connections = 8;
+        settings.dispatch.retry_delays = vec![Duration::from_millis(200)];
+        settings.providers.sms.try_timeout = Duration::from_millis(300);
+        settings.providers.sms.call_timeout = Duration::from_secs(2);
+        let database = Database::connect(&settings, Service::NotificationGateway)
+            .await
+            .unwrap();
+        Migrator::up(database.write(), None).await.unwrap();
+        Self {
+            settings,
+            database,
+            _kept: kept,
+        }
+    }
+}
+
+/// Stands where email-worker would: a publish in memory waits for every bound queue.
+struct EmailWorker;
+
+impl Handler for EmailWorker {
+    async fn handle(&self, _: &Message) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+/// A gateway that runs, and what surrounds it.
+pub(crate) struct TestApp {
+    pub(crate) provider: Provider,
+    pub(crate) tasks: Tasks,
+    address: SocketAddr,
+    operations: SocketAddr,
+    broker: Broker,
+    client: reqwest::Client,
+}
+
+impl TestApp {
+    pub(crate) async fn start(backend: &Backend) -> Self {
+        let provider = Provider::start();
+        provider.publishes(vec![FIRST.public()]);
+        Self::beside(backend, provider).await
+    }
+
+    pub(crate) async fn beside(backend: &Backend, provider: Provider) -> Self {
+        let mut settings = backend.settings.clone();
+        settings.auth.jwks_url = format!("http://{}/jwks", provider.address);
+        settings.providers.sms.url = format!("http://{}", provider.address);
+        let (tasks, broker) = (Tasks::new(Service::NotificationGateway), Broker::memory());
+        let metrics = Metrics::new(Service::EmailWorker);
+        let options = ConsumerOptions::new(&settings);
+        spawn_consumer(&broker, EMAIL_WORKER_EVENTS, EmailWorker, options, &metrics, &tasks);
+        let running = start(
+            settings,
+            Backends {
+                broker: Some(broker.clone()),
+            },
+            tasks.clone(),
+        )
+        .await
+        .unwrap();
+        Self {
+            provider,
+            tasks,
+            address: running.http_address,
+            operations: running.operations_address,
+            broker,
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+        }
+    }
+
+    pub(crate) async fn publish<T: EventData>(&self, source: Service, event: &Event<T>) {
+        let message = OutboundMessage::of(source, event, TraceContext::current()).unwrap();
+        let handled = tokio::time::timeout(DEADLINE, self.broker.publish(message));
+        handled.await.expect("the event is handled in time").unwrap();
+    }
+
+    /// Publishes `user.registered.v1`; answers with the event.
+    pub(crate) async fn sign_up(&self, phone: Option<&str>) -> Event<UserRegistered> {
+        let event = registered(Uuid::now_v7(), phone);
+        self.publish(Service::UserApi, &event).await;
+        event
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub(crate) async fn get(&self, user: Uuid, path: &str) -> (u16, Value) {
+        self.send(
+            self.request(reqwest::Method::GET, path)
+                .bearer_auth(FIRST.token(user, 60)),
+        )
+        .await
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
+        let answer = request.send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
+        )
+    }
+
+    pub(crate) async fn readyz(&self) -> (u16, Value) {
+        self.send(self.client.get(format!("http://{}/readyz", self.operations)))
+            .await
+    }
+
+    /// The person's notifications, once they are as a test waits for.
+    pub(crate) async fn notifications(&self, user: Uuid, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let found = self.until(user, "/v1/notifications", |body| {
+            body["items"].as_array().is_some_and(|items| holds(items))
+        });
+        found.await["items"].as_array().unwrap().clone()
+    }
+
+    /// The one delivery of the person's newest notification over `channel`, once it is as a test waits for.
+    pub(crate) async fn delivery(&self, user: Uuid, channel: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let items = self.notifications(user, |items| !items.is_empty()).await;
+        let path = format!("/v1/notifications/{}/deliveries", items[0]["id"].as_str().unwrap());
+        let of_channel = |body: &Value| {
+            body["items"]
+                .as_array()
+                .and_then(|all| all.iter().find(|one| one["channel"] == channel).cloned())
+        };
+        let body = self
+            .until(user, &path, |body| of_channel(body).as_ref().is_some_and(&holds))
+            .await;
+        of_channel(&body).unwrap()
+    }
+
+    async fn until(&self, user: Uuid, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let (_, body) = self.get(user, path).await;
+            if holds(&body) {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "{path} stays {body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+pub(crate) fn registered(user: Uuid, phone: Option<&str>) -> Event<UserRegistered> {
+    let data = UserRegistered {
+        user_id: user,
+        version: 1,
+        email: "ada@example.com".into(),
+        name: "Ada".into(),
+        locale: "en".into(),
+        phone: phone.map(Into::into),
+        time_zone: None,
+        status: "active".into(),
+    };
+    Event::new(user, Timestamp::now().to_offset(), data)
+}
+
+/// What email-worker says after it sent the mail that `cause` asked for.
+pub(crate) fn email_sent(cause: &Event<UserRegistered>) -> Event<EmailSent> {
+    let data = EmailSent {
+        email_id: Uuid::now_v7(),
+        user_id: cause.data.user_id,
+        template: "welcome".into(),
+        source_event_id: cause.id,
+        notification_id: None,
+        message_id: "m@waypost.example".into(),
+        reason: None,
+    };
+    Event::new(cause.data.user_id, Timestamp::now().to_offset(), data)
+}
+
+/// `{"in_app": "delivered", ..}` of a notification.
+pub(crate) fn channels(expected: &[(&str, &str)]) -> Value {
+    expected.iter().fold(json!({}), |mut all, (channel, status)| {
+        all[channel] = json!(status);
+        all
+    })
+}
+
+/// Runs each test of a file on PostgreSQL and on `SQLite`.
+macro_rules! on_both_databases {
+    ($($name:ident),* $(,)?) => {
+        mod postgres {
+            $(#[actix_web::test] async fn $name() { super::$name(crate::app::Backend::postgres().await).await; })*
+        }
+        mod sqlite {
+            $(#[actix_web::test] async fn $name() { super::$name(crate::app::Backend::sqlite().await).await; })*
+        }
+    };
+}
+pub(crate) use on_both_databases;

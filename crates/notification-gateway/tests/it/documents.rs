@@ -1,0 +1,58 @@
+use reqwest::Method;
+
+use crate::app::{Backend, TestApp};
+
+#[actix_web::test]
+async fn the_description_the_page_and_the_problems_are_there() {
+    let app = TestApp::start(&Backend::sqlite().await).await;
+    let (status, document) = app.send(app.request(Method::GET, "/openapi.json")).await;
+    assert_eq!((status, &document["openapi"]), (200, &"3.1.0".into()));
+    for path in [
+        "/v1/notifications",
+        "/v1/notifications/{id}",
+        "/v1/notifications/{id}/deliveries",
+        "/v1/notifications/unread-count",
+        "/v1/notifications/read-all",
+        "/v1/notifications/stream",
+    ] {
+        assert!(document["paths"][path].is_object(), "{path}");
+    }
+    for path in [
+        "/docs",
+        "/docs/",
+        "/docs/swagger-ui.css",
+        "/docs/swagger-initializer.js",
+        "/problems/bad-cursor",
+    ] {
+        assert_eq!(app.send(app.request(Method::GET, path)).await.0, 200, "{path}");
+    }
+    let page = app
+        .request(Method::GET, "/docs")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        page.contains("<base href=\"/docs/\">") && !page.contains("https://"),
+        "{page}"
+    );
+    let script = app
+        .request(Method::GET, "/docs/swagger-initializer.js")
+        .send()
+        .await
+        .unwrap();
+    assert!(script.text().await.unwrap().contains("/openapi.json"));
+}
+
+#[actix_web::test]
+async fn a_gateway_that_has_all_it_needs_is_ready() {
+    let app = TestApp::start(&Backend::sqlite().await).await;
+    app.get(uuid::Uuid::now_v7(), "/v1/notifications").await;
+    let (status, body) = app.readyz().await;
+    assert_eq!((status, &body["status"]), (200, &"up".into()), "{body}");
+    for dependency in ["database", "broker", "jwks", "sms"] {
+        assert_eq!(body["dependencies"][dependency], "up", "{dependency}");
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests of the gateway as a whole: real HTTP, real databases, a provider on a real port.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test can't set up has failed"
+)]
+
+mod app;
+mod documents;
+mod events;
+mod notifications;
+mod provider;
+mod sms;
+mod stream;
+mod tokens;

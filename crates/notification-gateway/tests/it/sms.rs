@@ -1,0 +1,138 @@
+use std::time::{Duration, Instant};
+
+use common::config::Service;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::app::{Backend, DEADLINE, TestApp, on_both_databases, registered};
+use crate::provider::Mood;
+
+const PHONE: &str = "+15550123";
+
+on_both_databases!(
+    the_provider_gets_the_form_that_it_knows,
+    a_refusal_is_final_and_says_why,
+    a_wish_to_be_called_later_is_obeyed,
+    a_failure_that_passes_is_tried_again_until_it_works,
+    an_answer_that_is_not_the_providers_is_no_success,
+    a_provider_that_is_out_is_left_alone_and_costs_no_attempt,
+);
+
+async fn the_provider_gets_the_form_that_it_knows(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let delivery = app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert_eq!(
+        (&delivery["provider"], &delivery["reason"]),
+        (&"twilio".into(), &"accepted".into())
+    );
+    assert_eq!(
+        (&delivery["attempts"], &delivery["next_attempt_at"]),
+        (&1.into(), &Value::Null)
+    );
+    let calls = app.provider.calls();
+    assert_eq!(calls.len(), 1);
+    let call = &calls[0];
+    assert_eq!(call.path, "/2010-04-01/Accounts/AC-development/Messages.json");
+    assert_eq!(
+        call.header("authorization"),
+        "Basic QUMtZGV2ZWxvcG1lbnQ6ZGV2ZWxvcG1lbnQ="
+    );
+    assert_eq!(call.header("content-type"), "application/x-www-form-urlencoded");
+    assert_eq!((call.field("To"), call.field("From")), (PHONE, "+15550000"));
+    assert_eq!(call.field("Body"), "Welcome, Ada. Your account is ready.");
+    assert_eq!(call.header("idempotency-key"), delivery["id"].as_str().unwrap());
+    assert_eq!(call.header("traceparent").len(), 55);
+}
+
+async fn a_refusal_is_final_and_says_why(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let document = r#"{"code": 21211, "message": "The 'To' number +15550123 is not valid"}"#;
+    app.provider.is(Mood::Answers(400, None, document));
+    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let delivery = app
+        .delivery(user, "sms", |delivery| delivery["status"] == "failed")
+        .await;
+    assert_eq!(delivery["reason"], "rejected");
+    assert_eq!(
+        delivery["last_error"], "HTTP 400, code 21211",
+        "the provider's words may hold the number"
+    );
+    assert_eq!(app.provider.calls().len(), 1);
+    let items = app.notifications(user, |items| items.len() == 1).await;
+    assert_eq!(items[0]["channels"]["sms"], "failed");
+}
+
+async fn a_wish_to_be_called_later_is_obeyed(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Answers(429, Some("30"), "{}"));
+    let before = common::Timestamp::now().to_offset();
+    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let delivery = app
+        .delivery(user, "sms", |delivery| delivery["last_error"] == "HTTP 429")
+        .await;
+    assert_eq!(
+        (&delivery["status"], &delivery["attempts"]),
+        (&"pending".into(), &1.into())
+    );
+    let next = delivery["next_attempt_at"].as_str().unwrap();
+    let next = time::OffsetDateTime::parse(next, &time::format_description::well_known::Rfc3339).unwrap();
+    let wait = (next - before).whole_seconds();
+    assert!((29..40).contains(&wait), "{wait} s");
+    assert_eq!(app.provider.calls().len(), 1);
+}
+
+async fn a_failure_that_passes_is_tried_again_until_it_works(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Answers(503, None, ""));
+    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let delivery = app
+        .delivery(user, "sms", |delivery| delivery["last_error"] == "HTTP 503")
+        .await;
+    assert_ne!(delivery["status"], "failed");
+    app.provider.is(Mood::Accepts);
+    let delivery = app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert!(delivery["attempts"].as_i64().unwrap() >= 2);
+    assert_eq!(delivery["last_error"], Value::Null);
+}
+
+async fn an_answer_that_is_not_the_providers_is_no_success(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Answers(200, None, "<html>Please log in</html>"));
+    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let delivery = app
+        .delivery(user, "sms", |delivery| delivery["status"] == "failed")
+        .await;
+    assert_eq!(delivery["reason"], "rejected");
+}
+
+async fn a_provider_that_is_out_is_left_alone_and_costs_no_attempt(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Hangs);
+    let people: Vec<Uuid> = (0..30).map(|_| Uuid::now_v7()).collect();
+    for user in &people {
+        app.publish(Service::UserApi, &registered(*user, Some(PHONE))).await;
+    }
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let (status, body) = app.readyz().await;
+        assert_eq!(status, 200, "a provider that is out makes nobody unready");
+        if body["dependencies"]["sms"] == "down" {
+            assert_eq!(body["status"], "degraded");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{body}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.provider.is(Mood::Accepts);
+    for user in people {
+        let delivery = app
+            .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        assert!(delivery["attempts"].as_i64().unwrap() <= 4, "{delivery}");
+    }
+}

@@ -1,0 +1,94 @@
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use uuid::Uuid;
+
+use crate::app::{Backend, DEADLINE, FIRST, SECOND, TestApp};
+use crate::provider::Provider;
+
+async fn status(app: &TestApp, token: &str) -> u16 {
+    app.send(app.request(Method::GET, "/v1/notifications").bearer_auth(token))
+        .await
+        .0
+}
+
+#[actix_web::test]
+async fn without_a_good_token_nothing_is_shown() {
+    let app = TestApp::start(&Backend::sqlite().await).await;
+    let user = Uuid::now_v7();
+    for path in [
+        "/v1/notifications",
+        "/v1/notifications/stream",
+        "/v1/notifications/unread-count",
+    ] {
+        let (status, problem) = app.send(app.request(Method::GET, path)).await;
+        assert_eq!(
+            (status, &problem["type"]),
+            (401, &"/problems/unauthorized".into()),
+            "{path}"
+        );
+    }
+    assert_eq!(status(&app, &FIRST.token(user, 60)).await, 200);
+    assert_eq!(status(&app, &FIRST.token(user, -120)).await, 401, "expired");
+    assert_eq!(status(&app, &SECOND.token(user, 60)).await, 401, "an unknown key");
+    assert_eq!(status(&app, "nonsense").await, 401);
+    let in_query = format!("/v1/notifications?access_token={}", FIRST.token(user, 60));
+    assert_eq!(
+        app.send(app.request(Method::GET, &in_query)).await.0,
+        401,
+        "only a stream takes it there"
+    );
+}
+
+#[actix_web::test]
+async fn a_new_key_is_looked_for_when_a_token_names_it() {
+    let app = TestApp::start(&Backend::sqlite().await).await;
+    let user = Uuid::now_v7();
+    assert_eq!(status(&app, &FIRST.token(user, 60)).await, 200);
+    app.provider.publishes(vec![FIRST.public(), SECOND.public()]);
+    let deadline = Instant::now() + DEADLINE;
+    while status(&app, &SECOND.token(user, 60)).await != 200 {
+        assert!(Instant::now() < deadline, "the new key was not found");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[actix_web::test]
+async fn known_keys_stay_in_use_when_their_source_is_away() {
+    let app = TestApp::start(&Backend::sqlite().await).await;
+    let user = Uuid::now_v7();
+    assert_eq!(status(&app, &FIRST.token(user, 60)).await, 200);
+    app.provider.goes_away().await;
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        // A token with an unknown key makes the gateway look for it, in vain.
+        assert_eq!(status(&app, &SECOND.token(user, 60)).await, 401);
+        assert_eq!(status(&app, &FIRST.token(user, 60)).await, 200);
+        let (ready, body) = app.readyz().await;
+        assert_eq!(ready, 200);
+        if body["dependencies"]["jwks"] == "degraded" {
+            assert_eq!(body["status"], "degraded");
+            return;
+        }
+        assert!(Instant::now() < deadline, "{body}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[actix_web::test]
+async fn without_any_key_the_answer_is_to_come_back_later() {
+    let provider = Provider::start();
+    let app = TestApp::beside(&Backend::sqlite().await, provider).await;
+    let request = app
+        .request(Method::GET, "/v1/notifications")
+        .bearer_auth(FIRST.token(Uuid::now_v7(), 60));
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    app.provider.publishes(vec![FIRST.public()]);
+    let deadline = Instant::now() + DEADLINE;
+    while status(&app, &FIRST.token(Uuid::now_v7(), 60)).await != 200 {
+        assert!(Instant::now() < deadline, "the keys were not found");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
