@@ -6,5 +6,6 @@ mod mails;
 mod once;
 mod refusals;
 mod service;
+mod trace;
 mod trouble;
 mod world;

@@ -117,7 +117,11 @@ impl World {
 
     /// Publishes an event, as user-api's relay would; the broker may need a moment at first.
     pub(crate) async fn publish(&self, event: &Event<UserRegistered>) {
-        let trace = TraceContext::fresh();
+        self.publish_in(event, TraceContext::fresh()).await;
+    }
+
+    /// The same, as part of a trace.
+    pub(crate) async fn publish_in(&self, event: &Event<UserRegistered>, trace: TraceContext) {
         let message = OutboundMessage::of(Service::UserApi, event, trace).unwrap();
         if self.memory.is_some() {
             self.outside.publish(message).await.unwrap();

@@ -3,5 +3,6 @@
 
 mod databases;
 mod private_servers;
+mod processes;
 mod proxy;
 mod smtp;

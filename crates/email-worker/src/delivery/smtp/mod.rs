@@ -49,6 +49,7 @@ pub(crate) struct Smtp {
     idle: Mutex<Vec<Idle>>,
     /// Attempts to connect that failed since the last that did not.
     failed_connects: AtomicU32,
+    send_timeout: Duration,
 }
 
 struct Idle {
@@ -62,6 +63,7 @@ impl Smtp {
             server: Server::parse(url)?,
             idle: Mutex::default(),
             failed_connects: AtomicU32::new(0),
+            send_timeout: SEND_TIMEOUT,
         })
     }
 
@@ -119,7 +121,7 @@ impl Smtp {
     }
 
     async fn converse(&self, envelope: &Envelope, text: &[u8]) -> Result<(), Failure> {
-        let deadline = Instant::now() + SEND_TIMEOUT;
+        let deadline = Instant::now() + self.send_timeout;
         let mut connection = self.begin(envelope, deadline).await?;
         match transfer(&mut connection, envelope, text, deadline).await {
             Ok(()) => {
@@ -204,3 +206,6 @@ async fn transfer(
     Failure::unless_done(Stage::Text, timeout_at(deadline, connection.message(text)).await)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! What can't be seen from outside the service within a test's time: deadlines, and sends that are dropped.
+
+use test_support::{Answer, SmtpReceiver, Stage};
+
+use super::*;
+
+fn client(receiver: &SmtpReceiver, send_timeout: Duration) -> Smtp {
+    Smtp {
+        send_timeout,
+        ..Smtp::new(&receiver.url()).unwrap()
+    }
+}
+
+fn mail(to: &str) -> Message {
+    let body = format!("to {to}\r\n").repeat(2000);
+    let builder = Message::builder().from("a@example.org".parse().unwrap());
+    builder.to(to.parse().unwrap()).subject("x").body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_after_the_text_frees_the_send_and_leaves_it_unknown() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.script(Stage::Text, [Answer::nothing()]);
+    let client = client(&receiver, Duration::from_millis(500));
+    let failure = client.send(&mail("b@example.org")).await.unwrap_err();
+    assert_eq!(failure, SendError::Unknown("no answer in time at the text".to_owned()));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_the_connection_and_says_nothing_counts_as_away() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.always(Stage::Connect, Answer::nothing());
+    let client = client(&receiver, Duration::from_millis(300));
+    let failure = client.send(&mail("b@example.org")).await.unwrap_err();
+    assert!(matches!(failure, SendError::Unreachable { .. }), "{failure:?}");
+    assert_eq!(client.state(), State::Down);
+}
+
+#[tokio::test]
+async fn a_send_that_is_dropped_midway_never_mixes_with_the_next() {
+    let receiver = SmtpReceiver::start().await;
+    let client = client(&receiver, SEND_TIMEOUT);
+    for stage in [Stage::Sender, Stage::Recipient, Stage::Data, Stage::Text] {
+        receiver.script(stage, [Answer::say(250, "late").after(Duration::from_secs(5))]);
+        let dropped = timeout(Duration::from_millis(300), client.send(&mail("dropped@example.org"))).await;
+        assert!(dropped.is_err(), "{stage:?}");
+        client.send(&mail("next@example.org")).await.unwrap();
+    }
+    let mails = receiver.mails_to("next@example.org");
+    assert_eq!(mails.len(), 4);
+    for mail in mails {
+        assert_eq!(mail.to, ["next@example.org"]);
+        assert!(!String::from_utf8_lossy(&mail.data).contains("dropped"));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_the_servers_trouble_not_the_mails() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.script(Stage::Hello, [Answer::say(554, "not you")]);
+    let client = client(&receiver, SEND_TIMEOUT);
+    let failure = client.send(&mail("b@example.org")).await.unwrap_err();
+    assert!(matches!(failure, SendError::Unreachable { .. }), "{failure:?}");
+    client.send(&mail("b@example.org")).await.unwrap();
+    assert_eq!(client.state(), State::Up);
+}
