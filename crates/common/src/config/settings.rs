@@ -50,6 +50,8 @@ pub struct Database {
 pub struct Store {
     pub url: SecretString,
     pub prefix: String,
+    #[serde(rename = "response_timeout_ms", deserialize_with = "millis")]
+    pub response_timeout: Duration,
 }
 
 /// The message broker.

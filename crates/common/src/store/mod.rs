@@ -82,7 +82,11 @@ impl Store {
     pub fn connect(settings: &Settings, tasks: &Tasks) -> Result<Self, OpenError> {
         use secrecy::ExposeSecret;
         let url = settings.store.url.expose_secret();
-        Self::open(url, &settings.store.prefix, Limits::default(), tasks)
+        let limits = Limits {
+            response: settings.store.response_timeout,
+            ..Limits::default()
+        };
+        Self::open(url, &settings.store.prefix, limits, tasks)
     }
 
     /// Opens the store at `url`; every key gets `prefix` in front.

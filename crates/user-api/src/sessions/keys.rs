@@ -110,6 +110,7 @@ async fn read_or_make(database: &Database, now: Timestamp) -> Result<Ring, KeysE
     let mut known = signing_keys::in_use(&tx).await?;
     if known.is_empty() {
         let key = make(now)?;
+        tracing::info!(key_id = key.id, "made a signing key; it is kept in the database");
         signing_keys::insert(&tx, key.clone()).await?;
         known.push(key);
     }

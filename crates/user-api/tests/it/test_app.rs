@@ -270,6 +270,8 @@ pub(crate) fn settings(database: &str, prefix: &str) -> Settings {
     settings.database.url = database.to_owned().into();
     settings.database.max_connections = 5;
     settings.store.url = redis_url().into();
+    // A busy machine must not look like a Redis that hangs.
+    settings.store.response_timeout = Duration::from_secs(5);
     prefix.clone_into(&mut settings.store.prefix);
     settings
 }

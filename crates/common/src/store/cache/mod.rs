@@ -11,18 +11,19 @@
 
 mod entry;
 mod flights;
+mod layers;
 
 use std::{error::Error, marker::PhantomData, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use moka::{future::Cache as Local, ops::compute::Op};
-use rand::Rng;
+use moka::future::Cache as Local;
 use serde::Serialize;
 use tokio::{sync::Semaphore, time::timeout};
 
 use self::{
     entry::Entry,
     flights::{Flight, Flights},
+    layers::Layers,
 };
 use super::Store;
 use crate::{Timestamp, process::Tasks, telemetry::Metrics};
@@ -153,7 +154,7 @@ impl Read {
 ///
 /// Cheap to clone; all clones share the layers.
 pub struct Cache<K> {
-    shared: Arc<Shared>,
+    layers: Arc<Layers>,
     tasks: Tasks,
     key: PhantomData<fn(K)>,
 }
@@ -161,7 +162,7 @@ pub struct Cache<K> {
 impl<K> Clone for Cache<K> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            layers: Arc::clone(&self.layers),
             tasks: self.tasks.clone(),
             key: PhantomData,
         }
@@ -179,7 +180,7 @@ impl<K: CacheKey> Cache<K> {
             })
             .time_to_live(options.in_process)
             .build();
-        let shared = Shared {
+        let layers = Layers {
             store,
             local,
             flights: Flights::default(),
@@ -189,7 +190,7 @@ impl<K: CacheKey> Cache<K> {
             metrics,
         };
         Self {
-            shared: Arc::new(shared),
+            layers: Arc::new(layers),
             tasks,
             key: PhantomData,
         }
@@ -208,27 +209,27 @@ impl<K: CacheKey> Cache<K> {
         F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
     {
         let key = key.store_key();
-        if let Some(entry) = self.shared.local.get(&key).await {
-            self.shared.count(Layer::InProcess, "hit");
+        if let Some(entry) = self.layers.local.get(&key).await {
+            self.layers.count(Layer::InProcess, "hit");
             return Ok(entry.answer(Layer::InProcess, now));
         }
-        self.shared.count(Layer::InProcess, "miss");
-        let stored = self.shared.read_store(&key, now).await;
+        self.layers.count(Layer::InProcess, "miss");
+        let stored = self.layers.read_store(&key, now).await;
         if let Some(entry) = stored.as_ref().filter(|entry| entry.is_fresh(now)) {
-            self.shared.keep_local(&key, entry.clone()).await;
+            self.layers.keep_local(&key, entry.clone()).await;
             return Ok(entry.answer(Layer::Store, now));
         }
-        let answer = match self.shared.flights.join(&key) {
+        let answer = match self.layers.flights.join(&key) {
             (answer, None) => answer,
             (answer, Some(flight)) => {
-                let shared = Arc::clone(&self.shared);
-                let refresh = shared.refresh::<K::Value, _, _>(key, stored, now, load);
+                let layers = Arc::clone(&self.layers);
+                let refresh = layers.refresh::<K::Value, _, _>(key, stored, now, load);
                 self.tasks.spawn("cache refresh", lead(flight, refresh));
                 answer
             }
         };
         // The flight has the same limit; the margin is for its own end to come first.
-        let limit = self.shared.options.deadline + Duration::from_millis(200);
+        let limit = self.layers.options.deadline + Duration::from_millis(200);
         let answer = timeout(limit, answer.wait()).await;
         answer.unwrap_or(Err(ReadError::TimedOut))
     }
@@ -236,7 +237,7 @@ impl<K: CacheKey> Cache<K> {
     /// Writes a value through, after the commit that made it. Failing to is no failure of the write.
     pub async fn put(&self, key: &K, version: u64, value: &K::Value, now: Timestamp) {
         let key = key.store_key();
-        let entry = match self.shared.fresh_entry(version, value, now) {
+        let entry = match self.layers.fresh_entry(version, value, now) {
             Ok(entry) => entry,
             Err(error) => {
                 tracing::error!(%error, "a value could not be written as JSON");
@@ -244,137 +245,13 @@ impl<K: CacheKey> Cache<K> {
             }
         };
         // A load that began before the commit must not answer who comes after it.
-        self.shared.keep_local(&key, entry.clone()).await;
-        self.shared.flights.detach(&key);
-        self.shared.write_store(&key, &entry, now).await;
+        self.layers.keep_local(&key, entry.clone()).await;
+        self.layers.flights.detach(&key);
+        self.layers.write_store(&key, &entry, now).await;
     }
 }
 
 /// Leads a flight: whatever becomes of the load, the flight ends.
 async fn lead(flight: Flight, refresh: impl Future<Output = Result<Read, ReadError>>) {
     flight.land(refresh.await);
-}
-
-struct Shared {
-    store: Store,
-    local: Local<String, Entry>,
-    flights: Flights,
-    loads: Semaphore,
-    options: CacheOptions,
-    format: u8,
-    metrics: Metrics,
-}
-
-impl Shared {
-    async fn read_store(&self, key: &str, now: Timestamp) -> Option<Entry> {
-        let versioned = match self.store.get_versioned(key).await {
-            Ok(versioned) => versioned,
-            Err(error) => {
-                tracing::debug!(%error, "a cached value could not be read");
-                self.count(Layer::Store, "error");
-                return None;
-            }
-        };
-        let entry = versioned.and_then(|versioned| Entry::decode(versioned, self.format, now));
-        let outcome = match &entry {
-            None => "miss",
-            Some(entry) if entry.is_fresh(now) => "hit",
-            Some(_) => "stale",
-        };
-        self.count(Layer::Store, outcome);
-        entry
-    }
-
-    /// Loads from the database and fills the layers; falls back to the stale entry.
-    async fn refresh<V, L, F>(
-        self: Arc<Self>,
-        key: String,
-        stale: Option<Entry>,
-        now: Timestamp,
-        load: L,
-    ) -> Result<Read, ReadError>
-    where
-        V: Serialize,
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<Loaded<V>>, LoadError>>,
-    {
-        // A flight that ended between this one's look at the layers and its start has filled them.
-        if let Some(entry) = self.local.get(&key).await {
-            return Ok(entry.answer(Layer::InProcess, now));
-        }
-        match self.load(load).await {
-            Ok(loaded) => {
-                self.count(Layer::Database, loaded.as_ref().map_or("absent", |_| "hit"));
-                let entry = match loaded {
-                    None => Entry::absent(now + self.options.absent),
-                    Some(Loaded { version, value }) => self
-                        .fresh_entry(version, &value, now)
-                        .map_err(|error| ReadError::Failed(Arc::new(error)))?,
-                };
-                self.keep_local(&key, entry.clone()).await;
-                self.write_store(&key, &entry, now).await;
-                Ok(entry.answer(Layer::Database, now))
-            }
-            Err(error) => {
-                self.count(Layer::Database, "error");
-                let stale = stale.ok_or(error)?;
-                self.keep_local(&key, stale.clone()).await;
-                Ok(stale.answer(Layer::Store, now))
-            }
-        }
-    }
-
-    async fn load<V, L, F>(&self, load: L) -> Result<Option<Loaded<V>>, ReadError>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<Loaded<V>>, LoadError>>,
-    {
-        let bounded = async {
-            // The semaphore is never closed, so no permit means no limit to keep.
-            let _permit = self.loads.acquire().await.ok();
-            load().await
-        };
-        match timeout(self.options.deadline, bounded).await {
-            Ok(outcome) => outcome.map_err(|error| ReadError::Failed(error.into())),
-            Err(_) => Err(ReadError::TimedOut),
-        }
-    }
-
-    async fn write_store(&self, key: &str, entry: &Entry, now: Timestamp) {
-        let ttl = entry.kept_until.since(now);
-        let written = match entry.encode(self.format) {
-            Some(bytes) => {
-                let put = self.store.put_if_newer(key, entry.version, &bytes, ttl);
-                put.await
-            }
-            None => self.store.tombstone(key, entry.version, ttl).await,
-        };
-        if let Err(error) = written {
-            tracing::debug!(%error, "a value could not be cached");
-        }
-    }
-
-    async fn keep_local(&self, key: &str, entry: Entry) {
-        self.local
-            .entry_by_ref(key)
-            .and_compute_with(|held| {
-                let newer = held.is_some_and(|held| held.value().version > entry.version);
-                std::future::ready(if newer { Op::Nop } else { Op::Put(entry) })
-            })
-            .await;
-    }
-
-    fn fresh_entry<V: Serialize>(&self, version: u64, value: &V, now: Timestamp) -> Result<Entry, serde_json::Error> {
-        let jitter = rand::rng().random_range(0.9..=1.0);
-        Ok(Entry {
-            version,
-            fresh_until: now + self.options.fresh.mul_f64(jitter),
-            kept_until: now + self.options.stale.max(self.options.fresh),
-            value: Some(serde_json::to_vec(value)?.into()),
-        })
-    }
-
-    fn count(&self, layer: Layer, outcome: &'static str) {
-        self.metrics.cache_read(layer.label(), outcome);
-    }
 }
