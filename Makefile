@@ -4,7 +4,15 @@ SHELL := /bin/bash
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## sign a person up in one process that needs no server, and show what happens
+	@cargo run --package waypost -- demo
+
+.PHONY: run
+run: ## keep that process up and print what to try next
+	@cargo run --package waypost -- run
 
 .PHONY: services
 services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs them on Debian when root)
@@ -20,3 +28,20 @@ check: ## lints, format, documentation and the arrows between crates
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace --test arrows
+
+.PHONY: up-native
+up-native: services ## the three services and the sandbox as processes, over local PostgreSQL, Redis and RabbitMQ
+	cargo build --workspace --bins
+	@scripts/native.sh up
+
+.PHONY: down-native
+down-native: ## end what up-native started
+	@scripts/native.sh down
+
+.PHONY: up
+up: ## the whole stack in containers (docker compose)
+	docker compose up --build --detach --wait
+
+.PHONY: down
+down: ## stop the containers; their data stays
+	docker compose down

@@ -40,12 +40,12 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let metrics = Metrics::new(Service::EmailWorker);
     let emails = Emails::new(&settings.mail.from)?;
     let transport = Arc::new(Transport::new(&settings.mail)?);
-    let database = Database::connect(&settings, Service::EmailWorker).await?;
-    database.check_migrated(&migrations::email_worker::names()).await?;
     let broker = match backends.broker {
         Some(broker) => broker,
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
+    let database = Database::connect(&settings, Service::EmailWorker).await?;
+    database.check_migrated(&migrations::email_worker::names()).await?;
 
     let outbox = Outbox::new(Service::EmailWorker);
     spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);

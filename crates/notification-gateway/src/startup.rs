@@ -13,8 +13,6 @@ use common::outbound::{Destination, OutboundClient};
 use common::process::{Health, Need, State, Tasks, operations};
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
-use migrations::MigratorTrait;
-use migrations::notification_gateway::Migrator;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::{Channels, IN_APP, SMS, Sms};
@@ -59,16 +57,14 @@ impl Running {
 /// are no error: the gateway waits for them.
 pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
     let metrics = Metrics::new(tasks.service());
-    let database = Database::connect(&settings, tasks.service()).await?;
-    let migrations: Vec<_> = Migrator::migrations()
-        .iter()
-        .map(|step| step.name().to_owned())
-        .collect();
-    database.check_migrated(&migrations).await?;
     let broker = match backends.broker {
         Some(broker) => broker,
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
+    let database = Database::connect(&settings, tasks.service()).await?;
+    database
+        .check_migrated(&migrations::notification_gateway::names())
+        .await?;
 
     let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
     let jwks = OutboundClient::new(&Destination::new("jwks", JWKS_CALL, JWKS_TRY), &metrics)?;

@@ -18,8 +18,6 @@ use crate::{accounts::UserKey, http::configure, passwords::Passwords, sessions::
 
 /// How long the start waits for the store, so that it does not begin with misses.
 const STORE_PATIENCE: Duration = Duration::from_millis(300);
-/// How long the start waits for the database before it goes on without it.
-const DATABASE_PATIENCE: Duration = Duration::from_millis(1500);
 /// A client must have sent its headers by then.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// What requests in hand get at shutdown, in seconds; below the drain time.
@@ -64,14 +62,14 @@ pub(crate) struct Api {
 /// When the settings can't be right, a port is taken, or the database has no tables yet.
 pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
     let metrics = Metrics::new(Service::UserApi);
-    let database = Database::connect(&settings, Service::UserApi).await?;
-    require_tables(&database).await?;
-    let store = Store::connect(&settings, &tasks)?;
-    store.connected(STORE_PATIENCE).await;
     let broker = match backends.broker {
         Some(broker) => broker,
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
+    let database = Database::connect(&settings, Service::UserApi).await?;
+    database.check_migrated(&migrations::user_api::names()).await?;
+    let store = Store::connect(&settings, &tasks)?;
+    store.connected(STORE_PATIENCE).await;
     let outbox = Outbox::new(Service::UserApi);
     spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);
     let users = Cache::new(store.clone(), CacheOptions::default(), metrics.clone(), tasks.clone());
@@ -95,17 +93,6 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         operations_address,
         stopping: tasks.stopping().clone(),
     })
-}
-
-/// A database that answers must have the tables; one that is away or hangs is waited for later.
-async fn require_tables(database: &Database) -> anyhow::Result<()> {
-    let names = migrations::user_api::names();
-    let check = database.check_migrated(&names);
-    let Ok(checked) = tokio::time::timeout(DATABASE_PATIENCE, check).await else {
-        tracing::warn!("the database does not answer; starting without it");
-        return Ok(());
-    };
-    Ok(checked?)
 }
 
 fn health(api: &Api, broker: &Broker, store: &Store) -> Health {

@@ -1,1 +1,9 @@
-//! Placeholder.
+//! One binary for all of Waypost: the services in one process, and the tools around them.
+//!
+//! [`embedded`] runs the three services and the sandbox provider together; [`migrate`] makes their
+//! tables; [`page`] is the development page; `commands` holds one file a subcommand.
+
+pub mod commands;
+pub mod embedded;
+pub mod migrate;
+pub mod page;

@@ -1,1 +1,47 @@
-fn main() {}
+//! The `waypost` command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use waypost::commands;
+
+/// Accounts and notifications that survive production.
+#[derive(Debug, Parser)]
+#[command(name = "waypost", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the three services and the sandbox provider in one process
+    Run,
+    /// Sign a person up and show what happens, then stop what was started
+    Demo,
+    /// Show the mails of a mail folder, for services that run as processes of their own
+    Page,
+    /// Bring the tables of all three services up to date
+    Migrate,
+    /// Print the settings that each service would use, secrets hidden
+    Config,
+    /// Check every dependency and say the cure for what does not answer
+    Doctor,
+    /// Ask an operations port whether its service can do its work; exit code 0 when it can
+    Ready {
+        /// `host:port` of the operations port
+        address: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run => commands::run(),
+        Command::Demo => commands::demo(),
+        Command::Page => commands::page(),
+        Command::Migrate => commands::migrate(),
+        Command::Config => commands::config(),
+        Command::Doctor => commands::doctor(),
+        Command::Ready { address } => commands::ready(&address),
+    }
+}

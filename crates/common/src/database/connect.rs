@@ -16,6 +16,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A transaction that does nothing for so long is broken off by the server.
 const IDLE_IN_TRANSACTION: &str = "5s";
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a start waits for a database before it goes on without it.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 const SQLITE_READERS: u32 = 4;
 /// Closing waits for connections in use; at shutdown nobody may wait for ever.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -130,13 +132,18 @@ impl Database {
     pub async fn check_migrated(&self, names: &[String]) -> Result<(), DatabaseError> {
         let backend = self.read.get_database_backend();
         let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
-        let rows = match self.read.query_all_raw(applied).await {
-            Ok(rows) => rows,
-            Err(error) if is_transient(&error) => {
+        let answer = tokio::time::timeout(CHECK_TIMEOUT, self.read.query_all_raw(applied)).await;
+        let rows = match answer {
+            Ok(Ok(rows)) => rows,
+            Err(_) => {
+                tracing::warn!("the database does not answer yet");
+                return Ok(());
+            }
+            Ok(Err(error)) if is_transient(&error) => {
                 tracing::warn!(error = chain(&error), "the database can't be reached yet");
                 return Ok(());
             }
-            Err(source) => return Err(DatabaseError::NotMigrated { source: Some(source) }),
+            Ok(Err(source)) => return Err(DatabaseError::NotMigrated { source: Some(source) }),
         };
         let applied: Vec<String> = rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
         if names.iter().all(|name| applied.contains(name)) {

@@ -80,6 +80,21 @@ impl Telemetry {
         self.buffer.clone()
     }
 
+    /// Makes one span and waits until the collector took it.
+    ///
+    /// # Errors
+    /// What the exporter says, for a person.
+    pub async fn send_test_span(self, limit: Duration) -> Result<(), String> {
+        tracing::info_span!("test span").in_scope(|| {});
+        let provider = self.provider;
+        let flushing = tokio::task::spawn_blocking(move || provider.force_flush());
+        match tokio::time::timeout(limit, flushing).await {
+            Ok(Ok(flushed)) => flushed.map_err(|error| error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("it does not answer".to_owned()),
+        }
+    }
+
     /// Sends what is left, within `limit`.
     ///
     /// Off the runtime's threads: the exporter needs them to make its calls.

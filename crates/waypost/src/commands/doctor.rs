@@ -1,0 +1,180 @@
+//! `waypost doctor`: asks every dependency, and says the cure for what does not answer.
+
+use std::net::ToSocketAddrs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use common::config::{Service, Settings, load};
+use common::database::Database;
+use common::messaging::Broker;
+use common::process::{State, Tasks, chain, scope};
+use common::store::Store;
+use common::telemetry::{Metrics, Telemetry};
+use secrecy::ExposeSecret;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+use super::{fail, runtime};
+
+/// Longest that one dependency is waited for.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What was found: `Ok(what)` or `Err((problem, cure))`.
+type Finding = Result<String, (String, &'static str)>;
+
+/// `waypost doctor`
+pub fn doctor() -> ExitCode {
+    match runtime()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(scope(Service::Waypost, examine())))
+    {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+async fn examine() -> anyhow::Result<bool> {
+    let mut settings = load(Service::Waypost)?;
+    // What the libraries say about a dependency that is away is said here, in one line.
+    "off".clone_into(&mut settings.telemetry.log_filter);
+    let telemetry = Telemetry::start(Service::Waypost, &settings)?;
+    let tasks = Tasks::new(Service::Waypost);
+    let mut well = true;
+    for service in Service::WITH_DATABASE {
+        well &= tell(&format!("database of {service}"), &database(service).await);
+    }
+    well &= tell("store", &store(&settings, &tasks).await);
+    well &= tell("broker", &broker(&settings, &tasks).await);
+    well &= tell("mail", &mail(&settings).await);
+    well &= tell(
+        "SMS provider",
+        &reaches(
+            &settings.providers.sms.url,
+            "is it up? set WAYPOST__PROVIDERS__SMS__URL",
+        )
+        .await,
+    );
+    well &= tell("trace collector", &collector(&settings, telemetry).await);
+    let _ = tasks.shut_down(Duration::from_secs(2)).await;
+    Ok(well)
+}
+
+#[expect(clippy::print_stdout, reason = "this is a command line")]
+fn tell(what: &str, finding: &Finding) -> bool {
+    match finding {
+        Ok(found) => println!("ok    {what}: {found}"),
+        Err((problem, cure)) => println!("FAIL  {what}: {problem}\n      {cure}"),
+    }
+    finding.is_ok()
+}
+
+async fn database(service: Service) -> Finding {
+    let wrong = |error: &(dyn std::error::Error + 'static), cure| (chain(error), cure);
+    let settings = load(service).map_err(|error| wrong(&error, "correct the setting"))?;
+    let cure = "is it up? set WAYPOST__DATABASE__URL";
+    let database = Database::connect(&settings, service)
+        .await
+        .map_err(|error| wrong(&error, cure))?;
+    let names = match service {
+        Service::UserApi => migrations::user_api::names(),
+        Service::EmailWorker => migrations::email_worker::names(),
+        _ => migrations::notification_gateway::names(),
+    };
+    timeout(PATIENCE, database.ping())
+        .await
+        .map_err(|_| ("it does not answer".to_owned(), cure))?
+        .map_err(|error| wrong(&error, cure))?;
+    database
+        .check_migrated(&names)
+        .await
+        .map_err(|error| wrong(&error, "run `waypost migrate` with the same settings"))?;
+    let kind = if database.is_postgres() { "PostgreSQL" } else { "SQLite" };
+    database.close().await;
+    Ok(format!("{kind}, tables up to date"))
+}
+
+async fn store(settings: &Settings, tasks: &Tasks) -> Finding {
+    let cure = "is Redis up? set WAYPOST__STORE__URL; the services work without it, slower";
+    let store = Store::connect(settings, tasks).map_err(|error| (chain(&error), cure))?;
+    if store.connected(PATIENCE).await {
+        Ok("answers".to_owned())
+    } else {
+        Err(("no connection".to_owned(), cure))
+    }
+}
+
+async fn broker(settings: &Settings, tasks: &Tasks) -> Finding {
+    if settings.broker.url.expose_secret().starts_with("memory:") {
+        return Ok("in memory: for `waypost run` only".to_owned());
+    }
+    let cure = "is RabbitMQ up, and may this user declare queues? set WAYPOST__BROKER__URL";
+    let broker =
+        Broker::connect(settings, tasks, &Metrics::new(Service::Waypost)).map_err(|error| (chain(&error), cure))?;
+    let deadline = Instant::now() + PATIENCE;
+    while broker.state() != State::Up {
+        if Instant::now() >= deadline {
+            return Err(("no connection, or the queues can't be declared".to_owned(), cure));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok("connected, all queues declared".to_owned())
+}
+
+async fn mail(settings: &Settings) -> Finding {
+    let url = settings.mail.url.expose_secret();
+    if let Some(folder) = url.strip_prefix("file://") {
+        return Ok(format!("into the folder {folder}"));
+    }
+    let cure = "is the mail server up? set WAYPOST__MAIL__URL";
+    let greeting = async {
+        let mut stream = connect(url).await?;
+        let mut code = [0; 3];
+        stream.read_exact(&mut code).await?;
+        std::io::Result::Ok(code)
+    };
+    match timeout(PATIENCE, greeting).await {
+        Ok(Ok(code)) if &code == b"220" || url.starts_with("smtps:") => Ok("the server greets".to_owned()),
+        Ok(Ok(_)) => Err(("something answers that is no mail server".to_owned(), cure)),
+        Ok(Err(error)) => Err((error.to_string(), cure)),
+        Err(_) => Err(("it does not answer".to_owned(), cure)),
+    }
+}
+
+async fn reaches(url: &str, cure: &'static str) -> Finding {
+    match timeout(PATIENCE, connect(url)).await {
+        Ok(Ok(_)) => Ok("can be reached".to_owned()),
+        Ok(Err(error)) => Err((error.to_string(), cure)),
+        Err(_) => Err(("it does not answer".to_owned(), cure)),
+    }
+}
+
+async fn collector(settings: &Settings, telemetry: Telemetry) -> Finding {
+    if settings.telemetry.otlp_endpoint.is_empty() {
+        return Ok("none is set (WAYPOST__TELEMETRY__OTLP_ENDPOINT)".to_owned());
+    }
+    match telemetry.send_test_span(PATIENCE).await {
+        Ok(()) => Ok("took a test span".to_owned()),
+        Err(problem) => Err((
+            problem,
+            "is it up, and does it speak OTLP over gRPC? set WAYPOST__TELEMETRY__OTLP_ENDPOINT",
+        )),
+    }
+}
+
+async fn connect(url: &str) -> std::io::Result<TcpStream> {
+    let url = Url::parse(url).map_err(std::io::Error::other)?;
+    let host = url
+        .host_str()
+        .ok_or_else(|| std::io::Error::other("the address has no host"))?;
+    let port = url
+        .port_or_known_default()
+        .unwrap_or(if url.scheme() == "smtps" { 465 } else { 25 });
+    let target = (host, port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| std::io::Error::other("no such host"))?;
+    TcpStream::connect(target).await
+}

@@ -1,0 +1,66 @@
+use std::process::ExitCode;
+use std::time::Duration;
+
+use common::config::{Service, load};
+use common::process::{scope, stop_signal};
+use common::telemetry::Telemetry;
+
+use super::{fail, runtime};
+use crate::embedded::{Addresses, Embedded};
+
+/// `waypost run`
+pub fn run() -> ExitCode {
+    let outcome = runtime().map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(scope(Service::Waypost, until_stopped()));
+        runtime.shutdown_timeout(Duration::from_millis(200));
+        outcome
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+async fn until_stopped() -> anyhow::Result<ExitCode> {
+    let settings = load(Service::Waypost)?;
+    let telemetry = Telemetry::start(Service::Waypost, &settings)?;
+    let embedded = Embedded::start(&telemetry, common::config::load).await?;
+    tell(embedded.addresses());
+    let code = tokio::select! {
+        () = stop_signal() => ExitCode::SUCCESS,
+        failure = embedded.failed() => fail(&failure),
+    };
+    tracing::info!("waypost stops: finishing what is in hand");
+    embedded.stop(settings.process.drain).await;
+    let left = settings.process.shutdown.saturating_sub(settings.process.drain);
+    telemetry.stop(left.saturating_sub(Duration::from_millis(500))).await;
+    Ok(code)
+}
+
+/// What a person needs who looks at this for the first time.
+#[expect(clippy::print_stdout, reason = "this is a command line")]
+fn tell(at: &Addresses) {
+    let (users, gateway, sandbox) = (at.user_api, at.notification_gateway, at.provider_sandbox);
+    println!("\nWaypost is up: three services and a sandbox provider in this process.\n");
+    println!("  user-api              http://{users}       API: http://{users}/docs");
+    println!("  notification-gateway  http://{gateway}       API: http://{gateway}/docs");
+    println!("  sandbox provider      http://{sandbox}/sandbox/requests");
+    if let Some(page) = at.page {
+        println!("  mails and traces      http://{page}/");
+    }
+    println!(
+        "  operations            http://{}/readyz, /metrics; also {} and {}",
+        at.user_api_operations, at.notification_gateway_operations, at.email_worker_operations
+    );
+    println!("\nSign somebody up, log in, and watch the notifications arrive:\n");
+    println!("  curl -i http://{users}/v1/users -H 'content-type: application/json' \\");
+    println!(
+        "    -d '{{\"email\":\"ada@example.com\",\"name\":\"Ada\",\"password\":\"correct horse\",\"phone\":\"+15550100\"}}'"
+    );
+    println!("  TOKEN=$(curl -s http://{users}/v1/sessions -H 'content-type: application/json' \\");
+    println!(
+        "    -d '{{\"email\":\"ada@example.com\",\"password\":\"correct horse\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')"
+    );
+    println!("  curl -N http://{gateway}/v1/notifications/stream -H \"authorization: Bearer $TOKEN\"");
+    println!("\nStop with Ctrl-C.\n");
+}

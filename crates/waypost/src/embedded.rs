@@ -1,0 +1,178 @@
+//! The three services and the sandbox provider in one process.
+//!
+//! They are the same services as in three processes: each has its own settings, tasks, database and
+//! metrics. Only the memory broker is shared, when the settings ask for one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::config::{ConfigError, Profile, Service, Settings};
+use common::messaging::Broker;
+use common::process::{TaskFailed, Tasks};
+use common::telemetry::{Telemetry, scope};
+use futures_util::future::{join_all, select_all};
+use secrecy::ExposeSecret;
+
+use crate::migrate::migrate;
+use crate::page;
+
+/// Where everything listens.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Addresses {
+    pub user_api: SocketAddr,
+    pub user_api_operations: SocketAddr,
+    pub notification_gateway: SocketAddr,
+    pub notification_gateway_operations: SocketAddr,
+    pub email_worker_operations: SocketAddr,
+    pub provider_sandbox: SocketAddr,
+    pub page: Option<SocketAddr>,
+}
+
+/// All services of this process, until [`Embedded::stop`].
+#[derive(Debug)]
+pub struct Embedded {
+    tasks: Vec<Tasks>,
+    addresses: Addresses,
+}
+
+impl Embedded {
+    /// Migrates, then starts everything. `load` gives each program its settings.
+    ///
+    /// # Errors
+    /// What kept one of them from starting: settings, a port that is taken, a database.
+    pub async fn start(
+        telemetry: &Telemetry,
+        load: impl Fn(Service) -> Result<Settings, ConfigError>,
+    ) -> anyhow::Result<Self> {
+        let own = load(Service::Waypost)?;
+        let broker = own
+            .broker
+            .url
+            .expose_secret()
+            .starts_with("memory:")
+            .then(Broker::memory);
+        let mut tasks = Vec::new();
+        let started = start_all(telemetry, load, own, broker, &mut tasks).await;
+        match started {
+            Ok(addresses) => Ok(Self { tasks, addresses }),
+            Err(error) => {
+                // What did start is not left running behind an error.
+                stop_all(&tasks, Duration::from_secs(2)).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where everything listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Resolves when a task of any service has panicked.
+    pub async fn failed(&self) -> TaskFailed {
+        select_all(self.tasks.iter().map(|tasks| Box::pin(tasks.failed())))
+            .await
+            .0
+    }
+
+    /// Stops all services side by side.
+    pub async fn stop(self, within: Duration) {
+        stop_all(&self.tasks, within).await;
+    }
+}
+
+/// Starts one program after the other, so that each knows the addresses of those before it.
+async fn start_all(
+    telemetry: &Telemetry,
+    load: impl Fn(Service) -> Result<Settings, ConfigError>,
+    own: Settings,
+    broker: Option<Broker>,
+    all: &mut Vec<Tasks>,
+) -> anyhow::Result<Addresses> {
+    let mut tasks_of = |service| {
+        let tasks = Tasks::new(service);
+        all.push(tasks.clone());
+        tasks
+    };
+    for service in Service::WITH_DATABASE {
+        migrate(&load(service)?, service).await?;
+    }
+    let sandbox = load(Service::ProviderSandbox)?.http.address;
+    let provider_sandbox = start_sandbox(sandbox, &tasks_of(Service::ProviderSandbox))?;
+
+    let tasks = tasks_of(Service::UserApi);
+    let backends = user_api::Backends { broker: broker.clone() };
+    let users = scope(
+        Service::UserApi,
+        user_api::start(load(Service::UserApi)?, backends, tasks),
+    )
+    .await?;
+
+    let tasks = tasks_of(Service::NotificationGateway);
+    let settings = pointed_at(
+        load(Service::NotificationGateway)?,
+        users.http_address,
+        provider_sandbox,
+    )?;
+    let backends = notification_gateway::Backends { broker: broker.clone() };
+    let gateway = notification_gateway::start(settings, backends, tasks);
+    let gateway = scope(Service::NotificationGateway, gateway).await?;
+
+    let tasks = tasks_of(Service::EmailWorker);
+    let backends = email_worker::Backends { broker };
+    let worker = email_worker::start(load(Service::EmailWorker)?, backends, tasks);
+    let worker = scope(Service::EmailWorker, worker).await?;
+
+    let page = start_page(&own, telemetry, &tasks_of(Service::Waypost))?;
+    Ok(Addresses {
+        user_api: users.http_address,
+        user_api_operations: users.operations_address,
+        notification_gateway: gateway.http_address,
+        notification_gateway_operations: gateway.operations_address,
+        email_worker_operations: worker.operations_address,
+        provider_sandbox,
+        page,
+    })
+}
+
+fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let sandbox = provider_sandbox::start(provider_sandbox::Config { address }, tasks.stopping().clone())?;
+    let address = sandbox.address;
+    tasks.spawn("sandbox provider", async move {
+        if let Err(error) = sandbox.finished().await {
+            tracing::error!(%error, "the sandbox provider broke off");
+        }
+    });
+    Ok(address)
+}
+
+/// The gateway's settings with the addresses that this process bound, wherever nobody chose others.
+fn pointed_at(mut settings: Settings, users: SocketAddr, sandbox: SocketAddr) -> Result<Settings, ConfigError> {
+    let built_in = common::config::load_from(Service::NotificationGateway, None, Vec::new())?;
+    if settings.auth.jwks_url == built_in.auth.jwks_url {
+        settings.auth.jwks_url = format!("http://{users}/.well-known/jwks.json");
+    }
+    if settings.providers.sms.url == built_in.providers.sms.url {
+        settings.providers.sms.url = format!("http://{sandbox}");
+    }
+    Ok(settings)
+}
+
+/// The development page, where the profile and the settings want one.
+fn start_page(own: &Settings, telemetry: &Telemetry, tasks: &Tasks) -> io::Result<Option<SocketAddr>> {
+    if own.profile != Profile::Development || own.mail.page_address.is_empty() {
+        return Ok(None);
+    }
+    let mails = own.mail.url.expose_secret().strip_prefix("file://").map(Into::into);
+    page::serve(&own.mail.page_address, mails, telemetry.buffer(), tasks).map(Some)
+}
+
+async fn stop_all(tasks: &[Tasks], within: Duration) {
+    for ended in join_all(tasks.iter().map(|tasks| tasks.shut_down(within))).await {
+        if let Err(unfinished) = ended {
+            tracing::warn!(%unfinished, "stopped before all was finished; what was in hand is taken up at the next start");
+        }
+    }
+}

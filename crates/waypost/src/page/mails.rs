@@ -1,0 +1,129 @@
+use std::fmt::Write as _;
+use std::path::Path;
+
+use actix_web::web::{self, Data, Json};
+use actix_web::{HttpResponse, Responder};
+use mail_parser::MessageParser;
+use serde::{Deserialize, Serialize};
+
+use super::{Shown, escape, html};
+
+/// Mails that are shown, the newest first.
+const SHOWN: usize = 200;
+
+/// One mail of the folder, without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// File name in the folder.
+    pub name: String,
+    /// Address in `To`.
+    pub to: String,
+    /// Subject.
+    pub subject: String,
+    /// Microseconds since the epoch when the file was written.
+    pub written_us: u64,
+}
+
+pub(super) async fn list_json(shown: Data<Shown>) -> impl Responder {
+    Json(read_all(shown).await)
+}
+
+pub(super) async fn list(shown: Data<Shown>) -> HttpResponse {
+    let roots = shown.spans.as_ref().map(|spans| spans.roots(20)).unwrap_or_default();
+    let mails = read_all(shown).await;
+    let mut body = String::from("<h2>Mails</h2><table><tr><th>To<th>Subject</tr>");
+    for mail in &mails {
+        let _ = write!(
+            body,
+            "<tr><td>{}<td><a href=\"/mails/{}\">{}</a></tr>",
+            escape(&mail.to),
+            mail.name,
+            escape(&mail.subject)
+        );
+    }
+    body += "</table><h2>Traces</h2><table><tr><th>Request<th>Took<th>Trace</tr>";
+    for root in &roots {
+        let (name, id) = (escape(&root.name), &root.trace_id);
+        let _ = write!(
+            body,
+            "<tr><td>{name}<td>{} ms<td><a href=\"/traces/{id}\">{id}</a></tr>",
+            root.duration_us / 1000
+        );
+    }
+    html("Waypost, development", &(body + "</table>"))
+}
+
+pub(super) async fn show(shown: Data<Shown>, name: web::Path<String>) -> HttpResponse {
+    let known = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let file = shown
+        .mails
+        .as_ref()
+        .filter(|_| known && is_mail(&name))
+        .map(|folder| folder.join(name.as_str()));
+    let Some(Ok(bytes)) = file.map(std::fs::read) else {
+        return HttpResponse::NotFound().body("There is no such mail.");
+    };
+    let Some(mail) = MessageParser::default().parse(&bytes) else {
+        return HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(bytes);
+    };
+    let text = mail.body_text(0).unwrap_or_default();
+    let page = mail.body_html(0).unwrap_or_default();
+    let headers = mail
+        .headers_raw()
+        .fold(String::new(), |text, (name, value)| text + name + ":" + value);
+    // The mail's own HTML runs in a frame that may do nothing.
+    let body = format!(
+        "<p><a href=\"/\">back</a><pre>{}</pre><h2>HTML</h2><iframe sandbox srcdoc=\"{}\"></iframe><h2>Text</h2><pre>{}</pre>",
+        escape(&headers),
+        escape(&page),
+        escape(&text)
+    );
+    html(&escape(mail.subject().unwrap_or("Mail")), &body)
+}
+
+async fn read_all(shown: Data<Shown>) -> Vec<Mail> {
+    web::block(move || shown.mails.as_deref().map(read_folder).unwrap_or_default())
+        .await
+        .unwrap_or_default()
+}
+
+fn read_folder(folder: &Path) -> Vec<Mail> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| is_mail(&entry.file_name().to_string_lossy()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry)))
+        .collect();
+    files.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
+    files
+        .into_iter()
+        .take(SHOWN)
+        .filter_map(|(written, entry)| {
+            let bytes = std::fs::read(entry.path()).ok()?;
+            let mail = MessageParser::default().parse_headers(&bytes)?;
+            let to = mail
+                .to()
+                .and_then(|to| to.first())
+                .and_then(|to| to.address())
+                .unwrap_or_default();
+            Some(Mail {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                to: to.to_owned(),
+                subject: mail.subject().unwrap_or_default().to_owned(),
+                written_us: written
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .ok()
+                    .and_then(|since| u64::try_from(since.as_micros()).ok())
+                    .unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+fn is_mail(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "eml")
+}

@@ -1,0 +1,148 @@
+//! A person's program: verbs over the two public APIs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use test_support::eventually;
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    users: String,
+    gateway: String,
+}
+
+impl Client {
+    pub(crate) fn new(users: &str, gateway: &str) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        Self {
+            http,
+            users: format!("http://{users}"),
+            gateway: format!("http://{gateway}"),
+        }
+    }
+
+    /// Signs somebody up; gives back the status and the body. `None` when no answer came.
+    pub(crate) async fn sign_up(&self, email: &str) -> Option<(u16, Value)> {
+        self.sign_up_with(email, json!({}), None).await
+    }
+
+    pub(crate) async fn sign_up_with(
+        &self,
+        email: &str,
+        more: Value,
+        traceparent: Option<&str>,
+    ) -> Option<(u16, Value)> {
+        let mut body = json!({"email": email, "name": "Ada", "password": PASSWORD});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap_or_default());
+        let mut request = self.http.post(format!("{}/v1/users", self.users)).json(&body);
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, answer.json().await.ok()?))
+    }
+
+    pub(crate) async fn log_in(&self, email: &str) -> String {
+        let body = json!({"email": email, "password": PASSWORD});
+        let answer = self
+            .http
+            .post(format!("{}/v1/sessions", self.users))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 201, "logging in");
+        let tokens: Value = answer.json().await.unwrap();
+        tokens["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn read_user(&self, id: &str, token: &str) -> u16 {
+        let request = self
+            .http
+            .get(format!("{}/v1/users/{id}", self.users))
+            .bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn notifications(&self, token: &str) -> Vec<Value> {
+        let request = self
+            .http
+            .get(format!("{}/v1/notifications", self.gateway))
+            .bearer_auth(token);
+        let list: Value = request.send().await.unwrap().json().await.unwrap();
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Opens the live stream from the beginning.
+    pub(crate) async fn stream(&self, token: &str) -> Stream {
+        let request = self
+            .http
+            .get(format!("{}/v1/notifications/stream", self.gateway))
+            .bearer_auth(token);
+        let response = request
+            .header("last-event-id", "0")
+            .timeout(PATIENCE)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200, "opening the stream");
+        Stream {
+            response,
+            text: String::new(),
+        }
+    }
+}
+
+/// An open stream of notifications.
+pub(crate) struct Stream {
+    response: reqwest::Response,
+    text: String,
+}
+
+impl Stream {
+    /// The next notification; `None` when the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
+                if let Some(data) = event.lines().find_map(|line| line.strip_prefix("data:")) {
+                    return Some(serde_json::from_str(data.trim()).unwrap());
+                }
+                continue;
+            }
+            let chunk = self.response.chunk().await.ok().flatten()?;
+            self.text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    }
+}
+
+/// What an operations port answers to `/readyz`: the status code and the document.
+pub(crate) async fn readiness(address: &str) -> Option<(u16, Value)> {
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
+    let answer = http.get(format!("http://{address}/readyz")).send().await.ok()?;
+    let status = answer.status().as_u16();
+    Some((status, answer.json().await.ok()?))
+}
+
+/// Waits until the operations port says this status word.
+pub(crate) async fn wait_until(address: &str, word: &str) {
+    eventually(PATIENCE, || async {
+        readiness(address)
+            .await
+            .is_some_and(|(_, document)| document["status"] == word)
+    })
+    .await;
+}

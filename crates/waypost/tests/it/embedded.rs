@@ -1,0 +1,169 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use mail_parser::MessageParser;
+use serde_json::json;
+use test_support::{Folder, OtlpReceiver, Port, Process, SpanKind, eventually};
+
+use crate::client::{Client, PATIENCE};
+use crate::stack::run;
+
+/// `waypost run` in a folder and on ports of its own, which outlive the process.
+struct Embedded {
+    folder: Folder,
+    ports: Vec<Port>,
+    otlp: OtlpReceiver,
+}
+
+impl Embedded {
+    fn prepare() -> Self {
+        Self {
+            folder: Folder::create(),
+            ports: (0..6).map(|_| Port::reserve()).collect(),
+            otlp: OtlpReceiver::start(),
+        }
+    }
+
+    fn at(&self, index: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[index].number())
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("PROFILE", "test".to_owned()),
+            ("TELEMETRY__OTLP_ENDPOINT", self.otlp.endpoint()),
+            ("USER_API__HTTP__ADDRESS", self.at(0)),
+            ("USER_API__OPERATIONS__ADDRESS", self.at(1)),
+            ("NOTIFICATION_GATEWAY__HTTP__ADDRESS", self.at(2)),
+            ("NOTIFICATION_GATEWAY__OPERATIONS__ADDRESS", self.at(3)),
+            ("EMAIL_WORKER__OPERATIONS__ADDRESS", self.at(4)),
+            ("PROVIDER_SANDBOX__HTTP__ADDRESS", self.at(5)),
+        ]
+        .map(|(key, value)| (format!("WAYPOST__{key}"), value))
+        .to_vec()
+    }
+
+    async fn start(&self) -> Process {
+        let process = run("waypost", &self.environment())
+            .arg("run")
+            .folder(self.folder.path())
+            .spawn();
+        process.writes("Waypost is up", PATIENCE).await;
+        process
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.at(0), &self.at(2))
+    }
+
+    fn mails(&self) -> BTreeMap<String, usize> {
+        mails_in(&self.folder.join(".waypost/mail"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_journey_runs_in_one_process_without_any_server() {
+    const TRACE: &str = "1af7651916cd43dd8448eb211c80319c";
+    let embedded = Embedded::prepare();
+    let mut process = embedded.start().await;
+    let client = embedded.client();
+    let traceparent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let (status, user) = client
+        .sign_up_with("ada@example.com", json!({"phone": "+15550100"}), Some(&traceparent))
+        .await
+        .unwrap();
+    assert_eq!(status, 201, "{user}");
+    let token = client.log_in("ada@example.com").await;
+    assert!(client.stream(&token).await.next().await.is_some());
+    eventually(PATIENCE, || async {
+        embedded.mails().get("ada@example.com") == Some(&1)
+    })
+    .await;
+    eventually(PATIENCE, || async {
+        let list = client.notifications(&token).await;
+        let channels = list.first().map(|one| one["channels"].clone()).unwrap_or_default();
+        channels["email"].is_string() && channels["email"] != "pending" && channels["sms"] == "accepted"
+    })
+    .await;
+    for service in ["user-api", "email-worker", "notification-gateway"] {
+        embedded
+            .otlp
+            .wait_for(TRACE, PATIENCE, |span| span.service == service)
+            .await;
+    }
+    let is_call = |span: &test_support::Span| span.kind == SpanKind::Client && span.service == "notification-gateway";
+    embedded.otlp.wait_for(TRACE, PATIENCE, is_call).await;
+    process.terminate();
+    let status = process.exit(Duration::from_secs(10)).await;
+    assert!(status.success(), "{}", process.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_process_killed_in_the_middle_of_50_sign_ups_goes_on_with_nothing_lost() {
+    let embedded = Embedded::prepare();
+    let mut process = embedded.start().await;
+    let client = embedded.client();
+    let names: Vec<String> = (0..50).map(|n| format!("person{n}@example.com")).collect();
+    for name in &names[..25] {
+        assert_eq!(client.sign_up(name).await.unwrap().0, 201);
+    }
+    // The kill falls while these are on their way; whoever got no answer asks again later.
+    let rest = futures_util::future::join_all(names[25..].iter().map(|name| client.sign_up(name)));
+    let kill = async {
+        eventually(PATIENCE, || async { !embedded.mails().is_empty() }).await;
+        process.kill();
+    };
+    tokio::join!(rest, kill);
+    let mailed_at_kill = embedded.mails().len();
+    let mut process = embedded.start().await;
+    for name in &names {
+        let (status, body) = client.sign_up(name).await.unwrap();
+        assert!(status == 201 || status == 409, "{body}");
+    }
+
+    eventually(PATIENCE, || async { embedded.mails().len() == names.len() }).await;
+    let doubled: Vec<_> = embedded.mails().into_iter().filter(|(_, count)| *count > 1).collect();
+    let mut notifications = 0;
+    for name in &names {
+        let token = client.log_in(name).await;
+        eventually(PATIENCE, || async { !client.notifications(&token).await.is_empty() }).await;
+        notifications += client.notifications(&token).await.len();
+    }
+    println!(
+        "killed with {mailed_at_kill} mails out: mails {}, doubled {}, notifications {notifications}",
+        names.len(),
+        doubled.len()
+    );
+    assert!(doubled.is_empty(), "{doubled:?}");
+    assert_eq!(notifications, names.len());
+    process.terminate();
+    assert!(
+        process.exit(Duration::from_secs(10)).await.success(),
+        "{}",
+        process.output()
+    );
+}
+
+/// Finished mails in a folder, by recipient.
+fn mails_in(folder: &Path) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return counts;
+    };
+    for entry in entries
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "eml"))
+    {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        let mail = MessageParser::default().parse_headers(&bytes).unwrap();
+        let to = mail
+            .to()
+            .and_then(|to| to.first())
+            .and_then(|to| to.address())
+            .unwrap()
+            .to_owned();
+        *counts.entry(to).or_insert(0) += 1;
+    }
+    counts
+}

@@ -1,0 +1,13 @@
+//! The whole of Waypost over real processes, real servers and a real clock.
+//!
+//! The processes are this workspace's own binaries: `cargo test --workspace` builds them all.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod client;
+mod command_line;
+mod embedded;
+mod faults;
+mod journey;
+mod stack;
+mod stopping;
+mod workers;
