@@ -1,6 +1,6 @@
 //! The notification gateway: events become notifications, and notifications reach people.
 //!
-//! Read it in this order: [`startup`] puts the parts together; `consumers/` records what an event
+//! Read it in this order: `startup` puts the parts together; `consumers/` records what an event
 //! asks for, in one transaction; `notifications/` has the rules and what people see; `channels/`
 //! talks to providers, from the dispatcher alone; `http/` is the public surface; `storage/` is
 //! SQL and nothing else. `http` and `consumers` use the rules, the rules use `storage`; no arrow
