@@ -3,6 +3,7 @@
 mod contract;
 mod fixture;
 mod inbox;
+mod memory;
 mod rabbit;
 mod relay;
 mod topology;
