@@ -73,7 +73,15 @@ pub(crate) async fn create_deliveries(schema: &SchemaManager<'_>) -> Result<(), 
         .unique()
         .to_owned();
     schema.create_index(unique).await?;
-    index(schema, "deliveries", "deliveries_due", &["status", "next_attempt_at"]).await?;
+    // In the order of a claim: with 300,000 rows due it reads 512 of them instead of sorting all.
+    let due = Index::create()
+        .name("deliveries_due")
+        .table("deliveries")
+        .col("status")
+        .col(("priority", IndexOrder::Desc))
+        .col("next_attempt_at")
+        .to_owned();
+    schema.create_index(due).await?;
     index(schema, "deliveries", "deliveries_leases", &["status", "lease_until"]).await
 }
 

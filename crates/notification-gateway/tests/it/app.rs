@@ -1,6 +1,5 @@
 //! One gateway of a test's own: port 0, its own database, a broker in memory.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::Timestamp;
@@ -17,7 +16,7 @@ use contracts::{Event, EventData};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use migrations::MigratorTrait;
 use migrations::notification_gateway::Migrator;
-use notification_gateway::{Backends, start};
+use notification_gateway::{Backends, Running, start};
 use serde_json::{Value, json};
 use test_support::TestDatabase;
 use uuid::Uuid;
@@ -25,7 +24,7 @@ use uuid::Uuid;
 use crate::provider::Provider;
 
 /// No step takes near so long; a busy machine may.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Test vectors of RFC 8032, section 7.1: seed and public key, and our name for the pair.
 pub(crate) struct KeyPair(pub(crate) &'static str, [u8; 32], &'static str);
@@ -99,8 +98,9 @@ impl Backend {
         settings.database.url = kept.url().into();
         settings.database.max_connections = 8;
         settings.dispatch.retry_delays = vec![Duration::from_millis(200)];
-        settings.providers.sms.try_timeout = Duration::from_millis(300);
-        settings.providers.sms.call_timeout = Duration::from_secs(2);
+        // Long enough that a busy machine is not taken for a slow provider.
+        settings.providers.sms.try_timeout = Duration::from_secs(1);
+        settings.providers.sms.call_timeout = Duration::from_secs(4);
         let database = Database::connect(&settings, Service::NotificationGateway)
             .await
             .unwrap();
@@ -126,8 +126,7 @@ impl Handler for EmailWorker {
 pub(crate) struct TestApp {
     pub(crate) provider: Provider,
     pub(crate) tasks: Tasks,
-    address: SocketAddr,
-    operations: SocketAddr,
+    pub(crate) running: Running,
     broker: Broker,
     client: reqwest::Client,
 }
@@ -159,8 +158,7 @@ impl TestApp {
         Self {
             provider,
             tasks,
-            address: running.http_address,
-            operations: running.operations_address,
+            running,
             broker,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
@@ -180,7 +178,7 @@ impl TestApp {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.running.http_address)
     }
 
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
@@ -204,8 +202,11 @@ impl TestApp {
     }
 
     pub(crate) async fn readyz(&self) -> (u16, Value) {
-        self.send(self.client.get(format!("http://{}/readyz", self.operations)))
-            .await
+        self.send(
+            self.client
+                .get(format!("http://{}/readyz", self.running.operations_address)),
+        )
+        .await
     }
 
     /// The person's notifications, once they are as a test waits for.

@@ -165,6 +165,7 @@ async fn a_stop_ends_open_streams(backend: Backend) {
     let mut listener = Listener::open(&app, Uuid::now_v7(), None).await;
     let began = Instant::now();
     app.tasks.shut_down(Duration::from_secs(8)).await.unwrap();
+    app.running.stopped().await;
     assert!(listener.next().await.is_none());
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
