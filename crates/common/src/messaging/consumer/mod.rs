@@ -31,7 +31,8 @@ pub trait Handler: Send + Sync + 'static {
     /// [`Rejection::Retry`] for what may pass, [`Rejection::DeadLetter`] for what can't.
     ///
     /// # Cancel safety
-    /// Dropped when its time is over or its connection to the broker is lost; the message comes again.
+    /// Dropped when its time is over, and at the end of the process; the message comes again. What it
+    /// does after its commit may thus be left out, and must be found in another way too.
     fn handle(&self, message: &Message) -> impl Future<Output = Result<(), Rejection>> + Send;
 }
 

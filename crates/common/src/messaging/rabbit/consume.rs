@@ -1,3 +1,5 @@
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -33,13 +35,7 @@ pub(in crate::messaging) async fn consume<H: Handler>(
         processor,
         stopping,
     };
-    while !worker.stopping.is_cancelled() {
-        worker.once().await;
-        tokio::select! {
-            () = worker.stopping.cancelled() => {}
-            () = tokio::time::sleep(AGAIN) => {}
-        }
-    }
+    worker.run().await;
 }
 
 struct Worker<H> {
@@ -48,84 +44,86 @@ struct Worker<H> {
     stopping: CancellationToken,
 }
 
-/// What a consumer works on: its deliveries can be acknowledged there and nowhere else.
-struct Held<'a> {
-    session: &'a Session,
-    channel: &'a Channel,
+/// Where a delivery can be acknowledged; on no other channel.
+#[derive(Clone)]
+struct Held {
+    session: Arc<Session>,
+    channel: Channel,
 }
 
 impl<H: Handler> Worker<H> {
-    /// Consumes over one channel, until it ends or the service stops.
-    async fn once(&self) {
-        let session = tokio::select! {
-            () = self.stopping.cancelled() => return,
-            session = self.rabbit.consuming.connected() => session,
-        };
-        match within(CALL, self.subscribe(&session)).await {
-            Ok((channel, consumer)) => {
-                let held = Held {
-                    session: &session,
-                    channel: &channel,
-                };
-                self.work(&held, consumer).await;
+    async fn run(&self) {
+        // Outlives a connection: a handler that has committed also finishes what it does after.
+        let mut in_hand = FuturesUnordered::new();
+        let mut wait = Duration::ZERO;
+        while !self.stopping.is_cancelled() {
+            let mut subscribing = pin!(self.subscribe(wait));
+            wait = AGAIN;
+            let subscribed = loop {
+                tokio::select! {
+                    () = self.stopping.cancelled() => break None,
+                    Some(()) = in_hand.next() => {}
+                    subscribed = &mut subscribing => break Some(subscribed),
+                }
+            };
+            let Some((held, mut consumer)) = subscribed else { break };
+            loop {
+                tokio::select! {
+                    () = self.stopping.cancelled() => {
+                        let rest = take_the_rest(&held, consumer).await;
+                        in_hand.extend(rest.into_iter().map(|delivery| self.one(held.clone(), delivery)));
+                        break;
+                    }
+                    () = held.session.broken() => break,
+                    Some(()) = in_hand.next() => {}
+                    delivery = consumer.next() => match delivery {
+                        Some(Ok(delivery)) => in_hand.push(self.one(held.clone(), delivery)),
+                        // The end of the stream is never the end of the work: the broker took the consumer away.
+                        Some(Err(_)) | None => break,
+                    },
+                }
             }
-            // A queue that is gone, or a connection that does not answer: both ask for a new one.
-            Err(error) => session.give_up(&format!("can't consume {}: {error}", self.processor.queue.name)),
+        }
+        while in_hand.next().await.is_some() {}
+    }
+
+    /// Sets the consumer up on the connection that works, as often as it takes.
+    async fn subscribe(&self, mut wait: Duration) -> (Held, Consumer) {
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = AGAIN;
+            let session = self.rabbit.consuming.connected().await;
+            match within(CALL, self.open(&session)).await {
+                Ok((channel, consumer)) => {
+                    tracing::info!(queue = self.processor.queue.name, "consuming");
+                    return (Held { session, channel }, consumer);
+                }
+                // A queue that is gone, or a connection that does not answer: both ask for a new one.
+                Err(error) => session.give_up(&format!("can't consume {}: {error}", self.processor.queue.name)),
+            }
         }
     }
 
-    async fn subscribe(&self, session: &Session) -> Result<(Channel, Consumer), lapin::Error> {
+    async fn open(&self, session: &Session) -> Result<(Channel, Consumer), lapin::Error> {
         let channel = session.connection.create_channel().await?;
-        channel
-            .basic_qos(self.processor.options.prefetch, BasicQosOptions::default())
-            .await?;
+        let prefetch = self.processor.options.prefetch;
+        channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
         let queue = self.rabbit.names.work(self.processor.queue.name);
         let options = BasicConsumeOptions::default();
         let consumer = channel
             .basic_consume(queue.into(), "".into(), options, FieldTable::default())
             .await?;
-        tracing::info!(queue = self.processor.queue.name, "consuming");
         Ok((channel, consumer))
     }
 
-    async fn work(&self, held: &Held<'_>, mut consumer: Consumer) {
-        let mut in_hand = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                () = self.stopping.cancelled() => break,
-                // What was in hand is dropped: it can't be acknowledged any more and comes again.
-                () = held.session.broken() => return,
-                Some(()) = in_hand.next() => {}
-                delivery = consumer.next() => match delivery {
-                    Some(Ok(delivery)) => in_hand.push(self.one(held, delivery)),
-                    // The end of the stream is never the end of the work: the broker took the consumer away.
-                    Some(Err(_)) | None => return,
-                },
-            }
-        }
-        // Finish what was handed out; giving it back would count a delivery against each message.
-        let tag = consumer.tag();
-        if within(CALL, held.channel.basic_cancel(tag, BasicCancelOptions::default()))
-            .await
-            .is_ok()
-        {
-            // Cancelled, the stream ends behind what was delivered before.
-            while let Ok(Some(Ok(delivery))) = timeout(CALL, consumer.next()).await {
-                in_hand.push(self.one(held, delivery));
-            }
-        }
-        while in_hand.next().await.is_some() {}
-        let _ = within(CALL, held.channel.close(200, "done".into())).await;
-    }
-
-    async fn one(&self, held: &Held<'_>, delivery: Delivery) {
+    async fn one(&self, held: Held, delivery: Delivery) {
         let acker = delivery.acker.clone();
         let settlement = self.processor.process(amqp::read(delivery)).await;
-        self.settle(held, acker, settlement).await;
+        self.settle(&held, acker, settlement).await;
     }
 
     /// Settles one delivery, once: both are moved in and gone after.
-    async fn settle(&self, held: &Held<'_>, acker: Acker, settlement: Settlement) {
+    async fn settle(&self, held: &Held, acker: Acker, settlement: Settlement) {
         let queue = self.processor.queue.name;
         let moved = match settlement {
             Settlement::Ack => true,
@@ -144,7 +142,7 @@ impl<H: Handler> Worker<H> {
 
     /// Puts a copy where it belongs and waits for the confirmation: only then is the original done
     /// with. A crash between the two makes a double, which the inbox drops.
-    async fn move_to(&self, held: &Held<'_>, destination: &Destination<'_>, copy: &Wire) -> bool {
+    async fn move_to(&self, held: &Held, destination: &Destination<'_>, copy: &Wire) -> bool {
         let mut wait = FIRST_WAIT;
         while let Err(error) = self.rabbit.publisher.publish(destination, copy).await {
             if self.stopping.is_cancelled() || !held.channel.status().connected() {
@@ -156,4 +154,18 @@ impl<H: Handler> Worker<H> {
         }
         true
     }
+}
+
+/// Ends the consumer and takes what was handed out already; giving that back would count a
+/// delivery against each message.
+async fn take_the_rest(held: &Held, mut consumer: Consumer) -> Vec<Delivery> {
+    let mut rest = Vec::new();
+    let cancel = held.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
+    if within(CALL, cancel).await.is_ok() {
+        // Cancelled, the stream ends behind what was delivered before.
+        while let Ok(Some(Ok(delivery))) = timeout(CALL, consumer.next()).await {
+            rest.push(delivery);
+        }
+    }
+    rest
 }

@@ -1,7 +1,8 @@
 //! Faults of a RabbitMQ of the test's own: each heals by itself, and every effect happens once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::Timestamp;
@@ -9,7 +10,9 @@ use common::config::Service;
 use common::messaging::{Outbox, PublishError, inbox, spawn_relay};
 use common::process::State;
 use contracts::topology::EMAIL_WORKER_EVENTS;
+use sea_orm::{ConnectionTrait, Statement};
 use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -19,34 +22,49 @@ use super::fixture::{Fixture, SOON, Store, outbound, someone};
 /// Boots on a busy machine, and what comes after.
 const LONG: Duration = Duration::from_mins(2);
 
-/// How often each message had its effect, by the inbox.
-#[derive(Clone, Default)]
-struct Effects(Arc<Mutex<HashMap<Uuid, u32>>>);
+/// Effects are rows, written in the transaction of the inbox row: none is lost between the two.
+async fn consume(fixture: &Fixture, store: &Store) {
+    let write = store.database.write();
+    write
+        .execute_unprepared("CREATE TABLE effects (id TEXT NOT NULL)")
+        .await
+        .unwrap();
+    fixture.consume_others(EMAIL_WORKER_EVENTS);
+    let database = store.database.clone();
+    fixture.consume(EMAIL_WORKER_EVENTS, move |message| {
+        let (database, id) = (database.clone(), message.id);
+        Box::pin(async move {
+            let tx = database.begin().await?;
+            if inbox::first_time(&tx, "email-worker.events", id, Timestamp::now()).await? {
+                tx.execute_unprepared(&format!("INSERT INTO effects VALUES ('{id}')"))
+                    .await?;
+            }
+            tx.commit().await?;
+            Ok(())
+        })
+    });
+}
 
-impl Effects {
-    fn consume(&self, fixture: &Fixture, store: &Store) {
-        let (effects, database) = (self.clone(), store.database.clone());
-        fixture.consume_others(EMAIL_WORKER_EVENTS);
-        fixture.consume(EMAIL_WORKER_EVENTS, move |message| {
-            let (effects, database, id) = (effects.clone(), database.clone(), message.id);
-            Box::pin(async move {
-                let tx = database.begin().await?;
-                let first = inbox::first_time(&tx, "email-worker.events", id, Timestamp::now()).await?;
-                tx.commit().await?;
-                if first {
-                    *effects.0.lock().unwrap().entry(id).or_default() += 1;
-                }
-                Ok(())
-            })
-        });
+/// How often each message had its effect.
+async fn effects(store: &Store) -> HashMap<Uuid, u32> {
+    let database = store.database.read();
+    let query = Statement::from_string(database.get_database_backend(), "SELECT id FROM effects");
+    let mut effects = HashMap::new();
+    for row in database.query_all_raw(query).await.unwrap() {
+        let id: String = row.try_get("", "id").unwrap();
+        *effects.entry(id.parse().unwrap()).or_default() += 1;
     }
+    effects
+}
 
-    async fn are_one_each(&self, ids: &[Uuid]) {
-        eventually(LONG, async || self.0.lock().unwrap().len() >= ids.len()).await;
-        let effects = self.0.lock().unwrap();
-        assert!(ids.iter().all(|id| effects.get(id) == Some(&1)));
-        assert_eq!(effects.len(), ids.len());
-    }
+async fn each_has_one_effect(store: &Store, ids: &[Uuid]) {
+    eventually(LONG, async || {
+        let effects = effects(store).await;
+        ids.iter().all(|id| effects.contains_key(id))
+    })
+    .await;
+    let effects = effects(store).await;
+    assert!(effects.values().all(|times| *times == 1), "an effect happened twice");
 }
 
 fn relay(store: &Store, fixture: &Fixture) -> Outbox {
@@ -70,8 +88,7 @@ async fn write(store: &Store, outbox: &Outbox, count: usize) -> Vec<Uuid> {
 async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_nothing() {
     let mut rabbit = PrivateRabbit::prepare();
     let (store, fixture) = (Store::sqlite().await, Fixture::private(&rabbit.url()));
-    let effects = Effects::default();
-    effects.consume(&fixture, &store);
+    consume(&fixture, &store).await;
     let outbox = relay(&store, &fixture);
     let mut ids = write(&store, &outbox, 50).await;
     assert_eq!(fixture.broker.state(), State::Down);
@@ -79,7 +96,7 @@ async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_not
     assert_eq!(refused, Err(PublishError::Unavailable));
 
     rabbit.start().await;
-    effects.are_one_each(&ids).await;
+    each_has_one_effect(&store, &ids).await;
 
     // A queue younger than a second may lose itself when RabbitMQ 3.10 is killed.
     eventually(SOON, async || declared_queues(&rabbit).await >= 9).await;
@@ -96,7 +113,7 @@ async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_not
         back.elapsed()
     );
 
-    effects.are_one_each(&ids).await;
+    each_has_one_effect(&store, &ids).await;
     store.outbox_is_empty().await;
     consumers_are_back(&rabbit).await;
     fixture.end().await;
@@ -106,23 +123,22 @@ async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_not
 async fn cut_connections_a_full_memory_and_a_frozen_broker_pass() {
     let rabbit = PrivateRabbit::start().await;
     let (store, fixture) = (Store::sqlite().await, Fixture::private(&rabbit.url()));
-    let effects = Effects::default();
-    effects.consume(&fixture, &store);
+    consume(&fixture, &store).await;
     let outbox = relay(&store, &fixture);
     fixture.is_up().await;
     let mut ids = write(&store, &outbox, 10).await;
-    effects.are_one_each(&ids).await;
+    each_has_one_effect(&store, &ids).await;
 
     rabbit.control(&["close_all_connections", "on purpose"]).await;
     ids.extend(write(&store, &outbox, 10).await);
-    effects.are_one_each(&ids).await;
+    each_has_one_effect(&store, &ids).await;
     consumers_are_back(&rabbit).await;
 
     rabbit.control(&["set_vm_memory_high_watermark", "0"]).await;
     ids.extend(write(&store, &outbox, 10).await);
     eventually(SOON, async || fixture.broker.state() == State::Degraded).await;
     rabbit.control(&["set_vm_memory_high_watermark", "0.9"]).await;
-    effects.are_one_each(&ids).await;
+    each_has_one_effect(&store, &ids).await;
 
     rabbit.freeze();
     let asked = Instant::now();
@@ -135,10 +151,7 @@ async fn cut_connections_a_full_memory_and_a_frozen_broker_pass() {
     ids.extend(write(&store, &outbox, 10).await);
     rabbit.thaw();
     eventually(LONG, async || store.outbox_rows().await == 0).await;
-    eventually(LONG, async || {
-        ids.iter().all(|id| effects.0.lock().unwrap().get(id) == Some(&1))
-    })
-    .await;
+    each_has_one_effect(&store, &ids).await;
     consumers_are_back(&rabbit).await;
     fixture.end().await;
 }
@@ -163,20 +176,64 @@ async fn consumers_are_back(rabbit: &PrivateRabbit) {
 }
 
 #[tokio::test]
-async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
+async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
+    let (shared, upstream) = shared_broker();
+    let proxy = FaultProxy::start(upstream).await;
+    let fixture = Fixture::shared_through(&through(&shared, &proxy));
+    fixture.consume_others(EMAIL_WORKER_EVENTS);
+    let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (opens, counts) = (gate.clone(), finished.clone());
+    let seen = fixture.consume(EMAIL_WORKER_EVENTS, move |_| {
+        let (opens, counts) = (opens.clone(), counts.clone());
+        Box::pin(async move {
+            opens.acquire().await.unwrap().forget();
+            counts.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+    });
+    fixture.is_up().await;
+    fixture.broker.publish(outbound(&someone())).await.unwrap();
+    seen.reaches(1).await;
+
+    proxy.set(Fault::Refuse).await;
+    eventually(SOON, async || fixture.broker.state() == State::Down).await;
+    gate.add_permits(1);
+    eventually(SOON, async || finished.load(Ordering::SeqCst) == 1).await;
+
+    // It could not be acknowledged, so it comes again: the inbox is for that.
+    proxy.set(Fault::Pass).await;
+    gate.add_permits(1);
+    eventually(SOON, async || finished.load(Ordering::SeqCst) == 2).await;
+    fixture.end().await;
+}
+
+/// The shared broker, and where it listens.
+fn shared_broker() -> (Url, String) {
     let shared = Url::parse(&amqp_url()).unwrap();
     let upstream = format!("{}:{}", shared.host_str().unwrap(), shared.port().unwrap_or(5672));
+    (shared, upstream)
+}
+
+fn through(shared: &Url, proxy: &FaultProxy) -> String {
+    let mut through = shared.clone();
+    through.set_host(Some("127.0.0.1")).unwrap();
+    through.set_port(Some(proxy.address().port())).unwrap();
+    through.into()
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
+    let (shared, upstream) = shared_broker();
     for silence in [Fault::BlackHole, Fault::MuteReplies] {
         let proxy = FaultProxy::start(upstream.as_str()).await;
-        let mut through = shared.clone();
-        through.set_host(Some("127.0.0.1")).unwrap();
-        through.set_port(Some(proxy.address().port())).unwrap();
-        let (store, fixture) = (Store::sqlite().await, Fixture::shared_through(through.as_str()));
-        let effects = Effects::default();
-        effects.consume(&fixture, &store);
+        let (store, fixture) = (
+            Store::sqlite().await,
+            Fixture::shared_through(&through(&shared, &proxy)),
+        );
+        consume(&fixture, &store).await;
         let outbox = relay(&store, &fixture);
         let mut ids = write(&store, &outbox, 5).await;
-        effects.are_one_each(&ids).await;
+        each_has_one_effect(&store, &ids).await;
 
         proxy.set(silence).await;
         let silent = Instant::now();
@@ -191,7 +248,7 @@ async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
 
         proxy.set(Fault::Refuse).await;
         proxy.set(Fault::Pass).await;
-        effects.are_one_each(&ids).await;
+        each_has_one_effect(&store, &ids).await;
         fixture.end().await;
     }
 }
