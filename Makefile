@@ -20,7 +20,7 @@ services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs the
 
 .PHONY: test
 test: services ## bring up the services, then run every test
-	source .waypost/services/env && cargo test --workspace
+	source .waypost/services/env && cargo test --workspace --no-fail-fast
 
 .PHONY: check
 check: ## lints, format, documentation and the arrows between crates

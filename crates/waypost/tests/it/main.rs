@@ -8,6 +8,7 @@ mod command_line;
 mod embedded;
 mod faults;
 mod journey;
+mod readme;
 mod stack;
 mod stopping;
 mod workers;

@@ -1,0 +1,144 @@
+//! The README's commands, run as they stand there, so that the quick start can't rot.
+//!
+//! In a fresh copy of the repository and, where the machine lets us, in a network of its own, so that the
+//! ports that the README names are free. What is compiled for the tests already is not compiled again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use test_support::{Folder, Process};
+
+/// A cold build of our own crates on two busy cores.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// Blocks that are not run here, each with its reason.
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("make test\n", "this test is part of it"),
+    (
+        "make up-native\n",
+        "needs the servers of the machine; the other tests run the same processes over them",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_readme_work_as_written() {
+    let clone = Folder::create();
+    copy_sources(clone.path());
+    let blocks = blocks(&std::fs::read_to_string(clone.join("README.md")).unwrap());
+    let run: Vec<&String> = blocks
+        .iter()
+        .filter(|block| !ELSEWHERE.iter().any(|(skipped, _)| block.starts_with(skipped)))
+        .collect();
+    assert!(run.iter().any(|block| block.as_str() == "make demo\n"), "{blocks:?}");
+    assert_eq!(blocks.len() - run.len(), ELSEWHERE.len(), "{blocks:?}");
+
+    std::fs::write(clone.join("blocks.sh"), script(&run)).unwrap();
+    let mut script = Process::run("bash")
+        .arg("-c")
+        .arg(START)
+        .env("CARGO_TARGET_DIR", shared_target(clone.path()))
+        .folder(clone.path())
+        .spawn();
+    let status = script.exit(PATIENCE).await;
+    let output = script.output();
+    assert!(status.success(), "{output}");
+    for shown in ["is signed up", "One trace,", "Waypost is up", "all blocks ran"] {
+        assert!(output.contains(shown), "`{shown}` is missing in\n{output}");
+    }
+}
+
+/// Where the machine lets us, the blocks get a network of their own: the README's ports are free there.
+const START: &str = r#"
+if unshare --net true 2>/dev/null && command -v ip >/dev/null; then
+  exec unshare --net bash -c 'ip link set lo up && exec bash blocks.sh'
+fi
+exec bash blocks.sh
+"#;
+
+const FUNCTIONS: &str = r#"set -euo pipefail
+keep_up() {
+  up >up.log 2>&1 &
+  local end=$((SECONDS + 600))
+  until grep -q "Waypost is up" up.log; do
+    if ((SECONDS > end)) || ! kill -0 $! 2>/dev/null; then cat up.log; exit 1; fi
+    sleep 0.2
+  done
+  cat up.log
+}
+stop() {
+  pkill -TERM -f "$CARGO_TARGET_DIR/debug/waypost run"
+  wait
+}
+"#;
+
+/// One script for all blocks. One that keeps a process up is waited for until it says so, then stopped;
+/// a block without `make` is for the process that `make run` keeps up.
+fn script(blocks: &[&String]) -> String {
+    let steps = blocks.iter().map(|block| {
+        if block.contains("make run") {
+            format!("up() {{\n{block}}}\nkeep_up\nstop\n")
+        } else if block.contains("make") {
+            (*block).clone()
+        } else {
+            format!("up() {{\nmake run\n}}\nkeep_up\n{block}stop\n")
+        }
+    });
+    let steps: String = steps.collect();
+    format!("{FUNCTIONS}{steps}echo all blocks ran\n")
+}
+
+/// The repository as a clone of this working tree would have it.
+fn copy_sources(to: &Path) {
+    let root = root();
+    let listed = Command::new("git")
+        .args(["ls-files", "-co", "--exclude-standard", "-z"])
+        .current_dir(&root)
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "this needs git, and a checkout");
+    for file in listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let file = PathBuf::from(std::str::from_utf8(file).unwrap());
+        let from = root.join(&file);
+        if from.is_file() {
+            std::fs::create_dir_all(to.join(&file).parent().unwrap()).unwrap();
+            std::fs::copy(from, to.join(&file)).unwrap();
+        }
+    }
+}
+
+/// A target folder with what the dependencies were compiled to already, linked, not copied.
+fn shared_target(clone: &Path) -> PathBuf {
+    let built = test_support::workspace_binary("waypost");
+    let profile = built.parent().unwrap();
+    let shared = clone.join("shared-target");
+    let debug = shared.join("debug");
+    std::fs::create_dir_all(&debug).unwrap();
+    for part in ["deps", "build", ".fingerprint"] {
+        let copied = Command::new("cp")
+            .arg("-al")
+            .arg(profile.join(part))
+            .arg(&debug)
+            .status()
+            .unwrap();
+        assert!(copied.success());
+    }
+    shared
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .to_owned()
+}
+
+/// The shell blocks of a Markdown text.
+fn blocks(text: &str) -> Vec<String> {
+    text.split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .map(str::to_owned)
+        .collect()
+}
