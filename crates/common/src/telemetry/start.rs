@@ -21,7 +21,7 @@ use crate::config::{Profile, Service, Settings};
 const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off,sqlx=off,lapin=off";
 /// Failed exports are counted and told by us, one line a minute.
 const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
-                    lapin=error,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
+                    lapin=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use test_support::{Folder, Process};
+use test_support::Process;
 
 /// A cold build of our own crates on two busy cores.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -23,8 +23,11 @@ const ELSEWHERE: [(&str, &str); 2] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_of_the_readme_work_as_written() {
-    let clone = Folder::create();
-    copy_sources(clone.path());
+    let built = test_support::workspace_binary("waypost");
+    let place = built.ancestors().nth(2).unwrap().join("readme");
+    let clone = place.join("clone");
+    let _ = std::fs::remove_dir_all(&clone);
+    copy_sources(&clone);
     let blocks = blocks(&std::fs::read_to_string(clone.join("README.md")).unwrap());
     let run: Vec<&String> = blocks
         .iter()
@@ -37,8 +40,8 @@ async fn the_commands_of_the_readme_work_as_written() {
     let mut script = Process::run("bash")
         .arg("-c")
         .arg(START)
-        .env("CARGO_TARGET_DIR", shared_target(clone.path()))
-        .folder(clone.path())
+        .env("CARGO_TARGET_DIR", shared_target(&place))
+        .folder(&clone)
         .spawn();
     let status = script.exit(PATIENCE).await;
     let output = script.output();
@@ -67,7 +70,11 @@ keep_up() {
   cat up.log
 }
 stop() {
-  pkill -TERM -f "$CARGO_TARGET_DIR/debug/waypost run"
+  local pid
+  for pid in $(pgrep -f 'debug/waypost run'); do
+    # Other tests run one too, elsewhere.
+    if [[ $(readlink "/proc/$pid/cwd") == "$PWD" ]]; then kill -TERM "$pid"; fi
+  done
   wait
 }
 "#;
@@ -107,21 +114,19 @@ fn copy_sources(to: &Path) {
     }
 }
 
-/// A target folder with what the dependencies were compiled to already, linked, not copied.
-fn shared_target(clone: &Path) -> PathBuf {
-    let built = test_support::workspace_binary("waypost");
-    let profile = built.parent().unwrap();
-    let shared = clone.join("shared-target");
+/// A target folder of its own beside the tests', so that neither disturbs the other. It begins with links to
+/// what the dependencies were compiled to already, and stays for the next run.
+fn shared_target(place: &Path) -> PathBuf {
+    let shared = place.join("target");
     let debug = shared.join("debug");
-    std::fs::create_dir_all(&debug).unwrap();
-    for part in ["deps", "build", ".fingerprint"] {
-        let copied = Command::new("cp")
-            .arg("-al")
-            .arg(profile.join(part))
-            .arg(&debug)
-            .status()
-            .unwrap();
-        assert!(copied.success());
+    if !debug.exists() {
+        std::fs::create_dir_all(&debug).unwrap();
+        let built = test_support::workspace_binary("waypost");
+        for part in ["deps", "build", ".fingerprint"] {
+            let from = built.parent().unwrap().join(part);
+            let linked = Command::new("cp").arg("-al").arg(from).arg(&debug).status().unwrap();
+            assert!(linked.success());
+        }
     }
     shared
 }
