@@ -22,6 +22,11 @@ services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs the
 test: services ## bring up the services, then run every test
 	source .waypost/services/env && cargo test --workspace --no-fail-fast
 
+.PHONY: bench
+bench: services ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
+	@scripts/wrk.sh
+	source .waypost/services/env && cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
+
 .PHONY: check
 check: ## lints, format, documentation and the arrows between crates
 	cargo fmt --all --check

@@ -28,6 +28,8 @@ const SHUTDOWN_S: u64 = 5;
 pub struct Backends {
     /// The broker that several services of one process share; none: by the settings.
     pub broker: Option<Broker>,
+    /// Lives and bounds of the cache of accounts.
+    pub cache: CacheOptions,
 }
 
 /// The service, once it is up.
@@ -72,7 +74,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     store.connected(STORE_PATIENCE).await;
     let outbox = Outbox::new(Service::UserApi);
     spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);
-    let users = Cache::new(store.clone(), CacheOptions::default(), metrics.clone(), tasks.clone());
+    let users = Cache::new(store.clone(), backends.cache, metrics.clone(), tasks.clone());
     let api = Api {
         keys: SigningKeys::open(database.clone(), &tasks),
         passwords: Passwords::new(&settings.accounts.argon2)?,

@@ -103,7 +103,10 @@ async fn start_all(
     let provider_sandbox = start_sandbox(sandbox, &tasks_of(Service::ProviderSandbox))?;
 
     let tasks = tasks_of(Service::UserApi);
-    let backends = user_api::Backends { broker: broker.clone() };
+    let backends = user_api::Backends {
+        broker: broker.clone(),
+        ..Default::default()
+    };
     let users = scope(
         Service::UserApi,
         user_api::start(load(Service::UserApi)?, backends, tasks),

@@ -1,6 +1,7 @@
 //! Access tokens: EdDSA JSON Web Tokens (RFC 7519, RFC 8037) and the keys that they are checked by.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -9,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::remembered::Remembered;
 use super::{Problem, kinds};
 use crate::Timestamp;
 
@@ -106,10 +108,11 @@ pub struct Jwks {
     pub keys: Vec<Jwk>,
 }
 
-/// Keys that are ready to verify with.
+/// Keys that are ready to verify with, and the tokens that they were found to have signed. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct KeySet {
-    keys: HashMap<String, DecodingKey>,
+    keys: Arc<HashMap<String, DecodingKey>>,
+    remembered: Arc<Remembered>,
 }
 
 impl KeySet {
@@ -120,11 +123,16 @@ impl KeySet {
             .iter()
             .filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
             .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?)))
-            .collect();
-        Self { keys }
+            .collect::<HashMap<_, _>>();
+        Self {
+            keys: Arc::new(keys),
+            remembered: Arc::default(),
+        }
     }
 
     /// Checks signature, issuer, audience and time. Only EdDSA is accepted, whatever the token's header asks for.
+    ///
+    /// All but the time is checked once a token and remembered.
     ///
     /// # Errors
     /// [`TokenError`], by what does not hold.
@@ -132,6 +140,16 @@ impl KeySet {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
+        if let Some(claims) = self.remembered.get(token) {
+            return in_time(claims, now);
+        }
+        let claims = in_time(self.check(token)?, now)?;
+        self.remembered.keep(token, claims.clone());
+        Ok(claims)
+    }
+
+    /// Checks all but the time.
+    fn check(&self, token: &str) -> Result<Claims, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
         if header.alg != Algorithm::EdDSA {
             return Err(TokenError::Malformed);
@@ -143,17 +161,19 @@ impl KeySet {
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[ISSUER]);
-        // Against `now` below: time is passed in.
+        // Against `now`, by the caller: time is passed in.
         rules.validate_exp = false;
-        let claims = decode::<Claims>(token, key, &rules)
-            .map_err(|_| TokenError::Invalid)?
-            .claims;
-        let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or_default();
-        if claims.exp.saturating_add(leeway) <= now.as_seconds() {
-            return Err(TokenError::Expired);
-        }
-        Ok(claims)
+        let decoded = decode::<Claims>(token, key, &rules).map_err(|_| TokenError::Invalid)?;
+        Ok(decoded.claims)
     }
+}
+
+fn in_time(claims: Claims, now: Timestamp) -> Result<Claims, TokenError> {
+    let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or_default();
+    if claims.exp.saturating_add(leeway) <= now.as_seconds() {
+        return Err(TokenError::Expired);
+    }
+    Ok(claims)
 }
 
 impl std::fmt::Debug for KeySet {

@@ -1,5 +1,6 @@
 //! The outermost layer of a public HTTP service.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use actix_web::Error;
@@ -16,6 +17,9 @@ use tracing::field::Empty;
 use super::Problem;
 use crate::config::Service;
 use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
+
+/// Where a request belongs that no route takes.
+const UNMATCHED: &str = "unmatched";
 
 /// What [`edge`] needs: register it as `app_data`.
 #[derive(Debug, Clone)]
@@ -43,14 +47,10 @@ pub async fn edge<B: MessageBody + 'static>(
     let started = Instant::now();
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let caller = TraceContext::parse(header("traceparent"), header("tracestate"));
-    let mut labels = HttpLabels {
-        http_request_method: method_label(request.method()).to_owned(),
-        http_route: request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
-        http_response_status_code: 0,
-    };
+    let method = method_label(request.method());
     let result = match Door::decide(caller, edge.sample_ratio) {
         Door::Record(caller) => {
-            let span = server_span(&request, &labels);
+            let span = server_span(&request, method);
             if let Some(caller) = caller {
                 caller.adopt(&span);
             }
@@ -69,22 +69,35 @@ pub async fn edge<B: MessageBody + 'static>(
             scope(edge.service, work.with_context(context)).await
         }
     };
-    if let Ok(response) = &result {
-        labels.http_response_status_code = response.status().as_u16();
-    }
+    let labels = labels(method, &result);
     edge.metrics.http_server(&labels, started.elapsed());
     result
 }
 
-fn server_span(request: &ServiceRequest, labels: &HttpLabels) -> tracing::Span {
+/// Of the answer, which knows its route: asked before the routing, actix-web would look for it twice.
+fn labels<B>(method: &'static str, result: &Result<ServiceResponse<B>, Error>) -> HttpLabels {
+    let route = result
+        .as_ref()
+        .ok()
+        .and_then(|response| response.request().match_pattern());
+    HttpLabels {
+        http_request_method: method.into(),
+        http_route: route.map_or(Cow::Borrowed(UNMATCHED), Cow::Owned),
+        http_response_status_code: result.as_ref().map_or(0, |response| response.status().as_u16()),
+    }
+}
+
+fn server_span(request: &ServiceRequest, method: &str) -> tracing::Span {
+    let route = request.match_pattern();
+    let route = route.as_deref().unwrap_or(UNMATCHED);
     // Without the query: it may hold a token.
     tracing::info_span!(
         "request",
-        otel.name = %format_args!("{} {}", labels.http_request_method, labels.http_route),
+        otel.name = %format_args!("{method} {route}"),
         otel.kind = "server",
         otel.status_code = Empty,
-        http.request.method = %labels.http_request_method,
-        http.route = %labels.http_route,
+        http.request.method = method,
+        http.route = route,
         url.path = %request.path(),
         http.response.status_code = Empty,
     )

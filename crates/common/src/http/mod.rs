@@ -13,6 +13,7 @@ mod json_body;
 mod path_id;
 mod problem;
 mod problem_pages;
+mod remembered;
 mod server;
 
 pub use edge::{Edge, edge};

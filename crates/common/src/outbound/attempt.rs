@@ -38,8 +38,8 @@ impl Middleware for AttemptLayer {
         let status = outcome.as_ref().map_or(0, |answer| answer.status().as_u16());
         close(&span, &outcome, status);
         let labels = HttpLabels {
-            http_request_method: method,
-            http_route: self.name.to_owned(),
+            http_request_method: method.into(),
+            http_route: self.name.to_owned().into(),
             http_response_status_code: status,
         };
         self.metrics.http_client(&labels, began.elapsed());

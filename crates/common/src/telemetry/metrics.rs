@@ -1,5 +1,6 @@
 //! Every metric of the system, with its name and labels: the one place. docs/observability.md has the table.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -46,9 +47,9 @@ struct Inner {
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct HttpLabels {
     /// Method, upper case; `_OTHER` for an unknown one.
-    pub http_request_method: String,
+    pub http_request_method: Cow<'static, str>,
     /// Server: the route's pattern. Client: the destination's name. Never a path with ids.
-    pub http_route: String,
+    pub http_route: Cow<'static, str>,
     /// Status code; 0 when there was no answer.
     pub http_response_status_code: u16,
 }
@@ -61,8 +62,8 @@ struct MessageLabels {
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CacheLabels {
-    layer: String,
-    outcome: String,
+    layer: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -139,12 +140,8 @@ impl Metrics {
     }
 
     /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `error`.
-    pub fn cache_read(&self, layer: &str, outcome: &str) {
-        let labels = CacheLabels {
-            layer: layer.to_owned(),
-            outcome: outcome.to_owned(),
-        };
-        self.0.cache_reads.get_or_create(&labels).inc();
+    pub fn cache_read(&self, layer: &'static str, outcome: &'static str) {
+        self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome }).inc();
     }
 
     /// State of a destination's breaker (`waypost_breaker_state`): 0 closed, 1 half-open, 2 open.

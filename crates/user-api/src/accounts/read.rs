@@ -82,7 +82,7 @@ async fn answer(api: &Api, id: Uuid, request: &HttpRequest) -> Result<HttpRespon
     };
     response
         .insert_header((ETAG, etag(user.version)))
-        .insert_header((CACHE_STATUS, status))
+        .insert_header((CACHE_STATUS, status.as_ref()))
         .insert_header((CACHE_CONTROL, "private, no-cache"));
     if has(request, user.version) {
         return Ok(response.finish());

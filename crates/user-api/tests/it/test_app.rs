@@ -146,9 +146,16 @@ impl TestApp {
 
     async fn launch(settings: Settings, broker: Option<Broker>, shared: Arc<Shared>) -> Self {
         let tasks = Tasks::new(Service::UserApi);
-        let running = start(settings.clone(), Backends { broker }, tasks.clone())
-            .await
-            .unwrap();
+        let running = start(
+            settings.clone(),
+            Backends {
+                broker,
+                ..Backends::default()
+            },
+            tasks.clone(),
+        )
+        .await
+        .unwrap();
         Self {
             settings,
             running,

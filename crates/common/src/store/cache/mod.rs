@@ -13,7 +13,7 @@ mod entry;
 mod flights;
 mod layers;
 
-use std::{error::Error, marker::PhantomData, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, marker::PhantomData, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use moka::future::Cache as Local;
@@ -137,15 +137,15 @@ pub struct Read {
 
 impl Read {
     /// The value of the header `Cache-Status` (RFC 9211).
-    pub fn cache_status(&self) -> String {
+    pub fn cache_status(&self) -> Cow<'static, str> {
         let status = match self.layer {
             Layer::InProcess => "waypost-l1; hit",
             Layer::Store => "waypost-redis; hit",
             Layer::Database => "waypost-redis; fwd=miss",
         };
         match self.stale_for {
-            Some(age) => format!("{status}; ttl=-{}; detail=failsafe", age.as_secs()),
-            None => status.to_owned(),
+            Some(age) => format!("{status}; ttl=-{}; detail=failsafe", age.as_secs()).into(),
+            None => status.into(),
         }
     }
 }

@@ -1,0 +1,73 @@
+//! As much as the server can take: every connection asks again as soon as it was answered.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::bail;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{CONNECTIONS, percentile, wire::Connection, wrk};
+
+/// What a server got done.
+pub(crate) struct Throughput {
+    pub(crate) requests: u64,
+    pub(crate) took: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+impl Throughput {
+    pub(crate) fn per_second(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+        let requests = self.requests as f64;
+        requests / self.took.as_secs_f64()
+    }
+}
+
+/// Sends `requests` in turn for as long as `turn`: by wrk where it is installed, else from here.
+///
+/// Fails when one of them is not answered by 200.
+pub(crate) async fn saturate(address: SocketAddr, requests: &[Vec<u8>], turn: Duration) -> anyhow::Result<Throughput> {
+    if wrk::is_installed() {
+        return wrk::run(address, requests, CONNECTIONS, turn).await;
+    }
+    let requests: Arc<[Vec<u8>]> = requests.into();
+    let begin = Instant::now();
+    let mut connections = JoinSet::new();
+    for first in 0..CONNECTIONS {
+        connections.spawn(ask_on(address, Arc::clone(&requests), first, begin + turn));
+    }
+    let mut latencies = Vec::new();
+    while let Some(one) = connections.join_next().await {
+        latencies.extend(one??);
+    }
+    let took = begin.elapsed();
+    latencies.sort_unstable();
+    Ok(Throughput {
+        requests: u64::try_from(latencies.len())?,
+        took,
+        p50: percentile(&latencies, 0.50),
+        p99: percentile(&latencies, 0.99),
+    })
+}
+
+async fn ask_on(
+    address: SocketAddr,
+    requests: Arc<[Vec<u8>]>,
+    first: usize,
+    end: Instant,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut connection = Connection::open(address).await?;
+    let mut latencies = Vec::new();
+    for request in requests.iter().cycle().skip(first % requests.len().max(1)) {
+        let begin = Instant::now();
+        if begin >= end {
+            break;
+        }
+        let status = connection.ask(request).await?.status;
+        if status != 200 {
+            bail!("answered {status}");
+        }
+        latencies.push(begin.elapsed());
+    }
+    Ok(latencies)
+}

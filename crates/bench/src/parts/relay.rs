@@ -1,0 +1,197 @@
+//! The relay beside lapin alone.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use common::{config::Service, messaging::OutboundMessage, telemetry::TraceContext};
+use contracts::{Event, events::EmailSent};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::median;
+use crate::{
+    Effort,
+    cores::{Cores, processor_time},
+    report::{Check, Part, Row},
+    roles::Role,
+    stack::{Server, Stack},
+};
+
+/// Enough for some seconds.
+const MESSAGES: u32 = 20_000;
+/// How often the relay's counter is read.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// One side's turn must be over by then.
+const PATIENCE: Duration = Duration::from_mins(2);
+const TARGET: f64 = 0.5;
+const PUBLISHED: [&str; 2] = ["waypost_messages_total{", "outcome=\"published\""];
+
+/// One turn: messages a second, and microseconds of the processor for each.
+#[derive(Clone, Copy)]
+struct Turn {
+    per_second: f64,
+    cost: f64,
+}
+
+pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+    let stack = Stack::new(cores).await?;
+    // The relay is the one of user-api, which has nothing else to do here.
+    let api = stack.start(Role::UserApi, &[]).await?;
+    let outbox = stack.connect("user_api").await?;
+    let mut raw = Vec::new();
+    let mut relayed = Vec::new();
+    for _ in 0..effort.rounds {
+        raw.push(publish_alone(cores).await?);
+        relayed.push(publish_through(&api, &outbox).await?);
+    }
+    let of = |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
+    let ratios = relayed
+        .iter()
+        .zip(&raw)
+        .map(|(relay, raw)| relay.per_second / raw.per_second);
+    let measured = median(ratios.collect());
+    let row = |name: &str, turns: &[Turn], ratio: f64| {
+        let per_second = of(turns, |turn| turn.per_second);
+        Row::new(
+            name,
+            &[
+                ("messages/s", per_second),
+                ("of raw", ratio),
+                ("CPU us/message", of(turns, |turn| turn.cost)),
+            ],
+        )
+    };
+    Ok(Part {
+        title: "Publishing: the outbox relay beside lapin alone",
+        conditions: vec![
+            format!(
+                "{MESSAGES} events of as many aggregates, one quorum queue, persistent, confirmed; {} turns, medians",
+                effort.rounds
+            ),
+            "the relay reads its rows from PostgreSQL and deletes them when they are confirmed".to_owned(),
+        ],
+        rows: vec![
+            row("lapin alone, window of 100", &raw, 1.0),
+            row("relay of user-api", &relayed, measured),
+        ],
+        checks: vec![Check {
+            what: "relay / lapin alone, messages/s",
+            measured,
+            target: ">= 0.50",
+            holds: measured >= TARGET,
+        }],
+    })
+}
+
+async fn publish_alone(cores: &Cores) -> anyhow::Result<Turn> {
+    let messages = MESSAGES.to_string();
+    let mut process = cores.server(&["publish", &messages])?.spawn();
+    let end = Instant::now() + PATIENCE;
+    let mut used = Duration::ZERO;
+    while process.is_running() {
+        used = processor_time(&process).unwrap_or(used);
+        ensure!(Instant::now() < end, "lapin alone did not end");
+        sleep(LOOK_EVERY).await;
+    }
+    // The last line may come a moment after the end.
+    let output = async {
+        loop {
+            if let Ok(seconds) = process.output().trim().parse::<f64>() {
+                return seconds;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    let seconds = tokio::time::timeout(Duration::from_secs(2), output).await;
+    let seconds = seconds.with_context(|| process.output())?;
+    Ok(turn(f64::from(MESSAGES), seconds, used))
+}
+
+async fn publish_through(api: &Server, outbox: &DatabaseConnection) -> anyhow::Result<Turn> {
+    let before = api.counter(&PUBLISHED).await?;
+    fill(outbox).await?;
+    let end = Instant::now() + PATIENCE;
+    let goal = before + u64::from(MESSAGES);
+    // From the first twentieth to the end: the relay finds the rows at its next poll, and nobody says when.
+    let mut first = None;
+    loop {
+        let count = api.counter(&PUBLISHED).await?;
+        let (now, used) = (Instant::now(), processor_time(&api.process)?);
+        if first.is_none() && count - before >= u64::from(MESSAGES / 20) {
+            first = Some((count, now, used));
+        }
+        if count >= goal {
+            let (from, since, used_then) = first.context("it was over before it began")?;
+            let messages = u32::try_from(count - from).map(f64::from)?;
+            wait_until_empty(outbox).await?;
+            return Ok(turn(
+                messages,
+                (now - since).as_secs_f64(),
+                used.saturating_sub(used_then),
+            ));
+        }
+        if now > end {
+            bail!(
+                "{} of {MESSAGES} messages were published; the service wrote:\n{}",
+                count - before,
+                api.process.output()
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+fn turn(messages: f64, seconds: f64, used: Duration) -> Turn {
+    Turn {
+        per_second: messages / seconds,
+        cost: used.as_secs_f64() * 1e6 / messages,
+    }
+}
+
+/// Writes the rows as a commit of twenty thousand sign-ups would.
+async fn fill(outbox: &DatabaseConnection) -> anyhow::Result<()> {
+    let sample = sample_message()?;
+    let headers: &BTreeMap<String, String> = sample.headers();
+    let sql = "INSERT INTO outbox (aggregate, message_id, type, headers, body, created_at) \
+               SELECT gen_random_uuid(), gen_random_uuid(), $1, $2::jsonb, $3, $4 FROM generate_series(1, $5)";
+    let values = [
+        sample.kind().into(),
+        serde_json::to_string(headers)?.into(),
+        sample.body().to_vec().into(),
+        common::Timestamp::now().as_micros().into(),
+        i64::from(MESSAGES).into(),
+    ];
+    let statement = Statement::from_sql_and_values(outbox.get_database_backend(), sql, values);
+    outbox.execute_raw(statement).await?;
+    Ok(())
+}
+
+async fn wait_until_empty(outbox: &DatabaseConnection) -> anyhow::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let sql = "SELECT count(*) AS rows FROM outbox";
+        let counted = Statement::from_string(outbox.get_database_backend(), sql);
+        let row = outbox.query_one_raw(counted).await?.context("no count")?;
+        if row.try_get::<i64>("", "rows")? == 0 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "confirmed rows stay in the outbox");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// An event as it stands in the outbox: the one that goes to one queue only.
+pub(crate) fn sample_message() -> anyhow::Result<OutboundMessage> {
+    let data = EmailSent {
+        email_id: Uuid::now_v7(),
+        user_id: Uuid::now_v7(),
+        template: "welcome".to_owned(),
+        source_event_id: Uuid::now_v7(),
+        notification_id: None,
+        message_id: format!("{}@waypost.example", Uuid::now_v7()),
+        reason: None,
+    };
+    let event = Event::new(data.user_id, common::Timestamp::now().to_offset(), data);
+    Ok(OutboundMessage::of(Service::UserApi, &event, TraceContext::fresh())?)
+}

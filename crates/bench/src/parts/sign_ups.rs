@@ -1,0 +1,115 @@
+//! `POST /v1/users` while the mail server is slow: nobody who signs up may notice.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use test_support::{Answer, SmtpReceiver, Stage};
+use tokio::time::{Instant, sleep};
+
+use super::millis;
+use crate::{
+    Effort,
+    cores::Cores,
+    load::{open_loop, percentile},
+    report::{Check, Part, Row},
+    roles::Role,
+    stack::{Stack, sign_up},
+};
+
+/// Sign-ups a second.
+const RATE: f64 = 40.0;
+/// How late the slow mail server answers.
+const SLOW: Duration = Duration::from_secs(2);
+const TARGET: f64 = 1.2;
+/// A turn is longer than elsewhere: a p99 wants some hundreds of requests.
+const TURN: u32 = 2;
+/// The mails of one turn must have left by then.
+const DRAINED: Duration = Duration::from_mins(1);
+
+pub(crate) async fn sign_ups(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+    let smtp = SmtpReceiver::start().await;
+    let stack = Stack::new(cores).await?;
+    let api = stack.start(Role::UserApi, &[]).await?;
+    let mail = [("WAYPOST__MAIL__URL", smtp.url())];
+    let _worker = stack.start(Role::EmailWorker, &mail).await?;
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of requests"
+    )]
+    let count = (RATE * (effort.turn * TURN).as_secs_f64()) as usize;
+    let sides = ["instant", "slow"];
+    let mut latencies: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
+    let mut sent = 0;
+    for round in 0..=effort.rounds {
+        for (side, latencies) in sides.iter().zip(&mut latencies) {
+            let slow = (*side == "slow").then(|| Answer::say(250, "kept").after(SLOW));
+            smtp.always(Stage::Text, slow);
+            // The first round is the warm-up.
+            let count = if round == 0 { 40 } else { count };
+            let requests = (0..count).map(|n| sign_up(&format!("{side}{round}-{n}@bench.example")));
+            let arrivals = open_loop(api.address, RATE, requests.collect(), 201).await?;
+            if round > 0 {
+                latencies.extend(arrivals.iter().map(|arrival| arrival.latency));
+            }
+            sent += count;
+            smtp.always(Stage::Text, None);
+            drain(&smtp, sent).await?;
+        }
+    }
+    for latencies in &mut latencies {
+        latencies.sort_unstable();
+    }
+    Ok(compare(&latencies, effort))
+}
+
+async fn drain(smtp: &SmtpReceiver, mails: usize) -> anyhow::Result<()> {
+    let end = Instant::now() + DRAINED;
+    while smtp.mails().len() < mails {
+        if Instant::now() > end {
+            bail!("{} of {mails} mails came", smtp.mails().len());
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+fn compare([instant, slow]: &[Vec<Duration>; 2], effort: Effort) -> Part {
+    let row = |name: &str, latencies: &[Duration]| {
+        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+        let count = latencies.len() as f64;
+        Row::new(
+            name,
+            &[
+                ("requests", count),
+                ("p50 ms", millis(percentile(latencies, 0.50))),
+                ("p99 ms", millis(percentile(latencies, 0.99))),
+                ("max ms", millis(percentile(latencies, 1.0))),
+            ],
+        )
+    };
+    let p99 = |latencies: &[Duration]| percentile(latencies, 0.99).as_secs_f64();
+    let measured = p99(slow) / p99(instant);
+    Part {
+        title: "POST /v1/users beside a slow mail server",
+        conditions: vec![
+            format!(
+                "open loop, {RATE}/s, {} turns of {:?} each; cheap passwords (argon2 8 KiB, 1 iteration)",
+                effort.rounds,
+                effort.turn * TURN
+            ),
+            "user-api and email-worker on one core; all mails came".to_owned(),
+        ],
+        rows: vec![
+            row("mail server answers at once", instant),
+            row("mail server answers after 2 s", slow),
+        ],
+        checks: vec![Check {
+            what: "p99 slow / p99 instant",
+            measured,
+            target: "<= 1.2",
+            holds: measured <= TARGET,
+        }],
+    }
+}

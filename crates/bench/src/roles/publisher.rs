@@ -1,0 +1,123 @@
+//! The ceiling of the relay: lapin alone, confirmed publishes to one quorum queue, a hundred on their way.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context, ensure};
+use contracts::EventData;
+use contracts::events::EmailSent;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
+    options::{
+        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
+    },
+    types::{AMQPValue, FieldTable},
+};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use crate::parts::sample_message;
+
+/// Publishes that wait for their confirmation at once.
+const WINDOW: usize = 100;
+/// The whole of it; a broker that hangs must not hang the report.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Publishes, and prints how many seconds it took.
+pub(crate) fn publish(messages: usize) -> ExitCode {
+    super::ended(run(messages))
+}
+
+fn run(messages: usize) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let took = runtime.block_on(async { timeout(PATIENCE, measured(messages)).await.context("no end of it")? })?;
+    println!("{}", took.as_secs_f64());
+    Ok(())
+}
+
+async fn measured(messages: usize) -> anyhow::Result<Duration> {
+    let connection = Connection::connect(&test_support::amqp_url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let name = format!("bench.{}", Uuid::now_v7().simple());
+    declare(&channel, &name).await?;
+    let took = send(&channel, &name, messages).await;
+    channel
+        .queue_delete(name.as_str().into(), QueueDeleteOptions::default())
+        .await?;
+    channel
+        .exchange_delete(name.as_str().into(), ExchangeDeleteOptions::default())
+        .await?;
+    took
+}
+
+async fn declare(channel: &Channel, name: &str) -> anyhow::Result<()> {
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    channel
+        .exchange_declare(name.into(), ExchangeKind::Topic, durable, FieldTable::default())
+        .await?;
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    let mut quorum = FieldTable::default();
+    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel.queue_declare(name.into(), durable, quorum).await?;
+    let key = EmailSent::TYPE;
+    channel
+        .queue_bind(
+            name.into(),
+            name.into(),
+            key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(())
+}
+
+async fn send(channel: &Channel, exchange: &str, messages: usize) -> anyhow::Result<Duration> {
+    let sample = sample_message()?;
+    let mut headers = FieldTable::default();
+    for (name, value) in sample.headers() {
+        headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
+    }
+    let properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type("application/json".into())
+        .with_headers(headers);
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..Default::default()
+    };
+    let begin = Instant::now();
+    let mut waiting = FuturesUnordered::new();
+    for _ in 0..messages {
+        if waiting.len() >= WINDOW {
+            confirmed(waiting.next().await)?;
+        }
+        let (exchange, key) = (exchange.into(), sample.kind().into());
+        let sent = channel.basic_publish(exchange, key, options, sample.body(), properties.clone());
+        waiting.push(sent.await?);
+    }
+    while let Some(outcome) = waiting.next().await {
+        confirmed(Some(outcome))?;
+    }
+    Ok(begin.elapsed())
+}
+
+fn confirmed(outcome: Option<lapin::Result<lapin::Confirmation>>) -> anyhow::Result<()> {
+    let outcome = outcome.context("nothing was on its way")??;
+    ensure!(
+        matches!(outcome, lapin::Confirmation::Ack(None)),
+        "a message was not taken"
+    );
+    Ok(())
+}
