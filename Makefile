@@ -34,6 +34,14 @@ check: ## lints, format, documentation and the arrows between crates
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace --test arrows
 
+.PHONY: check-deploy
+check-deploy: ## have promtool (Debian: prometheus) read the rules and every expression of the dashboards
+	@scripts/check-deploy.sh
+
+.PHONY: jaeger
+jaeger: ## build Jaeger from its Go module into .waypost/bin
+	@scripts/jaeger.sh
+
 .PHONY: up-native
 up-native: services ## the three services and the sandbox as processes, over local PostgreSQL, Redis and RabbitMQ
 	cargo build --workspace --bins

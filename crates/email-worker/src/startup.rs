@@ -45,6 +45,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
     let database = Database::connect(&settings, Service::EmailWorker).await?;
+    database.show_in(&metrics);
     database.check_migrated(&migrations::email_worker::names()).await?;
 
     let outbox = Outbox::new(Service::EmailWorker);

@@ -62,6 +62,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
     let database = Database::connect(&settings, tasks.service()).await?;
+    database.show_in(&metrics);
     database
         .check_migrated(&migrations::notification_gateway::names())
         .await?;

@@ -69,8 +69,9 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
     let database = Database::connect(&settings, Service::UserApi).await?;
+    database.show_in(&metrics);
     database.check_migrated(&migrations::user_api::names()).await?;
-    let store = Store::connect(&settings, &tasks)?;
+    let store = Store::connect(&settings, &tasks, &metrics)?;
     store.connected(STORE_PATIENCE).await;
     let outbox = Outbox::new(Service::UserApi);
     spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);

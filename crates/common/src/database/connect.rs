@@ -2,14 +2,15 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use secrecy::ExposeSecret;
 
 use super::{Location, is_transient};
 use crate::config::{Service, Settings};
 use crate::process::chain;
+use crate::telemetry::Metrics;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -152,6 +153,18 @@ impl Database {
         Err(DatabaseError::NotMigrated { source: None })
     }
 
+    /// Shows the pool in `metrics`, as it is at each reading (`waypost_database_connections`).
+    pub fn show_in(&self, metrics: &Metrics) {
+        let Self { write, read, .. } = self.clone();
+        let is_postgres = self.is_postgres;
+        metrics.at_each_reading(move |metrics| {
+            let (used, idle) = connections_of(&write);
+            // On PostgreSQL both are one pool.
+            let (more_used, more_idle) = if is_postgres { (0, 0) } else { connections_of(&read) };
+            metrics.database_connections(used + more_used, idle + more_idle);
+        });
+    }
+
     /// Asks whether the database answers.
     ///
     /// # Errors
@@ -168,6 +181,19 @@ impl Database {
         };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     }
+}
+
+/// Connections that somebody uses, and those that wait.
+fn connections_of(connection: &DatabaseConnection) -> (u32, u32) {
+    let (size, idle) = if connection.get_database_backend() == DbBackend::Postgres {
+        let pool = connection.get_postgres_connection_pool();
+        (pool.size(), pool.num_idle())
+    } else {
+        let pool = connection.get_sqlite_connection_pool();
+        (pool.size(), pool.num_idle())
+    };
+    let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
+    (size - idle, idle)
 }
 
 fn is_pool_exhausted(error: &DbErr) -> bool {

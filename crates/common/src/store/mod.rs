@@ -23,6 +23,7 @@ use self::{memory::Memory, redis::Redis};
 use crate::{
     config::Settings,
     process::{State, Tasks},
+    telemetry::Metrics,
 };
 
 pub use self::{
@@ -79,17 +80,21 @@ impl Store {
     ///
     /// # Errors
     /// When the URL is not one of a store; a server that is away is no error.
-    pub fn connect(settings: &Settings, tasks: &Tasks) -> Result<Self, OpenError> {
+    pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, OpenError> {
         use secrecy::ExposeSecret;
         let url = settings.store.url.expose_secret();
         let limits = Limits {
             response: settings.store.response_timeout,
             ..Limits::default()
         };
-        Self::open(url, &settings.store.prefix, limits, tasks)
+        let mut store = Self::open(url, &settings.store.prefix, limits, tasks)?;
+        if let Backend::Redis(redis) = &mut store.backend {
+            redis.count_in(metrics.clone());
+        }
+        Ok(store)
     }
 
-    /// Opens the store at `url`; every key gets `prefix` in front.
+    /// Opens the store at `url`, whose commands nobody counts; every key gets `prefix` in front.
     ///
     /// # Errors
     /// As [`Store::connect`].

@@ -3,13 +3,16 @@
 //! One key a script, so that it would also run on a cluster. Expiry is in milliseconds; the server's
 //! clock decides it.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use deadpool_redis::redis::{Script, cmd};
+use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd};
 
 use super::{Limits, OpenError, StoreError, slots::Slots, versioned};
-use crate::process::Tasks;
+use crate::{process::Tasks, telemetry::Metrics};
 
 /// Deletes the key if its value is the one given: the end of a lock by its owner alone.
 static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
@@ -36,46 +39,71 @@ static PUT_IF_NEWER: LazyLock<Script> = LazyLock::new(|| {
 });
 
 #[derive(Clone)]
-pub(super) struct Redis(Slots);
+pub(super) struct Redis {
+    slots: Slots,
+    metrics: Option<Metrics>,
+}
 
 impl Redis {
     pub(super) fn open(url: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
         let slots = Slots::new(url, limits)?;
         let dialler = slots.clone();
         tasks.spawn("store", dialler.keep_connected(tasks.stopping().clone()));
-        Ok(Self(slots))
+        Ok(Self { slots, metrics: None })
+    }
+
+    /// Counts every command in `metrics`.
+    pub(super) fn count_in(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
+    }
+
+    /// Runs one command and counts it, unless there was no connection to send it on.
+    async fn run<T, F, R>(&self, command: &'static str, call: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(MultiplexedConnection) -> R,
+        R: Future<Output = RedisResult<T>>,
+    {
+        let began = Instant::now();
+        let answer = self.slots.run(call).await;
+        let outcome = match &answer {
+            Ok(_) => "ok",
+            Err(StoreError::TimedOut) => "timed_out",
+            Err(StoreError::Refused(_)) => "refused",
+            Err(StoreError::Away) => return answer,
+        };
+        if let Some(metrics) = &self.metrics {
+            metrics.store_command(command, outcome, began.elapsed());
+        }
+        answer
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.0.is_connected()
+        self.slots.is_connected()
     }
 
     pub(super) async fn connected(&self, within: Duration) -> bool {
-        self.0.connected(within).await
+        self.slots.connected(within).await
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         let value: Option<Vec<u8>> = self
-            .0
-            .run(async |mut c| cmd("GET").arg(key).query_async(&mut c).await)
+            .run("get", async |mut c| cmd("GET").arg(key).query_async(&mut c).await)
             .await?;
         Ok(value.map(Bytes::from))
     }
 
     pub(super) async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
-        self.0
-            .run(async |mut c| {
-                let mut set = cmd("SET");
-                set.arg(key).arg(value).arg("PX").arg(milliseconds(ttl));
-                set.query_async(&mut c).await
-            })
-            .await
+        self.run("set", async |mut c| {
+            let mut set = cmd("SET");
+            set.arg(key).arg(value).arg("PX").arg(milliseconds(ttl));
+            set.query_async(&mut c).await
+        })
+        .await
     }
 
     pub(super) async fn set_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError> {
         let answer: Option<String> = self
-            .0
-            .run(async |mut c| {
+            .run("set_if_absent", async |mut c| {
                 let mut set = cmd("SET");
                 set.arg(key).arg(value).arg("NX");
                 set.arg("PX").arg(milliseconds(ttl));
@@ -88,13 +116,15 @@ impl Redis {
     pub(super) async fn compare_and_delete(&self, key: &str, expected: &[u8]) -> Result<bool, StoreError> {
         let mut call = COMPARE_AND_DELETE.key(key);
         call.arg(expected);
-        self.0.run(async |mut c| call.invoke_async(&mut c).await).await
+        self.run("compare_and_delete", async |mut c| call.invoke_async(&mut c).await)
+            .await
     }
 
     pub(super) async fn put_if_newer(&self, key: &str, encoded: &[u8], ttl: Duration) -> Result<bool, StoreError> {
         let mut call = PUT_IF_NEWER.key(key);
         call.arg(encoded).arg(milliseconds(ttl));
-        self.0.run(async |mut c| call.invoke_async(&mut c).await).await
+        self.run("put_if_newer", async |mut c| call.invoke_async(&mut c).await)
+            .await
     }
 }
 

@@ -1,85 +1,114 @@
-//! Every metric of the system, with its name and labels: the one place. docs/observability.md has the table.
+//! Every metric of the system, with its name and labels: the one place.
+//!
+//! [`ALL`] is the table; docs/observability.md has the same one for people, and a test holds both, the
+//! dashboards and the alert rules to each other. What goes into a label is bounded: a route's pattern, a
+//! queue, a channel; never an id or an address.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-use std::sync::Arc;
+mod labels;
+
+use std::fmt::{self, Write as _};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
+pub use self::labels::HttpLabels;
+use self::labels::{
+    CacheLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels, StateLabels,
+};
 use crate::config::Service;
+
+/// What a metric is, as it shows at `/metrics`.
+#[derive(Debug, Clone, Copy)]
+pub struct Definition {
+    /// Name of its series; a histogram's get `_bucket`, `_count` and `_sum`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its own labels; `service` comes on top.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "Prometheus's own words")]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+macro_rules! definitions {
+    ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)*) => {
+        $(const $constant: Definition = Definition {
+            name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help,
+        };)*
+        /// All of them.
+        pub const ALL: &[Definition] = &[$($constant),*];
+    };
+}
+
+definitions! {
+    HTTP_SERVER = "http_server_request_duration_seconds", Histogram,
+        ["http_request_method", "http_route", "http_response_status_code"], "Duration of HTTP requests that were answered";
+    HTTP_CLIENT = "http_client_request_duration_seconds", Histogram,
+        ["http_request_method", "http_route", "http_response_status_code"], "Duration of HTTP tries that were made";
+    OUTBOX_PENDING = "waypost_outbox_pending", Gauge, [], "Events that wait for the broker's confirmation";
+    OUTBOX_OLDEST_AGE = "waypost_outbox_oldest_age_seconds", Gauge, [], "Age of the oldest event that waits for the broker";
+    MESSAGES = "waypost_messages_total", Counter, ["queue", "outcome"], "Messages by queue and outcome";
+    UNROUTED = "waypost_unrouted_messages", Gauge, [], "Messages that no queue is bound to";
+    CACHE_READS = "waypost_cache_reads_total", Counter, ["layer", "outcome"], "Cache reads by layer and outcome";
+    STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
+        ["command", "outcome"], "Duration of commands that were sent to Redis";
+    DATABASE_CONNECTIONS = "waypost_database_connections", Gauge, ["state"], "Connections of the database pool by state";
+    BREAKER_STATE = "waypost_breaker_state", Gauge, ["destination"], "Circuit breaker: 0 closed, 1 half-open, 2 open";
+    DELIVERIES = "waypost_deliveries_total", Counter,
+        ["channel", "status"], "Deliveries by channel and the state reached";
+    DELIVERY_OLDEST_DUE = "waypost_delivery_oldest_due_seconds", Gauge,
+        ["channel"], "How long the oldest due delivery has waited";
+}
 
 /// Boundaries in seconds, as OpenTelemetry's conventions advise for HTTP durations.
 const SECONDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// A command to Redis takes a tenth of a millisecond on the same machine and is given up after 50 ms.
+const COMMAND_SECONDS: [f64; 11] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+];
+
 type FloatGauge = Gauge<f64, AtomicU64>;
-type Durations = Family<HttpLabels, Histogram, fn() -> Histogram>;
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+type Sampler = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// One service's metrics. Cheap to clone; all clones count together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     registry: Registry,
-    http_server: Durations,
-    http_client: Durations,
+    samplers: Mutex<Vec<Sampler>>,
+    http_server: Durations<HttpLabels>,
+    http_client: Durations<HttpLabels>,
     outbox_pending: Gauge,
     outbox_oldest_age: FloatGauge,
     messages: Family<MessageLabels, Counter>,
     unrouted_messages: Gauge,
     cache_reads: Family<CacheLabels, Counter>,
+    store_commands: Durations<CommandLabels>,
+    database_connections: Family<StateLabels, Gauge>,
     breaker_state: Family<DestinationLabels, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
     delivery_oldest_due: Family<ChannelLabels, FloatGauge>,
-}
-
-/// Labels of the HTTP durations, named as OpenTelemetry's conventions are in Prometheus.
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct HttpLabels {
-    /// Method, upper case; `_OTHER` for an unknown one.
-    pub http_request_method: Cow<'static, str>,
-    /// Server: the route's pattern. Client: the destination's name. Never a path with ids.
-    pub http_route: Cow<'static, str>,
-    /// Status code; 0 when there was no answer.
-    pub http_response_status_code: u16,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct MessageLabels {
-    queue: String,
-    outcome: String,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct CacheLabels {
-    layer: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DestinationLabels {
-    destination: String,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DeliveryLabels {
-    channel: String,
-    status: String,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ChannelLabels {
-    channel: String,
 }
 
 impl Metrics {
@@ -88,6 +117,7 @@ impl Metrics {
         let labels = std::iter::once(("service".into(), service.name().into()));
         let mut inner = Inner {
             registry: Registry::with_labels(labels),
+            samplers: Mutex::default(),
             http_server: Family::new_with_constructor(durations),
             http_client: Family::new_with_constructor(durations),
             outbox_pending: Gauge::default(),
@@ -95,6 +125,8 @@ impl Metrics {
             messages: Family::default(),
             unrouted_messages: Gauge::default(),
             cache_reads: Family::default(),
+            store_commands: Family::new_with_constructor(command_durations),
+            database_connections: Family::default(),
             breaker_state: Family::default(),
             deliveries: Family::default(),
             delivery_oldest_due: Family::default(),
@@ -144,6 +176,28 @@ impl Metrics {
         self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome }).inc();
     }
 
+    /// Counts one command that was sent to Redis (`waypost_store_command_duration_seconds`): `ok`,
+    /// `timed_out`, `refused`.
+    pub fn store_command(&self, command: &'static str, outcome: &'static str, took: Duration) {
+        let labels = CommandLabels { command, outcome };
+        let histogram = self.0.store_commands.get_or_create(&labels);
+        histogram.observe(took.as_secs_f64());
+    }
+
+    /// Connections of the database pool (`waypost_database_connections`).
+    pub fn database_connections(&self, used: u32, idle: u32) {
+        for (state, count) in [("used", used), ("idle", idle)] {
+            let labels = StateLabels { state };
+            self.0.database_connections.get_or_create(&labels).set(count.into());
+        }
+    }
+
+    /// Has `sampler` set its gauges each time these metrics are read: for what costs nothing to look at.
+    pub fn at_each_reading(&self, sampler: impl Fn(&Self) + Send + Sync + 'static) {
+        let mut samplers = self.0.samplers.lock().unwrap_or_else(PoisonError::into_inner);
+        samplers.push(Box::new(sampler));
+    }
+
     /// State of a destination's breaker (`waypost_breaker_state`): 0 closed, 1 half-open, 2 open.
     pub fn breaker_state(&self, destination: &str, state: i64) {
         let labels = DestinationLabels {
@@ -174,6 +228,9 @@ impl Metrics {
 
     /// All of them in Prometheus's text form (OpenMetrics 1.0).
     pub fn render(&self) -> String {
+        for sample in &*self.0.samplers.lock().unwrap_or_else(PoisonError::into_inner) {
+            sample(self);
+        }
         let mut text = String::new();
         if encode(&mut text, &self.0.registry).is_err() {
             let _ = writeln!(text, "# encoding failed");
@@ -182,47 +239,38 @@ impl Metrics {
     }
 }
 
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
 impl Inner {
     fn register(&mut self) {
         let registry = &mut self.registry;
-        let help = "Duration of HTTP requests that were answered";
-        registry.register("http_server_request_duration_seconds", help, self.http_server.clone());
-        let help = "Duration of HTTP tries that were made";
-        registry.register("http_client_request_duration_seconds", help, self.http_client.clone());
-        let help = "Events that wait for the broker's confirmation";
-        registry.register("waypost_outbox_pending", help, self.outbox_pending.clone());
-        let help = "Age of the oldest event that waits for the broker";
-        registry.register(
-            "waypost_outbox_oldest_age_seconds",
-            help,
-            self.outbox_oldest_age.clone(),
-        );
-        registry.register(
-            "waypost_messages",
-            "Messages by queue and outcome",
-            self.messages.clone(),
-        );
-        let help = "Messages that no queue is bound to";
-        registry.register("waypost_unrouted_messages", help, self.unrouted_messages.clone());
-        registry.register(
-            "waypost_cache_reads",
-            "Cache reads by layer and outcome",
-            self.cache_reads.clone(),
-        );
-        let help = "Circuit breaker: 0 closed, 1 half-open, 2 open";
-        registry.register("waypost_breaker_state", help, self.breaker_state.clone());
-        registry.register(
-            "waypost_deliveries",
-            "Deliveries by channel and the state reached",
-            self.deliveries.clone(),
-        );
-        let help = "How long the oldest due delivery has waited";
-        registry.register(
-            "waypost_delivery_oldest_due_seconds",
-            help,
-            self.delivery_oldest_due.clone(),
-        );
+        add(registry, HTTP_SERVER, self.http_server.clone());
+        add(registry, HTTP_CLIENT, self.http_client.clone());
+        add(registry, OUTBOX_PENDING, self.outbox_pending.clone());
+        add(registry, OUTBOX_OLDEST_AGE, self.outbox_oldest_age.clone());
+        add(registry, MESSAGES, self.messages.clone());
+        add(registry, UNROUTED, self.unrouted_messages.clone());
+        add(registry, CACHE_READS, self.cache_reads.clone());
+        add(registry, STORE_COMMANDS, self.store_commands.clone());
+        add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());
+        add(registry, BREAKER_STATE, self.breaker_state.clone());
+        add(registry, DELIVERIES, self.deliveries.clone());
+        add(registry, DELIVERY_OLDEST_DUE, self.delivery_oldest_due.clone());
     }
+}
+
+fn add(registry: &mut Registry, definition: Definition, metric: impl Metric) {
+    // The encoding adds what every counter's name ends in.
+    let name = definition.name.strip_suffix("_total").unwrap_or(definition.name);
+    registry.register(name, definition.help, metric);
+}
+
+fn command_durations() -> Histogram {
+    Histogram::new(COMMAND_SECONDS)
 }
 
 fn durations() -> Histogram {
@@ -240,11 +288,15 @@ mod tests {
         metrics.cache_read("l1", "hit");
         metrics.outbox_pending(3);
         metrics.delivery("sms", "accepted");
+        metrics.store_command("get", "ok", Duration::from_millis(1));
+        metrics.at_each_reading(|metrics| metrics.database_connections(2, 1));
         let text = metrics.render();
         for line in [
             "waypost_messages_total{service=\"user-api\",queue=\"q\",outcome=\"ack\"} 1",
             "waypost_cache_reads_total{service=\"user-api\",layer=\"l1\",outcome=\"hit\"} 1",
             "waypost_outbox_pending{service=\"user-api\"} 3",
+            "waypost_store_command_duration_seconds_count{service=\"user-api\",command=\"get\",outcome=\"ok\"} 1",
+            "waypost_database_connections{service=\"user-api\",state=\"used\"} 2",
             "waypost_deliveries_total{service=\"user-api\",channel=\"sms\",status=\"accepted\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -19,7 +19,7 @@ mod start;
 
 pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
-pub use metrics::{HttpLabels, Metrics};
+pub use metrics::{ALL as ALL_METRICS, Definition, HttpLabels, Kind, Metrics};
 pub use sampler::Door;
 pub use scope::{current_service, scope};
 pub use start::{Telemetry, TelemetryError};

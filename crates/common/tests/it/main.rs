@@ -4,6 +4,7 @@
 mod database;
 mod dispatch;
 mod messaging;
+mod metrics;
 mod outbound;
 mod scripted_server;
 mod store;

@@ -57,6 +57,7 @@ async fn the_entry_in_redis_has_its_name_and_an_end() {
     let redis = common::store::Store::connect(
         &app.settings,
         &common::process::Tasks::new(common::config::Service::UserApi),
+        &common::telemetry::Metrics::new(common::config::Service::UserApi),
     )
     .unwrap();
     assert!(redis.connected(SOON).await);

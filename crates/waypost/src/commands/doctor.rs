@@ -98,7 +98,8 @@ async fn database(service: Service) -> Finding {
 
 async fn store(settings: &Settings, tasks: &Tasks) -> Finding {
     let cure = "is Redis up? set WAYPOST__STORE__URL; the services work without it, slower";
-    let store = Store::connect(settings, tasks).map_err(|error| (chain(&error), cure))?;
+    let store =
+        Store::connect(settings, tasks, &Metrics::new(tasks.service())).map_err(|error| (chain(&error), cure))?;
     if store.connected(PATIENCE).await {
         Ok("answers".to_owned())
     } else {

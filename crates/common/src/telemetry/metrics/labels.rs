@@ -1,0 +1,53 @@
+use std::borrow::Cow;
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// Labels of the HTTP durations, named as OpenTelemetry's conventions are in Prometheus.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct HttpLabels {
+    /// Method, upper case; `_OTHER` for an unknown one.
+    pub http_request_method: Cow<'static, str>,
+    /// Server: the route's pattern. Client: the destination's name. Never a path with ids.
+    pub http_route: Cow<'static, str>,
+    /// Status code; 0 when there was no answer.
+    pub http_response_status_code: u16,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct MessageLabels {
+    pub(super) queue: String,
+    pub(super) outcome: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct CacheLabels {
+    pub(super) layer: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct DestinationLabels {
+    pub(super) destination: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct DeliveryLabels {
+    pub(super) channel: String,
+    pub(super) status: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ChannelLabels {
+    pub(super) channel: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct CommandLabels {
+    pub(super) command: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct StateLabels {
+    pub(super) state: &'static str,
+}
