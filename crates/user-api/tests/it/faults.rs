@@ -159,8 +159,11 @@ async fn a_database_without_tables_stops_the_start_with_what_to_run() {
     let database = TestDatabase::postgres().await;
     let settings = settings(database.url(), "no-tables");
     let tasks = common::process::Tasks::new(common::config::Service::UserApi);
-    let broker = Some(common::messaging::Broker::memory());
-    let refused = user_api::start(settings, user_api::Backends { broker }, tasks).await;
+    let backends = user_api::Backends {
+        broker: Some(common::messaging::Broker::memory()),
+        ..Default::default()
+    };
+    let refused = user_api::start(settings, backends, tasks).await;
     let Err(error) = refused else {
         panic!("it started without tables")
     };
