@@ -52,12 +52,12 @@ async fn the_commands_of_the_readme_work_as_written() {
 }
 
 /// Where the machine lets us, the blocks get a network of their own: the README's ports are free there.
-const START: &str = r#"
+const START: &str = r"
 if unshare --net true 2>/dev/null && command -v ip >/dev/null; then
   exec unshare --net bash -c 'ip link set lo up && exec bash blocks.sh'
 fi
 exec bash blocks.sh
-"#;
+";
 
 const FUNCTIONS: &str = r#"set -euo pipefail
 keep_up() {
