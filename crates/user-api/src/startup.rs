@@ -6,7 +6,7 @@ use actix_web::{App, HttpServer, middleware::from_fn, web::Data};
 use common::{
     config::{Service, Settings},
     database::Database,
-    http::{Edge, edge, own_server},
+    http::{Edge, KEEP_ALIVE, edge, own_server},
     messaging::{Broker, Outbox, spawn_relay},
     process::{Health, Need, State, Tasks, listen, operations},
     store::{Cache, CacheOptions, Store},
@@ -128,6 +128,7 @@ fn serve(settings: &Settings, api: Arc<Api>, edge_data: Edge, tasks: &Tasks) -> 
             .configure(configure)
     })
     .client_request_timeout(HEADERS_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
     .disable_signals()
     .shutdown_timeout(SHUTDOWN_S)
     .listen(listener)?

@@ -21,4 +21,4 @@ pub use json_body::{JsonBody, MAX_BODY_BYTES};
 pub use path_id::PathId;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};
 pub use problem_pages::{not_found, only, problem_pages};
-pub use server::own_server;
+pub use server::{KEEP_ALIVE, own_server};

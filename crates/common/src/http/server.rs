@@ -1,6 +1,14 @@
+use std::time::Duration;
+
 use actix_web::dev::Server;
 
 use crate::process::Tasks;
+
+/// How long a connection may rest between two requests.
+///
+/// Longer than the 60 s of usual proxies and clients: whoever keeps a connection longer than its server
+/// does will one day send a request on one that is just being closed.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Gives a server to the tasks of its service: it stops, gracefully, when they do.
 ///

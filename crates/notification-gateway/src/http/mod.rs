@@ -24,7 +24,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use common::database::{Database, is_transient};
-use common::http::{Edge, Problem, edge, kinds, not_found, only, own_server, problem_pages};
+use common::http::{Edge, KEEP_ALIVE, Problem, edge, kinds, not_found, only, own_server, problem_pages};
 use common::process::{Tasks, chain, listen};
 use common::telemetry::Metrics;
 use sea_orm::DbErr;
@@ -81,6 +81,7 @@ pub(crate) fn serve(
             .wrap(from_fn(edge))
     })
     .max_connections(CONNECTIONS_A_WORKER)
+    .keep_alive(KEEP_ALIVE)
     .disable_signals()
     .shutdown_timeout(SHUTDOWN_S)
     .listen(listener)?
