@@ -19,6 +19,8 @@ impl Client {
     pub(crate) fn new(users: &str, gateway: &str) -> Self {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(20))
+            // Shorter than the services keep a connection, or one that is being closed would be used.
+            .pool_idle_timeout(Duration::from_mins(1))
             .build()
             .unwrap();
         Self {
@@ -50,6 +52,40 @@ impl Client {
         let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.json().await.ok()?))
+    }
+
+    /// Signs somebody up, and says what became of it.
+    pub(crate) async fn try_sign_up(&self, email: &str, phone: Option<String>) -> Met {
+        let mut body = json!({"email": email, "name": "Ada", "password": PASSWORD});
+        body["phone"] = phone.into();
+        let request = self.http.post(format!("{}/v1/users", self.users)).json(&body);
+        match request.send().await {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                // An answer that breaks off was none.
+                answer
+                    .bytes()
+                    .await
+                    .map_or_else(|error| Met::Lost(chain(&error)), |_| Met::Answer(status))
+            }
+            Err(error) if error.is_connect() => Met::Refused,
+            Err(error) => Met::Lost(chain(&error)),
+        }
+    }
+
+    /// Reads an account; gives back the status and the header `Cache-Status`.
+    pub(crate) async fn read_through_cache(&self, id: &str, token: &str) -> Option<(u16, String)> {
+        let request = self
+            .http
+            .get(format!("{}/v1/users/{id}", self.users))
+            .bearer_auth(token);
+        let answer = request.send().await.ok()?;
+        let cache = answer.headers().get("cache-status");
+        let cache = cache
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        Some((answer.status().as_u16(), cache))
     }
 
     pub(crate) async fn log_in(&self, email: &str) -> String {
@@ -101,6 +137,22 @@ impl Client {
             text: String::new(),
         }
     }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// A whole answer, with this status.
+    Answer(u16),
+    /// Nobody took the connection.
+    Refused,
+    /// The request was sent and no whole answer came.
+    Lost(String),
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// An open stream of notifications.

@@ -1,7 +1,11 @@
 //! The whole of Waypost over real processes, real servers and a real clock.
 //!
 //! The processes are this workspace's own binaries: `cargo test --workspace` builds them all.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that can't go on has failed; what it saw is printed"
+)]
 
 mod client;
 mod command_line;

@@ -1,19 +1,27 @@
 //! Three services and the sandbox as processes, over servers of the test's choice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sea_orm::{ConnectOptions, ConnectionTrait, DbBackend, Statement};
 use test_support::{
-    Namespace, OtlpReceiver, Port, Process, ProcessBuilder, SmtpReceiver, TestDatabase, amqp_url, redis_url,
-    workspace_binary,
+    Namespace, OtlpReceiver, Port, PrivateRabbit, Process, ProcessBuilder, SmtpReceiver, TestDatabase, amqp_url,
+    redis_url, workspace_binary,
 };
 
 use crate::client::{Client, PATIENCE, wait_until};
+
+/// A service that was asked to stop has ended by then.
+const END: Duration = Duration::from_secs(10);
 
 /// Which servers; the shared ones unless a test brings its own.
 pub(crate) struct Servers {
     pub(crate) amqp: String,
     pub(crate) redis: String,
     pub(crate) namespace: Namespace,
+    /// Settings beside the usual ones, or instead of them; names without the prefix.
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// Runs each service on this one core.
+    pub(crate) core: Option<&'static str>,
 }
 
 impl Servers {
@@ -23,7 +31,24 @@ impl Servers {
             amqp: amqp_url(),
             redis: redis_url(),
             namespace: Namespace::unique().sweeping(&queues, &[200, 1000]),
+            settings: Vec::new(),
+            core: None,
         }
+    }
+
+    /// The shared ones, with a broker of the test's own.
+    pub(crate) fn with_broker(rabbit: &PrivateRabbit) -> Self {
+        Self {
+            amqp: rabbit.url(),
+            namespace: Namespace::unique(),
+            ..Self::shared()
+        }
+    }
+
+    /// The same with one more setting.
+    pub(crate) fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((name, value.into()));
+        self
     }
 }
 
@@ -38,6 +63,7 @@ pub(crate) struct Stack {
     pub(crate) sandbox: String,
     pub(crate) client: Client,
     environment: Vec<(String, String)>,
+    core: Option<&'static str>,
     _sandbox: Process,
     _database: TestDatabase,
     _namespace: Namespace,
@@ -61,9 +87,10 @@ impl Stack {
         let environment = environment(&servers, database.url(), &smtp, &otlp, &at);
         let migrate = run("waypost", &environment).arg("migrate").spawn();
         finish(migrate).await;
+        let core = servers.core;
         let stack = Self {
-            users: run("user-api", &environment).spawn(),
-            gateway: run("notification-gateway", &environment).spawn(),
+            users: on_core(core, "user-api", &environment).spawn(),
+            gateway: on_core(core, "notification-gateway", &environment).spawn(),
             _sandbox: run("provider-sandbox", &environment).spawn(),
             workers: Vec::new(),
             users_operations: at(1),
@@ -73,11 +100,18 @@ impl Stack {
             smtp,
             otlp,
             environment,
+            core,
             _database: database,
             _namespace: servers.namespace,
             _ports: ports,
         };
-        for operations in [&stack.users_operations, &stack.gateway_operations] {
+        stack.ready().await;
+        stack
+    }
+
+    /// Waits until the two HTTP services take requests.
+    async fn ready(&self) {
+        for operations in [&self.users_operations, &self.gateway_operations] {
             test_support::eventually(PATIENCE, || async {
                 crate::client::readiness(operations)
                     .await
@@ -85,12 +119,61 @@ impl Stack {
             })
             .await;
         }
-        stack
     }
 
     /// Starts one more email-worker.
     pub(crate) fn add_worker(&mut self) {
-        self.workers.push(run("email-worker", &self.environment).spawn());
+        self.workers
+            .push(on_core(self.core, "email-worker", &self.environment).spawn());
+    }
+
+    /// Asks all three services to stop, and waits until they have ended, well and in time.
+    pub(crate) async fn stop(&mut self) {
+        let asked = Instant::now();
+        self.users.terminate();
+        self.gateway.terminate();
+        for worker in &self.workers {
+            worker.terminate();
+        }
+        let all = [&mut self.users, &mut self.gateway]
+            .into_iter()
+            .chain(&mut self.workers);
+        for process in all {
+            let left = END.saturating_sub(asked.elapsed());
+            let status = process.exit(left).await;
+            assert!(status.success(), "{status:?}\n{}", process.output());
+        }
+        println!("all services ended within {:?}", asked.elapsed());
+    }
+
+    /// Starts all three services again, in place of those that have ended.
+    pub(crate) async fn start_again(&mut self) {
+        self.users = on_core(self.core, "user-api", &self.environment).spawn();
+        self.gateway = on_core(self.core, "notification-gateway", &self.environment).spawn();
+        self.workers.clear();
+        self.add_worker();
+        self.ready().await;
+    }
+
+    /// The first column of what a query finds in the services' database, which must be text; nothing
+    /// when the database does not answer.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        let (_, url) = self
+            .environment
+            .iter()
+            .rfind(|(name, _)| name == "WAYPOST__DATABASE__URL")
+            .unwrap();
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1).sqlx_logging(false);
+        let Ok(connection) = sea_orm::Database::connect(options).await else {
+            return Vec::new();
+        };
+        let rows = connection
+            .query_all_raw(Statement::from_string(DbBackend::Postgres, query))
+            .await
+            .unwrap_or_default();
+        let _ = connection.close().await;
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
 
     /// Waits until the two HTTP services have all that they want.
@@ -128,13 +211,27 @@ fn environment(
         ("AUTH__JWKS_URL", format!("http://{}/.well-known/jwks.json", at(0))),
         ("PROVIDERS__SMS__URL", format!("http://{}", at(4))),
     ]
+    .into_iter()
+    .chain(servers.settings.clone())
     .map(|(key, value)| (format!("WAYPOST__{key}"), value))
-    .to_vec()
+    .collect()
 }
 
 /// A binary of this workspace with these settings.
 pub(crate) fn run(binary: &str, environment: &[(String, String)]) -> ProcessBuilder {
     Process::run(workspace_binary(binary)).envs(environment.iter().map(|(key, value)| (key, value)))
+}
+
+/// The same, on one core of the machine when one is named; `taskset` becomes the program that it runs.
+fn on_core(core: Option<&str>, binary: &str, environment: &[(String, String)]) -> ProcessBuilder {
+    match core {
+        None => run(binary, environment),
+        Some(core) => Process::run("taskset")
+            .arg("-c")
+            .arg(core)
+            .arg(workspace_binary(binary))
+            .envs(environment.iter().map(|(key, value)| (key, value))),
+    }
 }
 
 /// Waits for a command to end well.

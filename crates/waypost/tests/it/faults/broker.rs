@@ -1,0 +1,95 @@
+use std::time::{Duration, Instant};
+
+use test_support::{PrivateRabbit, eventually};
+
+use super::load::{Call, SignUp, during, p99, sign_up};
+use super::tally::{only, settled};
+use super::{BROKERS, for_a_while};
+use crate::client::{PATIENCE, wait_until};
+use crate::stack::{Servers, Stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_up_while_the_broker_is_away_is_mailed_once_when_it_is_back() {
+    let _turn = BROKERS.lock().await;
+    let mut rabbit = PrivateRabbit::prepare();
+    let stack = Stack::start(Servers::with_broker(&rabbit)).await;
+    wait_until(&stack.users_operations, "degraded").await;
+
+    let (status, body) = stack.client.sign_up("waits@example.com").await.unwrap();
+    assert_eq!(status, 201, "{body}");
+    rabbit.start().await;
+
+    stack.smtp.wait_for(1, PATIENCE).await;
+    wait_until(&stack.users_operations, "up").await;
+    // A second person's mail comes after any second copy of the first one's.
+    stack.client.sign_up("after@example.com").await.unwrap();
+    eventually(PATIENCE, || async {
+        !stack.smtp.mails_to("after@example.com").is_empty()
+    })
+    .await;
+    assert_eq!(stack.smtp.mails_to("waits@example.com").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_killed_three_times_under_50_sign_ups_a_second_loses_and_doubles_nothing() {
+    let _turn = BROKERS.lock().await;
+    let mut rabbit = PrivateRabbit::start().await;
+    let stack = Stack::start(Servers::with_broker(&rabbit)).await;
+    stack.up().await;
+    let kills = async {
+        // The queues must be older than a second, or RabbitMQ 3.10 may forget them at a kill.
+        stack.smtp.wait_for(20, PATIENCE).await;
+        for _ in 0..3 {
+            for_a_while(Duration::from_secs(2)).await;
+            rabbit.restart().await;
+            let (back, mails) = (Instant::now(), stack.smtp.mails().len());
+            stack.smtp.wait_for(mails + 1, PATIENCE).await;
+            println!(
+                "the broker answers again; the first mail came {:?} later",
+                back.elapsed()
+            );
+        }
+    };
+    let calls = during(kills, 50, sign_up(&stack.client, "killed", None)).await;
+    only(&stack, &calls, &[201, 503]);
+    hardly_any_refused(&stack, &calls);
+    let span = calls.last().map_or(Duration::ZERO, |call| call.began - calls[0].began);
+    println!("{} sign-ups in {span:?}", calls.len());
+    settled(&stack, "broker killed three times", &calls).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_frozen_for_15_s_slows_no_sign_up_and_everything_flows_when_it_goes_on() {
+    let _turn = BROKERS.lock().await;
+    let rabbit = PrivateRabbit::start().await;
+    let stack = Stack::start(Servers::with_broker(&rabbit)).await;
+    stack.up().await;
+    let mut frozen = None;
+    let freeze = async {
+        stack.smtp.wait_for(20, PATIENCE).await;
+        for_a_while(Duration::from_secs(2)).await;
+        rabbit.freeze();
+        frozen = Some(Instant::now());
+        for_a_while(Duration::from_secs(15)).await;
+        rabbit.thaw();
+    };
+    let calls = during(freeze, 20, sign_up(&stack.client, "frozen", None)).await;
+    only(&stack, &calls, &[201, 503]);
+    hardly_any_refused(&stack, &calls);
+    let frozen = frozen.unwrap();
+    let before = p99(calls.iter().filter(|call| call.began < frozen));
+    let meanwhile = p99(calls.iter().filter(|call| call.began >= frozen));
+    println!("sign-ups, p99: {before:?} before, {meanwhile:?} with a frozen broker");
+    assert!(
+        meanwhile < before * 2 + Duration::from_millis(250),
+        "{meanwhile:?} after {before:?}"
+    );
+    settled(&stack, "broker frozen for 15 s", &calls).await;
+}
+
+/// A machine with too much to do may turn some away, at once and in so many words: not for the broker's sake.
+fn hardly_any_refused(stack: &Stack, calls: &[Call<SignUp>]) {
+    let refused = calls.iter().filter(|call| !call.what.is_done()).count();
+    println!("{refused} of {} were turned away by a busy service", calls.len());
+    assert!(refused * 10 <= calls.len(), "{}", stack.users.output());
+}

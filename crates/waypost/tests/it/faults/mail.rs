@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use test_support::{Fault, FaultProxy, SmtpReceiver, eventually};
+
+use super::for_a_while;
+use super::load::{during, p99, sign_up};
+use super::tally::{only, settled};
+use crate::client::PATIENCE;
+use crate::stack::{Servers, Stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_hangs_holds_up_nothing_else_and_every_mail_arrives_when_it_answers() {
+    let mut stack_smtp = SmtpReceiver::start().await;
+    let proxy = FaultProxy::start(stack_smtp.address().to_string()).await;
+    let servers = Servers::shared().set("MAIL__URL", format!("smtp://{}", proxy.address()));
+    let mut stack = Stack::start(servers).await;
+    std::mem::swap(&mut stack.smtp, &mut stack_smtp);
+    stack.up().await;
+    let mut calls = during(
+        for_a_while(Duration::from_secs(3)),
+        10,
+        sign_up(&stack.client, "well", Some(301)),
+    )
+    .await;
+    let well = p99(&calls);
+
+    proxy.set(Fault::BlackHole).await;
+    let at_hang = stack.smtp.mails().len();
+    let hung = during(
+        for_a_while(Duration::from_secs(6)),
+        10,
+        sign_up(&stack.client, "hung", Some(302)),
+    )
+    .await;
+    let meanwhile = p99(&hung);
+    calls.extend(hung);
+    // Everything else gets through while no mail does.
+    let reached = "SELECT count(*)::text FROM notification_gateway.deliveries
+                   WHERE channel = 'sms' AND status = 'accepted'";
+    eventually(PATIENCE, || async {
+        stack.texts(reached).await == [calls.len().to_string()]
+    })
+    .await;
+    let in_hang = stack.smtp.mails().len();
+    println!(
+        "mail server hangs: {in_hang} mails ({at_hang} at its start), {} SMS; sign-ups, p99: {well:?} before, {meanwhile:?} meanwhile",
+        calls.len()
+    );
+    assert!(in_hang < calls.len(), "mails got through a server that hangs");
+    assert!(
+        meanwhile < well * 2 + Duration::from_millis(250),
+        "{meanwhile:?} after {well:?}"
+    );
+
+    proxy.set(Fault::Pass).await;
+    only(&stack, &calls, &[201]);
+    settled(&stack, "mail server hanging", &calls).await;
+}

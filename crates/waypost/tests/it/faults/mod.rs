@@ -1,0 +1,27 @@
+//! What breaks, under load, and what nobody may notice of it.
+//!
+//! Each test runs the real processes, breaks one thing that is its own, and ends in a tally: sent,
+//! received, lost, doubled. Limits on time are wide, since other tests run beside; what must not be
+//! lost or doubled is exact.
+
+mod broker;
+mod load;
+mod mail;
+mod postgres;
+mod provider;
+mod redis;
+mod stop;
+mod tally;
+mod telemetry;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+/// RabbitMQ boots in 6 s on one core, or in a minute when four do at once: one test with its own at a time.
+static BROKERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Lets the load go on for a while: the one thing that a fault test waits for by the clock.
+async fn for_a_while(span: Duration) {
+    sleep(span).await;
+}

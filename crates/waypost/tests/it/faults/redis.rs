@@ -1,0 +1,139 @@
+use std::time::{Duration, Instant};
+
+use test_support::PrivateRedis;
+
+use super::for_a_while;
+use super::load::{Call, during, p99};
+use crate::client::{Client, wait_until};
+use crate::stack::{Servers, Stack};
+
+/// Enough that each read meets an in-process entry or a stored one in turn.
+const PEOPLE: usize = 40;
+/// So long may the cache take to be of use again.
+const HITS_AGAIN: Duration = Duration::from_secs(3);
+
+type Read = Call<Option<(u16, String)>>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_sign_up_and_reads_still_answer_and_it_heals() {
+    let mut redis = PrivateRedis::start().await;
+    let stack = Stack::start(with(&redis)).await;
+    stack.up().await;
+    let (_, user) = stack.client.sign_up("before@example.com").await.unwrap();
+    let id = user["id"].as_str().unwrap().to_owned();
+    let token = stack.client.log_in("before@example.com").await;
+    assert_eq!(stack.client.read_user(&id, &token).await, 200);
+
+    redis.kill();
+    wait_until(&stack.users_operations, "degraded").await;
+    for n in 0..20 {
+        assert_eq!(stack.client.read_user(&id, &token).await, 200);
+        assert_eq!(
+            stack
+                .client
+                .sign_up(&format!("without{n}@example.com"))
+                .await
+                .unwrap()
+                .0,
+            201
+        );
+    }
+
+    redis.start().await;
+    wait_until(&stack.users_operations, "up").await;
+    assert_eq!(stack.client.read_user(&id, &token).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_frozen_killed_and_flushed_under_reads_costs_nobody_an_answer() {
+    let mut redis = PrivateRedis::start().await;
+    let stack = Stack::start(with(&redis)).await;
+    stack.up().await;
+    let people = people(&stack.client).await;
+    let mut at = Vec::new();
+    let faults = async {
+        let mut now = || at.push(Instant::now());
+        now();
+        for_a_while(Duration::from_secs(5)).await;
+        now();
+        redis.freeze();
+        for_a_while(Duration::from_secs(10)).await;
+        redis.thaw();
+        now();
+        for_a_while(Duration::from_secs(5)).await;
+        now();
+        redis.kill();
+        for_a_while(Duration::from_secs(4)).await;
+        redis.start().await;
+        now();
+        for_a_while(Duration::from_secs(5)).await;
+        redis.command(&["FLUSHALL"]).await;
+        now();
+        for_a_while(Duration::from_secs(5)).await;
+        now();
+    };
+    let client = stack.client.clone();
+    let reads: Vec<Read> = during(faults, 40, |n| {
+        let (client, (id, token)) = (client.clone(), people[n % PEOPLE].clone());
+        async move { client.read_through_cache(&id, &token).await }
+    })
+    .await;
+    let failed: Vec<_> = reads
+        .iter()
+        .filter(|read| !matches!(read.what, Some((200, _))))
+        .map(|read| &read.what)
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    let between = |from: usize, to: usize| {
+        reads
+            .iter()
+            .filter(|read| (at[from]..at[to]).contains(&read.began))
+            .collect::<Vec<_>>()
+    };
+    let before = p99(between(0, 1));
+    for (fault, from, back) in [("frozen", 1, 2), ("killed", 3, 4), ("flushed", 5, 5)] {
+        let (meanwhile, hit) = (between(from, back.max(from + 1)), first_hit(&reads, at[back]));
+        let p99 = p99(meanwhile.iter().copied());
+        println!(
+            "Redis {fault}: reads sent {}, received {}, lost 0, doubled 0; p99 {p99:?} ({before:?} before); hits again after {hit:?}",
+            meanwhile.len(),
+            meanwhile.len()
+        );
+        // What the machine itself needs for a read, with other tests beside, is no matter of Redis.
+        assert!(p99 < Duration::from_millis(250) + before, "{fault}: {p99:?}");
+        assert!(
+            hit.is_some_and(|hit| hit < HITS_AGAIN),
+            "{fault}: no hit within {HITS_AGAIN:?}, {hit:?}"
+        );
+    }
+}
+
+fn with(redis: &PrivateRedis) -> Servers {
+    Servers {
+        redis: redis.url(),
+        ..Servers::shared()
+    }
+    // As in production; the profile for tests is more patient.
+    .set("STORE__RESPONSE_TIMEOUT_MS", "50")
+}
+
+/// Ids and tokens of people who are signed up.
+async fn people(client: &Client) -> Vec<(String, String)> {
+    let mut people = Vec::new();
+    for n in 0..PEOPLE {
+        let email = format!("reader{n}@example.com");
+        let (_, user) = client.sign_up(&email).await.unwrap();
+        people.push((user["id"].as_str().unwrap().to_owned(), client.log_in(&email).await));
+    }
+    people
+}
+
+/// How long after `since` a read was answered from Redis.
+fn first_hit(reads: &[Read], since: Instant) -> Option<Duration> {
+    reads
+        .iter()
+        .filter(|read| read.began >= since)
+        .filter(|read| matches!(&read.what, Some((_, cache)) if cache.starts_with("waypost-redis; hit")))
+        .map(|read| read.began + read.took - since)
+        .min()
+}

@@ -1,0 +1,84 @@
+//! What came of all that was promised: the last look of every fault test.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use test_support::eventually;
+
+use super::load::{Call, SignUp};
+use crate::client::{Met, PATIENCE};
+use crate::stack::Stack;
+
+/// The rows that say whether all work is done: nothing waits, and each account has gone every way once.
+const STANDING: &str = "
+    SELECT concat_ws(' ',
+        (SELECT count(*) FROM user_api.outbox) + (SELECT count(*) FROM email_worker.outbox),
+        (SELECT count(*) FROM email_worker.deliveries WHERE status IN ('pending', 'sending')),
+        (SELECT count(*) FROM user_api.users) - (SELECT count(*) FROM email_worker.deliveries),
+        (SELECT count(*) FROM user_api.users) - (SELECT count(*) FROM notification_gateway.recipients),
+        (SELECT count(*) FROM user_api.users) - (SELECT count(*) FROM notification_gateway.notifications))";
+
+/// Waits until all work is done, prints what was sent, received, lost and doubled, and holds it to the promise:
+/// every account that was confirmed is there, and every account that is there has one mail and one notification.
+pub(super) async fn settled(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) {
+    let confirmed: BTreeSet<String> = calls
+        .iter()
+        .filter(|call| call.what.is_done())
+        .map(|call| call.what.email.clone())
+        .collect();
+    let end = Instant::now() + PATIENCE * 2;
+    let mut standing = String::new();
+    while standing != "0 0 0 0 0" && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        standing = stack.texts(STANDING).await.pop().unwrap_or_default();
+    }
+    let accounts = || stack.texts("SELECT email FROM user_api.users");
+    let accounts = eventually(PATIENCE, || async {
+        let found: BTreeSet<String> = accounts().await.into_iter().collect();
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    let mails = stack.smtp.per_recipient();
+    let lost: Vec<_> = confirmed
+        .union(&accounts)
+        .filter(|email| !mails.contains_key(*email) || !accounts.contains(*email))
+        .collect();
+    let doubled: Vec<_> = mails.iter().filter(|(_, count)| **count > 1).collect();
+    println!(
+        "{fault}: sent {} (asked {}), received {}, lost {}, doubled {}",
+        confirmed.len(),
+        calls.len(),
+        mails.len(),
+        lost.len(),
+        doubled.len()
+    );
+    assert!(lost.is_empty(), "{fault}: lost {lost:?}");
+    assert!(doubled.is_empty(), "{fault}: doubled {doubled:?}");
+    assert_eq!(
+        mails.keys().cloned().collect::<BTreeSet<_>>(),
+        accounts,
+        "{fault}: mails without an account"
+    );
+    // Waiting events, waiting mails, and accounts without a delivery, a recipient, a notification.
+    assert_eq!(
+        standing, "0 0 0 0 0",
+        "{fault}: something is left over or was written by half"
+    );
+}
+
+/// Fails when one of these calls was not answered by one of these statuses.
+pub(super) fn only(stack: &Stack, calls: &[Call<SignUp>], statuses: &[u16]) {
+    let others: Vec<_> = calls
+        .iter()
+        .map(|call| (&call.what.email, &call.what.met, call.took))
+        .filter(|(_, met, _)| !matches!(met, Met::Answer(status) if statuses.contains(status)))
+        .collect();
+    let log = stack.users.output();
+    let last: Vec<_> = log.lines().rev().take(20).collect();
+    assert!(
+        others.is_empty(),
+        "{} other answers: {others:?}\n{}",
+        others.len(),
+        last.join("\n")
+    );
+}
