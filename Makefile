@@ -58,3 +58,8 @@ up: ## the whole stack in containers (docker compose)
 .PHONY: down
 down: ## stop the containers; their data stays
 	docker compose down
+
+.PHONY: deny
+deny: ## licences, bans and sources of every dependency (cargo-deny; installs it when it is missing)
+	@command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
+	cargo deny check licenses bans sources
