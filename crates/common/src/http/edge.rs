@@ -15,6 +15,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::Problem;
+use super::unread_body::ChunkedBody;
 use crate::config::Service;
 use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
 
@@ -38,13 +39,14 @@ pub struct Edge {
 /// # Errors
 /// What the layers inside fail with.
 pub async fn edge<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
     let Some(edge) = request.app_data::<Data<Edge>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let started = Instant::now();
+    let chunked = ChunkedBody::hold(&mut request);
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let caller = TraceContext::parse(header("traceparent"), header("tracestate"));
     let method = method_label(request.method());
@@ -71,7 +73,10 @@ pub async fn edge<B: MessageBody + 'static>(
     };
     let labels = labels(method, &result);
     edge.metrics.http_server(&labels, started.elapsed());
-    result
+    match chunked {
+        Some(body) => result.map(|response| body.until_sent(response)),
+        None => result,
+    }
 }
 
 /// Of the answer, which knows its route: asked before the routing, actix-web would look for it twice.

@@ -16,6 +16,7 @@ use super::{Problem, kinds};
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Longest that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const OTHER_TYPE: &str = "This has another type than the field.";
 
 /// A JSON body of at most [`MAX_BODY_BYTES`], read within ten seconds.
 ///
@@ -86,10 +87,18 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
+        // Serde calls a number where a word must be a fault of the JSON.
+        if error.inner().classify() != Category::Data && is_json(text) {
+            return Problem::new(&kinds::VALIDATION).error(pointer(&path, ""), "type", OTHER_TYPE);
+        }
         explain(&path, error.inner())
     })?;
     reader.end().map_err(|error| explain("", &error))?;
     Ok(value)
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok()
 }
 
 fn explain(path: &str, error: &serde_json::Error) -> Problem {
@@ -110,7 +119,7 @@ fn explain(path: &str, error: &serde_json::Error) -> Problem {
     } else if text.starts_with("unknown field") {
         (named, "unknown", "There is no such field.")
     } else {
-        ("", "type", "This has another type than the field.")
+        ("", "type", OTHER_TYPE)
     };
     Problem::new(&kinds::VALIDATION).error(pointer(path, field), code, detail)
 }
@@ -139,6 +148,13 @@ mod tests {
     struct Input {
         email: String,
         name: Option<String>,
+        #[serde(default)]
+        mood: Option<Mood>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    enum Mood {
+        Fine,
     }
 
     fn refusal(body: &[u8]) -> (u16, String) {
@@ -154,14 +170,17 @@ mod tests {
             b"nonsense",
             b"{\"email\":\"\xff\"}",
             b"{\"email\":\"a\"} x",
+            b"{\"email\":\"\\ud83d\"}",
         ] {
             assert_eq!(refusal(body).0, 400, "{body:?}");
         }
-        let cases: [(&[u8], &str, &str); 4] = [
+        let cases: [(&[u8], &str, &str); 6] = [
             (b"{}", "/email", "required"),
             (b"{\"email\":\"a\",\"email\":\"b\"}", "/email", "duplicate"),
             (b"{\"email\":1}", "/email", "type"),
             (b"[1]", "", "type"),
+            (b"{\"email\":\"a\",\"mood\":1}", "/mood", "type"),
+            (b"{\"email\":\"a\",\"mood\":[\"Fine\"]}", "/mood", "type"),
         ];
         for (body, pointer, code) in cases {
             let (status, errors) = refusal(body);

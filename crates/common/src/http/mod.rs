@@ -15,6 +15,7 @@ mod problem;
 mod problem_pages;
 mod remembered;
 mod server;
+mod unread_body;
 
 pub use edge::{Edge, edge};
 pub use json_body::{JsonBody, MAX_BODY_BYTES};

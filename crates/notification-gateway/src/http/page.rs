@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use common::http::{Problem, kinds};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,8 +42,7 @@ pub(super) struct DeliveryPage {
 
 /// Reads the query; every rule that does not hold is named.
 pub(super) fn parse(request: &HttpRequest) -> Result<Page, Problem> {
-    let query: ListQuery = serde_urlencoded::from_str(request.query_string())
-        .map_err(|_| Problem::new(&kinds::BAD_REQUEST).detail("The query can't be read."))?;
+    let query = read(request.query_string())?;
     let before = match query
         .cursor
         .as_deref()
@@ -73,16 +73,22 @@ pub(super) fn parse(request: &HttpRequest) -> Result<Page, Problem> {
     }
 }
 
+/// Takes the query apart. Bytes that are no UTF-8 would be replaced silently, and the last of two fields taken.
+fn read(query: &str) -> Result<ListQuery, Problem> {
+    if percent_decode_str(query).decode_utf8().is_err() {
+        return Err(Problem::new(&kinds::BAD_REQUEST).detail("The query is not UTF-8."));
+    }
+    serde_urlencoded::from_str(query).map_err(|error| {
+        // All fields are optional text: only a second one of a kind can't be read.
+        let text = error.to_string();
+        let field = text.split('`').nth(1).unwrap_or_default();
+        Problem::new(&kinds::VALIDATION).error(format!("/{field}"), "duplicate", "This field is there twice.")
+    })
+}
+
 fn states(text: &str) -> Option<Vec<ReadState>> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words
-        .map(|word| match word {
-            "unread" => Some(ReadState::Unread),
-            "read" => Some(ReadState::Read),
-            "archived" => Some(ReadState::Archived),
-            _ => None,
-        })
-        .collect()
+    words.map(ReadState::parse).collect()
 }
 
 #[cfg(test)]
@@ -91,20 +97,20 @@ mod tests {
 
     use super::*;
 
-    fn read(query: &str) -> Result<Page, Problem> {
+    fn page(query: &str) -> Result<Page, Problem> {
         parse(&TestRequest::with_uri(&format!("/?{query}")).to_http_request())
     }
 
     #[test]
     fn what_is_not_said_has_a_default() {
-        let page = read("").unwrap();
+        let page = page("").unwrap();
         assert_eq!((page.limit, page.before, page.states.len()), (20, None, 0));
     }
 
     #[test]
     fn states_come_with_commas_between() {
         assert_eq!(
-            read("state=unread,read").unwrap().states,
+            page("state=unread,read").unwrap().states,
             [ReadState::Unread, ReadState::Read]
         );
     }
@@ -112,8 +118,18 @@ mod tests {
     #[test]
     fn every_rule_that_does_not_hold_is_named() {
         for query in ["limit=0&state=x", "limit=101&state=x", "limit=many&state=unread,x"] {
-            assert_eq!(read(query).unwrap_err().field_errors().len(), 2, "{query}");
+            assert_eq!(page(query).unwrap_err().field_errors().len(), 2, "{query}");
         }
-        assert_eq!(read("cursor=x").unwrap_err().kind().slug, "bad-cursor");
+        assert_eq!(page("cursor=x").unwrap_err().kind().slug, "bad-cursor");
+    }
+
+    #[test]
+    fn a_query_that_says_a_thing_twice_or_is_no_utf8_is_refused() {
+        let problem = page("limit=1&state=read&limit=2").unwrap_err();
+        assert_eq!(
+            (problem.kind().status, problem.field_errors()[0].pointer.as_str()),
+            (422, "/limit")
+        );
+        assert_eq!(page("state=%ff").unwrap_err().kind().status, 400);
     }
 }

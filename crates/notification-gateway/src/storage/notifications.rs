@@ -10,11 +10,32 @@ use utoipa::ToSchema;
 /// What the person did with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub(crate) enum ReadState {
     Unread,
     Read,
     Archived,
+}
+
+impl ReadState {
+    /// The state that a word names.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "unread" => Some(Self::Unread),
+            "read" => Some(Self::Read),
+            "archived" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
+
+/// Through text: a derived reader would take `{"read": null}` for a state as well.
+impl TryFrom<String> for ReadState {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        Self::parse(&word).ok_or("no such state")
+    }
 }
 
 #[derive(Clone, PartialEq, DeriveEntityModel)]
