@@ -21,6 +21,21 @@ pub fn is_transient(error: &DbErr) -> bool {
     }
 }
 
+/// Whether the database can't hold what it was given (class 22: a NUL in text, a number out of range).
+///
+/// The same data is refused again, however often it is tried.
+pub fn is_data_refused(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+            SqlxError::Database(error) => error
+                .code()
+                .is_some_and(|code| code.len() == 5 && code.starts_with("22")),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 fn is_transient_code(code: &str) -> bool {
     let sqlite_busy = code
         .parse::<i64>()

@@ -9,5 +9,5 @@ mod errors;
 mod location;
 
 pub use connect::{Database, DatabaseError};
-pub use errors::is_transient;
+pub use errors::{is_data_refused, is_transient};
 pub use location::Location;

@@ -3,7 +3,7 @@ use std::fmt;
 
 use sea_orm::DbErr;
 
-use crate::database::is_transient;
+use crate::database::{is_data_refused, is_transient};
 use crate::messaging::OutboxError;
 
 /// Why a handler did not do what a message asks for.
@@ -52,7 +52,12 @@ impl fmt::Debug for Rejection {
 }
 
 impl From<DbErr> for Rejection {
+    /// Data that the database can't hold is set aside: it came with the message.
     fn from(error: DbErr) -> Self {
+        if is_data_refused(&error) {
+            // Without the error's text, which may quote the data.
+            return Self::dead_letter("the database can't hold this data");
+        }
         Self::Retry(Box::new(error))
     }
 }

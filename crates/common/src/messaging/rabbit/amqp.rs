@@ -32,8 +32,10 @@ pub(super) fn read(delivery: Delivery) -> Wire {
 pub(super) fn properties(wire: &Wire) -> BasicProperties {
     let mut table = FieldTable::default();
     let mut left = MAX_HEADERS_BYTES;
-    let (ours, foreign): (Vec<_>, Vec<_>) = wire.headers.iter().partition(|(name, _)| is_ours(name));
-    for (name, value) in ours.into_iter().chain(foreign) {
+    // What we wrote ourselves goes first: whatever else fills the frame, the reason gets through.
+    let mut headers: Vec<_> = wire.headers.iter().collect();
+    headers.sort_by_key(|(name, _)| rank(name));
+    for (name, value) in headers {
         let bytes = name.len() + value.len();
         if is_brokers_own(name) || bytes > left {
             continue;
@@ -55,10 +57,14 @@ pub(super) fn properties(wire: &Wire) -> BasicProperties {
     properties
 }
 
-fn is_ours(name: &str) -> bool {
-    name.starts_with("cloudEvents_")
-        || name.starts_with("waypost-")
-        || matches!(name, header::TRACEPARENT | header::TRACESTATE)
+/// How much a header matters: ours on what became of the message, the trace, the envelope, all others.
+fn rank(name: &str) -> u8 {
+    match name {
+        _ if name.starts_with("waypost-") => 0,
+        header::TRACEPARENT | header::TRACESTATE => 1,
+        _ if name.starts_with("cloudEvents_") => 2,
+        _ => 3,
+    }
 }
 
 fn short(text: Option<&str>) -> Option<ShortString> {
@@ -98,12 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn our_headers_leave_before_foreign_ones_that_fill_the_frame() {
-        let mut wire = Wire::default();
-        wire.set("a-foreign-one", "x".repeat(MAX_HEADERS_BYTES));
-        wire.set(header::REASON, "why");
-        let properties = properties(&wire);
-        let headers = properties.headers().as_ref().unwrap();
-        assert!(headers.contains_key(header::REASON) && !headers.contains_key("a-foreign-one"));
+    fn the_reason_leaves_before_whatever_fills_the_frame() {
+        for filling in ["a-foreign-one", header::ID] {
+            let mut wire = Wire::default();
+            wire.set(filling, "x".repeat(MAX_HEADERS_BYTES - filling.len()));
+            wire.set(header::REASON, "why");
+            let properties = properties(&wire);
+            let headers = properties.headers().as_ref().unwrap();
+            assert!(headers.contains_key(header::REASON) && !headers.contains_key(filling));
+        }
     }
 }
