@@ -1,5 +1,7 @@
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use common::Timestamp;
 use lettre::address::AddressError;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -11,6 +13,9 @@ use uuid::Uuid;
 use super::locale::Locale;
 use super::template::{self, Template};
 use super::text::one_line;
+
+/// Bytes of text in one encoded word, which may have 75 characters (RFC 2047, 2).
+const ENCODED_WORD_BYTES: usize = 45;
 
 /// Why the service can't write mails at all.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +92,7 @@ impl Emails {
         Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(Some(name).filter(|name| !name.is_empty()), address))
-            .subject(one_line_subject(&subject))
+            .raw_header(subject_header(&one_line_subject(&subject)))
             .message_id(Some(message_id))
             .date(system_time(date))
             // Nobody's out-of-office reply should answer it (RFC 3834).
@@ -114,6 +119,25 @@ impl Emails {
 /// A template's file ends with a line break; a subject has none.
 fn one_line_subject(subject: &str) -> String {
     subject.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The subject, encoded where it must be (RFC 2047).
+///
+/// lettre leaves ASCII as it is, also when it looks encoded: a name with `=?utf-8?Q?..?=` in it would be
+/// shown as something else than the person wrote.
+fn subject_header(subject: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if !subject.contains("=?") {
+        return HeaderValue::new(name, subject.to_owned());
+    }
+    let mut words = Vec::new();
+    let mut rest = subject;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.floor_char_boundary(ENCODED_WORD_BYTES));
+        words.push(format!("=?utf-8?b?{}?=", BASE64_STANDARD.encode(word)));
+        rest = after;
+    }
+    HeaderValue::dangerous_new_pre_encoded(name, subject.to_owned(), words.join("\r\n "))
 }
 
 fn system_time(at: Timestamp) -> SystemTime {
