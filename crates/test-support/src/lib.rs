@@ -12,6 +12,7 @@
 )]
 
 mod addresses;
+mod amqp;
 mod database;
 mod folder;
 mod namespace;
@@ -23,6 +24,7 @@ mod smtp;
 mod wait;
 
 pub use addresses::{Port, amqp_url, postgres_url, redis_url};
+pub use amqp::{AmqpClient, AmqpLetter, AmqpMessage, AmqpValue};
 pub use database::TestDatabase;
 pub use folder::Folder;
 pub use namespace::Namespace;

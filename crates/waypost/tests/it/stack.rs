@@ -58,6 +58,8 @@ pub(crate) struct Stack {
     pub(crate) users: Process,
     pub(crate) gateway: Process,
     pub(crate) workers: Vec<Process>,
+    pub(crate) users_http: String,
+    pub(crate) gateway_http: String,
     pub(crate) users_operations: String,
     pub(crate) gateway_operations: String,
     pub(crate) sandbox: String,
@@ -65,8 +67,8 @@ pub(crate) struct Stack {
     environment: Vec<(String, String)>,
     core: Option<&'static str>,
     _sandbox: Process,
-    _database: TestDatabase,
-    _namespace: Namespace,
+    database: TestDatabase,
+    namespace: Namespace,
     _ports: Vec<Port>,
 }
 
@@ -93,6 +95,8 @@ impl Stack {
             gateway: on_core(core, "notification-gateway", &environment).spawn(),
             _sandbox: run("provider-sandbox", &environment).spawn(),
             workers: Vec::new(),
+            users_http: at(0),
+            gateway_http: at(2),
             users_operations: at(1),
             gateway_operations: at(3),
             sandbox: at(4),
@@ -101,8 +105,8 @@ impl Stack {
             otlp,
             environment,
             core,
-            _database: database,
-            _namespace: servers.namespace,
+            database,
+            namespace: servers.namespace,
             _ports: ports,
         };
         stack.ready().await;
@@ -176,6 +180,16 @@ impl Stack {
         rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
 
+    /// The database that all services share.
+    pub(crate) fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
+    /// What stands before the names of queues and exchanges.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.name()
+    }
+
     /// Waits until the two HTTP services have all that they want.
     pub(crate) async fn up(&self) {
         wait_until(&self.users_operations, "up").await;
@@ -238,4 +252,11 @@ fn on_core(core: Option<&str>, binary: &str, environment: &[(String, String)]) -
 pub(crate) async fn finish(mut command: Process) {
     let status = command.exit(Duration::from_mins(1)).await;
     assert!(status.success(), "{}", command.output());
+}
+
+/// Memory that a process holds, in KiB.
+pub(crate) fn resident_kib(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

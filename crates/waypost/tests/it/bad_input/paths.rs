@@ -1,0 +1,315 @@
+//! Addresses, ids, methods, queries and headers that lead nowhere.
+
+use super::case::Expected::{self, Field, Fine, Problem};
+use super::case::{Case, To};
+
+const NOT_FOUND: Expected = Problem(404, "not-found");
+const NOT_ALLOWED: Expected = Problem(405, "method-not-allowed");
+const UNAUTHORIZED: Expected = Problem(401, "unauthorized");
+const ELSEWHERE: &str = "01890000-0000-7000-8000-000000000000";
+
+pub(super) fn cases(own_id: &str, token: &str) -> Vec<Case> {
+    let bearer = format!("authorization: Bearer {token}").into_bytes();
+    [
+        unknown(),
+        ids(own_id, &bearer),
+        methods(),
+        lists(&bearer),
+        states(&bearer),
+        patches(&bearer),
+        headers(&bearer),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn get(to: To, path: impl AsRef<str>, headers: &[&[u8]], expected: Expected) -> Case {
+    let path = path.as_ref();
+    Case::new(format!("GET {path:.80}"), (to, "GET", path), (headers, b""), expected)
+}
+
+fn unknown() -> Vec<Case> {
+    let long = format!("/{}", "a".repeat(30_000));
+    let deep = "/a".repeat(10_000);
+    let escaped = format!("/v1/{}", "%00".repeat(5_000));
+    let paths = [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v2/users",
+        "//v1/users",
+        "/v1//users",
+        "/v1/users/",
+        "/v1/users/../../etc/passwd",
+        "/v1/users/me/",
+        "/v1/users/me/..%2f..%2fetc",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/v1/users;x=1",
+        "/V1/Users",
+        "/.git/config",
+        "/.env",
+        "/actuator/health",
+        "/problems",
+        "/problems/",
+        "/problems/nothing",
+        "/problems/%3Cscript%3E",
+        "/problems/%00",
+        "/problems/%ff",
+        "/%",
+        "/%zz",
+        "/%E0%A4%A",
+        "/v1/%ff%fe",
+        &long,
+        &deep,
+        &escaped,
+    ];
+    let to_both = paths
+        .into_iter()
+        .flat_map(|path| [To::Users, To::Gateway].map(|to| get(to, path, &[], NOT_FOUND)));
+    to_both.collect()
+}
+
+fn ids(own_id: &str, bearer: &[u8]) -> Vec<Case> {
+    let bad = [
+        "0",
+        "-1",
+        "9223372036854775808",
+        "null",
+        "undefined",
+        "%00",
+        "%ff%fe",
+        "%0d%0aset-cookie:%20a=b",
+        "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "'%20OR%20'1'='1",
+        "%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "%F0%9F%91%A9",
+        "01890000-0000-7000-8000-00000000000",
+        "01890000-0000-7000-8000-0000000000000",
+        "g1890000-0000-7000-8000-000000000000",
+        "01890000-0000-7000-8000-000000000000%00",
+        "%7B%7B7*7%7D%7D",
+    ];
+    let mut cases = Vec::new();
+    let huge = "f".repeat(20_000);
+    for id in bad.into_iter().chain([huge.as_str()]) {
+        cases.push(get(To::Users, format!("/v1/users/{id}"), &[bearer], NOT_FOUND));
+        cases.push(get(To::Users, format!("/v1/users/{id}"), &[], UNAUTHORIZED));
+        cases.push(get(
+            To::Gateway,
+            format!("/v1/notifications/{id}"),
+            &[bearer],
+            NOT_FOUND,
+        ));
+        let deliveries = format!("/v1/notifications/{id}/deliveries");
+        cases.push(get(To::Gateway, deliveries, &[bearer], NOT_FOUND));
+    }
+    let nil = "00000000-0000-0000-0000-000000000000";
+    for id in [ELSEWHERE, nil, "ffffffff-ffff-ffff-ffff-ffffffffffff"] {
+        let forbidden = Problem(403, "forbidden");
+        cases.push(get(To::Users, format!("/v1/users/{id}"), &[bearer], forbidden));
+        cases.push(get(
+            To::Gateway,
+            format!("/v1/notifications/{id}"),
+            &[bearer],
+            NOT_FOUND,
+        ));
+    }
+    cases.push(get(To::Users, format!("/v1/users/{own_id}"), &[bearer], Fine(200)));
+    cases.push(get(
+        To::Users,
+        format!("/v1/users/{own_id}?x=%ff&&=&x"),
+        &[bearer],
+        Fine(200),
+    ));
+    cases
+}
+
+fn methods() -> Vec<Case> {
+    let wrong: [(To, &str, &[&str]); 6] = [
+        (
+            To::Users,
+            "/v1/users",
+            &[
+                "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "QUERY",
+            ],
+        ),
+        (To::Users, "/v1/users/me", &["POST", "PUT", "DELETE", "PROPFIND"]),
+        (To::Users, "/v1/sessions", &["PUT", "TRACE", "M-SEARCH"]),
+        (
+            To::Gateway,
+            "/v1/notifications",
+            &["PUT", "DELETE", "OPTIONS", "TRACE", "BREW"],
+        ),
+        (To::Gateway, "/v1/notifications/read-all", &["GET", "PUT", "PATCH"]),
+        (To::Gateway, "/v1/notifications/stream", &["POST", "DELETE"]),
+    ];
+    let all = wrong.into_iter().flat_map(|(to, path, methods)| {
+        methods
+            .iter()
+            .map(move |method| Case::new(format!("{method} {path}"), (to, method, path), (&[], b""), NOT_ALLOWED))
+    });
+    all.collect()
+}
+
+fn lists(bearer: &[u8]) -> Vec<Case> {
+    let list = |query: &str, expected| get(To::Gateway, format!("/v1/notifications?{query}"), &[bearer], expected);
+    let mut cases = Vec::new();
+    let huge = "9".repeat(20_000);
+    let cursors = [
+        "x",
+        "-1",
+        "0",
+        "1.5",
+        "1e3",
+        "0x10",
+        "99999999999999999999",
+        "%00",
+        "'%20OR%201=1",
+        "eyJpZCI6MX0=",
+        &huge,
+    ];
+    for cursor in cursors {
+        cases.push(list(&format!("cursor={cursor}"), Problem(400, "bad-cursor")));
+    }
+    cases.push(list("cursor=9223372036854775807", Fine(200)));
+    for limit in [
+        "0",
+        "-1",
+        "101",
+        "1.5",
+        "many",
+        "",
+        "%00",
+        "99999999999999999999",
+        "NaN",
+        &huge,
+    ] {
+        cases.push(list(&format!("limit={limit}"), Field("/limit")));
+    }
+    for state in ["deleted", "unread;read", "%00", "'", "UNREAD", &huge] {
+        cases.push(list(&format!("state={state}"), Field("/state")));
+    }
+    for query in [
+        "limit=1&limit=2",
+        "state=read&limit=1&state=unread",
+        "cursor=1&cursor=2",
+    ] {
+        let field = match query.split('=').next() {
+            Some("limit") => "/limit",
+            Some("state") => "/state",
+            _ => "/cursor",
+        };
+        cases.push(list(query, Field(field)));
+    }
+    for query in ["cursor=%ff", "state=%ff", "limit=%c0%80", "x=%ed%a0%80"] {
+        cases.push(list(query, Problem(400, "bad-request")));
+    }
+    for query in ["&&&=&=x&", "%3D%26", "unknown=1", "state=,,,&limit=1"] {
+        cases.push(list(query, Fine(200)));
+    }
+    cases
+}
+
+fn states(bearer: &[u8]) -> Vec<Case> {
+    let path = format!("/v1/notifications/{ELSEWHERE}");
+    let headers: [&[u8]; 2] = [bearer, b"content-type: application/json"];
+    let deep = format!(r#"{{"x":{}"#, "[".repeat(60_000));
+    let bodies: [(&str, Expected); 12] = [
+        (r#"{"state":"read"}"#, NOT_FOUND),
+        (r#"{"state":"deleted"}"#, Field("/state")),
+        (r#"{"state":"read\u0000"}"#, Field("/state")),
+        (r#"{"state":1}"#, Field("/state")),
+        (r#"{"state":null}"#, Field("/state")),
+        (r#"{"state":{"read":null}}"#, Field("/state")),
+        (r#"{"state":["read"]}"#, Field("/state")),
+        (r#"{"state":"read","state":"unread"}"#, Field("/state")),
+        ("{}", Field("/state")),
+        ("[]", Field("")),
+        ("{", Problem(400, "malformed-json")),
+        (&deep, Problem(400, "malformed-json")),
+    ];
+    bodies
+        .into_iter()
+        .map(|(body, expected)| {
+            let name = format!("PATCH a notification with {body:.40}");
+            Case::new(
+                name,
+                (To::Gateway, "PATCH", &path),
+                (&headers, body.as_bytes()),
+                expected,
+            )
+        })
+        .collect()
+}
+
+/// Changes that fail before the state is looked at.
+fn patches(bearer: &[u8]) -> Vec<Case> {
+    let path = format!("/v1/notifications/{ELSEWHERE}");
+    let headers: [&[u8]; 2] = [bearer, b"content-type: application/json"];
+    let mut cases = Vec::new();
+    let change = |name: &str, headers: &[&[u8]], body: &[u8], expected| {
+        Case::new(name, (To::Gateway, "PATCH", &path), (headers, body), expected)
+    };
+    let huge = vec![b' '; 1024 * 1024];
+    cases.push(change(
+        "PATCH with bad UTF-8",
+        &headers,
+        b"{\"state\":\"\xff\"}",
+        Problem(400, "malformed-json"),
+    ));
+    cases.push(change(
+        "PATCH with a megabyte",
+        &headers,
+        &huge,
+        Problem(413, "too-large"),
+    ));
+    cases.push(change(
+        "PATCH with a megabyte and no token",
+        &headers[1..],
+        &huge,
+        UNAUTHORIZED,
+    ));
+    cases.push(change(
+        "PATCH with a form",
+        &[bearer],
+        b"state=read",
+        Problem(415, "unsupported-media-type"),
+    ));
+    let read_all = (To::Gateway, "POST", "/v1/notifications/read-all");
+    cases.push(Case::new(
+        "read-all with a body",
+        read_all,
+        (&headers, b"\0\xff{[["),
+        Fine(204),
+    ));
+    cases
+}
+
+fn headers(bearer: &[u8]) -> Vec<Case> {
+    let odd: [&[u8]; 12] = [
+        b"traceparent: garbage",
+        b"traceparent: 00-00000000000000000000000000000000-0000000000000000-01",
+        b"traceparent: ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        b"traceparent: \xff\xfe",
+        b"if-none-match: \"\xff",
+        b"if-none-match: W/W/\"1\",,\"",
+        b"accept: \xff, */*;q=nothing",
+        b"accept-encoding: gzip;q=-1, \xff",
+        b"user-agent: \xff\xc0\x80",
+        b"cookie: \xff=\xff; =; ;;;",
+        b"last-event-id: 99999999999999999999",
+        b"x-forwarded-for: ', \xff, [::1",
+    ];
+    let mut cases = Vec::new();
+    for header in odd {
+        cases.push(get(To::Users, "/v1/users/me", &[bearer, header], Fine(200)));
+        cases.push(get(To::Gateway, "/v1/notifications", &[bearer, header], Fine(200)));
+        cases.push(get(To::Users, "/v1/users/me", &[header], UNAUTHORIZED));
+    }
+    let long = format!("x-long: {}", "a".repeat(50_000)).into_bytes();
+    cases.push(get(To::Users, "/v1/users/me", &[bearer, &long], Fine(200)));
+    let state = format!("tracestate: {}", "a=b,".repeat(10_000)).into_bytes();
+    cases.push(get(To::Users, "/v1/users/me", &[bearer, &state], Fine(200)));
+    cases
+}
