@@ -18,9 +18,6 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// RabbitMQ boots in 6 s on one core, or in a minute when four do at once: one test with its own at a time.
-static BROKERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 /// Lets the load go on for a while: the one thing that a fault test waits for by the clock.
 async fn for_a_while(span: Duration) {
     sleep(span).await;
