@@ -10,6 +10,10 @@ help: ## list the targets
 demo: ## sign a person up in one process that needs no server, and show what happens
 	@cargo run --package waypost -- demo
 
+.PHONY: demo-load
+demo-load: ## a minute of mixed life (SECONDS=60) in the Waypost that runs, or in one that it starts
+	@cargo run --package waypost -- demo-load --seconds $(or $(SECONDS),60)
+
 .PHONY: run
 run: ## keep that process up and print what to try next
 	@cargo run --package waypost -- run
@@ -31,6 +35,7 @@ bench: services ## the services beside their ceilings, in one run; ONLY=reads,re
 check: ## lints, format, documentation and the arrows between crates
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package waypost --test jaeger -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace --test arrows
 
@@ -41,6 +46,11 @@ check-deploy: ## have promtool (Debian: prometheus) read the rules and every exp
 .PHONY: jaeger
 jaeger: ## build Jaeger from its Go module into .waypost/bin
 	@scripts/jaeger.sh
+
+.PHONY: test-jaeger
+test-jaeger: services ## the journey in a real Jaeger: JAEGER_BIN, or the one of make jaeger
+	cargo build --workspace --bins
+	source .waypost/services/env && cargo test --package waypost --test jaeger -- --nocapture
 
 .PHONY: up-native
 up-native: services ## the three services and the sandbox as processes, over local PostgreSQL, Redis and RabbitMQ

@@ -47,6 +47,10 @@ pub struct Span {
     pub kind: SpanKind,
     /// Its attributes, values as text.
     pub attributes: BTreeMap<String, String>,
+    /// Names of its events, each with its attributes.
+    pub events: Vec<(String, BTreeMap<String, String>)>,
+    /// The text of its status.
+    pub status: String,
     /// Trace ids of the spans that it links to.
     pub links: Vec<String>,
     /// Whether its status is an error.
@@ -200,7 +204,13 @@ fn read(span: wire::Span, service: &str) -> Span {
         kind,
         attributes,
         links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
-        is_error: span.status.is_some_and(|status| status.code == 2),
+        events: span
+            .events
+            .into_iter()
+            .map(|event| (event.name, texts(event.attributes)))
+            .collect(),
+        is_error: span.status.as_ref().is_some_and(|status| status.code == 2),
+        status: span.status.map(|status| status.message).unwrap_or_default(),
         start: span.start_time_unix_nano,
         end: span.end_time_unix_nano,
     }

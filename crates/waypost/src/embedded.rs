@@ -35,6 +35,7 @@ pub struct Addresses {
 pub struct Embedded {
     tasks: Vec<Tasks>,
     addresses: Addresses,
+    broker: Option<Broker>,
 }
 
 impl Embedded {
@@ -54,9 +55,13 @@ impl Embedded {
             .starts_with("memory:")
             .then(Broker::memory);
         let mut tasks = Vec::new();
-        let started = start_all(telemetry, load, own, broker, &mut tasks).await;
+        let started = start_all(telemetry, load, own, broker.clone(), &mut tasks).await;
         match started {
-            Ok(addresses) => Ok(Self { tasks, addresses }),
+            Ok(addresses) => Ok(Self {
+                tasks,
+                addresses,
+                broker,
+            }),
             Err(error) => {
                 // What did start is not left running behind an error.
                 stop_all(&tasks, Duration::from_secs(2)).await;
@@ -68,6 +73,11 @@ impl Embedded {
     /// Where everything listens.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// The broker in this process's memory, where that is the one in use.
+    pub fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
     }
 
     /// Resolves when a task of any service has panicked.

@@ -19,6 +19,12 @@ enum Command {
     Run,
     /// Sign a person up and show what happens, then stop what was started
     Demo,
+    /// Make a while of mixed life: sign-ups, reads, mistakes, a failing provider, a dead letter
+    DemoLoad {
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Show the mails of a mail folder, for services that run as processes of their own
     Page,
     /// Bring the tables of all three services up to date
@@ -38,6 +44,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run => commands::run(),
         Command::Demo => commands::demo(),
+        Command::DemoLoad { seconds } => commands::demo_load(seconds),
         Command::Page => commands::page(),
         Command::Migrate => commands::migrate(),
         Command::Config => commands::config(),

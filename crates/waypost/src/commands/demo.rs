@@ -56,7 +56,7 @@ async fn watch(client: &reqwest::Client, at: &Addresses, settings: &Settings) ->
 }
 
 /// Settings with which only trouble is logged, so that the story can be read.
-fn quiet(service: Service) -> Result<Settings, ConfigError> {
+pub(super) fn quiet(service: Service) -> Result<Settings, ConfigError> {
     let mut settings = load(service)?;
     if settings.telemetry.log_filter.is_empty() {
         "error".clone_into(&mut settings.telemetry.log_filter);
@@ -65,7 +65,7 @@ fn quiet(service: Service) -> Result<Settings, ConfigError> {
 }
 
 /// The addresses of a Waypost that answers where the settings say; `None` when none does.
-async fn running(client: &reqwest::Client) -> anyhow::Result<Option<Addresses>> {
+pub(super) async fn running(client: &reqwest::Client) -> anyhow::Result<Option<Addresses>> {
     let (users, gateway, worker) = (
         load(Service::UserApi)?,
         load(Service::NotificationGateway)?,

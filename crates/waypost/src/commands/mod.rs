@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod demo_load;
 mod doctor;
 mod migrate;
 mod page;
@@ -10,6 +11,7 @@ mod run;
 
 pub use config::config;
 pub use demo::demo;
+pub use demo_load::demo_load;
 pub use doctor::doctor;
 pub use migrate::migrate;
 pub use page::page;

@@ -30,6 +30,16 @@ impl Client {
         }
     }
 
+    /// Address of user-api, for requests that no verb here makes.
+    pub(crate) fn users(&self) -> &str {
+        &self.users
+    }
+
+    /// Address of the gateway.
+    pub(crate) fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
     /// Signs somebody up; gives back the status and the body. `None` when no answer came.
     pub(crate) async fn sign_up(&self, email: &str) -> Option<(u16, Value)> {
         self.sign_up_with(email, json!({}), None).await

@@ -16,4 +16,5 @@ mod journey;
 mod readme;
 mod stack;
 mod stopping;
+mod telemetry;
 mod workers;

@@ -66,7 +66,7 @@ pub(crate) struct Stack {
     pub(crate) client: Client,
     environment: Vec<(String, String)>,
     core: Option<&'static str>,
-    _sandbox: Process,
+    pub(crate) sandbox_process: Process,
     database: TestDatabase,
     namespace: Namespace,
     _ports: Vec<Port>,
@@ -93,7 +93,7 @@ impl Stack {
         let stack = Self {
             users: on_core(core, "user-api", &environment).spawn(),
             gateway: on_core(core, "notification-gateway", &environment).spawn(),
-            _sandbox: run("provider-sandbox", &environment).spawn(),
+            sandbox_process: run("provider-sandbox", &environment).spawn(),
             workers: Vec::new(),
             users_http: at(0),
             gateway_http: at(2),
