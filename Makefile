@@ -24,7 +24,10 @@ services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs the
 
 .PHONY: test
 test: services ## bring up the services, then run every test
-	source .waypost/services/env && cargo test --workspace --no-fail-fast
+	source .waypost/services/env && cargo test --workspace --no-fail-fast -- --skip faults:: --skip readme::
+	@echo "Faults are timed: one at a time, and nothing is compiled beside them."
+	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- --test-threads 1 faults::
+	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- readme::
 
 .PHONY: bench
 bench: services ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
