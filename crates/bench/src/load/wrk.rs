@@ -74,9 +74,13 @@ fn read(output: &str) -> anyhow::Result<Throughput> {
     let [requests, took, errors, p50, p99] = numbers[..] else {
         bail!("wrk said {line}");
     };
-    ensure!(errors == 0, "{errors} of {requests} requests were not answered by 200");
+    // A busy machine now and then costs a request its time-out; more than that is a failure of the server.
+    ensure!(
+        errors * 100 <= requests,
+        "{errors} of {requests} requests were not answered by 200"
+    );
     Ok(Throughput {
-        requests,
+        requests: requests - errors,
         took: Duration::from_micros(took),
         p50: Duration::from_micros(p50),
         p99: Duration::from_micros(p99),
