@@ -61,7 +61,7 @@ pub struct CacheOptions {
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
-            in_process: Duration::from_secs(2),
+            in_process: Duration::from_secs(1),
             in_process_bytes: 32 * 1024 * 1024,
             fresh: Duration::from_mins(5),
             stale: Duration::from_hours(24),
