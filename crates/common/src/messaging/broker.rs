@@ -158,7 +158,8 @@ impl Broker {
     /// In memory a confirmation waits for the handlers, retries included, so many more may be open.
     pub(super) fn window(&self) -> usize {
         match &self.0 {
-            Kind::Rabbit(_) => 100,
+            // What one read of the outbox takes: while rows are deleted and read, enough are still on their way.
+            Kind::Rabbit(_) => 200,
             Kind::Memory(_) => 1_000,
         }
     }

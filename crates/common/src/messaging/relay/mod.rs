@@ -28,7 +28,7 @@ use crate::telemetry::Metrics;
 const POLL: Duration = Duration::from_secs(1);
 /// How often the backlog is counted.
 const MEASURE: Duration = Duration::from_secs(5);
-/// Rows that one read takes.
+/// Rows that one read takes at most. No more than can be begun: rows that are read and left are read again.
 const BATCH: u64 = 200;
 /// Longest for one statement of ours; the pool's and the server's own limits are shorter.
 const STATEMENT: Duration = Duration::from_secs(5);
@@ -117,14 +117,14 @@ impl Relay {
         if !work.has_room(Instant::now()) {
             return;
         }
-        match within(self.read(work.not_now())).await {
+        match within(self.read(work.not_now(), work.room())).await {
             Ok(rows) => work.begin(rows, &self.broker, &self.metrics),
             Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
         }
     }
 
-    async fn read(&self, not_now: Vec<uuid::Uuid>) -> Result<Vec<row::Model>, DbErr> {
-        let mut due = row::Entity::find().order_by_asc(row::Column::Id).limit(BATCH);
+    async fn read(&self, not_now: Vec<uuid::Uuid>, room: u64) -> Result<Vec<row::Model>, DbErr> {
+        let mut due = row::Entity::find().order_by_asc(row::Column::Id).limit(BATCH.min(room));
         if !not_now.is_empty() {
             due = due.filter(row::Column::Aggregate.is_not_in(not_now));
         }

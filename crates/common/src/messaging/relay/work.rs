@@ -60,6 +60,11 @@ impl Work {
         self.confirmed.is_empty() && self.publishing.len() < self.window && self.held.len() < MAX_HELD
     }
 
+    /// How many aggregates may be begun.
+    pub(super) fn room(&self) -> u64 {
+        u64::try_from(self.window.saturating_sub(self.publishing.len())).unwrap_or(u64::MAX)
+    }
+
     /// Aggregates whose rows must stay where they are for now.
     pub(super) fn not_now(&self) -> Vec<Uuid> {
         let now = Instant::now();
