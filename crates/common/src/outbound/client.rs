@@ -81,13 +81,12 @@ impl OutboundClient {
             .map_err(OutboundError::Request)?;
         let name = destination.name;
         let breaker = Breaker::new(destination.breaker, Instant::now());
-        metrics.breaker_state(name, 0);
+        let shown = Arc::clone(&breaker);
+        metrics.at_each_reading(move |metrics| metrics.breaker_state(name, shown.state(Instant::now()).level()));
         let client = ClientBuilder::new(plain.clone())
             .with(RetryLayer::new(destination))
             .with(BreakerLayer {
-                name,
                 breaker: Arc::clone(&breaker),
-                metrics: metrics.clone(),
             })
             .with(RateLayer::new(destination.rate))
             .with(BulkheadLayer(Bulkhead::new(destination.places)))

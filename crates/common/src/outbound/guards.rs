@@ -7,45 +7,31 @@ use reqwest::{Request, Response, StatusCode};
 use reqwest_middleware::{Middleware, Next, Result};
 
 use super::{OutboundError, Rate, Refusal};
-use crate::resilience::{Breaker, BreakerState, Bulkhead, TokenBucket, Verdict};
-use crate::telemetry::Metrics;
+use crate::resilience::{Breaker, Bulkhead, TokenBucket, Verdict};
 
 /// A full bulkhead is worth another look after this long: a place frees itself with each answer.
 const BULKHEAD_RETRY: Duration = Duration::from_millis(250);
 
 /// Third layer: no call to a destination that is out.
 pub(super) struct BreakerLayer {
-    pub(super) name: &'static str,
     pub(super) breaker: Arc<Breaker>,
-    pub(super) metrics: Metrics,
-}
-
-impl BreakerLayer {
-    fn show(&self) {
-        let state = match self.breaker.state(Instant::now()) {
-            BreakerState::Closed => 0,
-            BreakerState::HalfOpen => 1,
-            BreakerState::Open => 2,
-        };
-        self.metrics.breaker_state(self.name, state);
-    }
 }
 
 #[async_trait]
 impl Middleware for BreakerLayer {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        let admitted = self.breaker.admit(Instant::now());
-        self.show();
-        let permit = admitted.map_err(|rejected| OutboundError::Unavailable {
-            refusal: Refusal::BreakerOpen,
-            retry_after: rejected.retry_after,
-        })?;
+        let permit = self
+            .breaker
+            .admit(Instant::now())
+            .map_err(|rejected| OutboundError::Unavailable {
+                refusal: Refusal::BreakerOpen,
+                retry_after: rejected.retry_after,
+            })?;
         let outcome = next.run(request, extensions).await;
         match verdict(&outcome) {
             Some(verdict) => permit.report(verdict, Instant::now()),
             None => permit.release(Instant::now()),
         }
-        self.show();
         outcome
     }
 }

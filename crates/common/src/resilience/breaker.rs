@@ -74,6 +74,17 @@ pub enum BreakerState {
     Open,
 }
 
+impl BreakerState {
+    /// As a gauge shows it: 0 closed, 1 half-open, 2 open.
+    pub const fn level(self) -> i64 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
+}
+
 /// How a call ended, as the destination's health goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -5,8 +5,8 @@
 //! (`tests/it/store.rs`) holds both to the same meaning.
 //!
 //! What it must not become: a dependency of correctness. Every operation answers within some tens of
-//! milliseconds or fails at once while the server is away ([`StoreError::Away`]); callers fall back
-//! to the database. Nothing here may be the only copy of anything. It heals by itself.
+//! milliseconds, and after three failures in a row a breaker has the next ones fail at once
+//! ([`StoreError::Away`]); callers fall back to the database. Nothing here may be the only copy of anything. It heals by itself.
 
 pub mod cache;
 mod memory;
@@ -50,7 +50,7 @@ enum Backend {
 /// Why a store operation did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No connection stands; said at once, without waiting for one.
+    /// No connection stands, or the breaker is open; said at once, without waiting.
     #[error("the store is away")]
     Away,
     /// The server did not answer in time; whether the operation took effect is unknown.
@@ -114,7 +114,7 @@ impl Store {
     /// Says whether the store answers at present. Never waits.
     pub fn state(&self) -> State {
         match &self.backend {
-            Backend::Redis(redis) if !redis.is_connected() => State::Down,
+            Backend::Redis(redis) if !redis.answers() => State::Down,
             Backend::Redis(_) | Backend::Memory(_) => State::Up,
         }
     }

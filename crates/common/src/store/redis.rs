@@ -12,7 +12,7 @@ use bytes::Bytes;
 use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd};
 
 use super::{Limits, OpenError, StoreError, slots::Slots, versioned};
-use crate::{process::Tasks, telemetry::Metrics};
+use crate::{process::Tasks, resilience::BreakerState, telemetry::Metrics};
 
 /// Deletes the key if its value is the one given: the end of a lock by its owner alone.
 static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
@@ -52,8 +52,10 @@ impl Redis {
         Ok(Self { slots, metrics: None })
     }
 
-    /// Counts every command in `metrics`.
+    /// Counts every command in `metrics`, and shows the breaker there.
     pub(super) fn count_in(&mut self, metrics: Metrics) {
+        let slots = self.slots.clone();
+        metrics.at_each_reading(move |metrics| metrics.breaker_state("redis", slots.breaker().level()));
         self.metrics = Some(metrics);
     }
 
@@ -77,8 +79,9 @@ impl Redis {
         answer
     }
 
-    pub(super) fn is_connected(&self) -> bool {
-        self.slots.is_connected()
+    /// Whether a command would be sent at present, and on a connection that stands.
+    pub(super) fn answers(&self) -> bool {
+        self.slots.is_connected() && self.slots.breaker() != BreakerState::Open
     }
 
     pub(super) async fn connected(&self, within: Duration) -> bool {

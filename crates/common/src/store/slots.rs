@@ -3,8 +3,11 @@
 //! deadpool-redis dials and configures them; a checkout and its PING for every command would cost
 //! 4.3 times the throughput, so each connection is taken out of the pool and put into a slot. A task
 //! of its own dials what is missing and pings what stands still. No command ever dials or waits for
-//! it: with no connection the answer is [`StoreError::Away`], at once. A connection that timed out or
-//! broke is dropped by the command that saw it, so a server that hangs costs each slot one timeout.
+//! it: with no connection the answer is [`StoreError::Away`], at once.
+//!
+//! A breaker opens after three failed commands in a row, so a server that hangs costs three timeouts.
+//! One late answer is no reason to hang up: the task pings the connection, and drops it when that is
+//! not answered either.
 
 use std::{
     future::Future,
@@ -12,7 +15,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use deadpool_redis::{
@@ -25,11 +28,17 @@ use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{OpenError, StoreError};
+use crate::resilience::{Breaker, BreakerOptions, BreakerState, Verdict};
 
 /// Two: measured, more connections only thin the batching of each.
 const SLOTS: usize = 2;
 /// Pause between two tries to dial a server that is away.
 const REDIAL_EVERY: Duration = Duration::from_millis(100);
+/// So many failed commands in a row open the breaker.
+const FAILURES_TO_OPEN: usize = 3;
+/// How long the breaker stays open, at first and at most: short, since a probe without a connection
+/// costs nothing, and one on a slow connection costs one reader one timeout.
+const OPEN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
 /// How often a connection that nobody uses is asked whether it still stands.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
@@ -60,7 +69,8 @@ struct Inner {
     next: AtomicUsize,
     generation: AtomicU64,
     response: Duration,
-    broke: Notify,
+    breaker: Arc<Breaker>,
+    doubted: Notify,
     stands: Notify,
 }
 
@@ -95,13 +105,18 @@ impl Slots {
             next: AtomicUsize::new(0),
             generation: AtomicU64::new(0),
             response: limits.response,
-            broke: Notify::new(),
+            breaker: Breaker::new(breaker_options(limits.response), Instant::now()),
+            doubted: Notify::new(),
             stands: Notify::new(),
         })))
     }
 
     pub(super) fn is_connected(&self) -> bool {
         self.0.slots.iter().any(|slot| slot.get().is_some())
+    }
+
+    pub(super) fn breaker(&self) -> BreakerState {
+        self.0.breaker.state(Instant::now())
     }
 
     pub(super) async fn connected(&self, within: Duration) -> bool {
@@ -117,8 +132,27 @@ impl Slots {
         timeout(within, wait).await.is_ok()
     }
 
-    /// Runs one command, or one script, on a connection that stands.
+    /// Runs one command, or one script, on a connection that stands, unless the breaker is open.
     pub(super) async fn run<T, F, R>(&self, call: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(MultiplexedConnection) -> R,
+        R: Future<Output = RedisResult<T>>,
+    {
+        let Ok(permit) = self.0.breaker.admit(Instant::now()) else {
+            // A caller that tries in a tight loop must not keep the dialling task from running.
+            tokio::task::yield_now().await;
+            return Err(StoreError::Away);
+        };
+        let outcome = self.run_on_a_slot(call).await;
+        let verdict = match &outcome {
+            Ok(_) | Err(StoreError::Refused(_)) => Verdict::Success,
+            Err(StoreError::Away | StoreError::TimedOut) => Verdict::Failure,
+        };
+        permit.report(verdict, Instant::now());
+        outcome
+    }
+
+    async fn run_on_a_slot<T, F, R>(&self, call: F) -> Result<T, StoreError>
     where
         F: FnOnce(MultiplexedConnection) -> R,
         R: Future<Output = RedisResult<T>>,
@@ -128,28 +162,24 @@ impl Slots {
             .map(|n| &self.0.slots[(first + n) % SLOTS])
             .find_map(|slot| slot.get().map(|connection| (slot, connection)));
         let Some((slot, (generation, connection))) = standing else {
-            // A caller that tries in a tight loop must not keep the dialling task from running.
             tokio::task::yield_now().await;
             return Err(StoreError::Away);
         };
         // The connection has its own limit for an answer; a script may need three.
         match timeout(self.0.response * 3, call(connection)).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.failed(slot, generation, error)),
-            Err(_) => {
-                self.discard(slot, generation);
+            Ok(Err(error)) if !error.is_timeout() => Err(self.failed(slot, generation, error)),
+            Ok(Err(_)) | Err(_) => {
+                self.0.doubted.notify_one();
                 Err(StoreError::TimedOut)
             }
         }
     }
 
     fn failed(&self, slot: &Slot, generation: u64, error: RedisError) -> StoreError {
-        if error.is_timeout() {
-            self.discard(slot, generation);
-            return StoreError::TimedOut;
-        }
         if error.is_io_error() || error.is_unrecoverable_error() || is_not_serving(&error) {
             self.discard(slot, generation);
+            self.0.doubted.notify_one();
             return StoreError::Away;
         }
         StoreError::Refused(error)
@@ -159,7 +189,6 @@ impl Slots {
         let mut held = slot.0.write().unwrap_or_else(PoisonError::into_inner);
         if held.as_ref().is_some_and(|(now, _)| *now == generation) {
             *held = None;
-            self.0.broke.notify_one();
         }
     }
 
@@ -183,18 +212,17 @@ impl Slots {
         }
     }
 
-    /// Waits for a reason to look again: something broke, or the time is over.
+    /// Waits for a reason to look again, a doubt or the time, and asks every connection whether it still stands.
     async fn pause(&self, whole: bool) {
-        if !whole {
+        if whole {
+            tokio::select! {
+                () = self.0.doubted.notified() => {}
+                () = tokio::time::sleep(PING_EVERY) => {}
+            }
+        } else {
             tokio::time::sleep(REDIAL_EVERY).await;
-            // What stands while its neighbour can't be dialled is most likely dead, too.
-            self.ping_all().await;
-            return;
         }
-        tokio::select! {
-            () = self.0.broke.notified() => {}
-            () = tokio::time::sleep(PING_EVERY) => self.ping_all().await,
-        }
+        self.ping_all().await;
     }
 
     async fn dial_missing(&self) -> bool {
@@ -233,6 +261,21 @@ impl Slots {
 impl Slot {
     fn get(&self) -> Option<(u64, MultiplexedConnection)> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn breaker_options(response: Duration) -> BreakerOptions {
+    BreakerOptions {
+        window_calls: FAILURES_TO_OPEN,
+        minimum_calls: FAILURES_TO_OPEN,
+        failure_rate: 1.0,
+        // A command that is slow has timed out: it is counted as failed.
+        slow_call: Duration::MAX,
+        open_first: OPEN.0,
+        open_limit: OPEN.1,
+        probes: 1,
+        probe_deadline: response * 4,
+        ..BreakerOptions::default()
     }
 }
 

@@ -8,23 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use common::config::{ConfigError, Service, Settings, load};
-use common::process::scope;
 use common::telemetry::Telemetry;
 
-use super::{fail, runtime};
+use super::complete;
 use crate::embedded::{Addresses, Embedded};
 
 /// `waypost demo`
 pub fn demo() -> ExitCode {
-    let outcome = runtime().map_err(anyhow::Error::from).and_then(|runtime| {
-        let outcome = runtime.block_on(scope(Service::Waypost, show()));
-        runtime.shutdown_timeout(Duration::from_millis(200));
-        outcome
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref()),
-    }
+    complete(async { show().await.map(|()| ExitCode::SUCCESS) })
 }
 
 async fn show() -> anyhow::Result<()> {

@@ -8,28 +8,24 @@ use std::time::Duration;
 
 use common::config::{Service, load};
 use common::messaging::{Broker, OutboundMessage};
-use common::process::{State, Tasks, scope};
+use common::process::{State, Tasks};
 use common::telemetry::{Metrics, Telemetry};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
+use super::complete;
 use super::demo::{quiet, running};
-use super::{fail, runtime};
 use crate::embedded::{Addresses, Embedded};
 
 const BROKER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// `waypost demo-load --seconds <n>`
 pub fn demo_load(seconds: u64) -> ExitCode {
-    let outcome = runtime().map_err(anyhow::Error::from).and_then(|runtime| {
-        let outcome = runtime.block_on(scope(Service::Waypost, live(Duration::from_secs(seconds.max(1)))));
-        runtime.shutdown_timeout(Duration::from_millis(200));
-        outcome
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref()),
-    }
+    complete(async move {
+        live(Duration::from_secs(seconds.max(1)))
+            .await
+            .map(|()| ExitCode::SUCCESS)
+    })
 }
 
 async fn live(length: Duration) -> anyhow::Result<()> {

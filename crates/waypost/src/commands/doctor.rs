@@ -1,13 +1,12 @@
 //! `waypost doctor`: asks every dependency, and says the cure for what does not answer.
 
-use std::net::ToSocketAddrs;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use common::config::{Service, Settings, load};
 use common::database::Database;
 use common::messaging::Broker;
-use common::process::{State, Tasks, chain, scope};
+use common::process::{State, Tasks, chain};
 use common::store::Store;
 use common::telemetry::{Metrics, Telemetry};
 use secrecy::ExposeSecret;
@@ -16,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::{fail, runtime};
+use super::complete;
 
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -26,14 +25,10 @@ type Finding = Result<String, (String, &'static str)>;
 
 /// `waypost doctor`
 pub fn doctor() -> ExitCode {
-    match runtime()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(scope(Service::Waypost, examine())))
-    {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => fail(error.as_ref()),
-    }
+    complete(async {
+        let well = examine().await?;
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 async fn examine() -> anyhow::Result<bool> {
@@ -173,9 +168,6 @@ async fn connect(url: &str) -> std::io::Result<TcpStream> {
     let port = url
         .port_or_known_default()
         .unwrap_or(if url.scheme() == "smtps" { 465 } else { 25 });
-    let target = (host, port)
-        .to_socket_addrs()?
-        .next()
-        .ok_or_else(|| std::io::Error::other("no such host"))?;
-    TcpStream::connect(target).await
+    // The brackets of an IPv6 address belong to the URL.
+    TcpStream::connect((host.trim_matches(['[', ']']), port)).await
 }

@@ -20,8 +20,10 @@ pub use run::run;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use common::process::chain;
+use common::config::Service;
+use common::process::{chain, scope};
 
 /// The last words of a command that failed.
 #[expect(clippy::print_stderr, reason = "this is a command line")]
@@ -30,11 +32,17 @@ fn fail(error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A runtime for a command, with two threads also on one core.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+/// Runs a command to its end, on two threads also on one core.
+fn complete(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .enable_all()
-        .build()
+        .build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(scope(Service::Waypost, work));
+        runtime.shutdown_timeout(Duration::from_millis(200));
+        outcome
+    });
+    outcome.unwrap_or_else(|error| fail(error.as_ref()))
 }

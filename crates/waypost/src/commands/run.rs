@@ -2,23 +2,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use common::config::{Service, load};
-use common::process::{scope, stop_signal};
+use common::process::stop_signal;
 use common::telemetry::Telemetry;
 
-use super::{fail, runtime};
+use super::{complete, fail};
 use crate::embedded::{Addresses, Embedded};
 
 /// `waypost run`
 pub fn run() -> ExitCode {
-    let outcome = runtime().map_err(anyhow::Error::from).and_then(|runtime| {
-        let outcome = runtime.block_on(scope(Service::Waypost, until_stopped()));
-        runtime.shutdown_timeout(Duration::from_millis(200));
-        outcome
-    });
-    match outcome {
-        Ok(code) => code,
-        Err(error) => fail(error.as_ref()),
-    }
+    complete(until_stopped())
 }
 
 async fn until_stopped() -> anyhow::Result<ExitCode> {

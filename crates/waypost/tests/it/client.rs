@@ -188,13 +188,35 @@ impl Stream {
     }
 }
 
-/// What an operations port answers to `/readyz`: the status code and the document.
-pub(crate) async fn readiness(address: &str) -> Option<(u16, Value)> {
-    let http = reqwest::Client::builder()
+/// What an operations port shows at `/metrics`.
+pub(crate) async fn scrape(address: &str) -> reqwest::Result<String> {
+    let answer = operations_client()
+        .get(format!("http://{address}/metrics"))
+        .send()
+        .await?;
+    answer.text().await
+}
+
+/// Whether the breaker of a destination is shown in this state: 0 closed, 1 half-open, 2 open.
+pub(crate) async fn has_breaker(address: &str, destination: &str, state: u8) -> bool {
+    let metrics = scrape(address).await.unwrap_or_default();
+    let end = format!("destination=\"{destination}\"}} {state}");
+    metrics
+        .lines()
+        .any(|line| line.starts_with("waypost_breaker_state") && line.ends_with(&end))
+}
+
+fn operations_client() -> reqwest::Client {
+    reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .build()
-        .unwrap();
-    let answer = http.get(format!("http://{address}/readyz")).send().await.ok()?;
+        .unwrap()
+}
+
+/// What an operations port answers to `/readyz`: the status code and the document.
+pub(crate) async fn readiness(address: &str) -> Option<(u16, Value)> {
+    let request = operations_client().get(format!("http://{address}/readyz"));
+    let answer = request.send().await.ok()?;
     let status = answer.status().as_u16();
     Some((status, answer.json().await.ok()?))
 }

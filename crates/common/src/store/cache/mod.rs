@@ -7,7 +7,7 @@
 //!
 //! What it must not do: fail a read that the database could answer (a store that is away is passed
 //! by), or decide about rights: an answer may be seconds old, or stale while the database is away.
-//! The in-process layer lives for two seconds: other replicas' writes are not announced to it.
+//! The in-process layer lives for a second: other replicas' writes are not announced to it.
 
 mod entry;
 mod flights;

@@ -7,11 +7,11 @@ use test_support::eventually;
 use super::for_a_while;
 use super::load::{Call, SignUp, during, sign_up, within};
 use super::tally::{only, settled};
-use crate::client::PATIENCE;
+use crate::client::{PATIENCE, has_breaker};
 use crate::stack::{Servers, Stack};
 
-const OPEN: &str = "destination=\"sms\"} 2";
-const CLOSED: &str = "destination=\"sms\"} 0";
+const OPEN: u8 = 2;
+const CLOSED: u8 = 0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_hangs_and_then_fails_slows_nothing_else_and_gets_each_message_once() {
@@ -135,16 +135,8 @@ async fn fault(stack: &Stack, fault: Option<Value>) {
     assert!(request.send().await.unwrap().status().is_success());
 }
 
-async fn breaker(stack: &Stack, state: &str) -> bool {
-    let http = reqwest::Client::builder().build().unwrap();
-    let url = format!("http://{}/metrics", stack.gateway_operations);
-    let Ok(answer) = http.get(&url).send().await else {
-        return false;
-    };
-    let metrics = answer.text().await.unwrap_or_default();
-    metrics
-        .lines()
-        .any(|line| line.starts_with("waypost_breaker_state") && line.ends_with(state))
+async fn breaker(stack: &Stack, state: u8) -> bool {
+    has_breaker(&stack.gateway_operations, "sms", state).await
 }
 
 /// How many messages the provider took, by the body, which names the number.

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::{Answer, Port, Stage, eventually};
 
-use super::{Broker, arrived_everywhere, envelope, http, scrape, sms_calls};
-use crate::client::PATIENCE;
+use super::{Broker, arrived_everywhere, envelope, http, sms_calls};
+use crate::client::{PATIENCE, scrape};
 use crate::stack::{Servers, Stack};
 
 /// Each is found nowhere by chance. The address is looked for by its first part, so also in pieces.
@@ -83,7 +83,7 @@ async fn no_password_token_address_phone_or_name_is_in_logs_spans_metrics_or_dea
 async fn metrics(stack: &Stack, worker: &str) -> Places {
     let mut places = Places::new();
     for address in [&stack.users_operations, &stack.gateway_operations, worker] {
-        places.push((format!("metrics at {address}"), scrape(address).await));
+        places.push((format!("metrics at {address}"), scrape(address).await.unwrap()));
     }
     places
 }

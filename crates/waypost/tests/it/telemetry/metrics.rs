@@ -4,8 +4,8 @@ use common::telemetry::{ALL_METRICS, Kind};
 use serde_json::json;
 use test_support::{Port, eventually};
 
-use super::{Broker, arrived_everywhere, envelope, scrape};
-use crate::client::PATIENCE;
+use super::{Broker, arrived_everywhere, envelope};
+use crate::client::{PATIENCE, scrape};
 use crate::stack::{Servers, Stack};
 
 /// Lines of `/metrics`, without the label `service`.
@@ -75,7 +75,7 @@ async fn every_metric_is_recorded_in_a_life_with_a_dead_letter() {
 async fn shows(address: &str, lines: &[&str]) -> String {
     let last = RefCell::new(String::new());
     let all_there = eventually(PATIENCE * 2, || async {
-        let text = scrape(address).await;
+        let text = scrape(address).await.unwrap();
         let text = SERVICES.iter().fold(text, |text, service| {
             let label = format!("service=\"{service}\"");
             text.replace(&format!("{label},"), "").replace(&label, "")

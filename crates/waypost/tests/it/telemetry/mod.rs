@@ -21,12 +21,6 @@ fn http() -> reqwest::Client {
     reqwest::Client::builder().timeout(PATIENCE / 3).build().unwrap()
 }
 
-/// What an operations port shows at `/metrics`.
-async fn scrape(address: &str) -> String {
-    let url = format!("http://{address}/metrics");
-    http().get(url).send().await.unwrap().text().await.unwrap()
-}
-
 /// A test's own connection to the broker that the stack uses.
 struct Broker {
     channel: Channel,
