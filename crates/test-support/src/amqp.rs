@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
@@ -89,11 +91,29 @@ impl AmqpClient {
         assert!(confirmation.await.is_ack(), "the broker refused a message");
     }
 
+    /// Makes a queue of this connection's own, which gets a copy of every message of an exchange from now on.
+    pub async fn copies_of(&self, exchange: &str) -> String {
+        let exclusive = QueueDeclareOptions {
+            exclusive: true,
+            ..Default::default()
+        };
+        let declared = within(self.channel.queue_declare("".into(), exclusive, FieldTable::default())).await;
+        let (name, options) = (declared.name().clone(), QueueBindOptions::default());
+        let everything = self.channel.queue_bind(
+            name.clone(),
+            exchange.into(),
+            "#".into(),
+            options,
+            FieldTable::default(),
+        );
+        within(everything).await;
+        name.to_string()
+    }
+
     /// How many messages wait in a queue.
     pub async fn depth(&self, queue: &str) -> u32 {
         let passive = QueueDeclareOptions {
             passive: true,
-            durable: true,
             ..Default::default()
         };
         let declared = self.channel.queue_declare(queue.into(), passive, FieldTable::default());

@@ -178,18 +178,11 @@ impl Slots {
 
     fn failed(&self, slot: &Slot, generation: u64, error: RedisError) -> StoreError {
         if error.is_io_error() || error.is_unrecoverable_error() || is_not_serving(&error) {
-            self.discard(slot, generation);
+            slot.discard(generation);
             self.0.doubted.notify_one();
             return StoreError::Away;
         }
         StoreError::Refused(error)
-    }
-
-    fn discard(&self, slot: &Slot, generation: u64) {
-        let mut held = slot.0.write().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().is_some_and(|(now, _)| *now == generation) {
-            *held = None;
-        }
     }
 
     /// Keeps every slot filled until `stopping`.
@@ -252,7 +245,7 @@ impl Slots {
             if let Some((generation, mut connection)) = slot.get()
                 && ping(&mut connection, self.0.response).await.is_err()
             {
-                self.discard(slot, generation);
+                slot.discard(generation);
             }
         }
     }
@@ -261,6 +254,14 @@ impl Slots {
 impl Slot {
     fn get(&self) -> Option<(u64, MultiplexedConnection)> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Drops the connection of this generation; a newer one stays.
+    fn discard(&self, generation: u64) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_some_and(|(now, _)| *now == generation) {
+            *held = None;
+        }
     }
 }
 

@@ -5,14 +5,8 @@ mod logs;
 mod metrics;
 mod sampling;
 
-use lapin::message::Delivery;
-use lapin::options::{
-    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions,
-};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use serde_json::Value;
-use test_support::{amqp_url, eventually};
+use test_support::{AmqpClient, AmqpLetter, AmqpMessage, amqp_url, eventually};
 
 use crate::client::PATIENCE;
 use crate::stack::Stack;
@@ -23,90 +17,49 @@ fn http() -> reqwest::Client {
 
 /// A test's own connection to the broker that the stack uses.
 struct Broker {
-    channel: Channel,
+    client: AmqpClient,
     namespace: String,
-    _connection: Connection,
 }
 
 impl Broker {
     async fn of(stack: &Stack) -> Self {
-        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default())
-            .await
-            .unwrap();
         Self {
-            channel: connection.create_channel().await.unwrap(),
+            client: AmqpClient::connect(&amqp_url()).await,
             namespace: stack.namespace().to_owned(),
-            _connection: connection,
         }
     }
 
-    /// A copy of every event from now on.
-    async fn listen(&self) -> lapin::Consumer {
-        let exclusive = QueueDeclareOptions {
-            exclusive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let none = FieldTable::default;
-        let queue = self.channel.queue_declare("".into(), exclusive, none()).await.unwrap();
-        let (name, exchange) = (queue.name().clone(), format!("{}.waypost.events", self.namespace));
-        let bind = self.channel.queue_bind(
-            name.clone(),
-            exchange.into(),
-            "#".into(),
-            QueueBindOptions::default(),
-            none(),
-        );
-        bind.await.unwrap();
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            ..BasicConsumeOptions::default()
-        };
-        self.channel
-            .basic_consume(name, "".into(), options, none())
-            .await
-            .unwrap()
+    /// A queue that gets a copy of every event from now on.
+    async fn listen(&self) -> String {
+        self.client.copies_of(&self.events()).await
     }
 
     /// Publishes a message of any form.
     async fn publish(&self, kind: &str, headers: &[(&str, String)], body: &[u8]) {
-        let mut table = FieldTable::default();
-        for (name, value) in headers {
-            table.insert((*name).into(), AMQPValue::LongString(value.as_str().into()));
-        }
-        let properties = BasicProperties::default()
-            .with_content_type("application/json".into())
-            .with_headers(table);
-        let exchange = format!("{}.waypost.events", self.namespace);
-        let options = BasicPublishOptions::default();
-        let sent = self
-            .channel
-            .basic_publish(exchange.into(), kind.into(), options, body, properties);
-        sent.await.unwrap().await.unwrap();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_str().into()));
+        let message = AmqpMessage {
+            content_type: Some("application/json".to_owned()),
+            headers: headers.collect(),
+            body: body.to_vec(),
+        };
+        self.client.publish(&self.events(), kind, &message).await;
     }
 
     /// Takes that many messages out of a work queue's dead letters.
-    async fn dead_letters(&self, queue: &str, count: usize) -> Vec<Delivery> {
-        let dead = format!("{}.{queue}.dead", self.namespace);
-        let mut taken = Vec::new();
-        while taken.len() < count {
-            let next = eventually(PATIENCE, || async {
-                let got = self
-                    .channel
-                    .basic_get(dead.as_str().into(), BasicGetOptions { no_ack: true });
-                got.await.unwrap()
-            });
-            taken.push(next.await.delivery);
-        }
-        taken
+    async fn dead_letters(&self, queue: &str, count: usize) -> Vec<AmqpLetter> {
+        self.take(&format!("{}.{queue}.dead", self.namespace), count).await
     }
-}
 
-/// A header of a message, when it is text.
-fn header(delivery: &Delivery, name: &str) -> Option<String> {
-    let headers = delivery.properties.headers().as_ref()?;
-    match headers.inner().get(name)? {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        _ => None,
+    /// Waits for that many messages in a queue, and takes all.
+    async fn take(&self, queue: &str, count: usize) -> Vec<AmqpLetter> {
+        eventually(PATIENCE, || async { self.client.depth(queue).await as usize >= count }).await;
+        self.client.take(queue).await
+    }
+
+    fn events(&self) -> String {
+        format!("{}.waypost.events", self.namespace)
     }
 }
 

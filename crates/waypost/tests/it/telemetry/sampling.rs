@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::json;
 use test_support::eventually;
 
-use super::{Broker, arrived_everywhere, header, sms_calls};
+use super::{Broker, arrived_everywhere, sms_calls};
 use crate::client::PATIENCE;
 use crate::stack::{Servers, Stack};
 
@@ -44,7 +44,8 @@ async fn column(stack: &Stack, select: &str) -> Vec<String> {
 
 /// One sign-up, and the `traceparent` seen at each hop of its way.
 async fn hops(stack: &Stack, traceparent: Option<&str>) -> BTreeMap<String, TraceContext> {
-    let mut events = Broker::of(stack).await.listen().await;
+    let broker = Broker::of(stack).await;
+    let copies = broker.listen().await;
     let phone = json!({"phone": PHONE});
     let (status, user) = stack
         .client
@@ -66,17 +67,9 @@ async fn hops(stack: &Stack, traceparent: Option<&str>) -> BTreeMap<String, Trac
     for headers in column(stack, "SELECT headers ->> 'traceparent' FROM public.outbox_copies").await {
         keep("outbox row", headers);
     }
-    for kind in ["user.registered.v1", "email.sent.v1"] {
-        let event = tokio::time::timeout(PATIENCE, events.next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        assert_eq!(event.routing_key.as_str(), kind);
-        keep(
-            &format!("AMQP header of {kind}"),
-            header(&event, "traceparent").unwrap(),
-        );
+    for event in broker.take(&copies, 2).await {
+        let [kind, traceparent] = ["cloudEvents_type", "traceparent"].map(|name| event.headers[name].clone());
+        keep(&format!("AMQP header of {kind}"), traceparent);
     }
     for (schema, channel) in [("email_worker", "email"), ("notification_gateway", "sms")] {
         let select = format!("SELECT traceparent FROM {schema}.deliveries WHERE channel = '{channel}'");
@@ -225,7 +218,8 @@ async fn at_10_percent_each_trace_is_exported_whole_or_not_at_all() {
         recorded.len(),
         not.len()
     );
-    assert!((1..PEOPLE / 2).contains(&recorded.len()), "{}", recorded.len());
+    // 15 are expected; outside of 3 to 40 is less likely than one run in 10,000.
+    assert!((3..=40).contains(&recorded.len()), "{}", recorded.len());
     for (trace, _) in recorded {
         exported_whole(&stack, trace, None).await;
     }
