@@ -13,5 +13,4 @@ mod notifications;
 mod startup;
 mod storage;
 
-pub use http::openapi;
 pub use startup::{Backends, Running, start};

@@ -13,7 +13,6 @@ use common::outbound::{Destination, OutboundClient};
 use common::process::{Health, Need, State, Tasks, operations};
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
-use tokio_util::sync::CancellationToken;
 
 use crate::channels::{Channels, IN_APP, SMS, Sms};
 use crate::consumers::GatewayEvents;
@@ -40,14 +39,6 @@ pub struct Running {
     pub http_address: SocketAddr,
     /// Where `/livez`, `/readyz` and `/metrics` are.
     pub operations_address: SocketAddr,
-    http_ended: CancellationToken,
-}
-
-impl Running {
-    /// Resolves when the HTTP server has ended.
-    pub async fn stopped(&self) {
-        self.http_ended.cancelled().await;
-    }
 }
 
 /// Starts the gateway; it ends with `tasks`.
@@ -107,12 +98,10 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         sample_ratio: settings.telemetry.sample_ratio,
         stopping: tasks.stopping().clone(),
     };
-    let http_ended = CancellationToken::new();
-    let http_address = http::serve(&settings.http.address, surface, &http_ended, &tasks)?;
+    let http_address = http::serve(&settings.http, surface, &tasks)?;
     Ok(Running {
         http_address,
         operations_address,
-        http_ended,
     })
 }
 

@@ -12,7 +12,6 @@ use common::{
     store::{Cache, CacheOptions, Store},
     telemetry::Metrics,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{accounts::UserKey, http::configure, passwords::Passwords, sessions::SigningKeys};
 
@@ -38,14 +37,6 @@ pub struct Running {
     pub http_address: SocketAddr,
     /// Where the operations port listens.
     pub operations_address: SocketAddr,
-    stopping: CancellationToken,
-}
-
-impl Running {
-    /// Resolves when the service is to stop, by request or because its server ended.
-    pub async fn stopped(&self) {
-        self.stopping.cancelled().await;
-    }
 }
 
 /// What the operations work with.
@@ -94,7 +85,6 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     Ok(Running {
         http_address,
         operations_address,
-        stopping: tasks.stopping().clone(),
     })
 }
 
@@ -120,12 +110,13 @@ fn serve(settings: &Settings, api: Arc<Api>, edge_data: Edge, tasks: &Tasks) -> 
     let listener = listen(Service::UserApi, "http", &settings.http.address)?;
     let address = listener.local_addr()?;
     let (api, edge_data) = (Data::from(api), Data::new(edge_data));
+    let public_url = settings.http.public_url.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(api.clone())
             .app_data(edge_data.clone())
             .wrap(from_fn(edge))
-            .configure(configure)
+            .configure(|app| configure(app, &public_url))
     })
     .client_request_timeout(HEADERS_TIMEOUT)
     .keep_alive(KEEP_ALIVE)

@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 /// SQLite's primary result codes for a database that somebody else writes to.
@@ -19,6 +21,18 @@ pub fn is_transient(error: &DbErr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a database's error lies among the causes of this one, and [`is_transient`] holds for it.
+pub fn is_transient_within(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<DbErr>() {
+            return is_transient(error);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether the database can't hold what it was given (class 22: a NUL in text, a number out of range).

@@ -5,9 +5,11 @@
 //! that may read before it writes on either backend.
 
 mod connect;
+mod deadline;
 mod errors;
 mod location;
 
 pub use connect::{Database, DatabaseError};
-pub use errors::{is_data_refused, is_transient};
+pub use deadline::within_deadline;
+pub use errors::{is_data_refused, is_transient, is_transient_within};
 pub use location::Location;

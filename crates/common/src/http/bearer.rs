@@ -41,6 +41,13 @@ pub struct Claims {
     pub exp: i64,
 }
 
+impl Claims {
+    /// When the token ends.
+    pub fn ends(&self) -> Timestamp {
+        Timestamp::from_micros(self.exp.saturating_mul(1_000_000))
+    }
+}
+
 /// Why a token was refused. Never holds the token.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TokenError {
@@ -68,12 +75,13 @@ impl From<TokenError> for Problem {
     }
 }
 
-/// A public key as it is published (RFC 8037).
+/// A public key as it is published (RFC 8037). A key of another kind has other fields, which are not read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jwk {
     /// `OKP`
     pub kty: String,
     /// `Ed25519`
+    #[serde(default)]
     pub crv: String,
     /// `sig`
     #[serde(rename = "use", default)]
@@ -82,8 +90,10 @@ pub struct Jwk {
     #[serde(default)]
     pub alg: String,
     /// Name of the key.
+    #[serde(default)]
     pub kid: String,
     /// The key, base64url without padding.
+    #[serde(default)]
     pub x: String,
 }
 
@@ -130,6 +140,11 @@ impl KeySet {
         }
     }
 
+    /// Whether there is no key to verify with.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Checks signature, issuer, audience and time. Only EdDSA is accepted, whatever the token's header asks for.
     ///
     /// All but the time is checked once a token and remembered.
@@ -169,8 +184,7 @@ impl KeySet {
 }
 
 fn in_time(claims: Claims, now: Timestamp) -> Result<Claims, TokenError> {
-    let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or_default();
-    if claims.exp.saturating_add(leeway) <= now.as_seconds() {
+    if claims.ends() + LEEWAY <= now {
         return Err(TokenError::Expired);
     }
     Ok(claims)

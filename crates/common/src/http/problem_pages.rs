@@ -1,6 +1,6 @@
-use actix_web::{HttpResponse, Resource, Route, web};
+use actix_web::{HttpResponse, Resource, web};
 
-use super::{Kind, Problem, kinds};
+use super::{Kind, Problem, kinds, only, readable};
 
 /// `/problems/{slug}`: a page for each kind, the shared ones and the service's `own`.
 pub fn problem_pages(own: &'static [&'static Kind]) -> Resource {
@@ -17,16 +17,6 @@ pub fn problem_pages(own: &'static [&'static Kind]) -> Resource {
         })
     };
     web::resource("/problems/{slug}")
-        .route(web::get().to(page))
-        .default_service(only("GET"))
-}
-
-/// The default of an app: nothing is here.
-pub fn not_found() -> Route {
-    web::to(|| async { Err::<HttpResponse, _>(Problem::new(&kinds::NOT_FOUND)) })
-}
-
-/// The default of a resource: 405, with the methods that it has.
-pub fn only(allow: &'static str) -> Route {
-    web::to(move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) })
+        .route(readable().to(page))
+        .default_service(only("GET, HEAD"))
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::show::answer;
-use super::{Person, Surface, database_problem};
+use super::{Person, Surface, asked};
 use crate::notifications::NotificationView;
 use crate::storage::notifications::{self, ReadState};
 
@@ -25,6 +25,7 @@ pub(super) struct StateChange {
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handle(
@@ -39,6 +40,6 @@ pub(super) async fn handle(
         tx.commit().await?;
         Ok(row)
     };
-    let row = changing.await.map_err(|error| database_problem(&error))?;
+    let row = asked(changing).await?;
     answer(surface.database.read(), person.id, row).await
 }

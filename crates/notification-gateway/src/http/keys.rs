@@ -93,9 +93,9 @@ impl Keys {
         }
         let fetched = self.client.get(self.url.clone()).await;
         *last = Some(Instant::now());
-        let keys = match fetched.map(|answer| answer.json::<Jwks>()) {
-            Ok(Ok(jwks)) if !jwks.keys.is_empty() => Ok(KeySet::new(&jwks)),
-            Ok(Ok(_)) => Err("the document has no keys".to_owned()),
+        let keys = match fetched.map(|answer| answer.json::<Jwks>().map(|jwks| KeySet::new(&jwks))) {
+            Ok(Ok(keys)) if keys.is_empty() => Err("the document has no Ed25519 keys".to_owned()),
+            Ok(Ok(keys)) => Ok(keys),
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(chain(&error)),
         };

@@ -3,7 +3,7 @@ use actix_web::web::{Data, Json};
 use common::http::{Problem, ProblemDocument};
 
 use super::page::{ListQuery, NotificationPage, parse};
-use super::{Person, Surface, database_problem};
+use super::{Person, Surface, asked};
 use crate::notifications::views;
 use crate::storage::notifications::{self, Page};
 
@@ -15,6 +15,7 @@ use crate::storage::notifications::{self, Page};
         (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handle(
@@ -29,15 +30,11 @@ pub(super) async fn handle(
         limit: page.limit + 1,
         ..page.clone()
     };
-    let mut rows = notifications::list(connection, person.id, &wider)
-        .await
-        .map_err(|error| database_problem(&error))?;
-    let asked = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > asked;
-    rows.truncate(asked);
+    let mut rows = asked(notifications::list(connection, person.id, &wider)).await?;
+    let most = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > most;
+    rows.truncate(most);
     let next_cursor = rows.last().filter(|_| has_more).map(|row| row.seq.to_string());
-    let items = views(connection, person.id, rows)
-        .await
-        .map_err(|error| database_problem(&error))?;
+    let items = asked(views(connection, person.id, rows)).await?;
     Ok(Json(NotificationPage { items, next_cursor }))
 }

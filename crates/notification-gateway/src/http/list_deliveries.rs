@@ -2,7 +2,7 @@ use actix_web::web::{Data, Json};
 use common::http::{PathId, Problem, ProblemDocument, kinds};
 
 use super::page::DeliveryPage;
-use super::{Person, Surface, database_problem};
+use super::{Person, Surface, asked};
 use crate::notifications::DeliveryView;
 use crate::storage::{deliveries, notifications};
 
@@ -14,6 +14,7 @@ use crate::storage::{deliveries, notifications};
         (status = 200, body = DeliveryPage),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handle(
@@ -22,13 +23,14 @@ pub(super) async fn handle(
     PathId(id): PathId,
 ) -> Result<Json<DeliveryPage>, Problem> {
     let connection = surface.database.read();
-    let found = notifications::find(connection, person.id, id)
-        .await
-        .map_err(|error| database_problem(&error))?;
+    let found = asked(notifications::find(connection, person.id, id)).await?;
     let notification = found.ok_or_else(|| Problem::new(&kinds::NOT_FOUND))?;
-    let rows = deliveries::of_event(connection, person.id, notification.source_event_id)
-        .await
-        .map_err(|error| database_problem(&error))?;
+    let rows = asked(deliveries::of_event(
+        connection,
+        person.id,
+        notification.source_event_id,
+    ))
+    .await?;
     let items = rows.into_iter().map(|row| DeliveryView::new(id, row)).collect();
     Ok(Json(DeliveryPage {
         items,

@@ -23,16 +23,19 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
-use common::database::{Database, is_transient};
-use common::http::{Edge, KEEP_ALIVE, Problem, edge, kinds, not_found, only, own_server, problem_pages};
+use common::config;
+use common::database::{Database, is_transient, within_deadline};
+use common::http::{
+    Edge, KEEP_ALIVE, Problem, api_docs, edge, kinds, not_found, only, own_server, problem_pages, readable,
+};
 use common::process::{Tasks, chain, listen};
 use common::telemetry::Metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
 
 use crate::notifications::Live;
 
-pub use docs::openapi;
 pub(crate) use keys::Keys;
 use person::Person;
 
@@ -54,14 +57,9 @@ pub(crate) struct Surface {
     pub(crate) stopping: CancellationToken,
 }
 
-/// Serves until the tasks stop; `ended` is cancelled when the server has ended.
-pub(crate) fn serve(
-    address: &str,
-    surface: Surface,
-    ended: &CancellationToken,
-    tasks: &Tasks,
-) -> io::Result<SocketAddr> {
-    let listener = listen(tasks.service(), "http", address)?;
+/// Serves until the tasks stop.
+pub(crate) fn serve(settings: &config::Http, surface: Surface, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let listener = listen(tasks.service(), "http", &settings.address)?;
     let bound = listener.local_addr()?;
     let edge_data = Data::new(Edge {
         service: tasks.service(),
@@ -69,14 +67,12 @@ pub(crate) fn serve(
         sample_ratio: surface.sample_ratio,
     });
     let surface = Data::new(surface);
-    // Dropped with the server: each worker holds one.
-    let guard = Arc::new(ended.clone().drop_guard());
+    let public_url = settings.public_url.clone();
     let server = HttpServer::new(move || {
-        let _ = &guard;
         App::new()
             .app_data(edge_data.clone())
             .app_data(surface.clone())
-            .configure(routes)
+            .configure(|app| routes(app, &public_url))
             .default_service(not_found())
             .wrap(from_fn(edge))
     })
@@ -90,13 +86,17 @@ pub(crate) fn serve(
     Ok(bound)
 }
 
-fn routes(config: &mut ServiceConfig) {
-    let get = |path: &str| web::resource(path.to_owned()).default_service(only("GET"));
+fn routes(config: &mut ServiceConfig, public_url: &str) {
+    let list = |path: &str| web::resource(path.to_owned()).default_service(only("GET, HEAD"));
     config
-        .service(get("/v1/notifications").route(web::get().to(list::handle)))
+        .service(list("/v1/notifications").route(readable().to(list::handle)))
         // Before `{id}`, which would match them.
-        .service(get("/v1/notifications/unread-count").route(web::get().to(unread_count::handle)))
-        .service(get("/v1/notifications/stream").route(web::get().to(stream::handle)))
+        .service(list("/v1/notifications/unread-count").route(readable().to(unread_count::handle)))
+        .service(
+            web::resource("/v1/notifications/stream")
+                .route(web::get().to(stream::handle))
+                .default_service(only("GET")),
+        )
         .service(
             web::resource("/v1/notifications/read-all")
                 .route(web::post().to(read_all::handle))
@@ -104,16 +104,21 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(
             web::resource("/v1/notifications/{id}")
-                .route(web::get().to(show::handle))
+                .route(readable().to(show::handle))
                 .route(web::patch().to(change_state::handle))
-                .default_service(only("GET, PATCH")),
+                .default_service(only("GET, HEAD, PATCH")),
         )
-        .service(get("/v1/notifications/{id}/deliveries").route(web::get().to(list_deliveries::handle)))
+        .service(list("/v1/notifications/{id}/deliveries").route(readable().to(list_deliveries::handle)))
         .service(problem_pages(&[]))
-        .configure(docs::routes);
+        .configure(|app| api_docs(app, docs::Document::openapi(), public_url));
 }
 
-/// What a person is told when the database fails; the cause goes to the log, here and nowhere else.
+/// Asks the database, within its deadline, and says what a person is told when it fails.
+async fn asked<T>(work: impl Future<Output = Result<T, DbErr>>) -> Result<T, Problem> {
+    within_deadline(work).await.map_err(|error| database_problem(&error))
+}
+
+/// The cause goes to the log, here and nowhere else.
 fn database_problem(error: &DbErr) -> Problem {
     if is_transient(error) {
         tracing::warn!(error = chain(error), "a request found no database");

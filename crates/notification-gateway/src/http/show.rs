@@ -3,7 +3,7 @@ use common::http::{PathId, Problem, ProblemDocument, kinds};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::{Person, Surface, database_problem};
+use super::{Person, Surface, asked};
 use crate::notifications::{NotificationView, views};
 use crate::storage::notifications::{self, Model};
 
@@ -14,6 +14,7 @@ use crate::storage::notifications::{self, Model};
         (status = 200, body = NotificationView),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handle(
@@ -22,9 +23,7 @@ pub(super) async fn handle(
     PathId(id): PathId,
 ) -> Result<Json<NotificationView>, Problem> {
     let connection = surface.database.read();
-    let row = notifications::find(connection, person.id, id)
-        .await
-        .map_err(|error| database_problem(&error))?;
+    let row = asked(notifications::find(connection, person.id, id)).await?;
     answer(connection, person.id, row).await
 }
 
@@ -35,8 +34,6 @@ pub(super) async fn answer(
     row: Option<Model>,
 ) -> Result<Json<NotificationView>, Problem> {
     let row = row.ok_or_else(|| Problem::new(&kinds::NOT_FOUND))?;
-    let mut items = views(connection, user_id, vec![row])
-        .await
-        .map_err(|error| database_problem(&error))?;
+    let mut items = asked(views(connection, user_id, vec![row])).await?;
     items.pop().map(Json).ok_or_else(|| Problem::new(&kinds::NOT_FOUND))
 }

@@ -11,14 +11,17 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, Responder};
 use actix_web_lab::sse;
 use common::Timestamp;
+use common::database::within_deadline;
+use common::http::bearer::TokenError;
 use common::http::{Problem, ProblemDocument};
 use futures_util::Stream;
 use futures_util::stream;
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbErr};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::person::StreamPerson;
-use super::{Surface, database_problem};
+use super::{Surface, asked};
 use crate::notifications::{NotificationView, Subscription, views};
 use crate::storage::notifications::{self, Page, ReadState};
 
@@ -39,12 +42,14 @@ const PAUSE: Duration = Duration::from_secs(1);
     get, path = "/v1/notifications/stream", tag = "notifications", security(("bearer" = [])),
     params(
         ("Last-Event-ID" = Option<i64>, Header, description = "`seq` of the last notification that was received"),
+        ("last_event_id" = Option<i64>, Query, description = "the same, for an `EventSource` that was made anew"),
         ("access_token" = Option<String>, Query, description = "the token, for a browser's EventSource, which can't set a header"),
     ),
     responses(
         (status = 200, content_type = "text/event-stream", body = NotificationView,
             description = "`event: notification`, `id:` its `seq`, `data:` the notification"),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handle(
@@ -52,23 +57,19 @@ pub(super) async fn handle(
     person: StreamPerson,
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
-    let user_id = person.claims.sub;
-    let last_event_id = request
-        .headers()
-        .get("last-event-id")
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let (user_id, ends) = (person.claims.sub, person.claims.ends());
+    // A minute late is good enough for a request, but a stream would end as it begins, again and again.
+    if ends <= Timestamp::now() {
+        return Err(TokenError::Expired.into());
+    }
+    let last_event_id = last_event_id(&request);
     // First the ear, then the eye: what is committed in between is heard.
     let subscription = surface.live.subscribe(user_id);
-    let seq = match last_event_id {
-        Some(seq) => seq,
-        None => before_unread(&surface, user_id)
-            .await
-            .map_err(|error| database_problem(&error))?,
-    };
+    let seq = asked(beginning(&surface, user_id, last_event_id)).await?;
     let feed = Feed {
         only_unread: last_event_id.is_none(),
         ready: Vec::new().into_iter(),
-        ends: Timestamp::from_micros(person.claims.exp.saturating_mul(1_000_000)),
+        ends,
         surface,
         user_id,
         subscription,
@@ -79,9 +80,28 @@ pub(super) async fn handle(
         .with_retry_duration(RECONNECT))
 }
 
-/// The number before the oldest of the newest unread notifications; the last number when there are none.
-async fn before_unread(surface: &Surface, user_id: Uuid) -> Result<i64, DbErr> {
+/// What a browser's `EventSource` sends by itself when it comes back; one that was made anew, for a new token,
+/// can only say it in the address.
+fn last_event_id(request: &HttpRequest) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Resume {
+        last_event_id: i64,
+    }
+    let header = request.headers().get("last-event-id");
+    let from_header = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    from_header.or_else(|| {
+        let query = serde_urlencoded::from_str::<Resume>(request.query_string());
+        query.ok().map(|resume| resume.last_event_id)
+    })
+}
+
+/// The number after which the stream begins: the client's own, or the one before the oldest of the newest unread.
+async fn beginning(surface: &Surface, user_id: Uuid, last_event_id: Option<i64>) -> Result<i64, DbErr> {
     let connection = surface.database.read();
+    if let Some(seq) = last_event_id {
+        // A number that was never given, as after a restore, must not keep back what comes now.
+        return Ok(seq.min(newest(connection, user_id).await?));
+    }
     let unread = Page {
         states: vec![ReadState::Unread],
         before: None,
@@ -90,14 +110,16 @@ async fn before_unread(surface: &Surface, user_id: Uuid) -> Result<i64, DbErr> {
     if let Some(oldest) = notifications::list(connection, user_id, &unread).await?.last() {
         return Ok(oldest.seq - 1);
     }
+    newest(connection, user_id).await
+}
+
+async fn newest(connection: &impl ConnectionTrait, user_id: Uuid) -> Result<i64, DbErr> {
     let newest = Page {
         limit: 1,
         ..Page::default()
     };
-    Ok(notifications::list(connection, user_id, &newest)
-        .await?
-        .first()
-        .map_or(0, |row| row.seq))
+    let rows = notifications::list(connection, user_id, &newest).await?;
+    Ok(rows.first().map_or(0, |row| row.seq))
 }
 
 /// One client's place.
@@ -136,7 +158,7 @@ impl Feed {
             if let Some(event) = self.ready.next().as_ref().and_then(event) {
                 return event;
             }
-            match self.read().await {
+            match within_deadline(self.read()).await {
                 Ok(0) => {
                     self.only_unread = false;
                     self.subscription.after(self.seq).await;
@@ -152,10 +174,13 @@ impl Feed {
 
     /// Reads the next page; answers how many rows there were.
     async fn read(&mut self) -> Result<usize, DbErr> {
+        let announced = self.subscription.announced();
         let connection = self.surface.database.read();
         let mut rows = notifications::after(connection, self.user_id, self.seq, PAGE).await?;
         let count = rows.len();
         let Some(last) = rows.last().map(|row| row.seq) else {
+            // What was announced before the look and is not there now does not come any more.
+            self.seq = self.seq.max(announced);
             return Ok(0);
         };
         if self.only_unread {

@@ -3,7 +3,7 @@ use common::http::{Problem, ProblemDocument};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Person, Surface, database_problem};
+use super::{Person, Surface, asked};
 use crate::storage::notifications;
 
 /// How many notifications the person has not read.
@@ -18,11 +18,10 @@ pub(super) struct UnreadCount {
     responses(
         (status = 200, body = UnreadCount),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn handle(surface: Data<Surface>, person: Person) -> Result<Json<UnreadCount>, Problem> {
-    let counted = notifications::count_unread(surface.database.read(), person.id).await;
-    Ok(Json(UnreadCount {
-        count: counted.map_err(|error| database_problem(&error))?,
-    }))
+    let count = asked(notifications::count_unread(surface.database.read(), person.id)).await?;
+    Ok(Json(UnreadCount { count }))
 }

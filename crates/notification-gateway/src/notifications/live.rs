@@ -10,7 +10,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::database::Database;
+use common::database::{Database, within_deadline};
 use common::process::Tasks;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ impl Live {
                     () = stopping.cancelled() => return,
                     () = tokio::time::sleep(POLL) => {}
                 }
-                let polled = polling.poll(&database).await;
+                let polled = within_deadline(polling.poll(&database)).await;
                 if let (Err(error), false) = (&polled, failing) {
                     tracing::warn!(%error, "streams wait: the database can't be asked");
                 }
@@ -101,6 +101,11 @@ impl Live {
 }
 
 impl Subscription {
+    /// The highest number that was announced: what is committed up to it can be read.
+    pub(crate) fn announced(&self) -> i64 {
+        *self.newest.borrow()
+    }
+
     /// Waits until there is something after number `seq`.
     pub(crate) async fn after(&mut self, seq: i64) {
         // The sender is kept for as long as there is a subscription.

@@ -135,10 +135,11 @@ pub(crate) async fn after(
 
 /// One notification, when it is this person's.
 pub(crate) async fn find(connection: &impl ConnectionTrait, user_id: Uuid, id: Uuid) -> Result<Option<Model>, DbErr> {
-    Entity::find_by_id(id)
-        .filter(Column::UserId.eq(user_id))
-        .one(connection)
-        .await
+    of_person(user_id, id).one(connection).await
+}
+
+fn of_person(user_id: Uuid, id: Uuid) -> Select<Entity> {
+    Entity::find_by_id(id).filter(Column::UserId.eq(user_id))
 }
 
 pub(crate) async fn count_unread(connection: &impl ConnectionTrait, user_id: Uuid) -> Result<u64, DbErr> {
@@ -157,9 +158,9 @@ pub(crate) async fn set_state(
     state: ReadState,
     now: Timestamp,
 ) -> Result<Option<Model>, DbErr> {
-    let Some(current) = find(tx, user_id, id).await? else {
-        return Ok(None);
-    };
+    // Of two changes at once the second sees what the first one left.
+    let current = of_person(user_id, id).lock_exclusive().one(tx).await?;
+    let Some(current) = current else { return Ok(None) };
     if current.state == state {
         return Ok(Some(current));
     }

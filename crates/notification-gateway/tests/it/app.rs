@@ -17,8 +17,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use migrations::MigratorTrait;
 use migrations::notification_gateway::Migrator;
 use notification_gateway::{Backends, Running, start};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
-use test_support::TestDatabase;
+use test_support::{PrivatePostgres, TestDatabase};
 use uuid::Uuid;
 
 use crate::provider::Provider;
@@ -79,23 +80,30 @@ impl KeyPair {
 pub(crate) struct Backend {
     pub(crate) settings: Settings,
     pub(crate) database: Database,
-    _kept: TestDatabase,
+    _kept: Option<TestDatabase>,
 }
 
 impl Backend {
     pub(crate) async fn postgres() -> Self {
         let kept = TestDatabase::postgres().await;
-        kept.execute("CREATE SCHEMA notification_gateway").await;
-        Self::with(kept).await
+        let url = kept.url().to_owned();
+        Self::at(&url, Some(kept)).await
     }
 
     pub(crate) async fn sqlite() -> Self {
-        Self::with(TestDatabase::sqlite()).await
+        let kept = TestDatabase::sqlite();
+        let url = kept.url().to_owned();
+        Self::at(&url, Some(kept)).await
     }
 
-    async fn with(kept: TestDatabase) -> Self {
+    /// On a server that the test breaks, and keeps.
+    pub(crate) async fn breakable(postgres: &PrivatePostgres) -> Self {
+        Self::at(&postgres.url(), None).await
+    }
+
+    async fn at(url: &str, kept: Option<TestDatabase>) -> Self {
         let mut settings = Settings::for_tests(Service::NotificationGateway);
-        settings.database.url = kept.url().into();
+        settings.database.url = url.to_owned().into();
         settings.database.max_connections = 8;
         settings.dispatch.retry_delays = vec![Duration::from_millis(200)];
         // Long enough that a busy machine is not taken for a slow provider.
@@ -104,6 +112,10 @@ impl Backend {
         let database = Database::connect(&settings, Service::NotificationGateway)
             .await
             .unwrap();
+        if database.is_postgres() {
+            let schema = "CREATE SCHEMA notification_gateway";
+            database.write().execute_unprepared(schema).await.unwrap();
+        }
         Migrator::up(database.write(), None).await.unwrap();
         Self {
             settings,

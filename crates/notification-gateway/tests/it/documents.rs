@@ -26,6 +26,17 @@ async fn the_description_the_page_and_the_problems_are_there() {
     ] {
         assert_eq!(app.send(app.request(Method::GET, path)).await.0, 200, "{path}");
     }
+    for path in ["/openapi.json", "/docs", "/problems/bad-cursor"] {
+        let head = app.request(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+        let post = app.request(Method::POST, path).send().await.unwrap();
+        assert_eq!(
+            (post.status().as_u16(), &post.headers()["allow"]),
+            (405, &"GET, HEAD".parse().unwrap()),
+            "{path}"
+        );
+    }
     let page = app
         .request(Method::GET, "/docs")
         .send()
@@ -43,7 +54,12 @@ async fn the_description_the_page_and_the_problems_are_there() {
         .send()
         .await
         .unwrap();
-    assert!(script.text().await.unwrap().contains("/openapi.json"));
+    let script = script.text().await.unwrap();
+    assert!(script.contains("/openapi.json"));
+    assert!(
+        script.contains(r#""validatorUrl": "none""#),
+        "a validator on the internet is asked: {script}"
+    );
 }
 
 #[actix_web::test]

@@ -8,6 +8,7 @@
 mod app;
 mod documents;
 mod events;
+mod faults;
 mod notifications;
 mod provider;
 mod sms;

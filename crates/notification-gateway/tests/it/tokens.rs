@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use common::http::bearer::Jwk;
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -51,6 +52,24 @@ async fn a_new_key_is_looked_for_when_a_token_names_it() {
         assert!(Instant::now() < deadline, "the new key was not found");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[actix_web::test]
+async fn keys_of_other_kinds_are_passed_over_and_a_set_of_them_alone_changes_nothing() {
+    let rsa: Jwk = serde_json::from_str(r#"{"kty": "RSA", "kid": "rsa", "n": "AQAB", "e": "AQAB"}"#).unwrap();
+    let provider = Provider::start();
+    provider.publishes(vec![rsa.clone(), FIRST.public()]);
+    let app = TestApp::beside(&Backend::sqlite().await, provider).await;
+    let user = Uuid::now_v7();
+    assert_eq!(status(&app, &FIRST.token(user, 60)).await, 200);
+    app.provider.publishes(vec![rsa]);
+    let deadline = Instant::now() + DEADLINE;
+    while app.readyz().await.1["dependencies"]["jwks"] != "degraded" {
+        assert_eq!(status(&app, &SECOND.token(user, 60)).await, 401);
+        assert!(Instant::now() < deadline, "the new set was not looked at");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(status(&app, &FIRST.token(user, 60)).await, 200);
 }
 
 #[actix_web::test]

@@ -7,6 +7,7 @@ use actix_web::{
 };
 use common::{
     Timestamp,
+    database::is_transient_within,
     http::{PathId, Problem, ProblemDocument, kinds as shared_kinds},
     store::cache::{LoadError, Read, ReadError},
 };
@@ -19,7 +20,10 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
-        Self::Unavailable(error.into())
+        match &error {
+            ReadError::Failed(cause) if !is_transient_within(&**cause) => Self::Defect(error.into()),
+            ReadError::Failed(_) | ReadError::TimedOut => Self::Unavailable(error.into()),
+        }
     }
 }
 
@@ -38,6 +42,8 @@ impl From<ReadError> for Failure {
         (status = 304, description = "The version in `If-None-Match` is the newest"),
         (status = 401, description = "`unauthorized`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 403, description = "`forbidden`: any id but one's own", body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "`not-found`: the account is gone", body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`: try again after `Retry-After`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn read(
@@ -63,6 +69,8 @@ pub(crate) async fn read(
         (status = 200, description = "The account of the token's owner", body = User),
         (status = 304, description = "The version in `If-None-Match` is the newest"),
         (status = 401, description = "`unauthorized`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "`not-found`: the account is gone", body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "`unavailable`: try again after `Retry-After`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn read_me(api: Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -75,16 +83,18 @@ async fn answer(api: &Api, id: Uuid, request: &HttpRequest) -> Result<HttpRespon
     let Some(user) = read.found else {
         return Err(Problem::new(&shared_kinds::NOT_FOUND));
     };
-    let mut response = if has(request, user.version) {
+    let tag = etag(id, user.version);
+    let is_known = has(request, &tag);
+    let mut response = if is_known {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
     response
-        .insert_header((ETAG, etag(user.version)))
+        .insert_header((ETAG, tag.to_string()))
         .insert_header((CACHE_STATUS, status.as_ref()))
         .insert_header((CACHE_CONTROL, "private, no-cache"));
-    if has(request, user.version) {
+    if is_known {
         return Ok(response.finish());
     }
     Ok(response.content_type("application/json").body(user.bytes))
@@ -101,14 +111,13 @@ async fn find(api: &Api, id: Uuid, now: Timestamp) -> Result<Read, ReadError> {
 }
 
 /// Whether `If-None-Match` names this version.
-fn has(request: &HttpRequest, version: u64) -> bool {
+fn has(request: &HttpRequest, current: &EntityTag) -> bool {
     if !request.headers().contains_key(IfNoneMatch::name()) {
         return false;
     }
-    let current = EntityTag::new_strong(version.to_string());
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&current)),
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(current)),
         Err(_) => false,
     }
 }

@@ -7,10 +7,12 @@ use actix_web::{
 };
 use common::{
     Timestamp,
+    database::within_deadline,
     http::{FieldError, JsonBody, Problem, ProblemDocument, kinds as shared_kinds},
     messaging::OutboxError,
 };
 use contracts::{Event, events::UserRegistered};
+use sea_orm::DbErr;
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -21,7 +23,7 @@ use super::{
     user::{User, UserKey, cache_version, etag},
 };
 use crate::{
-    http::{Failure, kinds, within_deadline},
+    http::{Failure, kinds},
     passwords::PasswordsError,
     startup::Api,
     storage::users::{self, InsertError},
@@ -38,11 +40,17 @@ pub(crate) enum RegisterError {
     Failed(#[from] Failure),
 }
 
+impl From<DbErr> for RegisterError {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl From<InsertError> for RegisterError {
     fn from(error: InsertError) -> Self {
         match error {
             InsertError::EmailTaken => Self::EmailTaken,
-            InsertError::Database(error) => Self::Failed(error.into()),
+            InsertError::Database(error) => error.into(),
         }
     }
 }
@@ -177,7 +185,7 @@ pub(crate) async fn register(api: Data<Api>, body: JsonBody<RegisterRequest>) ->
     let user = sign_up(&api, registration, Timestamp::now()).await?;
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/v1/users/{}", user.id)))
-        .insert_header((ETAG, etag(cache_version(user.version))))
+        .insert_header((ETAG, etag(user.id, cache_version(user.version)).to_string()))
         .insert_header((CACHE_CONTROL, "private, no-cache"))
         .json(user))
 }
@@ -207,9 +215,9 @@ async fn write(api: &Api, row: users::Model, now: Timestamp) -> Result<(), Regis
         status: row.status.clone(),
     };
     let event = Event::new(row.id, now.to_offset(), registered);
-    let tx = api.database.begin().await.map_err(Failure::from)?;
+    let tx = api.database.begin().await?;
     users::insert(&tx, row).await?;
     api.outbox.append(&tx, &event).await?;
-    tx.commit().await.map_err(Failure::from)?;
+    tx.commit().await?;
     Ok(())
 }

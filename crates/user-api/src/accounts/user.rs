@@ -1,5 +1,6 @@
 //! A person's account as the API shows it, and its key in the cache.
 
+use actix_web::http::header::EntityTag;
 use common::{
     Timestamp,
     store::{CacheKey, cache::Loaded},
@@ -79,9 +80,11 @@ pub(crate) fn cache_version(version: i64) -> u64 {
     u64::try_from(version).unwrap_or(0)
 }
 
-/// The entity tag of a version.
-pub(crate) fn etag(version: u64) -> String {
-    format!("\"{version}\"")
+/// The entity tag of an account's version.
+///
+/// With the account in it: under `/v1/users/me` a client's cache may hold somebody else's.
+pub(crate) fn etag(id: Uuid, version: u64) -> EntityTag {
+    EntityTag::new_strong(format!("{}-{version}", id.simple()))
 }
 
 /// The key of a user in the cache: `user:{id}`.

@@ -2,7 +2,7 @@
 //!
 //! They are logged here, once, and answered without their cause.
 
-use std::{error::Error, future::Future, time::Duration};
+use std::{error::Error, time::Duration};
 
 use common::{
     database::is_transient,
@@ -11,8 +11,6 @@ use common::{
 };
 use sea_orm::DbErr;
 
-/// Longest that one operation's work on the database may take, a hanging server included.
-const DEADLINE: Duration = Duration::from_millis(2500);
 /// When a client may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -21,8 +19,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) enum Failure {
     #[error("the database failed")]
     Database(#[from] DbErr),
-    #[error("the database did not answer in time")]
-    TimedOut,
     #[error("what this needs is away or busy")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     #[error("a defect")]
@@ -33,7 +29,7 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let passes = match &failure {
             Failure::Database(error) => is_transient(error),
-            Failure::TimedOut | Failure::Unavailable(_) => true,
+            Failure::Unavailable(_) => true,
             Failure::Defect(_) => false,
         };
         let error = chain(&failure);
@@ -44,13 +40,5 @@ impl From<Failure> for Problem {
             tracing::error!(error, "a request failed");
             Self::new(&kinds::INTERNAL)
         }
-    }
-}
-
-/// Gives work on the database its deadline.
-pub(crate) async fn within_deadline<T, E: From<Failure>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    match tokio::time::timeout(DEADLINE, work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Failure::TimedOut.into()),
     }
 }

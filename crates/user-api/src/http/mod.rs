@@ -4,9 +4,10 @@ mod docs;
 mod failures;
 
 use actix_web::web::{self, ServiceConfig};
-use common::http::{Kind, not_found, only, problem_pages};
+use common::http::{Kind, api_docs, not_found, only, problem_pages, readable};
+use utoipa::OpenApi;
 
-pub(crate) use self::failures::{Failure, within_deadline};
+pub(crate) use self::failures::Failure;
 use crate::{accounts, sessions};
 
 /// The problems that this service has beside the shared ones.
@@ -29,7 +30,7 @@ pub(crate) mod kinds {
 }
 
 /// Every route of the API.
-pub(crate) fn configure(app: &mut ServiceConfig) {
+pub(crate) fn configure(app: &mut ServiceConfig, public_url: &str) {
     app.service(
         web::resource("/v1/users")
             .route(web::post().to(accounts::register))
@@ -38,13 +39,13 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
     // Before `{id}`, which would take it for an id.
     .service(
         web::resource("/v1/users/me")
-            .route(web::get().to(accounts::read_me))
-            .default_service(only("GET")),
+            .route(readable().to(accounts::read_me))
+            .default_service(only("GET, HEAD")),
     )
     .service(
         web::resource("/v1/users/{id}")
-            .route(web::get().to(accounts::read))
-            .default_service(only("GET")),
+            .route(readable().to(accounts::read))
+            .default_service(only("GET, HEAD")),
     )
     .service(
         web::resource("/v1/sessions")
@@ -53,10 +54,10 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
     )
     .service(
         web::resource("/.well-known/jwks.json")
-            .route(web::get().to(sessions::jwks))
-            .default_service(only("GET")),
+            .route(readable().to(sessions::jwks))
+            .default_service(only("GET, HEAD")),
     )
     .service(problem_pages(kinds::OWN))
-    .configure(docs::configure)
+    .configure(|app| api_docs(app, docs::ApiDescription::openapi(), public_url))
     .default_service(not_found());
 }

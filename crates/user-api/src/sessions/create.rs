@@ -9,6 +9,7 @@ use actix_web::{
 };
 use common::{
     Timestamp,
+    database::within_deadline,
     http::{
         JsonBody, Problem, ProblemDocument,
         bearer::{Claims, ISSUER},
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::keys::{Ring, no_keys};
 use crate::{
     accounts::{Email, role_names},
-    http::{Failure, kinds, within_deadline},
+    http::{Failure, kinds},
     passwords::PasswordsError,
     startup::Api,
     storage::{sessions, users},
@@ -103,7 +104,9 @@ impl Client {
     request_body = CreateSessionRequest,
     responses(
         (status = 201, description = "Logged in", body = Tokens),
+        (status = 400, description = "`malformed-json`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 401, description = "`bad-credentials`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 422, description = "`validation`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 503, description = "`unavailable`: try again after `Retry-After`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
     )
 )]
@@ -140,11 +143,9 @@ async fn log_in(
         revoked_at: None,
     };
     let tokens = sign(ring, &account, session.id, now)?;
-    within_deadline(async {
-        let inserted = sessions::insert(api.database.write(), session).await;
-        inserted.map_err(Failure::from)
-    })
-    .await?;
+    within_deadline(sessions::insert(api.database.write(), session))
+        .await
+        .map_err(Failure::from)?;
     Ok(tokens)
 }
 

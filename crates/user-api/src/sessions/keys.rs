@@ -13,7 +13,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use common::{
     Timestamp,
-    database::Database,
+    database::{Database, within_deadline},
     http::{
         Problem,
         bearer::{Jwk, Jwks, KeySet},
@@ -83,7 +83,7 @@ impl SigningKeys {
     async fn read(&self, database: &Database) {
         let mut told = false;
         loop {
-            match read_or_make(database, Timestamp::now()).await {
+            match within_deadline(read_or_make(database, Timestamp::now())).await {
                 Ok(ring) => {
                     self.0.get_or_init(|| ring);
                     return;

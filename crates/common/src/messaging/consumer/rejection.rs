@@ -3,7 +3,7 @@ use std::fmt;
 
 use sea_orm::DbErr;
 
-use crate::database::{is_data_refused, is_transient};
+use crate::database::{is_data_refused, is_transient_within};
 use crate::messaging::OutboxError;
 
 /// Why a handler did not do what a message asks for.
@@ -31,14 +31,7 @@ impl Rejection {
     /// Whether the trouble is of the kind that is over in a moment: a database's conflict or lost connection.
     pub(super) fn is_momentary(&self) -> bool {
         let Self::Retry(error) = self else { return false };
-        let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<DbErr>() {
-                return is_transient(error);
-            }
-            cause = error.source();
-        }
-        false
+        is_transient_within(error.as_ref())
     }
 }
 
