@@ -36,6 +36,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Both a value and a file with one are given.
+    #[error("both {key} and {key}_FILE are set; leave one of them out")]
+    Twice {
+        /// The variable without `_FILE`.
+        key: String,
+    },
     /// A file that `.._FILE` names can't be read.
     #[error("the file that {key} names can't be read")]
     SecretFile {
@@ -61,6 +67,22 @@ pub fn load(service: Service) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_from(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Settings, ConfigError> {
+    let merged = merge(service, file, vars)?;
+    let mut settings: Settings = merged.try_deserialize().map_err(ConfigError::Value)?;
+    if settings.store.prefix.is_empty() {
+        settings.store.prefix.clone_from(&settings.broker.namespace);
+    }
+    settings.check(service)?;
+    Ok(settings)
+}
+
+/// As [`load`], but as they are written, each with where it came from.
+pub(super) fn merged(service: Service) -> Result<Config, ConfigError> {
+    let file = Path::new(FILE);
+    merge(service, file.exists().then_some(file), std::env::vars().collect())
+}
+
+fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Config, ConfigError> {
     let defaults = parse(&File::from_str(DEFAULTS, FileFormat::Toml))?;
     let known = known_keys(&defaults);
     let file = match file {
@@ -79,17 +101,11 @@ pub fn load_from(service: Service, file: Option<&Path>, vars: Vec<(String, Strin
     layers.extend(split(file, service));
     layers.extend(split(environment, service));
 
-    let merged = layers
+    layers
         .into_iter()
         .fold(Config::builder(), |builder, layer| builder.add_source(Layer(layer)))
         .build()
-        .map_err(ConfigError::Value)?;
-    let mut settings: Settings = merged.try_deserialize().map_err(ConfigError::Value)?;
-    if settings.store.prefix.is_empty() {
-        settings.store.prefix.clone_from(&settings.broker.namespace);
-    }
-    settings.check()?;
-    Ok(settings)
+        .map_err(ConfigError::Value)
 }
 
 /// One layer that was read already.
@@ -123,14 +139,17 @@ fn environment(vars: Vec<(String, String)>, known: &BTreeSet<String>) -> Result<
         };
         let path = shared_key(&path.to_lowercase().replace(SEPARATOR, ".")).to_owned();
         let is_file = !known.contains(&path) && path.strip_suffix("_file").is_some_and(|base| known.contains(base));
-        if is_file {
+        let (name, text) = if is_file {
             let text = std::fs::read_to_string(&value).map_err(|source| ConfigError::SecretFile {
                 key: key.clone(),
                 source,
             })?;
-            values.insert(key[..key.len() - "_FILE".len()].to_owned(), text.trim_end().to_owned());
+            (key[..key.len() - "_FILE".len()].to_owned(), text.trim_end().to_owned())
         } else {
-            values.insert(key, value);
+            (key, value)
+        };
+        if values.insert(name.clone(), text).is_some() {
+            return Err(ConfigError::Twice { key: name });
         }
     }
     // No `try_parsing`: it would read a telephone number as an integer and drop its plus sign.
@@ -202,7 +221,7 @@ fn shared_key(key: &str) -> &str {
         .unwrap_or(key)
 }
 
-fn flatten(table: &Map<String, Value>, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
+pub(super) fn flatten(table: &Map<String, Value>, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
     for (name, value) in table {
         let key = if path.is_empty() {
             name.clone()
@@ -307,12 +326,30 @@ mod tests {
         std::fs::write(&file, "from-file\n").unwrap();
         let settings = with(&[("WAYPOST__PROVIDERS__SMS__TOKEN_FILE", file.to_str().unwrap())]).unwrap();
         assert_eq!(settings.providers.sms.token.expose_secret(), "from-file");
+        let twice = with(&[
+            ("WAYPOST__PROVIDERS__SMS__TOKEN_FILE", file.to_str().unwrap()),
+            ("WAYPOST__PROVIDERS__SMS__TOKEN", "from-variable"),
+        ]);
+        assert!(matches!(twice, Err(ConfigError::Twice { .. })), "{twice:?}");
         std::fs::remove_file(file).unwrap();
     }
 
     #[test]
-    fn production_refuses_the_built_in_secret() {
-        let error = with(&[("WAYPOST__PROFILE", "production")]).unwrap_err().to_string();
-        assert!(error.contains("providers.sms.token"), "{error}");
+    fn production_refuses_the_built_in_secret_and_an_empty_one_where_it_is_used() {
+        let token = "WAYPOST__PROVIDERS__SMS__TOKEN";
+        let load = |service, value: &str| {
+            let vars = vec![
+                ("WAYPOST__PROFILE".to_owned(), "production".to_owned()),
+                (token.to_owned(), value.to_owned()),
+            ];
+            load_from(service, None, vars)
+        };
+        for value in ["development", "", " "] {
+            let error = load(Service::NotificationGateway, value).unwrap_err().to_string();
+            assert!(error.contains("providers.sms.token"), "{error}");
+            // The others have no use for it, and need not be given it.
+            load(Service::UserApi, value).unwrap();
+        }
+        load(Service::NotificationGateway, "a real one").unwrap();
     }
 }

@@ -5,13 +5,15 @@
 //! value that can't be, naming the key and where it came from. `defaults.toml` beside this file
 //! lists every setting with its meaning. Nothing else in the workspace reads the environment.
 
+mod effective;
 mod layers;
 mod service;
 mod settings;
 
+pub use effective::{EffectiveSetting, effective};
 pub use layers::{ConfigError, load, load_from};
 pub use service::Service;
 pub use settings::{
-    Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, Mail, Operations, Process, Profile, Providers, Settings,
-    Sms, Store, Telemetry,
+    Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Process, Profile, Providers,
+    Settings, Sms, Store, Telemetry,
 };

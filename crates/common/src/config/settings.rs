@@ -93,7 +93,19 @@ pub struct Telemetry {
     pub otlp_endpoint: String,
     pub sample_ratio: f64,
     pub log_filter: String,
-    pub log_format: String,
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For a person.
+    Text,
 }
 
 /// The public port.
@@ -186,7 +198,7 @@ impl Settings {
     }
 
     /// Checks what no single value shows: deadlines that nest, secrets that are not the built-in ones.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, service: Service) -> Result<(), ConfigError> {
         let refuse = |key: &str, problem: &str| {
             Err(ConfigError::Rule {
                 key: key.to_owned(),
@@ -214,10 +226,13 @@ impl Settings {
         if self.database.max_connections < 4 {
             return refuse("database.max_connections", "must be at least 4");
         }
-        if self.profile == Profile::Production {
+        if self.profile == Profile::Production && service == Service::NotificationGateway {
             use secrecy::ExposeSecret;
-            if self.providers.sms.token.expose_secret() == "development" {
-                return refuse("providers.sms.token", "is the built-in one; production wants its own");
+            if ["development", ""].contains(&self.providers.sms.token.expose_secret().trim()) {
+                return refuse(
+                    "providers.sms.token",
+                    "is empty or the built-in one; production wants its own",
+                );
             }
         }
         Ok(())

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use actix_web::Error;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, HttpRequest};
 use opentelemetry::trace::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
+use uuid::Uuid;
 
 use super::Problem;
 use super::unread_body::ChunkedBody;
@@ -59,6 +60,9 @@ pub async fn edge<B: MessageBody + 'static>(
             let work = async { next.call(request).await.map(with_problem) };
             let result = scope(edge.service, work.instrument(span.clone())).await;
             if let Ok(response) = &result {
+                if let Some(path) = known_path(response.request()) {
+                    span.record("url.path", path);
+                }
                 span.record("http.response.status_code", response.status().as_u16());
                 if response.status().is_server_error() {
                     span.record("otel.status_code", "ERROR");
@@ -95,7 +99,7 @@ fn labels<B>(method: &'static str, result: &Result<ServiceResponse<B>, Error>) -
 fn server_span(request: &ServiceRequest, method: &str) -> tracing::Span {
     let route = request.match_pattern();
     let route = route.as_deref().unwrap_or(UNMATCHED);
-    // Without the query: it may hold a token.
+    // Without the path, which is known only when there is an answer, and without the query: it may hold a token.
     tracing::info_span!(
         "request",
         otel.name = %format_args!("{method} {route}"),
@@ -103,9 +107,18 @@ fn server_span(request: &ServiceRequest, method: &str) -> tracing::Span {
         otel.status_code = Empty,
         http.request.method = method,
         http.route = route,
-        url.path = %request.path(),
+        url.path = Empty,
         http.response.status_code = Empty,
     )
+}
+
+/// The path of a request whose variable parts are all ids. Anything else may be an address, a token, or without end.
+fn known_path(request: &HttpRequest) -> Option<&str> {
+    request.match_pattern()?;
+    let mut parts = request.match_info().iter();
+    parts
+        .all(|(_, part)| Uuid::parse_str(part).is_ok())
+        .then(|| request.path())
 }
 
 /// Replaces the body of a failure by a problem document that knows the request.

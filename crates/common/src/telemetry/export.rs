@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::Span as _;
@@ -17,7 +17,7 @@ use crate::config::Service;
 
 /// Attribute that tells services apart within one process.
 pub(super) const SERVICE_ATTRIBUTE: &str = "waypost.service";
-/// Spans that wait for the collector; more are dropped, and the SDK counts them.
+/// Spans that wait for the collector, those on their way included; more are dropped and counted.
 const QUEUE: usize = 8192;
 const BATCH: usize = 512;
 const EVERY: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 pub(super) struct ByService {
     /// Whose span it is when the code that made it runs on nobody's behalf.
     main: Service,
-    exporters: BTreeMap<&'static str, BatchSpanProcessor>,
+    exporters: BTreeMap<&'static str, Exporter>,
     buffer: Option<Arc<SpanBuffer>>,
 }
 
@@ -43,7 +43,7 @@ impl ByService {
         let mut exporters = BTreeMap::new();
         if !endpoint.is_empty() {
             for service in services {
-                exporters.insert(service.name(), batches(service, endpoint)?);
+                exporters.insert(service.name(), exporter(service, endpoint)?);
             }
         }
         Ok(Self {
@@ -57,7 +57,7 @@ impl ByService {
         // All of them, also when one fails.
         self.exporters
             .values()
-            .map(act)
+            .map(|exporter| act(&exporter.batches))
             .collect::<Vec<_>>()
             .into_iter()
             .collect()
@@ -82,8 +82,10 @@ impl SpanProcessor for ByService {
         let exporter = service
             .and_then(|name| self.exporters.get(&*name))
             .or_else(|| self.exporters.get(self.main.name()));
-        if let Some(exporter) = exporter {
-            exporter.on_end(span);
+        if let Some(exporter) = exporter
+            && exporter.waiting.add_one()
+        {
+            exporter.batches.on_end(span);
         }
     }
 
@@ -97,7 +99,7 @@ impl SpanProcessor for ByService {
             let stopping: Vec<_> = self
                 .exporters
                 .values()
-                .map(|exporter| threads.spawn(move || exporter.shutdown_with_timeout(timeout)))
+                .map(|exporter| threads.spawn(move || exporter.batches.shutdown_with_timeout(timeout)))
                 .collect();
             let ended = stopping.into_iter().map(|one| {
                 one.join()
@@ -109,7 +111,36 @@ impl SpanProcessor for ByService {
     }
 }
 
-fn batches(service: Service, endpoint: &str) -> Result<BatchSpanProcessor, TelemetryError> {
+/// One service's way to the collector.
+#[derive(Debug)]
+struct Exporter {
+    batches: BatchSpanProcessor,
+    waiting: Arc<Waiting>,
+}
+
+/// Spans that wait, and those that were lost.
+#[derive(Debug, Default)]
+struct Waiting {
+    spans: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+impl Waiting {
+    /// Adds a span; false when there is no room, and it counts as lost.
+    fn add_one(&self) -> bool {
+        let added = self
+            .spans
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
+                (waiting < QUEUE).then_some(waiting + 1)
+            });
+        if added.is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        added.is_ok()
+    }
+}
+
+fn exporter(service: Service, endpoint: &str) -> Result<Exporter, TelemetryError> {
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
@@ -121,11 +152,12 @@ fn batches(service: Service, endpoint: &str) -> Result<BatchSpanProcessor, Telem
         .with_max_export_batch_size(BATCH)
         .with_scheduled_delay(EVERY)
         .build();
-    let mut processor = BatchSpanProcessor::builder(Watched::new(exporter))
+    let waiting = Arc::<Waiting>::default();
+    let mut batches = BatchSpanProcessor::builder(Watched::new(exporter, Arc::clone(&waiting)))
         .with_batch_config(limits)
         .build();
-    processor.set_resource(&resource(service));
-    Ok(processor)
+    batches.set_resource(&resource(service));
+    Ok(Exporter { batches, waiting })
 }
 
 fn resource(service: Service) -> Resource {
@@ -136,40 +168,49 @@ fn resource(service: Service) -> Resource {
         .build()
 }
 
-/// An exporter whose failures are one log line a minute, with a count, instead of one a batch.
+/// An exporter whose losses are one log line a minute, with a count, instead of one a batch.
 #[derive(Debug)]
 struct Watched {
     inner: opentelemetry_otlp::SpanExporter,
-    lost: AtomicU64,
+    waiting: Arc<Waiting>,
     complained: std::sync::Mutex<Option<Instant>>,
 }
 
 impl Watched {
-    fn new(inner: opentelemetry_otlp::SpanExporter) -> Self {
+    fn new(inner: opentelemetry_otlp::SpanExporter, waiting: Arc<Waiting>) -> Self {
         Self {
             inner,
-            lost: AtomicU64::new(0),
+            waiting,
             complained: std::sync::Mutex::new(None),
         }
     }
 
-    fn complain(&self, error: &OTelSdkError) {
+    /// Says how many spans were lost: refused with this error, or dropped because too many waited.
+    fn complain(&self, error: Option<&OTelSdkError>) {
         let Ok(mut last) = self.complained.lock() else { return };
         if last.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
             *last = Some(Instant::now());
-            let count = self.lost.swap(0, Ordering::Relaxed);
-            tracing::warn!(spans_lost = count, %error, "the trace collector does not take spans; work goes on without");
+            let count = self.waiting.lost.swap(0, Ordering::Relaxed);
+            let error = error.map_or_else(|| "it is too slow".to_owned(), ToString::to_string);
+            tracing::warn!(
+                spans_lost = count,
+                error,
+                "the trace collector does not take all spans; work goes on without"
+            );
         }
     }
 }
 
 impl SpanExporter for Watched {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let count = batch.len();
         let result = self.inner.export(batch).await;
-        if let Err(error) = &result {
-            self.lost.fetch_add(count, Ordering::Relaxed);
-            self.complain(error);
+        self.waiting.spans.fetch_sub(count, Ordering::Relaxed);
+        if result.is_err() {
+            self.waiting.lost.fetch_add(count, Ordering::Relaxed);
+        }
+        if self.waiting.lost.load(Ordering::Relaxed) > 0 {
+            self.complain(result.as_ref().err());
         }
         result
     }
@@ -184,5 +225,20 @@ impl SpanExporter for Watched {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.inner.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_finds_no_room_is_counted_as_lost() {
+        let waiting = Waiting::default();
+        assert!((0..QUEUE).all(|_| waiting.add_one()));
+        assert!(!waiting.add_one());
+        waiting.spans.fetch_sub(1, Ordering::Relaxed);
+        assert!(waiting.add_one());
+        assert_eq!(waiting.lost.load(Ordering::Relaxed), 1);
     }
 }

@@ -2,9 +2,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -14,7 +12,7 @@ use super::SpanBuffer;
 use super::export::ByService;
 use super::logs::Lines;
 use super::sampler::ByDoor;
-use crate::config::{Profile, Service, Settings};
+use crate::config::{LogFormat, Profile, Service, Settings};
 
 /// What the exporter itself is made of must not make spans: it would feed on itself. Targets match
 /// by prefix.
@@ -29,6 +27,9 @@ pub enum TelemetryError {
     /// The collector's address is none.
     #[error("telemetry.otlp_endpoint can't be used")]
     Endpoint(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// The choice of log lines is none.
+    #[error("telemetry.log_filter can't be used")]
+    LogFilter(#[source] tracing_subscriber::filter::ParseError),
 }
 
 /// The process's telemetry, from its start to the last flush.
@@ -42,7 +43,7 @@ impl Telemetry {
     /// Sets up logs and spans for this process. Call once, inside the tokio runtime.
     ///
     /// # Errors
-    /// [`TelemetryError::Endpoint`] when the address of the collector can't be one.
+    /// [`TelemetryError`] when the address of the collector or the choice of log lines can't be one.
     pub fn start(service: Service, settings: &Settings) -> Result<Self, TelemetryError> {
         let buffer = (settings.profile == Profile::Development).then(Arc::<SpanBuffer>::default);
         let processor = ByService::new(service, &settings.telemetry.otlp_endpoint, buffer.clone())?;
@@ -50,7 +51,6 @@ impl Telemetry {
             .with_sampler(ByDoor(settings.telemetry.sample_ratio))
             .with_span_processor(processor)
             .build();
-        global::set_text_map_propagator(TraceContextPropagator::new());
         let spans = tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("waypost"))
             .with_location(false)
@@ -58,17 +58,17 @@ impl Telemetry {
             .with_target(false)
             .with_level(false)
             .with_filter(EnvFilter::new(SPANS));
-        let json = match settings.telemetry.log_format.as_str() {
-            "json" => true,
-            "text" => false,
-            _ => !std::io::stderr().is_terminal(),
+        let json = match settings.telemetry.log_format {
+            LogFormat::Json => true,
+            LogFormat::Text => false,
+            LogFormat::Auto => !std::io::stderr().is_terminal(),
         };
         let logs = tracing_subscriber::fmt::layer()
             .event_format(Lines::new(service, json))
             .with_writer(std::io::stderr)
             .with_filter(match settings.telemetry.log_filter.as_str() {
                 "" => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS)),
-                filter => EnvFilter::new(filter),
+                filter => EnvFilter::try_new(filter).map_err(TelemetryError::LogFilter)?,
             });
         // Tests start several services in one process: the first one's stays.
         let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();

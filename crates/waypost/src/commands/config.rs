@@ -1,18 +1,46 @@
+use std::io::Write;
 use std::process::ExitCode;
 
-use common::config::{Service, load};
+use common::config::{EffectiveSetting, Service, effective, load};
 
 use super::fail;
 
-/// `waypost config`
-#[expect(clippy::print_stdout, reason = "this is a command line")]
+/// `waypost config`: every setting as it is read, and where it came from; secrets are hidden.
+///
+/// What all services share comes first, then what each has of its own.
 pub fn config() -> ExitCode {
+    let mut all = Vec::new();
     for service in Service::ALL {
-        match load(service) {
-            // Secrets are of a type whose Debug hides them.
-            Ok(settings) => println!("{service} {settings:#?}"),
+        // Loaded too, for what no single value shows: a service that would not start says so here.
+        match load(service).and_then(|_| effective(service)) {
+            Ok(settings) => all.push((service, settings)),
             Err(error) => return fail(&error),
         }
     }
+    // Whoever reads may have seen enough, as `head` has.
+    let _ = std::io::stdout().write_all(text(&all).as_bytes());
     ExitCode::SUCCESS
+}
+
+fn text(all: &[(Service, Vec<EffectiveSetting>)]) -> String {
+    let is_shared = |setting: &EffectiveSetting| all.iter().all(|(_, settings)| settings.contains(setting));
+    let shared = all
+        .first()
+        .map(|(_, settings)| settings.iter().filter(|one| is_shared(one)));
+    let mut text = format!("# all services\n{}", lines(shared.into_iter().flatten()));
+    for (service, settings) in all {
+        let own = lines(settings.iter().filter(|setting| !is_shared(setting)));
+        if !own.is_empty() {
+            text += &format!("\n# {service}\n{own}");
+        }
+    }
+    text
+}
+
+fn lines<'a>(settings: impl Iterator<Item = &'a EffectiveSetting>) -> String {
+    let line = |EffectiveSetting { key, value, origin }: &EffectiveSetting| match origin {
+        Some(origin) => format!("{key} = {value}    # from {origin}\n"),
+        None => format!("{key} = {value}\n"),
+    };
+    settings.map(line).collect()
 }

@@ -1,0 +1,100 @@
+use url::Url;
+
+use super::layers::{flatten, merged};
+use super::{ConfigError, Service};
+
+/// What stands for a secret.
+const HIDDEN: &str = "<hidden>";
+/// Ends of names whose values are secrets.
+const SECRETS: [&str; 4] = ["token", "password", "secret", "key"];
+
+/// A setting as a service reads it, fit to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectiveSetting {
+    /// `section.key`
+    pub key: String,
+    /// Its value. A secret is hidden, and so is the password in an address.
+    pub value: String,
+    /// The file it came from, or the environment; `None` is a built-in value.
+    pub origin: Option<String>,
+}
+
+/// Every setting as `service` reads it, in the order of their keys.
+///
+/// # Errors
+/// As [`super::load`], for what is wrong with a single key.
+pub fn effective(service: Service) -> Result<Vec<EffectiveSetting>, ConfigError> {
+    let table = merged(service)?.cache.into_table().map_err(ConfigError::Value)?;
+    let mut settings = Vec::new();
+    flatten(&table, "", &mut |key, value| {
+        settings.push(EffectiveSetting {
+            key: key.to_owned(),
+            value: shown(key, &value.to_string()),
+            origin: value.origin().map(str::to_owned),
+        });
+    });
+    settings.sort_by(|left, right| left.key.cmp(&right.key));
+    Ok(settings)
+}
+
+fn shown(key: &str, value: &str) -> String {
+    if SECRETS.iter().any(|end| key.ends_with(end)) && !value.is_empty() {
+        return HIDDEN.to_owned();
+    }
+    if !key.ends_with("url") || value.is_empty() {
+        return value.to_owned();
+    }
+    match Url::parse(value) {
+        Ok(mut url) if url.password().is_some() => {
+            // Fails for addresses that can have no password, which this one has.
+            let _ = url.set_password(Some("hidden"));
+            url.to_string()
+        }
+        Ok(_) => value.to_owned(),
+        // Whatever it is, it may hold a password.
+        Err(_) => HIDDEN.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_passwords_in_addresses_are_hidden_and_hosts_are_shown() {
+        for (key, value, expected) in [
+            ("providers.sms.token", "abc", "<hidden>"),
+            (
+                "database.url",
+                "postgres://me:abc@db:5432/x?a=b",
+                "postgres://me:hidden@db:5432/x?a=b",
+            ),
+            (
+                "database.url",
+                "sqlite://.waypost/waypost.db",
+                "sqlite://.waypost/waypost.db",
+            ),
+            ("store.url", "memory://", "memory://"),
+            ("broker.url", "amqp://me:a b c@:nothing", "<hidden>"),
+            (
+                "mail.from",
+                "Waypost <hello@waypost.example>",
+                "Waypost <hello@waypost.example>",
+            ),
+        ] {
+            assert_eq!(shown(key, value), expected);
+        }
+    }
+
+    #[test]
+    fn every_setting_is_shown() {
+        let settings = effective(Service::UserApi).unwrap();
+        let address = settings.iter().find(|setting| setting.key == "http.address").unwrap();
+        assert_eq!(address.value, "127.0.0.1:8080");
+        assert!(
+            settings
+                .iter()
+                .any(|setting| setting.key == "accounts.argon2.memory_kib")
+        );
+    }
+}
