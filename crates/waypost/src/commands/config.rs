@@ -27,14 +27,12 @@ fn text(all: &[(Service, Vec<EffectiveSetting>)]) -> String {
     let shared = all
         .first()
         .map(|(_, settings)| settings.iter().filter(|one| is_shared(one)));
-    let mut text = format!("# all services\n{}", lines(shared.into_iter().flatten()));
-    for (service, settings) in all {
+    let shared = format!("# all services\n{}", lines(shared.into_iter().flatten()));
+    let own = all.iter().map(|(service, settings)| {
         let own = lines(settings.iter().filter(|setting| !is_shared(setting)));
-        if !own.is_empty() {
-            text += &format!("\n# {service}\n{own}");
-        }
-    }
-    text
+        format!("\n# {service}\n{own}")
+    });
+    std::iter::once(shared).chain(own).collect()
 }
 
 fn lines<'a>(settings: impl Iterator<Item = &'a EffectiveSetting>) -> String {

@@ -75,7 +75,7 @@ async fn show(
         tokio::time::sleep(length / 2).await;
         match broker {
             Some(broker) => unreadable(broker).await,
-            None => Ok("none: the broker is in the memory of the Waypost that runs".to_owned()),
+            None => Ok("none: no broker is set in WAYPOST__BROKER__URL, and one in the memory of another process can't be reached".to_owned()),
         }
     };
     let (tally, dead_letter) = tokio::join!(life::life(client, at, length), dead_letter);

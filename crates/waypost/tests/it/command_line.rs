@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use test_support::{Folder, Port, Process};
+use test_support::{Folder, OtlpReceiver, Port, Process, SmtpReceiver};
 
 use crate::stack::run;
 
@@ -77,6 +77,99 @@ async fn a_typing_error_in_a_setting_stops_the_start_and_is_named() {
     let mut process = run("user-api", &environment).folder(folder.path()).spawn();
     assert_eq!(process.exit(Duration::from_secs(10)).await.code(), Some(2));
     assert!(process.output().contains("http.adress"), "{}", process.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn config_says_where_a_value_came_from_and_hides_what_is_secret() {
+    let folder = Folder::create();
+    let environment = [
+        ("WAYPOST__DATABASE__URL", "postgres://me:sesame@db/x"),
+        ("WAYPOST__PROVIDERS__SMS__TOKEN", "sesame"),
+        ("WAYPOST__USER_API__HTTP__ADDRESS", "127.0.0.1:1234"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let mut config = waypost("config", &environment, &folder);
+    assert!(config.exit(Duration::from_secs(10)).await.success());
+    let shown = config.output();
+    for line in [
+        "database.url = postgres://me:hidden@db/x    # from the environment",
+        "providers.sms.token = <hidden>    # from the environment",
+        "http.address = 127.0.0.1:1234    # from the environment",
+        "http.address = 127.0.0.1:8081\n",
+    ] {
+        assert!(shown.contains(line), "{line} is missing in\n{shown}");
+    }
+    assert!(!shown.contains("sesame"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_what_does_not_answer_and_the_cure() {
+    let (folder, smtp) = (Folder::create(), SmtpReceiver::start().await);
+    let (nobody, collector) = (Port::reserve(), OtlpReceiver::start());
+    let nobody = format!("127.0.0.1:{}", nobody.number());
+    let environment = |broker: &str, collector: &str, ratio: &str| {
+        [
+            ("BROKER__URL", broker),
+            ("TELEMETRY__OTLP_ENDPOINT", collector),
+            ("TELEMETRY__SAMPLE_RATIO", ratio),
+            ("EMAIL_WORKER__MAIL__URL", &smtp.url()),
+            ("DATABASE__URL", "sqlite://doctor.db"),
+            ("AUTH__JWKS_URL", &format!("http://{nobody}/jwks")),
+            ("PROVIDERS__SMS__URL", &smtp.url()),
+        ]
+        .map(|(key, value)| (format!("WAYPOST__{key}"), value.to_owned()))
+    };
+    let well = environment("memory://", &collector.endpoint(), "0");
+    let mut migrate = waypost("migrate", &well, &folder);
+    assert!(
+        migrate.exit(Duration::from_mins(1)).await.success(),
+        "{}",
+        migrate.output()
+    );
+
+    let mut doctor = waypost("doctor", &well, &folder);
+    // The keys' server is nobody.
+    assert!(!doctor.exit(Duration::from_mins(1)).await.success());
+    let found = doctor.output();
+    for part in [
+        "ok    database of user-api: SQLite, tables up to date",
+        "ok    mail: the server greets",
+        "ok    SMS provider: can be reached",
+        "ok    trace collector: took a test span",
+        "FAIL  public keys for tokens",
+        "WAYPOST__AUTH__JWKS_URL",
+    ] {
+        assert!(found.contains(part), "{part} is missing in\n{found}");
+    }
+    assert!(collector.spans().iter().any(|span| span.name == "test span"));
+
+    let ill = environment(&format!("amqp://{nobody}/%2f"), &format!("http://{nobody}"), "0.1");
+    let mut doctor = waypost("doctor", &ill, &folder);
+    assert!(!doctor.exit(Duration::from_mins(1)).await.success());
+    let found = doctor.output();
+    for part in [
+        "FAIL  broker of email-worker",
+        "WAYPOST__BROKER__URL",
+        "FAIL  trace collector",
+    ] {
+        assert!(found.contains(part), "{part} is missing in\n{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn demo_load_makes_a_life_with_a_failing_provider_and_a_dead_letter() {
+    let (folder, ports) = (Folder::create(), (0..7).map(|_| Port::reserve()).collect::<Vec<_>>());
+    let mut load = run("waypost", &own_ports(&ports))
+        .arg("demo-load")
+        .arg("--seconds=4")
+        .folder(folder.path())
+        .spawn();
+    let status = load.exit(Duration::from_mins(1)).await;
+    let shown = load.output();
+    assert!(status.success(), "{shown}");
+    for part in ["failed 0", "SMS answered 503", "in the dead letters of both workers"] {
+        assert!(shown.contains(part), "{part} is missing in\n{shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
