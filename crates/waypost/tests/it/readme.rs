@@ -60,6 +60,8 @@ exec bash blocks.sh
 ";
 
 const FUNCTIONS: &str = r#"set -euo pipefail
+# An answer that is an error ends the script.
+curl() { command curl --silent --show-error --fail-with-body "$@"; }
 keep_up() {
   up >up.log 2>&1 &
   local end=$((SECONDS + 600))
@@ -95,11 +97,11 @@ fn script(blocks: &[&String]) -> String {
     format!("{FUNCTIONS}{steps}echo all blocks ran\n")
 }
 
-/// The repository as a clone of this working tree would have it.
+/// The repository as a clone would have it: files that git does not know are not there.
 fn copy_sources(to: &Path) {
     let root = root();
     let listed = Command::new("git")
-        .args(["ls-files", "-co", "--exclude-standard", "-z"])
+        .args(["ls-files", "--cached", "-z"])
         .current_dir(&root)
         .output()
         .unwrap();

@@ -75,21 +75,27 @@ async fn shown_in(jaeger: &Jaeger, trace: &str, event_system: &str) {
     assert_eq!(mailed.name, "process email-worker.events");
     let notified = find(GATEWAY, "consumer", &registered.id);
     assert_eq!(notified.name, "process notification-gateway.events");
-    let sent = spans
-        .iter()
-        .find(|span| span.is(WORKER, "producer"))
-        .unwrap_or_else(|| panic!("{tree}"));
+    // What was done later, from a row, still hangs below the message that asked for it.
+    let find_below = |service: &str, kind: &str, ancestor: &Span| {
+        let mut found = spans.iter().filter(|span| span.is(service, kind));
+        found
+            .find(|span| is_below(&spans, span, ancestor))
+            .unwrap_or_else(|| panic!("no {kind} span of {service} below {}:\n{tree}", ancestor.name))
+    };
+    let sent = find_below(WORKER, "producer", mailed);
     find(GATEWAY, "consumer", &sent.id);
-    let call = spans
-        .iter()
-        .find(|span| span.is(GATEWAY, "client"))
-        .unwrap_or_else(|| panic!("{tree}"));
+    let call = find_below(GATEWAY, "client", notified);
     assert_eq!(call.tags["peer.service"], "sms");
 
     let services = jaeger.services().await;
     for service in [ACCOUNTS, WORKER, GATEWAY] {
         assert!(services.iter().any(|known| known == service), "{services:?}");
     }
+}
+
+fn is_below(spans: &[Span], span: &Span, ancestor: &Span) -> bool {
+    let parent = |span: &&Span| spans.iter().find(|other| span.parent.as_ref() == Some(&other.id));
+    std::iter::successors(Some(span), parent).any(|span| span.id == ancestor.id)
 }
 
 fn orphans(spans: &[Span]) -> Vec<&Span> {

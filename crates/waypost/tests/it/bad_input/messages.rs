@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use test_support::{AmqpClient, AmqpLetter, SpanKind, eventually};
 use uuid::Uuid;
 
+use super::hardly_grew;
 use super::poison::{CASE, bodies, envelopes, registered, shapes, values};
 use crate::client::PATIENCE;
 use crate::stack::{Servers, Stack, resident_kib};
@@ -25,7 +26,8 @@ async fn bad_messages_end_in_the_dead_letters_with_a_reason_and_the_rest_flows()
         .into_iter()
         .flatten()
         .collect();
-    let before = [resident_kib(&stack.workers[0]), resident_kib(&stack.gateway)];
+    let resident = || [resident_kib(&stack.workers[0]), resident_kib(&stack.gateway)];
+    let mut before = resident();
     for time in 0..TIMES {
         for (name, _, message) in &cases {
             let mut message = message.clone();
@@ -34,6 +36,11 @@ async fn bad_messages_end_in_the_dead_letters_with_a_reason_and_the_rest_flows()
         }
         let address = format!("flows{time}@example.com");
         assert_eq!(stack.client.sign_up(&address).await.unwrap().0, 201);
+        if time == 0 {
+            // The first large bodies fill what the allocator keeps; what grows after them would grow for ever.
+            stack.smtp.wait_for(1, PATIENCE).await;
+            before = resident();
+        }
     }
 
     let sent = cases.len() * TIMES;
@@ -64,11 +71,12 @@ async fn bad_messages_end_in_the_dead_letters_with_a_reason_and_the_rest_flows()
         !stack.client.notifications(&token).await.is_empty()
     })
     .await;
-    let after = [resident_kib(&stack.workers[0]), resident_kib(&stack.gateway)];
+    let after = resident();
     println!(
-        "{} good ones between them, all mailed; resident KiB of [email-worker, gateway]: {before:?} before, {after:?} after",
+        "{} good ones between them, all mailed; resident KiB of [email-worker, gateway]: {before:?} after the first of each, {after:?} after all",
         mails.len()
     );
+    hardly_grew(before, after);
     assert_eq!(stack.smtp.per_recipient().len(), TIMES);
     assert_eq!(mails.len(), TIMES, "a mail too many");
     broker.close().await;

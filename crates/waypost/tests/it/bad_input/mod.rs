@@ -14,3 +14,14 @@ mod table;
 mod text;
 mod tokens;
 mod wire;
+
+/// What a process may grow by.
+const MOST_GROWTH_KIB: u64 = 20 * 1024;
+
+/// Memory that processes held before and hold now, in KiB.
+fn hardly_grew(before: [u64; 2], after: [u64; 2]) {
+    for (before, after) in before.into_iter().zip(after) {
+        let growth = after.saturating_sub(before);
+        assert!(growth < MOST_GROWTH_KIB, "a process grew by {growth} KiB");
+    }
+}

@@ -52,7 +52,13 @@ async fn a_broker_frozen_and_then_killed_three_times_under_load_loses_and_double
     };
     let began = Instant::now();
     let killed = during(kills, 50, sign_up(&stack.client, "killed", None)).await;
-    println!("{} sign-ups in {:?}", killed.len(), began.elapsed());
+    let a_second = killed.len() as f64 / began.elapsed().as_secs_f64();
+    println!(
+        "{} sign-ups in {:?}, {a_second:.1} a second",
+        killed.len(),
+        began.elapsed()
+    );
+    assert!(a_second > 40.0, "the load was to be 50 a second: {a_second:.1}");
     only(&stack, &killed, &[201, 503]);
     hardly_any_refused(&stack, &killed);
     calls.extend(killed);

@@ -147,12 +147,20 @@ async fn at_0_percent_a_caller_that_records_is_followed_through_every_hop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_100_percent_everything_is_exported_but_what_a_caller_does_not_want() {
+async fn at_100_percent_a_trace_is_recorded_at_every_hop_and_exported_whole() {
+    let stack = recording("1").await;
+    let trace = one_trace(&hops(&stack, None).await, true);
+    exported_whole(&stack, &trace, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_100_percent_a_caller_that_does_not_record_is_followed_through_every_hop() {
     let stack = recording("1").await;
     let unwanted = "7af7651916cd43dd8448eb211c80319c";
     let traceparent = format!("00-{unwanted}-{CALLER}-00");
     assert_eq!(one_trace(&hops(&stack, Some(&traceparent)).await, false), unwanted);
 
+    // A recorded trace comes after anything that the first one would have sent.
     stack.database().execute("TRUNCATE public.outbox_copies").await;
     stack
         .client
