@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     closed::{Throughput, saturate},
-    open::open_loop,
+    open::{Arrival, open_loop},
     wire::{Connection, get, post},
 };
 

@@ -18,7 +18,7 @@ use super::wire::Connection;
 /// Nobody waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection that was idle for longer is not used again: the server closes it after 5 s.
+/// A connection that was idle for longer is not used again, far within the time that a server keeps it.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Connections that wait for a request, each since when.

@@ -69,7 +69,8 @@ pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
                 "{MESSAGES} events of as many aggregates, one quorum queue, persistent, confirmed; {} turns, medians",
                 effort.rounds
             ),
-            "the relay reads its rows from PostgreSQL and deletes them when they are confirmed".to_owned(),
+            "the relay reads its rows from PostgreSQL, has up to 200 on their way, and deletes them when they are confirmed"
+                .to_owned(),
         ],
         rows: vec![
             row("lapin alone, window of 100", &raw, 1.0),

@@ -155,7 +155,7 @@ impl Metrics {
         self.0.outbox_oldest_age.set(age.as_secs_f64());
     }
 
-    /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`, `duplicate`, `published`.
+    /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`, `published`.
     pub fn message(&self, queue: &str, outcome: &str) {
         let labels = MessageLabels {
             queue: queue.to_owned(),
@@ -171,7 +171,7 @@ impl Metrics {
             .set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
-    /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `error`.
+    /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `absent`, `error`.
     pub fn cache_read(&self, layer: &'static str, outcome: &'static str) {
         self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome }).inc();
     }
