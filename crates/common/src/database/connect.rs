@@ -111,7 +111,7 @@ impl Database {
     /// reading before writing can't fail; a connection that turns out to be dead is replaced once.
     ///
     /// # Errors
-    /// [`DbErr`] when the database can't be reached within a second.
+    /// [`DbErr`] when the database can't be reached within a second, or `SQLite`'s writer is busy for five.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = || TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

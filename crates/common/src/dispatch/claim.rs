@@ -1,9 +1,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, Statement, Value};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, Value};
+use uuid::Uuid;
 
-use super::{Delivery, delivery};
+use super::{Delivery, Status, delivery};
 use crate::Timestamp;
 use crate::database::Database;
 
@@ -78,12 +80,21 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
 }
 
 /// Gives back what a dispatcher left behind that no longer renews its leases; answers how many.
-pub(super) async fn reap(database: &Database, now: Timestamp) -> Result<u64, DbErr> {
-    let sql = "UPDATE deliveries SET status = 'pending', lease_until = NULL, updated_at = $1 \
-               WHERE status = 'sending' AND lease_until <= $1";
-    let connection = database.write();
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [now.as_micros().into()]);
-    Ok(connection.execute_raw(statement).await?.rows_affected())
+///
+/// Not what this one has `in_hand`: after a while without the database its leases have run out, and what was
+/// sent meanwhile is about to be recorded.
+pub(super) async fn reap(database: &Database, in_hand: &[Uuid], now: Timestamp) -> Result<u64, DbErr> {
+    use delivery::Column;
+    let done = delivery::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Pending))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Status.eq(Status::Sending))
+        .filter(Column::LeaseUntil.lte(now))
+        .filter(Column::Id.is_not_in(in_hand.iter().copied()))
+        .exec(database.write())
+        .await?;
+    Ok(done.rows_affected)
 }
 
 /// The oldest due row of each channel.

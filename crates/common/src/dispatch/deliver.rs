@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use opentelemetry::trace::TraceContextExt;
 use sea_orm::DbErr;
+use tokio::time::timeout_at;
 use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -17,8 +18,7 @@ use crate::Timestamp;
 
 /// A delivery that is made later than this begins a trace of its own, with a link to the old one.
 const TRACE_LIFE: Duration = Duration::from_hours(1);
-/// Waits between tries to record an outcome; below the dispatcher's own wait after a failure, so
-/// that a send that is done is recorded before its lease could be given to somebody else.
+/// Waits between tries to record an outcome.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
 /// One statement that renews a lease.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(3);
@@ -94,20 +94,42 @@ async fn send<S: Sender>(shared: &Shared<S>, delivery: &Delivery) -> End {
     }
 }
 
-/// Renews the lease; returns when it is lost, or could not be renewed until it ran out.
+/// Renews the lease; returns when it is somebody else's, or could not be renewed until it ran out.
 async fn until_lease_lost<S: Sender>(shared: &Shared<S>, delivery: &Delivery) {
     let lease = shared.options.lease;
     let mut believed_until = Instant::now() + lease;
     loop {
-        tokio::time::sleep(shared.options.renew).await;
-        let asked_at = Instant::now();
-        let renewal = renew(shared.database.write(), delivery, lease, Timestamp::now());
-        match tokio::time::timeout(RENEW_TIMEOUT, renewal).await {
-            Ok(Ok(true)) => believed_until = asked_at + lease,
-            Ok(Err(_)) | Err(_) if Instant::now() < believed_until => {}
-            Ok(Ok(false) | Err(_)) | Err(_) => return,
+        let renewal = async {
+            tokio::time::sleep(shared.options.renew).await;
+            (Instant::now(), renewed(shared, delivery).await)
+        };
+        match timeout_at(believed_until.into(), renewal).await {
+            Ok((asked_at, Some(true))) => believed_until = asked_at + lease,
+            Ok((_, None)) => {}
+            Ok((_, Some(false))) | Err(_) => return,
         }
     }
+}
+
+/// Renews the lease for as long as it is ours; never returns.
+async fn keep_lease<S: Sender>(shared: &Shared<S>, delivery: &Delivery) {
+    loop {
+        tokio::time::sleep(shared.options.renew).await;
+        if renewed(shared, delivery).await == Some(false) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Whether the lease is still ours; `None` when the database does not say.
+async fn renewed<S: Sender>(shared: &Shared<S>, delivery: &Delivery) -> Option<bool> {
+    let renewal = renew(
+        shared.database.write(),
+        delivery,
+        shared.options.lease,
+        Timestamp::now(),
+    );
+    tokio::time::timeout(RENEW_TIMEOUT, renewal).await.ok()?.ok()
 }
 
 async fn until_drained<S: Sender>(shared: &Shared<S>) {
@@ -115,22 +137,31 @@ async fn until_drained<S: Sender>(shared: &Shared<S>) {
     tokio::time::sleep(shared.options.drain).await;
 }
 
-/// Records an outcome, and does not give up while the database is away: what was sent was sent.
+/// Brings an outcome into its row.
 async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Outcome) {
-    if let Outcome::Unavailable { after } = &outcome {
-        shared.rest(&delivery.destination, *after);
+    if let Some(pause) = outcome.wish() {
+        shared.rest(&delivery.destination, pause);
     }
     let (outcome, change) = resolve(outcome, delivery, &shared.options, Timestamp::now());
     if let Some(error) = &change.last_error {
         let to = change.to.as_str();
         tracing::info!(delivery = %delivery.id, channel = %delivery.channel, to, error, "a delivery did not go through");
     }
+    // For as long as it takes nobody else may think that the row was left behind.
+    tokio::select! {
+        () = until_recorded(shared, delivery, &outcome, &change) => {}
+        () = keep_lease(shared, delivery) => {}
+    }
+}
+
+/// Does not give up while the database is away: what was sent was sent.
+async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: &Outcome, change: &Change) {
     loop {
-        let recording = record(shared, delivery, &outcome, &change);
+        let recording = record(shared, delivery, outcome, change);
         let failure = match tokio::time::timeout(RECORD_TIMEOUT, recording).await {
             Ok(Ok(true)) => {
                 shared.metrics.delivery(&delivery.channel, change.to.as_str());
-                shared.sender.committed(delivery, &outcome);
+                shared.sender.committed(delivery, outcome);
                 return;
             }
             Ok(Ok(false)) => {

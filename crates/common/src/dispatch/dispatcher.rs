@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::claim::{Wanted, claim, oldest_due, reap};
 use super::deliver::deliver;
@@ -15,7 +16,7 @@ use crate::database::Database;
 use crate::process::Tasks;
 use crate::telemetry::Metrics;
 
-/// After a failure of the database; longer than a finished send waits to record its outcome again.
+/// After a failure of the database.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How often the age of the oldest due row is measured.
 const MEASURE: Duration = Duration::from_secs(5);
@@ -89,7 +90,7 @@ pub(super) struct Shared<S> {
 /// What is under way here, and what rests.
 #[derive(Default)]
 struct Load {
-    sends: usize,
+    in_hand: HashSet<Uuid>,
     by_destination: HashMap<String, usize>,
     resting: HashMap<String, Instant>,
 }
@@ -97,6 +98,7 @@ struct Load {
 /// A place in the load; dropping it frees it.
 pub(super) struct Slot<S: Sender> {
     shared: Arc<Shared<S>>,
+    delivery: Uuid,
     destination: String,
 }
 
@@ -115,7 +117,7 @@ impl<S: Sender> Shared<S> {
             .filter(|(_, sends)| **sends >= cap)
             .map(|(name, _)| name.clone());
         let wanted = Wanted {
-            limit: self.options.places.saturating_sub(load.sends),
+            limit: self.options.places.saturating_sub(load.in_hand.len()),
             per_destination: cap,
             lease: self.options.lease,
             busy: load
@@ -137,10 +139,11 @@ impl<S: Sender> Shared<S> {
 
     fn take(self: &Arc<Self>, delivery: &Delivery) -> Slot<S> {
         let mut load = self.load();
-        load.sends += 1;
+        load.in_hand.insert(delivery.id);
         *load.by_destination.entry(delivery.destination.clone()).or_default() += 1;
         Slot {
             shared: Arc::clone(self),
+            delivery: delivery.id,
             destination: delivery.destination.clone(),
         }
     }
@@ -149,7 +152,7 @@ impl<S: Sender> Shared<S> {
 impl<S: Sender> Drop for Slot<S> {
     fn drop(&mut self) {
         let mut load = self.shared.load();
-        load.sends -= 1;
+        load.in_hand.remove(&self.delivery);
         let left = load.by_destination.get_mut(&self.destination).map_or(0, |sends| {
             *sends -= 1;
             *sends
@@ -159,7 +162,7 @@ impl<S: Sender> Drop for Slot<S> {
         }
         let options = &self.shared.options;
         // At half, not at each: a claim for every single place would cost a statement a send.
-        if load.sends <= options.places / 2 || left <= options.places_per_destination / 2 {
+        if load.in_hand.len() <= options.places / 2 || left <= options.places_per_destination / 2 {
             self.shared.wake.notify_one();
         }
     }
@@ -192,15 +195,12 @@ async fn round<S: Sender>(
     measured: &mut Option<Instant>,
 ) -> Result<(), DbErr> {
     if is_due(*reaped, shared.options.poll) {
-        let back = reap(&shared.database, Timestamp::now()).await?;
+        let in_hand: Vec<Uuid> = shared.load().in_hand.iter().copied().collect();
+        let back = reap(&shared.database, &in_hand, Timestamp::now()).await?;
         if back > 0 {
             tracing::warn!(rows = back, "deliveries were left in the middle; they are tried again");
         }
         *reaped = Some(Instant::now());
-    }
-    if is_due(*measured, MEASURE) {
-        measure(shared).await?;
-        *measured = Some(Instant::now());
     }
     while !shared.stopping.is_cancelled() {
         let Some(wanted) = shared.wanted() else { break };
@@ -216,6 +216,11 @@ async fn round<S: Sender>(
                 drop(slot);
             });
         }
+    }
+    // After the work, which it must not hold up: with very many rows due it may take too long.
+    if is_due(*measured, MEASURE) {
+        *measured = Some(Instant::now());
+        measure(shared).await?;
     }
     Ok(())
 }

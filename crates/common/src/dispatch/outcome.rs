@@ -5,8 +5,12 @@ use crate::Timestamp;
 
 /// A destination that is not available is not asked again sooner.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// One that asks to be called again later is not called sooner, even if it says "at once": it would do so for ever.
+const SHORTEST_WISH: Duration = Duration::from_secs(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
+/// Longest message id of a provider that is kept, in bytes.
+const ID_LIMIT: usize = 200;
 
 /// How one try of a delivery ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,31 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// For how long the destination as a whole wants to be left alone.
+    pub(super) fn wish(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { after } => Some((*after).max(SHORTEST_PAUSE)),
+            Self::Retry { after, .. } => after.map(|after| after.max(SHORTEST_WISH)),
+            _ => None,
+        }
+    }
+
+    /// Without what no database takes, and no longer than is kept: the other side may say anything.
+    fn clean(mut self) -> Self {
+        match &mut self {
+            Self::Accepted { provider_message_id } | Self::Delivered { provider_message_id } => {
+                if let Some(id) = provider_message_id {
+                    *id = clean(id, ID_LIMIT);
+                }
+            }
+            Self::Failed { error, .. } | Self::Retry { error, .. } => *error = clean(error, ERROR_LIMIT),
+            Self::Suppressed { .. } | Self::Expired | Self::Unavailable { .. } => {}
+        }
+        self
+    }
+}
+
 /// What an outcome does to its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
@@ -60,7 +89,7 @@ pub(super) struct Change {
     pub(super) provider_message_id: Option<String>,
 }
 
-/// The row of a delivery whose lease is handed back untried.
+/// The row of a delivery whose lease is handed back; a try that was broken off for it costs no attempt.
 pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Change {
     Change {
         to: Status::Pending,
@@ -89,6 +118,7 @@ pub(super) fn resolve(
     options: &DispatchOptions,
     now: Timestamp,
 ) -> (Outcome, Change) {
+    let outcome = outcome.clean();
     let outcome = match &outcome {
         Outcome::Retry { .. } | Outcome::Unavailable { .. } => {
             let next = now + wait(&outcome, delivery, options);
@@ -107,7 +137,9 @@ pub(super) fn resolve(
         reason: reason_of(&outcome),
         attempts: delivery.attempts,
         next_attempt_at: now,
-        last_error: error_of(&outcome).map(cut).or_else(|| delivery.last_error.clone()),
+        last_error: error_of(&outcome)
+            .map(str::to_owned)
+            .or_else(|| delivery.last_error.clone()),
         provider_message_id: None,
     };
     match &outcome {
@@ -126,19 +158,15 @@ pub(super) fn resolve(
 }
 
 fn wait(outcome: &Outcome, delivery: &Delivery, options: &DispatchOptions) -> Duration {
-    match outcome {
-        Outcome::Unavailable { after } => (*after).max(SHORTEST_PAUSE),
-        Outcome::Retry { after: Some(after), .. } => *after,
-        _ => {
-            let step = usize::try_from(delivery.attempts - 1).unwrap_or(0);
-            options
-                .retry_delays
-                .get(step)
-                .or(options.retry_delays.last())
-                .copied()
-                .unwrap_or(SHORTEST_PAUSE)
-        }
-    }
+    outcome.wish().unwrap_or_else(|| {
+        let step = usize::try_from(delivery.attempts - 1).unwrap_or(0);
+        options
+            .retry_delays
+            .get(step)
+            .or(options.retry_delays.last())
+            .copied()
+            .unwrap_or(SHORTEST_PAUSE)
+    })
 }
 
 fn exhausted(error: Option<&str>) -> Outcome {
@@ -177,8 +205,9 @@ const fn reason_of(outcome: &Outcome) -> Option<Reason> {
     }
 }
 
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(ERROR_LIMIT)].to_owned()
+fn clean(text: &str, limit: usize) -> String {
+    let text: String = text.chars().filter(|char| !char.is_control()).collect();
+    text[..text.floor_char_boundary(limit)].to_owned()
 }
 
 #[cfg(test)]

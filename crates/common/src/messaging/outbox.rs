@@ -95,7 +95,7 @@ pub(super) mod row {
 
     use crate::Timestamp;
 
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[derive(Clone, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "outbox")]
     pub struct Model {
         #[sea_orm(primary_key)]
@@ -107,6 +107,17 @@ pub(super) mod row {
         pub headers: Json,
         pub body: Vec<u8>,
         pub created_at: Timestamp,
+    }
+
+    impl std::fmt::Debug for Model {
+        /// Without headers and body, which may hold personal data.
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("Model")
+                .field("id", &self.id)
+                .field("message_id", &self.message_id)
+                .field("kind", &self.kind)
+                .finish_non_exhaustive()
+        }
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -24,7 +24,7 @@ pub(super) struct AttemptLayer {
 
 /// How many tries of this call went before.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tries(u32);
+pub(super) struct Tries(pub(super) u32);
 
 #[async_trait]
 impl Middleware for AttemptLayer {

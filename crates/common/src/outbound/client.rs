@@ -8,7 +8,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::attempt::AttemptLayer;
+use super::attempt::{AttemptLayer, Tries};
 use super::guards::{BreakerLayer, BulkheadLayer, RateLayer};
 use super::retry::{RetryLayer, is_passing, retry_after};
 use super::{Destination, OutboundError};
@@ -126,7 +126,7 @@ impl OutboundClient {
         extensions.insert(repeat);
         let call = self.client.execute_with_extensions(request, &mut extensions);
         let answer = match tokio::time::timeout(self.call_timeout, call).await {
-            Ok(outcome) => outcome.map_err(OutboundError::unwrap_from)?,
+            Ok(outcome) => outcome.map_err(|error| unless_called(OutboundError::unwrap_from(error), &extensions))?,
             Err(_) => {
                 return Err(OutboundError::Timeout {
                     after: self.call_timeout,
@@ -163,6 +163,15 @@ impl OutboundClient {
             BreakerState::HalfOpen => State::Degraded,
             BreakerState::Open => State::Down,
         }
+    }
+}
+
+/// "Not called" is said of a call of which no try was made, and of no other.
+fn unless_called(error: OutboundError, extensions: &Extensions) -> OutboundError {
+    let was_called = extensions.get::<Tries>().is_some_and(|Tries(tries)| *tries > 0);
+    match error {
+        OutboundError::Unavailable { refusal, .. } if was_called => OutboundError::NotAgain { refusal },
+        error => error,
     }
 }
 

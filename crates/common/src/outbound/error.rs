@@ -13,6 +13,12 @@ pub enum OutboundError {
         /// When it is worth asking again.
         retry_after: Duration,
     },
+    /// The call was made and failed in a way that passes; a further try was refused.
+    #[error("called, and not again: {refusal}")]
+    NotAgain {
+        /// What refused the further try.
+        refusal: Refusal,
+    },
     /// No whole answer in time.
     #[error("no answer within {} ms", after.as_millis())]
     Timeout {
@@ -78,6 +84,7 @@ impl OutboundError {
                 refusal: Refusal::BulkheadFull,
                 ..
             } => "bulkhead_full",
+            Self::NotAgain { .. } => "not_again",
             Self::Timeout { .. } => "timeout",
             Self::Transport(_) => "connection",
             Self::TooLarge { .. } => "answer_too_large",

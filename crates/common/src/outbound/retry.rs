@@ -95,10 +95,11 @@ impl RetryPolicy for Policy {
             return RetryDecision::DoNotRetry;
         }
         let asked = *call.asked_to_wait.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = asked.unwrap_or_else(|| call.backoff.delay(past_retries, rand::random()));
+        let backoff = call.backoff.delay(past_retries, rand::random());
+        let wait = asked.map_or(backoff, |asked| asked.max(backoff));
         let passed = call.began.elapsed();
         // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included.
-        if passed + wait >= call.time || !call.budget.spend(Instant::now()) {
+        if passed.saturating_add(wait) >= call.time || !call.budget.spend(Instant::now()) {
             return RetryDecision::DoNotRetry;
         }
         RetryDecision::Retry {
@@ -121,15 +122,17 @@ fn is_worth_a_retry(error: &Error, repeat: bool) -> bool {
     }
 }
 
-/// Reads `Retry-After`, in seconds or as a date.
+/// A longer wish is cut: it is a mistake, or an attack on our clock.
+const LONGEST_WISH: Duration = Duration::from_hours(24);
+
+/// Reads `Retry-After`, in seconds or as a date; a day at most.
 pub(super) fn retry_after(headers: &header::HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => OffsetDateTime::parse(text, &Rfc2822)
-            .ok()
-            .map(|at| Timestamp::from(at).since(now)),
-    }
+    let wish = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Timestamp::from(OffsetDateTime::parse(text, &Rfc2822).ok()?).since(now),
+    };
+    Some(wish.min(LONGEST_WISH))
 }
 
 #[cfg(test)]
@@ -147,5 +150,8 @@ mod tests {
         assert_eq!(read("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(read("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("soon"), None);
+        for endless in ["18446744073709551615", "Fri, 21 Oct 2095 07:28:00 GMT"] {
+            assert_eq!(read(endless), Some(LONGEST_WISH));
+        }
     }
 }

@@ -2,6 +2,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// When it is worth asking again while probes are under way.
+const PROBING: Duration = Duration::from_millis(500);
+
 /// When a breaker opens, and how it finds back.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerOptions {
@@ -21,7 +24,7 @@ pub struct BreakerOptions {
     pub slow_call_rate: f64,
     /// First time open; doubles each time that the probes fail.
     pub open_first: Duration,
-    /// Longest time open.
+    /// Longest time open, before up to a fifth is added by chance.
     pub open_limit: Duration,
     /// Calls that half-open admits; all must pass.
     pub probes: usize,
@@ -204,8 +207,9 @@ impl Breaker {
                     });
                     Ok(Some(*next))
                 } else {
+                    // The probes may be back at any moment, long before their deadline.
                     let first = probes.iter().map(|probe| probe.deadline).min().unwrap_or(now);
-                    Err(first.saturating_duration_since(now))
+                    Err(first.saturating_duration_since(now).min(PROBING))
                 }
             }
         };
@@ -268,10 +272,7 @@ impl Breaker {
 
     fn open(&self, inner: &mut Inner, now: Instant) {
         // Up to a fifth longer, so that replicas do not probe at the same moment.
-        let wait = inner
-            .open_for
-            .mul_f64(1.0 + (self.jitter)() / 5.0)
-            .min(self.options.open_limit);
+        let wait = inner.open_for.mul_f64(1.0 + (self.jitter)() / 5.0);
         inner.open_for = (inner.open_for * 2).min(self.options.open_limit);
         inner.generation += 1;
         inner.phase = Phase::Open { until: now + wait };

@@ -49,7 +49,8 @@ fn it_closes_when_its_probes_pass_and_admits_no_more_than_those() {
     fail(&breaker, 5, now);
     let later = now + 5 * SECOND;
     let (first, second) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
-    assert!(breaker.admit(later).is_err());
+    // Not when the probes must have ended, but soon: they may be back at any moment.
+    assert_eq!(breaker.admit(later).unwrap_err().retry_after, PROBING);
     assert_eq!(breaker.state(later), BreakerState::HalfOpen);
     first.report(Verdict::Success, later);
     assert_eq!(breaker.state(later), BreakerState::HalfOpen);
@@ -75,6 +76,19 @@ fn the_time_open_doubles_up_to_a_minute_and_calm_resets_it() {
     now += 60 * SECOND;
     fail(&breaker, 5, now);
     assert_eq!(breaker.admit(now).unwrap_err().retry_after, 5 * SECOND);
+}
+
+#[test]
+fn chance_keeps_replicas_apart_also_at_the_longest_time_open() {
+    let mut now = Instant::now();
+    let breaker = Breaker::with_jitter(BreakerOptions::default(), now, || 1.0);
+    fail(&breaker, 5, now);
+    for expected in [6, 12, 24, 48, 72, 72] {
+        let wait = breaker.admit(now).unwrap_err().retry_after;
+        assert_eq!(wait, expected * SECOND);
+        now += wait;
+        fail(&breaker, 1, now);
+    }
 }
 
 #[test]

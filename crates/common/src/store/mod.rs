@@ -2,7 +2,7 @@
 //!
 //! Why: replicas share what they have read, and an embedded process needs the same operations with
 //! no server installed. So a [`Store`] is Redis or memory, chosen by URL, and one contract suite
-//! (`tests/it/store.rs`) holds both to the same meaning.
+//! (`tests/it/store/contract.rs`) holds both to the same meaning.
 //!
 //! What it must not become: a dependency of correctness. Every operation answers within some tens of
 //! milliseconds, and after three failures in a row a breaker has the next ones fail at once

@@ -47,6 +47,10 @@ on_both_databases!(
     a_stop_hands_back_what_does_not_finish,
     an_unavailable_destination_costs_no_attempt_and_rests,
     an_outcome_that_cannot_be_recorded_is_recorded_later_and_not_sent_again,
+    a_send_that_is_done_is_not_made_again_however_late_it_can_be_recorded,
+    a_lease_is_kept_until_the_outcome_is_recorded,
+    what_no_database_takes_is_recorded_without_it,
+    a_wish_to_be_called_later_is_kept_for_the_whole_destination,
     a_sender_that_panics_is_tried_again,
     one_event_makes_one_delivery,
     a_send_continues_the_trace_that_asked_for_it,
@@ -497,6 +501,96 @@ async fn an_outcome_that_cannot_be_recorded_is_recorded_later_and_not_sent_again
     bench.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+}
+
+/// As after a while without the database: leases have run out, and outcomes wait to be recorded.
+async fn a_send_that_is_done_is_not_made_again_however_late_it_can_be_recorded(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let sender = Scripted::accepting();
+    *sender.refuse_records.lock().unwrap() = 3;
+    let options = DispatchOptions {
+        lease: Duration::from_millis(200),
+        renew: DEADLINE,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+}
+
+/// Another dispatcher must see the lease renewed for as long as an outcome waits to be recorded.
+async fn a_lease_is_kept_until_the_outcome_is_recorded(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let sender = Scripted::accepting();
+    *sender.refuse_records.lock().unwrap() = 3;
+    let options = DispatchOptions {
+        lease: Duration::from_millis(600),
+        renew: Duration::from_millis(100),
+        ..bench.options()
+    };
+    let (one, two) = (bench.start(&sender, options.clone()), bench.start(&sender, options));
+    bench.all_reach(&ids, Status::Accepted).await;
+    tokio::join!(one.stop(), two.stop());
+    assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+}
+
+async fn what_no_database_takes_is_recorded_without_it(bench: Bench) {
+    let ids = bench.add("a", 2).await;
+    let sender = Scripted::new(|_, number| {
+        Box::pin(async move {
+            match number {
+                0 => accepted(&format!("SM\0{}", "1".repeat(100_000))),
+                _ => Outcome::Failed {
+                    reason: Reason::Rejected,
+                    error: "no\0\r\n".repeat(100_000),
+                },
+            }
+        })
+    });
+    let running = bench.start(&sender, bench.options());
+    bench
+        .until(|rows| {
+            rows.iter()
+                .all(|row| [Status::Accepted, Status::Failed].contains(&row.status))
+        })
+        .await;
+    running.stop().await;
+    assert_eq!(sender.sent().len(), 2);
+    let rows = [bench.row(ids[0]).await, bench.row(ids[1]).await];
+    let id = rows.iter().find_map(|row| row.provider_message_id.clone()).unwrap();
+    assert!(id.starts_with("SM11") && id.len() == 200, "{id}");
+    let error = rows.iter().find_map(|row| row.last_error.clone()).unwrap();
+    assert!(error.starts_with("nono") && error.len() == 500, "{error}");
+}
+
+async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Bench) {
+    let ids = bench.add("a", 20).await;
+    let began = Instant::now();
+    let sender = Scripted::new(move |_, _| {
+        let outcome = if began.elapsed() < Duration::from_millis(900) {
+            // "At once" is no time to wait: it would be asked again without end.
+            Outcome::Retry {
+                error: "HTTP 429".into(),
+                after: Some(Duration::ZERO),
+            }
+        } else {
+            accepted("x")
+        };
+        Box::pin(async move { outcome })
+    });
+    let options = DispatchOptions {
+        places_per_destination: 4,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    let tries = sender.sent().len();
+    assert!(
+        tries <= 28,
+        "{tries} tries for 20 rows: the wish was kept for some only"
+    );
 }
 
 async fn a_sender_that_panics_is_tried_again(bench: Bench) {

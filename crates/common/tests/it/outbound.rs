@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::config::Service;
-use common::outbound::{Destination, OutboundClient, OutboundError, Refusal, Repeat};
+use common::outbound::{Destination, OutboundClient, OutboundError, Rate, Refusal, Repeat};
 use common::process::{State, Tasks};
 use common::resilience::{Backoff, BreakerOptions};
 use common::telemetry::Metrics;
@@ -168,7 +168,7 @@ async fn a_destination_that_hangs_is_cut_off_left_alone_and_found_again() {
 }
 
 #[tokio::test]
-async fn a_full_bulkhead_and_a_used_up_rate_answer_at_once() {
+async fn a_full_bulkhead_answers_at_once() {
     let narrow = Destination {
         places: 1,
         retries: 0,
@@ -187,6 +187,53 @@ async fn a_full_bulkhead_and_a_used_up_rate_answer_at_once() {
         )
     };
     assert!(second.is_err_and(|error| full(&error)));
+}
+
+#[tokio::test]
+async fn a_used_up_rate_answers_at_once_when_it_is_worth_asking_again() {
+    let slow = Destination {
+        rate: Some(Rate {
+            per_second: 0.1,
+            burst: 1.0,
+        }),
+        ..destination()
+    };
+    let bench = bench(slow, |_| ok("there")).await;
+    assert_eq!(bench.get().await.unwrap(), "there");
+    let refused = bench.get().await.unwrap_err();
+    let OutboundError::Unavailable { refusal, retry_after } = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(refusal, Refusal::RateLimited);
+    assert!(
+        retry_after > Duration::from_secs(5) && retry_after <= Duration::from_secs(10),
+        "{retry_after:?}"
+    );
+    assert_eq!(bench.server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
+    let fragile = Destination {
+        breaker: BreakerOptions {
+            minimum_calls: 1,
+            ..destination().breaker
+        },
+        ..destination()
+    };
+    let bench = bench(fragile, |_| status("503 Service Unavailable")).await;
+    let error = bench.get().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OutboundError::NotAgain {
+                refusal: Refusal::BreakerOpen
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(bench.server.seen().len(), 1);
+    assert!(matches!(bench.get().await, Err(OutboundError::Unavailable { .. })));
 }
 
 #[tokio::test]

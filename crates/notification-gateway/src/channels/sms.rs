@@ -4,7 +4,7 @@ use anyhow::Context;
 use common::config::Sms as SmsSettings;
 use common::dispatch::{Delivery, Outcome};
 use common::outbound::{OutboundClient, OutboundError, OutboundResponse, Repeat};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,19 @@ fn judge(answer: &OutboundResponse) -> Outcome {
     let code = answer
         .json::<Refused>()
         .map(|refused| format!(", code {}", refused.code));
-    rejected(format!("HTTP {}{}", status.as_u16(), code.unwrap_or_default()))
+    let error = format!("HTTP {}{}", status.as_u16(), code.unwrap_or_default());
+    if matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+    ) {
+        // About our account and its token, not about this message, which waits until they are put right.
+        tracing::error!(
+            error,
+            "the SMS provider does not let us in: check providers.sms.account and .token"
+        );
+        return Outcome::Retry { error, after: None };
+    }
+    rejected(error)
 }
 
 fn failure(error: &OutboundError) -> Outcome {

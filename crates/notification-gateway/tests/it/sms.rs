@@ -14,6 +14,7 @@ on_both_databases!(
     a_refusal_is_final_and_says_why,
     a_wish_to_be_called_later_is_obeyed,
     a_failure_that_passes_is_tried_again_until_it_works,
+    a_refusal_of_our_own_account_waits_until_it_is_put_right,
     an_answer_that_is_not_the_providers_is_no_success,
     a_provider_that_is_out_is_left_alone_and_costs_no_attempt,
 );
@@ -98,6 +99,22 @@ async fn a_failure_that_passes_is_tried_again_until_it_works(backend: Backend) {
         .await;
     assert!(delivery["attempts"].as_i64().unwrap() >= 2);
     assert_eq!(delivery["last_error"], Value::Null);
+}
+
+async fn a_refusal_of_our_own_account_waits_until_it_is_put_right(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    for status in [401, 403, 404] {
+        app.provider.is(Mood::Answers(status, None, r#"{"code": 20003}"#));
+        let user = app.sign_up(Some(PHONE)).await.data.user_id;
+        let error = format!("HTTP {status}, code 20003");
+        let delivery = app
+            .delivery(user, "sms", |delivery| delivery["last_error"] == error.as_str())
+            .await;
+        assert_ne!(delivery["status"], "failed");
+        app.provider.is(Mood::Accepts);
+        app.delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+    }
 }
 
 async fn an_answer_that_is_not_the_providers_is_no_success(backend: Backend) {

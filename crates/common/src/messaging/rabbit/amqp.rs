@@ -28,6 +28,9 @@ pub(super) fn read(delivery: Delivery) -> Wire {
     wire
 }
 
+/// What a header takes beside its name and its text: their lengths and the type.
+const HEADER_OVERHEAD_BYTES: usize = 6;
+
 /// Writes the properties of a message that leaves.
 pub(super) fn properties(wire: &Wire) -> BasicProperties {
     let mut table = FieldTable::default();
@@ -36,7 +39,7 @@ pub(super) fn properties(wire: &Wire) -> BasicProperties {
     let mut headers: Vec<_> = wire.headers.iter().collect();
     headers.sort_by_key(|(name, _)| rank(name));
     for (name, value) in headers {
-        let bytes = name.len() + value.len();
+        let bytes = name.len() + value.len() + HEADER_OVERHEAD_BYTES;
         if is_brokers_own(name) || bytes > left {
             continue;
         }
@@ -101,6 +104,18 @@ mod tests {
         assert!(!headers.contains_key("x-death") && headers.contains_key(header::ID));
         assert_eq!(*properties.delivery_mode(), Some(PERSISTENT));
         assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "1");
+    }
+
+    #[test]
+    fn very_many_headers_fit_into_a_frame_as_well() {
+        let mut wire = Wire::default();
+        for number in 0..30_000 {
+            wire.set(&format!("{number:x}"), "");
+        }
+        let properties = properties(&wire);
+        let headers = properties.headers().as_ref().unwrap();
+        let bytes: usize = headers.inner().keys().map(|name| 1 + name.as_str().len() + 1 + 4).sum();
+        assert!(bytes <= MAX_HEADERS_BYTES, "{bytes}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ const HEARTBEAT: u16 = 10;
 /// Waits between attempts to connect: from the first, doubling, to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// A connection that lasted so long was a good one: the next is tried at once.
+const GOOD_LIFE: Duration = Duration::from_secs(10);
 /// How often lapin's own view of the connection is looked at.
 const WATCH: Duration = Duration::from_secs(1);
 /// How often the broker is asked something: a connection may look well and be dead.
@@ -156,12 +158,17 @@ impl Supervisor {
             } {
                 Ok(session) => {
                     tracing::info!(purpose = self.purpose, address, "connected to the broker");
-                    (wait, reported, was_silent) = (FIRST_WAIT, None, false);
+                    (reported, was_silent) = (None, false);
+                    let began = Instant::now();
                     let session = Arc::new(session);
                     self.sender.send_replace(Some(session.clone()));
                     let Some(why) = self.watch(&session).await else { return };
                     session.give_up(&why);
                     self.sender.send_replace(None);
+                    // One that ends as soon as it is used, for want of a right, must not be opened in a loop.
+                    if began.elapsed() >= GOOD_LIFE {
+                        wait = FIRST_WAIT;
+                    }
                 }
                 Err(error) => {
                     was_silent = matches!(error, CallError::Silent(_));

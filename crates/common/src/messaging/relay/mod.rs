@@ -153,12 +153,14 @@ impl Relay {
             .column(row::Column::CreatedAt)
             .order_by_asc(row::Column::Id);
         let oldest = oldest.into_tuple::<(Timestamp,)>().one(self.database.read());
-        let (Ok(count), Ok(oldest)) = (within(count).await, within(oldest).await) else {
-            return;
-        };
-        let age = oldest.map_or(Duration::ZERO, |(created_at,)| Timestamp::now().since(created_at));
-        self.metrics.outbox_pending(count);
-        self.metrics.outbox_oldest_age(age);
+        // The age first, and whatever becomes of the count: of very many rows it may take too long.
+        if let Ok(oldest) = within(oldest).await {
+            let age = oldest.map_or(Duration::ZERO, |(created_at,)| Timestamp::now().since(created_at));
+            self.metrics.outbox_oldest_age(age);
+        }
+        if let Ok(count) = within(count).await {
+            self.metrics.outbox_pending(count);
+        }
     }
 
     /// Takes the confirmations that are due; begins nothing new.

@@ -75,9 +75,14 @@ impl Failure {
         matches!(self.what, What::Reply { .. } | What::Unsupported(_))
     }
 
+    /// Whether the server said no, for good.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.what, What::Reply { code: 500.., .. })
+    }
+
     /// Whether it will say the same again.
     pub(super) fn is_permanent(&self) -> bool {
-        matches!(self.what, What::Reply { code: 500.., .. } | What::Unsupported(_))
+        self.is_refusal() || matches!(self.what, What::Unsupported(_))
     }
 
     /// Whether the server closes the connection with this answer.

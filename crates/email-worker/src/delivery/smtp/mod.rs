@@ -115,6 +115,14 @@ impl Smtp {
                 }
             }
             Stage::Text if !failure.is_reply() => SendError::Unknown(error),
+            // Nobody was named yet: what is refused is us (530, log in first), and that can be put right.
+            Stage::Sender if failure.is_refusal() => {
+                tracing::error!(
+                    error,
+                    "the mail server does not take mail from us: check mail.url and mail.from"
+                );
+                SendError::Temporary(error)
+            }
             _ if failure.is_permanent() => SendError::Rejected(error),
             _ => SendError::Temporary(error),
         }
@@ -144,7 +152,10 @@ impl Smtp {
         if let Some(mut connection) = self.rested() {
             let soon = deadline.min(Instant::now() + REUSE_TIMEOUT);
             match greet(&mut connection, envelope, soon).await {
-                Ok(()) => return Ok(connection),
+                Ok(()) => {
+                    self.failed_connects.store(0, Ordering::Relaxed);
+                    return Ok(connection);
+                }
                 Err(failure) if failure.is_reply() && !failure.closes() => return Err(failure),
                 Err(stale) => tracing::debug!(%stale, "a rested connection was gone"),
             }

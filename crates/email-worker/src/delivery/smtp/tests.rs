@@ -55,6 +55,19 @@ async fn a_send_that_is_dropped_midway_never_mixes_with_the_next() {
 }
 
 #[tokio::test]
+async fn a_sender_that_is_refused_may_be_let_in_later_and_a_recipient_not() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.script(Stage::Sender, [Answer::say(530, "5.7.0 log in first")]);
+    receiver.script(Stage::Recipient, [Answer::say(550, "5.1.1 nobody of that name")]);
+    let client = client(&receiver, SEND_TIMEOUT);
+    let refused = [(); 2].map(|()| mail("b@example.org"));
+    let us = client.send(&refused[0]).await.unwrap_err();
+    assert_eq!(us, SendError::Temporary("530 5.7.0 at MAIL FROM".to_owned()));
+    let them = client.send(&refused[1]).await.unwrap_err();
+    assert_eq!(them, SendError::Rejected("550 5.1.1 at RCPT TO".to_owned()));
+}
+
+#[tokio::test]
 async fn a_refused_login_is_the_servers_trouble_not_the_mails() {
     let receiver = SmtpReceiver::start().await;
     receiver.script(Stage::Hello, [Answer::say(554, "not you")]);
