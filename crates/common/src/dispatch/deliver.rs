@@ -11,10 +11,12 @@ use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::dispatcher::{Sender, Shared};
-use super::outcome::{Change, before_sending, handed_back, resolve};
+use super::outcome::{Change, before_sending, handed_back, resolve, without_text};
 use super::record::{apply, renew};
 use super::{Delivery, Outcome};
 use crate::Timestamp;
+use crate::database::is_data_refused;
+use crate::process::chain;
 
 /// A delivery that is made later than this begins a trace of its own, with a link to the old one.
 const TRACE_LIFE: Duration = Duration::from_hours(1);
@@ -149,26 +151,33 @@ async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Out
     }
     // For as long as it takes nobody else may think that the row was left behind.
     tokio::select! {
-        () = until_recorded(shared, delivery, &outcome, &change) => {}
+        () = until_recorded(shared, delivery, outcome, change) => {}
         () = keep_lease(shared, delivery) => {}
     }
 }
 
-/// Does not give up while the database is away: what was sent was sent.
-async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: &Outcome, change: &Change) {
+/// Does not give up while the database is away: what was sent was sent. What the database can't hold is left out.
+async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut outcome: Outcome, mut change: Change) {
+    let mut has_text = true;
     loop {
-        let recording = record(shared, delivery, outcome, change);
+        let recording = record(shared, delivery, &outcome, &change);
         let failure = match tokio::time::timeout(RECORD_TIMEOUT, recording).await {
             Ok(Ok(true)) => {
                 shared.metrics.delivery(&delivery.channel, change.to.as_str());
-                shared.sender.committed(delivery, outcome);
+                shared.sender.committed(delivery, &outcome);
                 return;
             }
             Ok(Ok(false)) => {
                 tracing::warn!(delivery = %delivery.id, "an outcome came after its lease and was refused");
                 return;
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) if has_text && is_data_refused(&error) => {
+                tracing::error!(delivery = %delivery.id, "the database refuses the other side's text; an outcome is recorded without it");
+                has_text = false;
+                (outcome, change) = without_text(outcome, change);
+                continue;
+            }
+            Ok(Err(error)) => chain(&error),
             Err(_) => "no answer in time".to_owned(),
         };
         tracing::warn!(delivery = %delivery.id, error = failure, "an outcome can't be recorded yet");

@@ -9,6 +9,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const SHORTEST_WISH: Duration = Duration::from_secs(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
+/// Instead of words that the database refused.
+const NO_TEXT: &str = "what was said can't be stored";
 /// Longest message id of a provider that is kept, in bytes.
 const ID_LIMIT: usize = 200;
 
@@ -203,6 +205,23 @@ const fn reason_of(outcome: &Outcome) -> Option<Reason> {
         Outcome::Expired => Some(Reason::Expired),
         Outcome::Retry { .. } | Outcome::Unavailable { .. } => None,
     }
+}
+
+/// The same outcome with none of the other side's words.
+pub(super) fn without_text(mut outcome: Outcome, change: Change) -> (Outcome, Change) {
+    match &mut outcome {
+        Outcome::Accepted { provider_message_id } | Outcome::Delivered { provider_message_id } => {
+            *provider_message_id = None;
+        }
+        Outcome::Failed { error, .. } | Outcome::Retry { error, .. } => NO_TEXT.clone_into(error),
+        Outcome::Suppressed { .. } | Outcome::Expired | Outcome::Unavailable { .. } => {}
+    }
+    let change = Change {
+        last_error: change.last_error.map(|_| NO_TEXT.to_owned()),
+        provider_message_id: None,
+        ..change
+    };
+    (outcome, change)
 }
 
 fn clean(text: &str, limit: usize) -> String {

@@ -1,0 +1,213 @@
+//! What the tests of the dispatcher stand on: a database, a sender that does what it is told.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::Timestamp;
+use common::config::{Service, Settings};
+use common::database::Database;
+use common::dispatch::{
+    Delivery, DispatchOptions, NewDelivery, Outcome, Sender, Status, Waker, delivery, enqueue, spawn_dispatcher,
+};
+use common::process::Tasks;
+use common::telemetry::Metrics;
+use migrations::MigratorTrait;
+use migrations::email_worker::Migrator;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Statement};
+use test_support::TestDatabase;
+use uuid::Uuid;
+
+/// No step here takes near so long; a busy machine may.
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A message's id that the sender makes of what PostgreSQL refuses.
+pub(super) const REFUSED: &str = "refused";
+
+pub(super) struct Bench {
+    pub(super) database: Database,
+    pub(super) settings: Settings,
+    _kept: TestDatabase,
+}
+
+impl Bench {
+    pub(super) async fn postgres() -> Self {
+        let kept = TestDatabase::postgres().await;
+        kept.execute("CREATE SCHEMA email_worker").await;
+        Self::with(kept).await
+    }
+
+    pub(super) async fn sqlite() -> Self {
+        Self::with(TestDatabase::sqlite()).await
+    }
+
+    async fn with(kept: TestDatabase) -> Self {
+        let mut settings = Settings::for_tests(Service::EmailWorker);
+        settings.database.url = kept.url().into();
+        settings.database.max_connections = 8;
+        let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
+        Migrator::up(database.write(), None).await.unwrap();
+        Self {
+            database,
+            settings,
+            _kept: kept,
+        }
+    }
+
+    pub(super) fn options(&self) -> DispatchOptions {
+        DispatchOptions {
+            retry_delays: vec![Duration::from_millis(100), Duration::from_millis(300)],
+            poll: Duration::from_millis(50),
+            ..DispatchOptions::new(&self.settings, &["test"])
+        }
+    }
+
+    pub(super) async fn add(&self, destination: &str, count: usize) -> Vec<Uuid> {
+        let mut ids = vec![];
+        for _ in 0..count {
+            let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), destination.into());
+            ids.extend(enqueue(self.database.write(), new, Timestamp::now()).await.unwrap());
+        }
+        ids
+    }
+
+    pub(super) async fn row(&self, id: Uuid) -> Delivery {
+        delivery::Entity::find_by_id(id)
+            .one(self.database.read())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub(super) async fn all_reach(&self, ids: &[Uuid], status: Status) {
+        self.until(|rows| {
+            ids.iter()
+                .all(|id| rows.iter().any(|row| row.id == *id && row.status == status))
+        })
+        .await;
+    }
+
+    pub(super) async fn until(&self, holds: impl Fn(&[Delivery]) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let rows = delivery::Entity::find().all(self.database.read()).await.unwrap();
+            if holds(&rows) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{rows:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(super) fn start(&self, sender: &Scripted, options: DispatchOptions) -> Running {
+        let (tasks, metrics) = (Tasks::new(Service::EmailWorker), Metrics::new(Service::EmailWorker));
+        let waker = spawn_dispatcher(self.database.clone(), sender.clone(), options, metrics.clone(), &tasks);
+        Running { tasks, metrics, waker }
+    }
+
+    /// Has every lease run out, as it does when the database was away for long.
+    pub(super) async fn end_leases(&self) {
+        let end = "UPDATE deliveries SET lease_until = 0 WHERE status = 'sending'";
+        self.database.write().execute_unprepared(end).await.unwrap();
+    }
+
+    pub(super) async fn recorded(&self) -> usize {
+        let backend = self.database.read().get_database_backend();
+        let rows = self
+            .database
+            .read()
+            .query_all_raw(Statement::from_string(backend, "SELECT * FROM inbox"))
+            .await;
+        rows.unwrap().len()
+    }
+}
+
+pub(super) struct Running {
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+    pub(super) waker: Waker,
+}
+
+impl Running {
+    pub(super) async fn stop(&self) {
+        self.tasks.shut_down(DEADLINE).await.unwrap();
+    }
+}
+
+pub(super) type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(super) type Script = Arc<dyn Fn(&Delivery, usize) -> Answer + Send + Sync>;
+
+/// A sender that does what a test says; its script is given the number of the send, from 0.
+#[derive(Clone)]
+pub(super) struct Scripted {
+    script: Script,
+    sent: Arc<Mutex<Vec<Uuid>>>,
+    pub(super) refuse_records: Arc<Mutex<usize>>,
+}
+
+impl Scripted {
+    pub(super) fn new(script: impl Fn(&Delivery, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self {
+            script: Arc::new(script),
+            sent: Arc::default(),
+            refuse_records: Arc::default(),
+        }
+    }
+
+    pub(super) fn accepting() -> Self {
+        Self::new(|_, _| Box::pin(async { accepted("x") }))
+    }
+
+    pub(super) fn sent(&self) -> Vec<Uuid> {
+        self.sent.lock().unwrap().clone()
+    }
+
+    pub(super) async fn until_sent(&self, count: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.sent().len() < count {
+            assert!(Instant::now() < deadline, "{} sent", self.sent().len());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Sender for Scripted {
+    async fn send(&self, delivery: &Delivery) -> Outcome {
+        let number = {
+            let mut sent = self.sent.lock().unwrap();
+            sent.push(delivery.id);
+            sent.len() - 1
+        };
+        (self.script)(delivery, number).await
+    }
+
+    /// One row a final outcome; a second one for the same delivery breaks the key.
+    async fn record(&self, tx: &DatabaseTransaction, delivery: &Delivery, outcome: &Outcome) -> Result<(), DbErr> {
+        if matches!(outcome, Outcome::Retry { .. } | Outcome::Unavailable { .. }) {
+            return Ok(());
+        }
+        let sql = "INSERT INTO inbox (consumer, message_id, received_at) VALUES ('test', $1, 0)";
+        let values = [delivery.id.into()];
+        tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values))
+            .await?;
+        if matches!(outcome, Outcome::Accepted { provider_message_id } if provider_message_id.as_deref() == Some(REFUSED))
+        {
+            let text =
+                Statement::from_sql_and_values(tx.get_database_backend(), "SELECT CAST($1 AS TEXT)", ["\0".into()]);
+            tx.query_one_raw(text).await?;
+        }
+        let mut refusals = self.refuse_records.lock().unwrap();
+        if *refusals > 0 {
+            *refusals -= 1;
+            return Err(DbErr::Custom("on purpose".into()));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn accepted(id: &str) -> Outcome {
+    Outcome::Accepted {
+        provider_message_id: Some(id.into()),
+    }
+}

@@ -1,0 +1,102 @@
+//! One destination holds up no other, and rests when it asks for it.
+
+use std::time::{Duration, Instant};
+
+use common::dispatch::{DispatchOptions, Outcome, Status};
+
+use super::bench::{Bench, Scripted, accepted};
+on_both_databases!(
+    a_hanging_destination_does_not_hold_up_another,
+    an_unavailable_destination_costs_no_attempt_and_rests,
+    a_wish_to_be_called_later_is_kept_for_the_whole_destination,
+);
+
+async fn a_hanging_destination_does_not_hold_up_another(bench: Bench) {
+    let stuck = bench.add("stuck", 60).await;
+    let sender = Scripted::new(|delivery, _| {
+        let hangs = delivery.destination == "stuck";
+        Box::pin(async move {
+            if hangs {
+                std::future::pending().await
+            } else {
+                accepted("x")
+            }
+        })
+    });
+    let drain = Duration::ZERO;
+    let options = DispatchOptions {
+        places: 8,
+        places_per_destination: 4,
+        drain,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    // The stuck ones have all the places that they may have before the good ones are there.
+    sender.until_sent(4).await;
+    let good = bench.add("good", 30).await;
+    bench.all_reach(&good, Status::Accepted).await;
+    let started = sender.sent().iter().filter(|id| stuck.contains(id)).count();
+    assert_eq!(started, 4, "the cap of one destination");
+    let due = "waypost_delivery_oldest_due_seconds{service=\"email-worker\",channel=\"test\"}";
+    assert!(running.metrics.render().contains(due));
+    running.stop().await;
+}
+
+async fn an_unavailable_destination_costs_no_attempt_and_rests(bench: Bench) {
+    let ids = bench.add("a", 40).await;
+    let until = Instant::now() + Duration::from_secs(1);
+    let sender = Scripted::new(move |_, _| {
+        Box::pin(async move {
+            match until.checked_duration_since(Instant::now()) {
+                Some(after) => Outcome::Unavailable { after },
+                None => accepted("x"),
+            }
+        })
+    });
+    let running = bench.start(
+        &sender,
+        DispatchOptions {
+            places_per_destination: 4,
+            ..bench.options()
+        },
+    );
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    for id in ids {
+        assert_eq!(bench.row(id).await.attempts, 1);
+    }
+    let tries = sender.sent().len();
+    assert!(
+        tries < 60,
+        "{tries} tries for 40 rows: a destination that rests is not asked again and again"
+    );
+}
+
+async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Bench) {
+    let ids = bench.add("a", 20).await;
+    let began = Instant::now();
+    let sender = Scripted::new(move |_, _| {
+        let outcome = if began.elapsed() < Duration::from_millis(900) {
+            // "At once" is no time to wait: it would be asked again without end.
+            Outcome::Retry {
+                error: "HTTP 429".into(),
+                after: Some(Duration::ZERO),
+            }
+        } else {
+            accepted("x")
+        };
+        Box::pin(async move { outcome })
+    });
+    let options = DispatchOptions {
+        places_per_destination: 4,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    let tries = sender.sent().len();
+    assert!(
+        tries <= 28,
+        "{tries} tries for 20 rows: the wish was kept for some only"
+    );
+}

@@ -1,0 +1,72 @@
+//! What a delivery brings along from the event that asked for it.
+
+use std::sync::{Arc, Mutex};
+
+use common::Timestamp;
+use common::dispatch::{DispatchOptions, NewDelivery, Status, enqueue};
+use common::telemetry::TraceContext;
+use opentelemetry::trace::TracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use uuid::Uuid;
+
+use super::bench::{Bench, DEADLINE, Scripted, accepted};
+on_both_databases!(
+    one_event_makes_one_delivery,
+    a_send_continues_the_trace_that_asked_for_it,
+);
+
+async fn one_event_makes_one_delivery(bench: Bench) {
+    let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into());
+    let again = NewDelivery {
+        id: Uuid::now_v7(),
+        ..new.clone()
+    };
+    let now = Timestamp::now();
+    let tx = bench.database.begin().await.unwrap();
+    assert_eq!(enqueue(&tx, new.clone(), now).await.unwrap(), Some(new.id));
+    assert_eq!(enqueue(&tx, again, now).await.unwrap(), None);
+    tx.commit().await.unwrap();
+    let sender = Scripted::accepting();
+    let slow = DispatchOptions {
+        poll: DEADLINE,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, slow);
+    running.waker.wake();
+    bench.all_reach(&[new.id], Status::Accepted).await;
+    running.stop().await;
+    assert_eq!(sender.sent().len(), 1);
+}
+
+async fn a_send_continues_the_trace_that_asked_for_it(bench: Bench) {
+    let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let _guard = tracing_subscriber::registry().with(layer).set_default();
+    let asked = TraceContext::parse(Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), None).unwrap();
+    let ids = {
+        let _context = asked.to_context().attach();
+        let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into());
+        vec![
+            enqueue(bench.database.write(), new, Timestamp::now())
+                .await
+                .unwrap()
+                .unwrap(),
+        ]
+    };
+    let seen = Arc::new(Mutex::new(None));
+    let inside = Arc::clone(&seen);
+    let sender = Scripted::new(move |_, _| {
+        let inside = Arc::clone(&inside);
+        Box::pin(async move {
+            *inside.lock().unwrap() = Some(TraceContext::current());
+            accepted("x")
+        })
+    });
+    let running = bench.start(&sender, bench.options());
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    let seen = seen.lock().unwrap().clone().unwrap();
+    assert_eq!(seen.trace_id(), asked.trace_id());
+    assert_ne!(seen, asked, "the send has a span of its own");
+}

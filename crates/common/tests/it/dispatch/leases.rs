@@ -1,0 +1,209 @@
+//! Who sends holds a lease, and nobody else sends meanwhile.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::dispatch::{DispatchOptions, Status};
+use tokio::sync::{Notify, Semaphore};
+
+use super::bench::{Bench, DEADLINE, Scripted, accepted};
+on_both_databases!(
+    two_dispatchers_never_send_the_same_row_twice,
+    a_lease_that_runs_out_is_claimed_again_and_the_late_result_is_refused,
+    a_slow_send_keeps_its_lease,
+    an_outcome_that_is_recorded_late_keeps_its_lease,
+    what_this_dispatcher_has_in_hand_it_does_not_claim_again,
+    a_lease_that_is_not_renewed_is_given_up_when_it_ends,
+    a_dispatcher_that_is_killed_leaves_nothing_for_ever,
+    a_stop_hands_back_what_does_not_finish,
+);
+
+async fn two_dispatchers_never_send_the_same_row_twice(bench: Bench) {
+    let ids = bench.add("a", 100).await;
+    let more = bench.add("b", 100).await;
+    let sender = Scripted::accepting();
+    let (one, two) = (
+        bench.start(&sender, bench.options()),
+        bench.start(&sender, bench.options()),
+    );
+    bench.all_reach(&[ids, more].concat(), Status::Accepted).await;
+    tokio::join!(one.stop(), two.stop());
+    let sent = sender.sent();
+    assert_eq!(sent.len(), 200);
+    assert_eq!(sent.iter().collect::<HashSet<_>>().len(), 200);
+    assert_eq!(bench.recorded().await, 200);
+}
+
+async fn a_lease_that_runs_out_is_claimed_again_and_the_late_result_is_refused(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let gates = [Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0))];
+    let waits = gates.clone();
+    let sender = Scripted::new(move |_, number| {
+        let gate = Arc::clone(&waits[number]);
+        Box::pin(async move {
+            let _ = gate.acquire().await;
+            accepted(["late", "in time"][number])
+        })
+    });
+    // The first holder believes in its lease and claims nothing more; the row says that the lease is over.
+    let first = bench.start(&sender, bench.options());
+    sender.until_sent(1).await;
+    first.tasks.stopping().cancel();
+    bench.end_leases().await;
+    let second = bench.start(&sender, bench.options());
+    sender.until_sent(2).await;
+    // The late result comes while the second holder is at work: the status alone would let it in.
+    gates[0].add_permits(1);
+    first.stop().await;
+    let row = bench.row(ids[0]).await;
+    assert_eq!(
+        (row.status, row.lease_number, bench.recorded().await),
+        (Status::Sending, 2, 0)
+    );
+    gates[1].add_permits(1);
+    bench.all_reach(&ids, Status::Accepted).await;
+    second.stop().await;
+    let row = bench.row(ids[0]).await;
+    assert_eq!(row.provider_message_id.as_deref(), Some("in time"));
+    assert_eq!((row.attempts, bench.recorded().await), (2, 1));
+}
+
+async fn a_slow_send_keeps_its_lease(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let sender = Scripted::new(|_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            accepted("x")
+        })
+    });
+    let (lease, renew) = (Duration::from_millis(600), Duration::from_millis(100));
+    let options = DispatchOptions {
+        lease,
+        renew,
+        ..bench.options()
+    };
+    let (one, two) = (bench.start(&sender, options.clone()), bench.start(&sender, options));
+    bench.all_reach(&ids, Status::Accepted).await;
+    tokio::join!(one.stop(), two.stop());
+    assert_eq!(sender.sent().len(), 1);
+}
+
+async fn an_outcome_that_is_recorded_late_keeps_its_lease(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let sender = Scripted::accepting();
+    // Two seconds at least: as often as the lease would have run out.
+    *sender.refuse_records.lock().unwrap() = 4;
+    let (lease, renew) = (Duration::from_millis(600), Duration::from_millis(100));
+    let options = DispatchOptions {
+        lease,
+        renew,
+        ..bench.options()
+    };
+    let (one, two) = (bench.start(&sender, options.clone()), bench.start(&sender, options));
+    bench.all_reach(&ids, Status::Accepted).await;
+    tokio::join!(one.stop(), two.stop());
+    assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+    assert_eq!(bench.row(ids[0]).await.lease_number, 1);
+}
+
+/// As after a while without the database: the lease has run out, and the outcome waits to be recorded.
+async fn what_this_dispatcher_has_in_hand_it_does_not_claim_again(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let sender = Scripted::accepting();
+    *sender.refuse_records.lock().unwrap() = 3;
+    let options = DispatchOptions {
+        lease: Duration::from_millis(200),
+        renew: DEADLINE,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+}
+
+async fn a_lease_that_is_not_renewed_is_given_up_when_it_ends(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let broken_off = Arc::new(Notify::new());
+    let told = Arc::clone(&broken_off);
+    let sender = Scripted::new(move |_, number| {
+        let told = Arc::clone(&told);
+        Box::pin(async move {
+            if number == 0 {
+                let _tells = TellsWhenDropped(told);
+                std::future::pending::<()>().await;
+            }
+            accepted("x")
+        })
+    });
+    let options = DispatchOptions {
+        lease: Duration::from_millis(500),
+        renew: 2 * DEADLINE,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    tokio::time::timeout(DEADLINE, broken_off.notified()).await.unwrap();
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+}
+
+/// Held by a send.
+struct TellsWhenDropped(Arc<Notify>);
+
+impl Drop for TellsWhenDropped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+async fn a_dispatcher_that_is_killed_leaves_nothing_for_ever(bench: Bench) {
+    let ids = bench.add("a", 10).await;
+    let (lease, renew) = (Duration::from_millis(500), Duration::from_millis(100));
+    let options = DispatchOptions {
+        lease,
+        renew,
+        ..bench.options()
+    };
+    let hanging = Scripted::new(|_, _| Box::pin(std::future::pending()));
+    let killed = bench.start(&hanging, options.clone());
+    hanging.until_sent(10).await;
+    assert!(
+        killed.tasks.shut_down(Duration::ZERO).await.is_err(),
+        "cut off in the middle"
+    );
+    let sender = Scripted::accepting();
+    let running = bench.start(&sender, options);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    assert_eq!(sender.sent().len(), 10);
+}
+
+async fn a_stop_hands_back_what_does_not_finish(bench: Bench) {
+    let ids = bench.add("a", 2).await;
+    let sender = Scripted::new(|_, number| {
+        Box::pin(async move {
+            if number == 0 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            accepted("finished")
+        })
+    });
+    let running = bench.start(
+        &sender,
+        DispatchOptions {
+            drain: Duration::from_secs(1),
+            ..bench.options()
+        },
+    );
+    sender.until_sent(2).await;
+    running.stop().await;
+    let rows = [bench.row(ids[0]).await, bench.row(ids[1]).await];
+    let state = |status| rows.iter().find(|row| row.status == status).unwrap();
+    assert_eq!(
+        (state(Status::Pending).attempts, state(Status::Pending).lease_until),
+        (0, None)
+    );
+    assert_eq!(state(Status::Accepted).attempts, 1);
+}
