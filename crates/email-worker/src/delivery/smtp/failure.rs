@@ -51,15 +51,27 @@ impl Failure {
     pub(super) fn unless_done<T>(stage: Stage, step: Result<Result<T, Error>, Elapsed>) -> Result<T, Self> {
         match step {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Self {
-                stage,
-                what: What::of(&error),
-            }),
-            Err(_) => Err(Self {
-                stage,
-                what: What::Silence,
-            }),
+            Ok(Err(error)) => Err(Self::of(stage, &error)),
+            Err(_) => Err(Self::silence(stage)),
         }
+    }
+
+    /// What the library says.
+    pub(super) fn of(stage: Stage, error: &Error) -> Self {
+        let what = What::of(error);
+        Self { stage, what }
+    }
+
+    /// No answer in time.
+    pub(super) fn silence(stage: Stage) -> Self {
+        let what = What::Silence;
+        Self { stage, what }
+    }
+
+    /// The connection broke, in these words.
+    pub(super) fn broken(stage: Stage, how: &'static str) -> Self {
+        let what = What::Broken(how);
+        Self { stage, what }
     }
 
     /// The server lacks what the mail needs.

@@ -161,7 +161,7 @@ impl Smtp {
             }
         }
         let connecting = timeout_at(deadline, self.server.connect()).await;
-        let mut connection = Failure::unless_done(Stage::Connect, connecting)?;
+        let mut connection = connecting.unwrap_or_else(|_| Err(Failure::silence(Stage::Connect)))?;
         self.failed_connects.store(0, Ordering::Relaxed);
         greet(&mut connection, envelope, deadline).await?;
         Ok(connection)
