@@ -52,7 +52,7 @@ where
         let left_out = if level <= Level::WARN {
             let Some(left_out) = self
                 .failures
-                .admit(event.metadata().target(), &fields.message, Instant::now())
+                .admit(fields.failure(event.metadata().target()), Instant::now())
             else {
                 return Ok(());
             };
@@ -121,6 +121,12 @@ struct Fields {
 }
 
 impl Fields {
+    /// What makes two failures the same one: where, what, and why.
+    fn failure(&self, target: &str) -> String {
+        let why = ["error", "reason"].map(|name| self.others.get(name).and_then(Value::as_str).unwrap_or_default());
+        format!("{target} {} {}", self.message, why.join(" "))
+    }
+
     fn put(&mut self, field: &Field, value: Value) {
         self.others.insert(field.name().to_owned(), value);
     }
@@ -170,10 +176,9 @@ struct Failures(Mutex<HashMap<String, (Instant, u64)>>);
 
 impl Failures {
     /// `Some(left out)` when the line is to be written.
-    fn admit(&self, target: &str, message: &str, now: Instant) -> Option<u64> {
+    fn admit(&self, failure: String, now: Instant) -> Option<u64> {
         let Ok(mut seen) = self.0.lock() else { return Some(0) };
-        let key = format!("{target} {message}");
-        if let Some((written, left_out)) = seen.get_mut(&key) {
+        if let Some((written, left_out)) = seen.get_mut(&failure) {
             if now.duration_since(*written) < SAME_FAILURE_EVERY {
                 *left_out += 1;
                 return None;
@@ -184,7 +189,7 @@ impl Failures {
         if seen.len() >= MAX_REMEMBERED {
             seen.clear();
         }
-        seen.insert(key, (now, 0));
+        seen.insert(failure, (now, 0));
         Some(0)
     }
 }
@@ -197,12 +202,24 @@ mod tests {
     fn the_same_failure_is_written_once_a_second_with_a_count() {
         let failures = Failures::default();
         let start = Instant::now();
-        assert_eq!(failures.admit("a", "broken", start), Some(0));
-        assert_eq!(failures.admit("a", "broken", start + Duration::from_millis(10)), None);
-        assert_eq!(failures.admit("a", "other", start + Duration::from_millis(10)), Some(0));
-        assert_eq!(
-            failures.admit("a", "broken", start + Duration::from_millis(1100)),
-            Some(1)
-        );
+        let admit = |failure: &str, millis| failures.admit(failure.to_owned(), start + Duration::from_millis(millis));
+        assert_eq!(admit("broken", 0), Some(0));
+        assert_eq!(admit("broken", 10), None);
+        assert_eq!(admit("other", 10), Some(0));
+        assert_eq!(admit("broken", 1100), Some(1));
+    }
+
+    #[test]
+    fn another_cause_makes_another_failure() {
+        let failure = |error: &str| {
+            let mut fields = Fields {
+                message: "a request failed".to_owned(),
+                ..Fields::default()
+            };
+            fields.others.insert("error".to_owned(), error.into());
+            fields.failure("http")
+        };
+        assert_eq!(failure("no route"), failure("no route"));
+        assert_ne!(failure("no route"), failure("no answer"));
     }
 }
