@@ -8,3 +8,4 @@ mod metrics;
 mod outbound;
 mod scripted_server;
 mod store;
+mod subscriber;

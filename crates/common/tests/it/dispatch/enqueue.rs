@@ -7,10 +7,11 @@ use common::dispatch::{DispatchOptions, NewDelivery, Status, enqueue};
 use common::telemetry::TraceContext;
 use opentelemetry::trace::TracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 use uuid::Uuid;
 
 use super::bench::{Bench, DEADLINE, Scripted, accepted};
+use crate::subscriber::subscribe;
+
 on_both_databases!(
     one_event_makes_one_delivery,
     a_send_continues_the_trace_that_asked_for_it,
@@ -42,7 +43,7 @@ async fn one_event_makes_one_delivery(bench: Bench) {
 async fn a_send_continues_the_trace_that_asked_for_it(bench: Bench) {
     let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-    let _guard = tracing_subscriber::registry().with(layer).set_default();
+    let _guard = subscribe(tracing_subscriber::registry().with(layer));
     let asked = TraceContext::parse(Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), None).unwrap();
     let ids = {
         let _context = asked.to_context().attach();

@@ -13,6 +13,7 @@ use test_support::eventually;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::fixture::{Fixture, SOON, done, fail, someone};
+use crate::subscriber::subscribe;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
@@ -36,7 +37,7 @@ impl Collected {
             .with_simple_exporter(collected.clone())
             .build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let guard = subscribe(tracing_subscriber::registry().with(layer));
         (collected, guard)
     }
 
