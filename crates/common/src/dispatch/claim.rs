@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, Value};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, Value};
 use uuid::Uuid;
 
 use super::{Delivery, Status, delivery};
@@ -17,6 +17,8 @@ pub(super) struct Wanted {
     pub(super) limit: usize,
     pub(super) per_destination: usize,
     pub(super) lease: Duration,
+    /// What this dispatcher works on: another one may have taken it for left behind and given it back.
+    pub(super) in_hand: Vec<Uuid>,
     /// Destinations that have sends under way, and how many.
     pub(super) busy: Vec<(String, usize)>,
     /// Destinations that are full or rest.
@@ -56,7 +58,10 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
     };
     let (limit, cap) = (wanted.limit, wanted.per_destination);
     let candidates = limit.saturating_mul(CANDIDATES);
-    let until = (now + wanted.lease).as_micros();
+    let in_hand: Vec<_> = wanted.in_hand.iter().map(|id| id.simple().to_string()).collect();
+    values.push(in_hand.join(",").into());
+    let not_in_hand = not_in_hand(database, values.len());
+    let until = lease_end(database.write().get_database_backend(), wanted.lease, now);
     let sql = format!(
         "WITH due AS MATERIALIZED ( \
             SELECT id, destination, priority, next_attempt_at FROM deliveries \
@@ -70,7 +75,7 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
          ) \
          UPDATE deliveries SET status = 'sending', lease_until = {until}, lease_number = lease_number + 1, \
             attempts = attempts + 1, updated_at = $1 \
-         WHERE id IN (SELECT id FROM picked) AND status = 'pending' RETURNING *"
+         WHERE id IN (SELECT id FROM picked) AND status = 'pending' AND {not_in_hand} RETURNING *"
     );
     let statement = Statement::from_sql_and_values(database.write().get_database_backend(), sql, values);
     delivery::Entity::find()
@@ -79,18 +84,46 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
         .await
 }
 
+/// Leaves out the ids of one parameter. It is one whatever their number, so that the statement stays
+/// the same and prepared.
+fn not_in_hand(database: &Database, parameter: usize) -> String {
+    if database.is_postgres() {
+        format!("id <> ALL (CAST(string_to_array(${parameter}, ',') AS uuid[]))")
+    } else {
+        format!("instr(${parameter}, lower(hex(id))) = 0")
+    }
+}
+
+/// The time by which leases are measured, in SQL.
+///
+/// Replicas share PostgreSQL's: clocks that differ by more than a lease would have one replica take
+/// the other's live leases. It is the statement's beginning, so that no lease ends before its holder
+/// believes, and an index can be used. A SQLite file serves one machine, whose clock is `now`.
+fn lease_clock(backend: DbBackend, now: Timestamp) -> String {
+    match backend {
+        DbBackend::Postgres => "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)".to_owned(),
+        _ => now.as_micros().to_string(),
+    }
+}
+
+/// When a lease ends that is asked for now, in SQL.
+pub(super) fn lease_end(backend: DbBackend, lease: Duration, now: Timestamp) -> String {
+    format!("{} + {}", lease_clock(backend, now), lease.as_micros())
+}
+
 /// Gives back what a dispatcher left behind that no longer renews its leases; answers how many.
 ///
 /// Not what this one has `in_hand`: after a while without the database its leases have run out, and what was
 /// sent meanwhile is about to be recorded.
 pub(super) async fn reap(database: &Database, in_hand: &[Uuid], now: Timestamp) -> Result<u64, DbErr> {
     use delivery::Column;
+    let backend = database.write().get_database_backend();
     let done = delivery::Entity::update_many()
         .col_expr(Column::Status, Expr::value(Status::Pending))
         .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Status.eq(Status::Sending))
-        .filter(Column::LeaseUntil.lte(now))
+        .filter(Expr::col(Column::LeaseUntil).lte(Expr::cust(lease_clock(backend, now))))
         .filter(Column::Id.is_not_in(in_hand.iter().copied()))
         .exec(database.write())
         .await?;
@@ -111,3 +144,7 @@ pub(super) async fn oldest_due(database: &Database, now: Timestamp) -> Result<Ve
     let rows = Oldest::find_by_statement(statement).all(connection).await?;
     Ok(rows.into_iter().map(|row| (row.channel, row.oldest)).collect())
 }
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

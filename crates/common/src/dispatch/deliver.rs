@@ -141,7 +141,7 @@ async fn until_drained<S: Sender>(shared: &Shared<S>) {
 
 /// Brings an outcome into its row.
 async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Outcome) {
-    if let Some(pause) = outcome.wish() {
+    if let Some(pause) = outcome.rest() {
         shared.rest(&delivery.destination, pause);
     }
     let (outcome, change) = resolve(outcome, delivery, &shared.options, Timestamp::now());

@@ -13,7 +13,7 @@ use super::deliver::deliver;
 use super::{Delivery, DispatchOptions, Outcome};
 use crate::Timestamp;
 use crate::database::Database;
-use crate::process::Tasks;
+use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
 /// After a failure of the database.
@@ -120,6 +120,7 @@ impl<S: Sender> Shared<S> {
             limit: self.options.places.saturating_sub(load.in_hand.len()),
             per_destination: cap,
             lease: self.options.lease,
+            in_hand: load.in_hand.iter().copied().collect(),
             busy: load
                 .by_destination
                 .iter()
@@ -130,11 +131,12 @@ impl<S: Sender> Shared<S> {
         (wanted.limit > 0).then_some(wanted)
     }
 
-    /// Leaves a destination alone for a while.
+    /// Leaves a destination alone for a while; a shorter while than one that is under way changes nothing.
     pub(super) fn rest(&self, destination: &str, pause: Duration) {
-        self.load()
-            .resting
-            .insert(destination.to_owned(), Instant::now() + pause);
+        let until = Instant::now() + pause;
+        let mut load = self.load();
+        let resting = load.resting.entry(destination.to_owned()).or_insert(until);
+        *resting = until.max(*resting);
     }
 
     fn take(self: &Arc<Self>, delivery: &Delivery) -> Slot<S> {
@@ -175,7 +177,7 @@ async fn run<S: Sender>(shared: Arc<Shared<S>>, tasks: Tasks) {
         let pause = match round(&shared, &tasks, &mut reaped, &mut measured).await {
             Ok(()) => shared.options.poll,
             Err(error) => {
-                tracing::warn!(error = %error, "deliveries wait: the database can't be asked");
+                tracing::warn!(error = chain(&error), "deliveries wait: the database can't be asked");
                 AFTER_FAILURE
             }
         };
@@ -220,7 +222,9 @@ async fn round<S: Sender>(
     // After the work, which it must not hold up: with very many rows due it may take too long.
     if is_due(*measured, MEASURE) {
         *measured = Some(Instant::now());
-        measure(shared).await?;
+        if let Err(error) = measure(shared).await {
+            tracing::warn!(error = chain(&error), "the oldest due deliveries can't be told");
+        }
     }
     Ok(())
 }

@@ -7,6 +7,10 @@ use crate::Timestamp;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// One that asks to be called again later is not called sooner, even if it says "at once": it would do so for ever.
 const SHORTEST_WISH: Duration = Duration::from_secs(1);
+/// A delivery waits no longer for what the other side asks for: any sender may pass on any number.
+const LONGEST_WISH: Duration = Duration::from_hours(24);
+/// A wish was said of one delivery and may mean no more than that: the destination is asked again after this.
+const LONGEST_REST: Duration = Duration::from_mins(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
 /// Instead of words that the database refused.
@@ -45,7 +49,8 @@ pub enum Outcome {
     Retry {
         /// What went wrong; no secret, no address.
         error: String,
-        /// When the other side asked to be called again; otherwise the schedule says.
+        /// When the other side asked to be called again, a second to a day; otherwise the schedule says. Its
+        /// other deliveries wait as well, a minute at most.
         after: Option<Duration>,
     },
     /// It was not tried: the breaker is open or the bulkhead full. Costs no attempt and pauses the destination.
@@ -56,13 +61,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// For how long the destination as a whole wants to be left alone.
-    pub(super) fn wish(&self) -> Option<Duration> {
+    /// How long the other side wants this delivery to wait.
+    fn wish(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { after } => Some((*after).max(SHORTEST_PAUSE)),
-            Self::Retry { after, .. } => after.map(|after| after.max(SHORTEST_WISH)),
+            Self::Unavailable { after } => Some((*after).clamp(SHORTEST_PAUSE, LONGEST_WISH)),
+            Self::Retry { after, .. } => after.map(|after| after.clamp(SHORTEST_WISH, LONGEST_WISH)),
             _ => None,
         }
+    }
+
+    /// For how long the destination as a whole is left alone.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        self.wish().map(|wish| wish.min(LONGEST_REST))
     }
 
     /// Without what no database takes, and no longer than is kept: the other side may say anything.

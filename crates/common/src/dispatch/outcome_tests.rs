@@ -78,6 +78,23 @@ fn the_other_sides_wish_beats_the_schedule() {
 }
 
 #[test]
+fn a_wish_without_bounds_gets_some() {
+    let asks = |after| Outcome::Retry {
+        error: "429".into(),
+        after: Some(after),
+    };
+    for (wish, expected) in [(Duration::ZERO, SHORTEST_WISH), (Duration::MAX, LONGEST_WISH)] {
+        let (_, change) = resolve(asks(wish), &delivery(1, None), &options(), START);
+        assert_eq!((change.to, change.next_attempt_at), (Status::Pending, START + expected));
+    }
+    let unavailable = Outcome::Unavailable { after: Duration::MAX };
+    assert_eq!(asks(Duration::MAX).rest(), Some(LONGEST_REST));
+    assert_eq!(unavailable.rest(), Some(LONGEST_REST));
+    assert_eq!(asks(Duration::ZERO).rest(), Some(SHORTEST_WISH));
+    assert_eq!(retry().rest(), None);
+}
+
+#[test]
 fn what_was_not_tried_costs_no_attempt() {
     let outcome = Outcome::Unavailable {
         after: Duration::from_secs(5),

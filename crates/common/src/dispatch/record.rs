@@ -3,6 +3,7 @@ use std::time::Duration;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
+use super::claim::lease_end;
 use super::outcome::Change;
 use super::{Delivery, Status, delivery};
 use crate::Timestamp;
@@ -40,7 +41,8 @@ pub(super) async fn renew(
     lease: Duration,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
-    let update = delivery::Entity::update_many().col_expr(delivery::Column::LeaseUntil, Expr::value(now + lease));
+    let end = Expr::cust(lease_end(connection.get_database_backend(), lease, now));
+    let update = delivery::Entity::update_many().col_expr(delivery::Column::LeaseUntil, end);
     let done = holding(update, held).exec(connection).await?;
     Ok(done.rows_affected == 1)
 }

@@ -101,15 +101,19 @@ impl Bench {
     }
 
     pub(super) fn start(&self, sender: &Scripted, options: DispatchOptions) -> Running {
-        let (tasks, metrics) = (Tasks::new(Service::EmailWorker), Metrics::new(Service::EmailWorker));
-        let waker = spawn_dispatcher(self.database.clone(), sender.clone(), options, metrics.clone(), &tasks);
-        Running { tasks, metrics, waker }
+        Running::start(self.database.clone(), sender, options)
     }
 
     /// Has every lease run out, as it does when the database was away for long.
     pub(super) async fn end_leases(&self) {
         let end = "UPDATE deliveries SET lease_until = 0 WHERE status = 'sending'";
         self.database.write().execute_unprepared(end).await.unwrap();
+    }
+
+    /// Has every lease given back, as another dispatcher does with those that have run out.
+    pub(super) async fn give_leases_back(&self) {
+        let back = "UPDATE deliveries SET status = 'pending', lease_until = NULL WHERE status = 'sending'";
+        self.database.write().execute_unprepared(back).await.unwrap();
     }
 
     pub(super) async fn recorded(&self) -> usize {
@@ -130,6 +134,12 @@ pub(super) struct Running {
 }
 
 impl Running {
+    pub(super) fn start(database: Database, sender: &Scripted, options: DispatchOptions) -> Self {
+        let (tasks, metrics) = (Tasks::new(Service::EmailWorker), Metrics::new(Service::EmailWorker));
+        let waker = spawn_dispatcher(database, sender.clone(), options, metrics.clone(), &tasks);
+        Self { tasks, metrics, waker }
+    }
+
     pub(super) async fn stop(&self) {
         self.tasks.shut_down(DEADLINE).await.unwrap();
     }

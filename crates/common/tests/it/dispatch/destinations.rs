@@ -1,14 +1,19 @@
 //! One destination holds up no other, and rests when it asks for it.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::config::Service;
+use common::database::Database;
 use common::dispatch::{DispatchOptions, Outcome, Status};
 
-use super::bench::{Bench, Scripted, accepted};
+use super::bench::{Bench, Running, Scripted, accepted};
+
 on_both_databases!(
     a_hanging_destination_does_not_hold_up_another,
     an_unavailable_destination_costs_no_attempt_and_rests,
     a_wish_to_be_called_later_is_kept_for_the_whole_destination,
+    a_shorter_rest_does_not_end_a_longer_one,
 );
 
 async fn a_hanging_destination_does_not_hold_up_another(bench: Bench) {
@@ -98,5 +103,56 @@ async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Benc
     assert!(
         tries <= 28,
         "{tries} tries for 20 rows: the wish was kept for some only"
+    );
+}
+
+/// SQLite has connections of their own for reading: without them only the measurement fails.
+#[tokio::test]
+async fn what_can_not_be_measured_is_delivered_all_the_same() {
+    let bench = Bench::sqlite().await;
+    let database = Database::connect(&bench.settings, Service::EmailWorker).await.unwrap();
+    database.read().clone().close().await.unwrap();
+    let sender = Scripted::accepting();
+    let running = Running::start(database, &sender, bench.options());
+    for _ in 0..2 {
+        let ids = bench.add("a", 3).await;
+        bench.all_reach(&ids, Status::Accepted).await;
+    }
+    running.stop().await;
+}
+
+async fn a_shorter_rest_does_not_end_a_longer_one(bench: Bench) {
+    let ids = bench.add("a", 4).await;
+    let times = Arc::new(Mutex::new(vec![]));
+    let tries = Arc::clone(&times);
+    let sender = Scripted::new(move |_, number| {
+        tries.lock().unwrap().push(Instant::now());
+        Box::pin(async move {
+            let milliseconds = match number {
+                0 => 3000,
+                // After the first has said its own.
+                1 => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    1
+                }
+                _ => return accepted("x"),
+            };
+            Outcome::Unavailable {
+                after: Duration::from_millis(milliseconds),
+            }
+        })
+    });
+    let options = DispatchOptions {
+        places_per_destination: 2,
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    let times = times.lock().unwrap().clone();
+    assert!(
+        times[2] - times[0] >= Duration::from_secs(3),
+        "{:?}",
+        times[2] - times[0]
     );
 }

@@ -8,12 +8,14 @@ use common::dispatch::{DispatchOptions, Status};
 use tokio::sync::{Notify, Semaphore};
 
 use super::bench::{Bench, DEADLINE, Scripted, accepted};
+
 on_both_databases!(
     two_dispatchers_never_send_the_same_row_twice,
     a_lease_that_runs_out_is_claimed_again_and_the_late_result_is_refused,
     a_slow_send_keeps_its_lease,
     an_outcome_that_is_recorded_late_keeps_its_lease,
     what_this_dispatcher_has_in_hand_it_does_not_claim_again,
+    what_another_gave_back_is_not_claimed_while_it_is_in_hand,
     a_lease_that_is_not_renewed_is_given_up_when_it_ends,
     a_dispatcher_that_is_killed_leaves_nothing_for_ever,
     a_stop_hands_back_what_does_not_finish,
@@ -121,6 +123,33 @@ async fn what_this_dispatcher_has_in_hand_it_does_not_claim_again(bench: Bench) 
     bench.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+}
+
+async fn what_another_gave_back_is_not_claimed_while_it_is_in_hand(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&gate);
+    let sender = Scripted::new(move |_, number| {
+        let gate = Arc::clone(&waits);
+        Box::pin(async move {
+            if number == 0 {
+                let _ = gate.acquire().await;
+            }
+            accepted("x")
+        })
+    });
+    let running = bench.start(&sender, bench.options());
+    sender.until_sent(1).await;
+    bench.give_leases_back().await;
+    // A claim that takes this one could have taken the other.
+    let next = bench.add("a", 1).await;
+    bench.all_reach(&next, Status::Accepted).await;
+    assert_eq!(sender.sent(), [&ids[..], &next].concat());
+    // Its result is late; out of hand, it is anybody's.
+    gate.add_permits(1);
+    bench.all_reach(&ids, Status::Accepted).await;
+    running.stop().await;
+    assert_eq!(bench.row(ids[0]).await.lease_number, 2);
 }
 
 async fn a_lease_that_is_not_renewed_is_given_up_when_it_ends(bench: Bench) {

@@ -8,6 +8,7 @@ use common::dispatch::{NewDelivery, Outcome, Reason, Settled, Status, enqueue, i
 use uuid::Uuid;
 
 use super::bench::{Bench, REFUSED, Scripted, accepted};
+
 on_both_databases!(
     final_states_are_final,
     a_retry_comes_when_the_schedule_says,
