@@ -134,3 +134,28 @@ impl TryFrom<row::Model> for OutboundMessage {
         Ok(Self::from_parts(row.message_id, row.kind, headers, row.body.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_shown_without_what_it_says() {
+        let row = row::Model {
+            id: 7,
+            aggregate: uuid::Uuid::nil(),
+            message_id: uuid::Uuid::nil(),
+            kind: "user.registered.v1".into(),
+            headers: serde_json::json!({"who": "ada@example.org"}),
+            body: b"ada@example.org".to_vec(),
+            created_at: Timestamp::from_micros(0),
+        };
+        let shown = format!("{row:?}");
+        assert!(
+            shown.contains("id: 7") && shown.contains("user.registered.v1"),
+            "{shown}"
+        );
+        // As text, and as the numbers of its bytes.
+        assert!(!shown.contains("ada") && !shown.contains("97, 100"), "{shown}");
+    }
+}

@@ -70,7 +70,14 @@ impl<H: Handler> Worker<H> {
             loop {
                 tokio::select! {
                     () = self.stopping.cancelled() => {
-                        let rest = take_the_rest(&held, consumer).await;
+                        // A broker that does not answer holds up no handler.
+                        let mut taking = pin!(take_the_rest(&held, consumer));
+                        let rest = loop {
+                            tokio::select! {
+                                Some(()) = in_hand.next() => {}
+                                rest = &mut taking => break rest,
+                            }
+                        };
                         in_hand.extend(rest.into_iter().map(|delivery| self.one(held.clone(), delivery)));
                         break;
                     }

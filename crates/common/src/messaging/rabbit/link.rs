@@ -165,10 +165,7 @@ impl Supervisor {
                     let Some(why) = self.watch(&session).await else { return };
                     session.give_up(&why);
                     self.sender.send_replace(None);
-                    // One that ends as soon as it is used, for want of a right, must not be opened in a loop.
-                    if began.elapsed() >= GOOD_LIFE {
-                        wait = FIRST_WAIT;
-                    }
+                    wait = wait_after(began.elapsed(), wait);
                 }
                 Err(error) => {
                     was_silent = matches!(error, CallError::Silent(_));
@@ -242,9 +239,21 @@ impl Supervisor {
     }
 }
 
+/// The wait after a connection that lived so long. One that ends as soon as it is used, for want of
+/// a right, must not be opened in a loop.
+fn wait_after(life: Duration, wait: Duration) -> Duration {
+    if life >= GOOD_LIFE { FIRST_WAIT } else { wait }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_connection_that_lasted_lets_the_next_be_tried_at_once() {
+        assert_eq!(wait_after(Duration::from_millis(30), LAST_WAIT), LAST_WAIT);
+        assert_eq!(wait_after(GOOD_LIFE, LAST_WAIT), FIRST_WAIT);
+    }
 
     #[test]
     fn several_nodes_are_read_and_get_a_heartbeat() {

@@ -12,7 +12,7 @@ use common::process::State;
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use sea_orm::{ConnectionTrait, Statement};
 use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -204,6 +204,36 @@ async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
     proxy.set(Fault::Pass).await;
     gate.add_permits(1);
     eventually(SOON, async || finished.load(Ordering::SeqCst) == 2).await;
+    fixture.end().await;
+}
+
+#[tokio::test]
+async fn what_is_in_hand_at_the_end_is_finished_while_the_broker_is_silent() {
+    let (shared, upstream) = shared_broker();
+    let proxy = FaultProxy::start(upstream).await;
+    let fixture = Fixture::shared_through(&through(&shared, &proxy));
+    fixture.consume_others(EMAIL_WORKER_EVENTS);
+    let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
+    let (opens, tells) = (gate.clone(), finished.clone());
+    let seen = fixture.consume(EMAIL_WORKER_EVENTS, move |_| {
+        let (opens, tells) = (opens.clone(), tells.clone());
+        Box::pin(async move {
+            opens.acquire().await.unwrap().forget();
+            tells.notify_one();
+            Ok(())
+        })
+    });
+    fixture.is_up().await;
+    fixture.broker.publish(outbound(&someone())).await.unwrap();
+    seen.reaches(1).await;
+
+    proxy.set(Fault::BlackHole).await;
+    let asked = Instant::now();
+    fixture.tasks.stopping().cancel();
+    gate.add_permits(1);
+    finished.notified().await;
+    // The consumer waits 5 s for the broker to let it go.
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
     fixture.end().await;
 }
 

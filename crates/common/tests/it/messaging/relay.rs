@@ -235,6 +235,28 @@ async fn the_backlog_is_measured() {
     );
 }
 
+#[tokio::test]
+async fn the_oldest_event_is_told_when_the_backlog_can_not_be_counted() {
+    let (store, fixture) = (Store::sqlite().await, Fixture::memory());
+    store
+        .commit(&Outbox::new(Service::UserApi), std::slice::from_ref(&someone()))
+        .await;
+    // The count names every column, the age its own.
+    let spoil = "ALTER TABLE outbox RENAME COLUMN body TO hidden; UPDATE outbox SET created_at = created_at - 60000000";
+    store.database.write().execute_unprepared(spoil).await.unwrap();
+
+    relay(&store, &fixture);
+
+    eventually(SOON, async || {
+        let rendered = fixture.metrics.render();
+        let age = "waypost_outbox_oldest_age_seconds{service=\"email-worker\"} ";
+        let age = rendered.lines().find_map(|line| line.strip_prefix(age))?;
+        (age.parse::<f64>().ok()? >= 60.0).then_some(())
+    })
+    .await;
+    fixture.end().await;
+}
+
 /// Sessions that hold an advisory lock in this database.
 const LOCKS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted \
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
