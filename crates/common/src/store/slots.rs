@@ -36,9 +36,9 @@ const SLOTS: usize = 2;
 const REDIAL_EVERY: Duration = Duration::from_millis(100);
 /// So many failed commands in a row open the breaker.
 const FAILURES_TO_OPEN: usize = 3;
-/// How long the breaker stays open, at first and at most: short, since a probe without a connection
-/// costs nothing, and one on a slow connection costs one reader one timeout.
-const OPEN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
+/// How long the breaker stays open, at first and at most, before its jitter of a fifth: short, since a
+/// probe without a connection costs nothing, and one on a slow connection costs one reader one timeout.
+const OPEN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(200));
 /// How often a connection that nobody uses is asked whether it still stands.
 const PING_EVERY: Duration = Duration::from_secs(1);
 

@@ -68,6 +68,21 @@ async fn a_sender_that_is_refused_may_be_let_in_later_and_a_recipient_not() {
 }
 
 #[tokio::test]
+async fn a_rested_connection_that_works_shows_that_the_server_is_there() {
+    let receiver = SmtpReceiver::start().await;
+    let client = client(&receiver, SEND_TIMEOUT);
+    client.send(&mail("b@example.org")).await.unwrap();
+    let rested = client.rested().unwrap();
+    receiver.script(Stage::Hello, [Answer::say(554, "too many of you")]);
+    client.send(&mail("b@example.org")).await.unwrap_err();
+    assert_eq!(client.state(), State::Down);
+    client.keep(rested);
+    client.send(&mail("b@example.org")).await.unwrap();
+    assert_eq!(client.state(), State::Up);
+    assert_eq!(receiver.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_refused_login_is_the_servers_trouble_not_the_mails() {
     let receiver = SmtpReceiver::start().await;
     receiver.script(Stage::Hello, [Answer::say(554, "not you")]);
