@@ -1,3 +1,4 @@
+use std::num::IntErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -130,6 +131,8 @@ pub(super) fn retry_after(headers: &header::HeaderMap, now: Timestamp) -> Option
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
+        // More seconds than there is a number for.
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => LONGEST_WISH,
         Err(_) => Timestamp::from(OffsetDateTime::parse(text, &Rfc2822).ok()?).since(now),
     };
     Some(wish.min(LONGEST_WISH))
@@ -150,7 +153,11 @@ mod tests {
         assert_eq!(read("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(read("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("soon"), None);
-        for endless in ["18446744073709551615", "Fri, 21 Oct 2095 07:28:00 GMT"] {
+        for endless in [
+            "18446744073709551615",
+            "99999999999999999999",
+            "Fri, 21 Oct 2095 07:28:00 GMT",
+        ] {
             assert_eq!(read(endless), Some(LONGEST_WISH));
         }
     }
