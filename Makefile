@@ -12,7 +12,7 @@ demo: ## sign a person up in one process that needs no server, and show what hap
 
 .PHONY: demo-load
 demo-load: ## a minute of mixed life (SECONDS=60) in the Waypost that runs, or in one that it starts
-	@cargo run --package waypost -- demo-load --seconds $(or $(SECONDS),60)
+	@source <(scripts/native.sh env) && cargo run --package waypost -- demo-load --seconds $(or $(SECONDS),60)
 
 .PHONY: run
 run: ## keep that process up and print what to try next
