@@ -43,7 +43,7 @@ check: ## lints, format, documentation and the arrows between crates
 	cargo test --workspace --test arrows
 
 .PHONY: check-deploy
-check-deploy: ## have promtool (Debian: prometheus) read the rules and every expression of the dashboards
+check-deploy: ## have promtool (Debian: prometheus) read the rules and every expression of the dashboards; the compose file too
 	@scripts/check-deploy.sh
 
 .PHONY: jaeger

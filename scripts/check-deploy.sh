@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Has Prometheus itself read what deploy/ gives it: the configuration, the rules, and every expression of the
-# dashboards as if it were a rule. Needs promtool (Debian: apt-get install prometheus). That their metrics and
-# labels exist is a test of the crate common.
+# Has Prometheus itself read what deploy/ gives it: the configuration, the rules with their tests, and every expression of
+# the dashboards as if it were a rule. Needs promtool (Debian: apt-get install prometheus). That their metrics and
+# labels exist is a test of the crate common. The compose file is read by Compose, where that is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +14,11 @@ trap 'rm -rf "$work"' EXIT
 
 # With the rules that it names.
 promtool check config deploy/prometheus/prometheus.yml
+promtool test rules deploy/prometheus/tests/*.yml
 for dashboard in deploy/grafana/dashboards/*.json; do
-  # A JSON string is a YAML string too. Grafana puts a duration in for its own variable.
   rules="$work/$(basename "$dashboard" .json).yml"
+  # A JSON string is a YAML string too. Grafana puts a duration in for its own variable, which the shell must leave alone.
+  # shellcheck disable=SC2016
   {
     printf 'groups:\n  - name: dashboard\n    rules:\n'
     sed -n 's/^ *"expr": \("\(\\.\|[^"\\]\)*"\),\{0,1\}$/\1/p' "$dashboard" | sed 's/\$__rate_interval/5m/g' |
@@ -30,3 +32,10 @@ for dashboard in deploy/grafana/dashboards/*.json; do
   fi
   promtool check rules "$rules"
 done
+
+if docker compose version >/dev/null 2>&1; then
+  docker compose config --quiet
+  echo "check-deploy: Compose accepts docker-compose.yml"
+else
+  echo "check-deploy: docker-compose.yml was not checked: docker compose is not installed"
+fi

@@ -65,8 +65,9 @@ own_dir() { # user, folder
 }
 
 apt_install() { # package, variable
-  [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null ||
+  if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
     fail "$1 is not installed. Install it (on Debian, as root: apt-get install $1), or set $2 to a server that runs."
+  fi
   say "installing $1"
   # The package must neither start its server (it may fail in a container, and would take the port with
   # other settings than ours) nor make a database cluster that a later boot starts.
@@ -91,7 +92,7 @@ apt_install() { # package, variable
 
 pg_bin() {
   local dir
-  dir=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+  dir=$(find /usr/lib/postgresql/ -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
   if [[ -z $dir ]] && command -v postgres >/dev/null; then dir=$(dirname "$(readlink -f "$(command -v postgres)")"); fi
   [[ -n $dir && -x $dir/initdb ]] && echo "$dir"
 }
@@ -152,6 +153,7 @@ postgres_up() {
 # --- Redis
 
 redis_pong() {
+  # shellcheck disable=SC2016 # the inner shell's variable
   timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/6379; printf "PING\r\n" >&3; read -r line <&3; [[ $line == +PONG* ]]' 2>/dev/null
 }
 
