@@ -26,7 +26,7 @@ services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs the
 test: services ## bring up the services, then run every test
 	source .waypost/services/env && cargo test --workspace --no-fail-fast -- --skip faults:: --skip readme::
 	@echo "Faults are timed: one at a time, and nothing is compiled beside them."
-	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- --test-threads 1 faults::
+	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- --test-threads 1 --show-output faults::
 	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- readme::
 
 .PHONY: bench
@@ -74,5 +74,5 @@ down: ## stop the containers; their data stays
 
 .PHONY: deny
 deny: ## licences, bans and sources of every dependency (cargo-deny; installs it when it is missing)
-	@command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
+	@command -v cargo-deny >/dev/null || cargo install cargo-deny --locked --version '^0.20'
 	cargo deny check licenses bans sources
