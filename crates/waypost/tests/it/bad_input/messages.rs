@@ -53,11 +53,8 @@ async fn bad_messages_end_in_the_dead_letters_with_a_reason_and_the_rest_flows()
         .await;
         let letters = broker.take(&dead).await;
         let reasons = reasons(&letters);
-        println!(
-            "{work}: sent {sent} bad ones of {} kinds, dead letters {}",
-            cases.len(),
-            letters.len()
-        );
+        let (kinds, found) = (cases.len(), letters.len());
+        println!("{work}: sent {sent} bad ones of {kinds} kinds, dead letters {found}");
         assert_eq!(letters.len(), sent);
         for (name, reason, _) in &cases {
             let found = reasons.get(name).map(Vec::as_slice).unwrap_or_default();
