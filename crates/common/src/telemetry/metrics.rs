@@ -164,6 +164,17 @@ impl Metrics {
         self.0.messages.get_or_create(&labels).inc();
     }
 
+    /// Shows a queue's counters from the start: a first dead letter is seen as a rise, not as a new series.
+    pub fn consumes(&self, queue: &str) {
+        for outcome in ["ack", "retry", "dead_letter"] {
+            let labels = MessageLabels {
+                queue: queue.to_owned(),
+                outcome: outcome.to_owned(),
+            };
+            drop(self.0.messages.get_or_create(&labels));
+        }
+    }
+
     /// Messages that no queue is bound to, kept to be seen (`waypost_unrouted_messages`).
     pub fn unrouted_messages(&self, messages: u64) {
         self.0

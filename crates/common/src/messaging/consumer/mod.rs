@@ -70,6 +70,7 @@ pub fn spawn_consumer<H: Handler>(
     tasks: &Tasks,
 ) {
     let stopping = tasks.stopping().clone();
+    metrics.consumes(queue.name);
     let processor = Processor::new(broker.system(), queue, handler, options, metrics.clone());
     match broker.kind() {
         Kind::Rabbit(rabbit) => tasks.spawn("consumer", rabbit::consume(rabbit.clone(), processor, stopping)),
