@@ -183,7 +183,7 @@ impl Worker {
         metrics
             .lines()
             .filter(|line| line.starts_with("waypost_messages_total") && line.contains("email-worker.events"))
-            .filter(|line| line.contains("\"ack\"") || line.contains("\"duplicate\""))
+            .filter(|line| line.contains("\"ack\""))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
             .sum()
     }
