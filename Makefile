@@ -8,15 +8,15 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## sign a person up in one process that needs no server, and show what happens
-	@cargo run --package waypost -- demo
+	@cargo run --bin waypost -- demo
 
 .PHONY: demo-load
 demo-load: ## a minute of mixed life (SECONDS=60) in the Waypost that runs, or in one that it starts
-	@source <(scripts/native.sh env) && cargo run --package waypost -- demo-load --seconds $(or $(SECONDS),60)
+	@source <(scripts/native.sh env) && cargo run --bin waypost -- demo-load --seconds $(or $(SECONDS),60)
 
 .PHONY: run
 run: ## keep that process up and print what to try next
-	@cargo run --package waypost -- run
+	@cargo run --bin waypost -- run
 
 .PHONY: services
 services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs them on Debian when root)
