@@ -109,12 +109,22 @@ impl Server {
 
     /// Stops its time: it holds its connections and answers nothing (SIGSTOP).
     pub fn freeze(&self) {
-        self.signal("STOP");
+        let mut frozen = Vec::new();
+        // Again, until nobody is new: a child may have been born while its parent was being stopped, and would serve on.
+        loop {
+            let mut new = self.family();
+            new.retain(|id| !frozen.contains(id));
+            if new.is_empty() {
+                return;
+            }
+            signal("STOP", &new);
+            frozen.extend(new);
+        }
     }
 
     /// Lets its time go on (SIGCONT).
     pub fn thaw(&self) {
-        self.signal("CONT");
+        signal("CONT", &self.family());
     }
 
     /// What it wrote, for a test that wonders.
@@ -122,10 +132,11 @@ impl Server {
         std::fs::read_to_string(self.folder.join("output.log")).unwrap_or_default()
     }
 
-    fn signal(&self, name: &str) {
-        if let Some((child, _)) = &self.running {
-            signal(name, &family(child.id()));
-        }
+    fn family(&self) -> Vec<u32> {
+        self.running
+            .as_ref()
+            .map(|(child, _)| family(child.id()))
+            .unwrap_or_default()
     }
 }
 
