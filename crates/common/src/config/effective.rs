@@ -44,16 +44,23 @@ fn shown(key: &str, value: &str) -> String {
     if !key.ends_with("url") || value.is_empty() {
         return value.to_owned();
     }
-    match Url::parse(value) {
-        Ok(mut url) if url.password().is_some() => {
-            // Fails for addresses that can have no password, which this one has.
-            let _ = url.set_password(Some("hidden"));
-            url.to_string()
-        }
-        Ok(_) => value.to_owned(),
-        // Whatever it is, it may hold a password.
-        Err(_) => HIDDEN.to_owned(),
+    // Several nodes of a broker stand in one setting.
+    let addresses: Option<Vec<String>> = value.split(',').map(|one| shown_address(one.trim())).collect();
+    addresses.map_or_else(|| HIDDEN.to_owned(), |addresses| addresses.join(","))
+}
+
+/// An address without its password; `None` when it may hold one elsewhere.
+fn shown_address(address: &str) -> Option<String> {
+    let mut url = Url::parse(address).ok()?;
+    let in_query = url.query_pairs().any(|(name, _)| name.to_lowercase().contains("pass"));
+    if in_query || url.path().contains('@') {
+        return None;
     }
+    if url.password().is_none() {
+        return Some(address.to_owned());
+    }
+    url.set_password(Some("hidden")).ok()?;
+    Some(url.to_string())
 }
 
 #[cfg(test)]
@@ -69,6 +76,18 @@ mod tests {
                 "postgres://me:abc@db:5432/x?a=b",
                 "postgres://me:hidden@db:5432/x?a=b",
             ),
+            (
+                "broker.url",
+                "amqp://a:abc@one:5672/%2f, amqps://c:abc@two",
+                "amqp://a:hidden@one:5672/%2f,amqps://c:hidden@two",
+            ),
+            (
+                "broker.url",
+                "amqp://one:5672/%2f,amqp://c:abc@two",
+                "amqp://one:5672/%2f,amqp://c:hidden@two",
+            ),
+            ("broker.url", "amqp://one/%2f;amqp://c:abc@two", "<hidden>"),
+            ("database.url", "postgres://db/x?user=me&password=abc", "<hidden>"),
             (
                 "database.url",
                 "sqlite://.waypost/waypost.db",

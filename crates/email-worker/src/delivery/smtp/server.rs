@@ -4,14 +4,14 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Url;
 
 use super::failure::{Failure, Stage};
 use crate::delivery::transport::TransportError;
 
-/// The TCP connect alone.
+/// The TCP connect to one address of the host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a mail server is and how it is spoken to, from a URL of the form that `lettre` reads.
@@ -96,15 +96,23 @@ impl Server {
     /// Without Nagle's algorithm (RFC 896): a mail's end is a write of its own, which would wait for the
     /// acknowledgement of the text, and the server may take 40 ms for that.
     async fn dial(&self) -> Result<TcpStream, Failure> {
-        let dialling = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = match timeout(CONNECT_TIMEOUT, dialling).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(_)) => return Err(Failure::broken(Stage::Connect, "the connection failed")),
-            Err(_) => return Err(Failure::silence(Stage::Connect)),
-        };
-        // Without it a mail takes longer, no more.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
+        let failed = || Failure::broken(Stage::Connect, "the connection failed");
+        let addresses = timeout(CONNECT_TIMEOUT, lookup_host((self.host.as_str(), self.port))).await;
+        let addresses = addresses.map_err(|_| Failure::silence(Stage::Connect))?;
+        let mut last = failed();
+        for address in addresses.map_err(|_| failed())? {
+            // Each has its own time, so that one which swallows everything does not hide the next.
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Without it a mail takes longer, no more.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(_)) => last = failed(),
+                Err(_) => last = Failure::silence(Stage::Connect),
+            }
+        }
+        Err(last)
     }
 
     async fn secure(&self, mut connection: AsyncSmtpConnection) -> Result<AsyncSmtpConnection, Error> {
