@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
 
-/// Longest that one request's work on the database may take.
+/// Longest that one step of a request's work on the database may take.
 const DEADLINE: Duration = Duration::from_millis(2500);
 
 /// Gives work on the database its deadline of 2.5 s, also when its server hangs or its host is gone.

@@ -5,7 +5,8 @@
 //! of its own dials what is missing and pings what stands still. No command ever dials or waits for
 //! it: with no connection the answer is [`StoreError::Away`], at once.
 //!
-//! A breaker opens after three failed commands in a row, so a server that hangs costs three timeouts.
+//! A breaker opens after three failed commands in a row, so a server that hangs costs three timeouts, and
+//! those that were under way by then.
 //! One late answer is no reason to hang up: the task pings the connection, and drops it when that is
 //! not answered either.
 
@@ -242,10 +243,16 @@ impl Slots {
 
     async fn ping_all(&self) {
         for slot in &self.0.slots {
-            if let Some((generation, mut connection)) = slot.get()
-                && ping(&mut connection, self.0.response).await.is_err()
-            {
+            let Some((generation, mut connection)) = slot.get() else {
+                continue;
+            };
+            if ping(&mut connection, self.0.response).await.is_err() {
                 slot.discard(generation);
+            } else if self.breaker() == BreakerState::HalfOpen
+                && let Ok(permit) = self.0.breaker.admit(Instant::now())
+            {
+                // Without commands nobody else would find out that the server is well again.
+                permit.report(Verdict::Success, Instant::now());
             }
         }
     }
