@@ -37,9 +37,11 @@ const SLOTS: usize = 2;
 const REDIAL_EVERY: Duration = Duration::from_millis(100);
 /// So many failed commands in a row open the breaker.
 const FAILURES_TO_OPEN: usize = 3;
-/// How long the breaker stays open, at first and at most, before its jitter of a fifth: short, since a
-/// probe without a connection costs nothing, and one on a slow connection costs one reader one timeout.
-const OPEN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(200));
+/// How long the breaker stays open at first: short, since a probe without a connection costs nothing,
+/// and one on a slow connection costs one reader one timeout.
+const OPEN_FIRST: Duration = Duration::from_millis(100);
+/// The same at most, before its jitter of a fifth.
+const OPEN_LIMIT: Duration = Duration::from_millis(200);
 /// How often a connection that nobody uses is asked whether it still stands.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
@@ -279,8 +281,8 @@ fn breaker_options(response: Duration) -> BreakerOptions {
         failure_rate: 1.0,
         // A command that is slow has timed out: it is counted as failed.
         slow_call: Duration::MAX,
-        open_first: OPEN.0,
-        open_limit: OPEN.1,
+        open_first: OPEN_FIRST,
+        open_limit: OPEN_LIMIT,
         probes: 1,
         probe_deadline: response * 4,
         ..BreakerOptions::default()

@@ -157,21 +157,13 @@ impl Metrics {
 
     /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`, `published`.
     pub fn message(&self, queue: &str, outcome: &str) {
-        let labels = MessageLabels {
-            queue: queue.to_owned(),
-            outcome: outcome.to_owned(),
-        };
-        self.0.messages.get_or_create(&labels).inc();
+        self.0.messages.get_or_create(&message_labels(queue, outcome)).inc();
     }
 
     /// Shows a queue's counters from the start: a first dead letter is seen as a rise, not as a new series.
     pub fn consumes(&self, queue: &str) {
         for outcome in ["ack", "retry", "dead_letter"] {
-            let labels = MessageLabels {
-                queue: queue.to_owned(),
-                outcome: outcome.to_owned(),
-            };
-            drop(self.0.messages.get_or_create(&labels));
+            drop(self.0.messages.get_or_create(&message_labels(queue, outcome)));
         }
     }
 
@@ -247,6 +239,13 @@ impl Metrics {
             let _ = writeln!(text, "# encoding failed");
         }
         text
+    }
+}
+
+fn message_labels(queue: &str, outcome: &str) -> MessageLabels {
+    MessageLabels {
+        queue: queue.to_owned(),
+        outcome: outcome.to_owned(),
     }
 }
 

@@ -104,6 +104,15 @@ impl Bench {
         Running::start(self.database.clone(), sender, options)
     }
 
+    /// The usual options, but a lease of so many milliseconds, renewed this often.
+    pub(super) fn leasing(&self, lease: u64, renew: u64) -> DispatchOptions {
+        DispatchOptions {
+            lease: Duration::from_millis(lease),
+            renew: Duration::from_millis(renew),
+            ..self.options()
+        }
+    }
+
     /// Has every lease run out, as it does when the database was away for long.
     pub(super) async fn end_leases(&self) {
         let end = "UPDATE deliveries SET lease_until = 0 WHERE status = 'sending'";

@@ -79,12 +79,7 @@ async fn a_slow_send_keeps_its_lease(bench: Bench) {
             accepted("x")
         })
     });
-    let (lease, renew) = (Duration::from_millis(600), Duration::from_millis(100));
-    let options = DispatchOptions {
-        lease,
-        renew,
-        ..bench.options()
-    };
+    let options = bench.leasing(600, 100);
     let (one, two) = (bench.start(&sender, options.clone()), bench.start(&sender, options));
     bench.all_reach(&ids, Status::Accepted).await;
     tokio::join!(one.stop(), two.stop());
@@ -96,12 +91,7 @@ async fn an_outcome_that_is_recorded_late_keeps_its_lease(bench: Bench) {
     let sender = Scripted::accepting();
     // Two seconds at least: as often as the lease would have run out.
     *sender.refuse_records.lock().unwrap() = 4;
-    let (lease, renew) = (Duration::from_millis(600), Duration::from_millis(100));
-    let options = DispatchOptions {
-        lease,
-        renew,
-        ..bench.options()
-    };
+    let options = bench.leasing(600, 100);
     let (one, two) = (bench.start(&sender, options.clone()), bench.start(&sender, options));
     bench.all_reach(&ids, Status::Accepted).await;
     tokio::join!(one.stop(), two.stop());
@@ -188,12 +178,7 @@ impl Drop for TellsWhenDropped {
 
 async fn a_dispatcher_that_is_killed_leaves_nothing_for_ever(bench: Bench) {
     let ids = bench.add("a", 10).await;
-    let (lease, renew) = (Duration::from_millis(500), Duration::from_millis(100));
-    let options = DispatchOptions {
-        lease,
-        renew,
-        ..bench.options()
-    };
+    let options = bench.leasing(500, 100);
     let hanging = Scripted::new(|_, _| Box::pin(std::future::pending()));
     let killed = bench.start(&hanging, options.clone());
     hanging.until_sent(10).await;

@@ -3,10 +3,13 @@ use std::time::Duration;
 use test_support::{Fault, FaultProxy, SmtpReceiver, eventually};
 
 use super::for_a_while;
-use super::load::{during, sign_up, within};
+use super::load::{during, p99, sign_up};
 use super::tally::{only, settled};
 use crate::client::PATIENCE;
 use crate::stack::{Servers, Stack};
+
+/// Enough that the 99th percentile is not the slowest call alone, which any stall of the machine decides.
+const A_SECOND: u32 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_server_that_hangs_holds_up_nothing_else_and_every_mail_arrives_when_it_answers() {
@@ -18,22 +21,21 @@ async fn a_mail_server_that_hangs_holds_up_nothing_else_and_every_mail_arrives_w
     stack.up().await;
     let mut calls = during(
         for_a_while(Duration::from_secs(3)),
-        10,
+        A_SECOND,
         sign_up(&stack.client, "well", Some(301)),
     )
     .await;
-    // Of so few calls the 99th percentile would be the slowest one, whatever made it slow.
-    let well = within(95, calls.iter().map(|call| call.took));
+    let well = p99(&calls);
 
     proxy.set(Fault::BlackHole).await;
     let at_hang = stack.smtp.mails().len();
     let hung = during(
         for_a_while(Duration::from_secs(6)),
-        10,
+        A_SECOND,
         sign_up(&stack.client, "hung", Some(302)),
     )
     .await;
-    let meanwhile = within(95, hung.iter().map(|call| call.took));
+    let meanwhile = p99(&hung);
     calls.extend(hung);
     // Everything else gets through while no mail does.
     let reached = "SELECT count(*)::text FROM notification_gateway.deliveries
@@ -44,7 +46,7 @@ async fn a_mail_server_that_hangs_holds_up_nothing_else_and_every_mail_arrives_w
     .await;
     let in_hang = stack.smtp.mails().len();
     println!(
-        "mail server hangs: {in_hang} mails ({at_hang} at its start), {} SMS; sign-ups, 95%: {well:?} before, {meanwhile:?} meanwhile",
+        "mail server hangs: {in_hang} mails ({at_hang} at its start), {} SMS; sign-ups, p99: {well:?} before, {meanwhile:?} meanwhile",
         calls.len()
     );
     assert!(in_hang < calls.len(), "mails got through a server that hangs");
