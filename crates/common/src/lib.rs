@@ -3,6 +3,7 @@
 //! The modules stand in the order in which they may use each other; a module uses only what is
 //! listed above it:
 //!
+//! - [`error_chain`]: an error and all its causes on one line
 //! - [`timestamp`]: instants that are stored and compared
 //! - [`config`]: one schema of settings for all binaries
 //! - [`telemetry`]: traces, logs and metrics
@@ -22,6 +23,7 @@
 pub mod config;
 pub mod database;
 pub mod dispatch;
+pub mod error_chain;
 pub mod http;
 pub mod messaging;
 pub mod outbound;

@@ -1,3 +1,5 @@
+//! Shows the settings as a service reads them, each with where it came from, and no secret.
+
 use url::Url;
 
 use super::layers::{flatten, merged};

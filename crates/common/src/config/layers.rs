@@ -1,9 +1,11 @@
+//! Puts the layers of settings together: defaults, the test profile, the file, the environment.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 
-use super::{Profile, Service, Settings};
+use super::{ConfigError, Profile, Service, Settings};
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 const TEST_PROFILE: &str = include_str!("test.toml");
@@ -11,47 +13,6 @@ const TEST_PROFILE: &str = include_str!("test.toml");
 const FILE: &str = "waypost.toml";
 const PREFIX: &str = "WAYPOST";
 const SEPARATOR: &str = "__";
-
-/// Why the settings were refused. Names the key and where its value came from, never the value of a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Nobody reads this key: most likely a typing error.
-    #[error("unknown setting `{key}` (from {origin}){hint}; the known ones are in docs/configuration.md")]
-    Unknown {
-        /// The key, as `section.key`.
-        key: String,
-        /// The file or the environment.
-        origin: String,
-        /// The known key that is nearest, as a half sentence.
-        hint: String,
-    },
-    /// A value of the wrong form.
-    #[error("bad setting: {0}")]
-    Value(#[source] config::ConfigError),
-    /// A value that breaks a rule.
-    #[error("bad setting `{key}`: {problem}")]
-    Rule {
-        /// The key, as `section.key`.
-        key: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Both a value and a file with one are given.
-    #[error("both {key} and {key}_FILE are set; leave one of them out")]
-    Twice {
-        /// The variable without `_FILE`.
-        key: String,
-    },
-    /// A file that `.._FILE` names can't be read.
-    #[error("the file that {key} names can't be read")]
-    SecretFile {
-        /// The variable.
-        key: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-}
 
 /// Reads the settings of `service` from the built-in defaults, `./waypost.toml` and the environment.
 ///

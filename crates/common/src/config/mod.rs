@@ -6,12 +6,15 @@
 //! lists every setting with its meaning. Nothing else in the workspace reads the environment.
 
 mod effective;
+mod error;
+mod for_tests;
 mod layers;
 mod service;
 mod settings;
 
 pub use effective::{EffectiveSetting, effective};
-pub use layers::{ConfigError, load, load_from};
+pub use error::ConfigError;
+pub use layers::{load, load_from};
 pub use service::Service;
 pub use settings::{
     Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Process, Profile, Providers,

@@ -1,3 +1,5 @@
+//! The programs of the system, and what each is called where.
+
 use std::fmt;
 
 /// A program of the system: names its settings, its telemetry and its database schema.

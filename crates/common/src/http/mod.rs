@@ -18,9 +18,9 @@ mod problem;
 mod problem_pages;
 mod remembered;
 mod routes;
-mod server;
 mod unread_body;
 
+pub use crate::process::{KEEP_ALIVE, own_server};
 pub use api_docs::api_docs;
 pub use edge::{Edge, edge};
 pub use json_body::{JsonBody, MAX_BODY_BYTES};
@@ -28,4 +28,3 @@ pub use path_id::PathId;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};
 pub use problem_pages::problem_pages;
 pub use routes::{not_found, only, readable};
-pub use server::{KEEP_ALIVE, own_server};

@@ -1,3 +1,5 @@
+//! One try of a call: its time, its span, its trace header, its metric.
+
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;

@@ -1,18 +1,17 @@
+//! The client of one destination: the layers in their order, and the deadline around a call.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{Extensions, HeaderMap};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use http::Extensions;
+use reqwest::{Method, RequestBuilder};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::attempt::{AttemptLayer, Tries};
 use super::guards::{BreakerLayer, BulkheadLayer, RateLayer};
-use super::retry::{RetryLayer, is_passing, retry_after};
-use super::{Destination, OutboundError};
-use crate::Timestamp;
+use super::retry::RetryLayer;
+use super::{Destination, OutboundError, OutboundResponse, Repeat};
 use crate::process::State;
 use crate::resilience::{Breaker, BreakerState, Bulkhead};
 use crate::telemetry::Metrics;
@@ -29,39 +28,6 @@ pub struct OutboundClient {
     plain: reqwest::Client,
     client: ClientWithMiddleware,
     breaker: Arc<Breaker>,
-}
-
-/// Whether a request may be sent twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Repeat {
-    /// What its method says: GET, HEAD, OPTIONS, PUT and DELETE may.
-    #[default]
-    ByMethod,
-    /// It may: the destination knows it by an idempotency key, or twice does no harm.
-    Safe,
-    /// It must not, whatever its method.
-    Never,
-}
-
-impl Repeat {
-    pub(super) fn resolve(self, method: &Method) -> bool {
-        match self {
-            Self::ByMethod => method.is_idempotent(),
-            Self::Safe => true,
-            Self::Never => false,
-        }
-    }
-}
-
-/// An answer, read whole.
-#[derive(Clone)]
-pub struct OutboundResponse {
-    /// Status.
-    pub status: StatusCode,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// Body.
-    pub body: Bytes,
 }
 
 impl OutboundClient {
@@ -172,49 +138,5 @@ fn unless_called(error: OutboundError, extensions: &Extensions) -> OutboundError
     match error {
         OutboundError::Unavailable { refusal, .. } if was_called => OutboundError::NotAgain { refusal },
         error => error,
-    }
-}
-
-impl OutboundResponse {
-    /// The body as JSON.
-    ///
-    /// # Errors
-    /// What `serde_json` says when it is not.
-    pub fn json<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_slice(&self.body)
-    }
-
-    /// What `Retry-After` asks for.
-    pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(&self.headers, Timestamp::now())
-    }
-
-    /// Whether the status says "not now": 408, 429 or 5xx.
-    pub fn is_passing_failure(&self) -> bool {
-        is_passing(self.status)
-    }
-
-    /// Takes 2xx only.
-    ///
-    /// # Errors
-    /// [`OutboundError::Status`] for any other status.
-    pub fn error_for_status(self) -> Result<Self, OutboundError> {
-        if self.status.is_success() {
-            return Ok(self);
-        }
-        Err(OutboundError::Status {
-            status: self.status.as_u16(),
-            retry_after: self.retry_after(),
-        })
-    }
-}
-
-impl std::fmt::Debug for OutboundResponse {
-    /// Without headers and body: they may hold personal data.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OutboundResponse")
-            .field("status", &self.status)
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
     }
 }

@@ -1,3 +1,5 @@
+//! How one destination is called: its deadlines, limits and retries. Pure data.
+
 use std::time::Duration;
 
 use crate::resilience::{Backoff, BreakerOptions};

@@ -1,3 +1,5 @@
+//! Why a call has no answer. Each layer answers in these words, and none names an address with its query.
+
 use std::time::Duration;
 
 use reqwest_retry::RetryError;

@@ -1,3 +1,5 @@
+//! What stands between a call and its destination: breaker, rate, places.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -9,13 +9,17 @@
 //! No client in the workspace is made elsewhere. Nothing here knows what a call is for, writes an
 //! address with its query into a log or span, or follows a redirect.
 
+mod answer;
 mod attempt;
 mod client;
 mod destination;
 mod error;
 mod guards;
+mod repeat;
 mod retry;
 
-pub use client::{OutboundClient, OutboundResponse, Repeat};
+pub use answer::OutboundResponse;
+pub use client::OutboundClient;
 pub use destination::{Destination, Rate};
 pub use error::{OutboundError, Refusal};
+pub use repeat::Repeat;

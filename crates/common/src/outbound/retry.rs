@@ -1,17 +1,16 @@
-use std::num::IntErrorKind;
+//! Tries a call again where that may help, while its time and the retry budget last.
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use http::Extensions;
-use reqwest::{Request, Response, StatusCode, header};
+use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 use reqwest_retry::{RetryDecision, RetryPolicy, RetryTransientMiddleware, Retryable, RetryableStrategy};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
-use super::client::Repeat;
-use super::{Destination, OutboundError};
+use super::answer::{is_passing, retry_after};
+use super::{Destination, OutboundError, Repeat};
 use crate::Timestamp;
 use crate::resilience::{Backoff, RetryBudget};
 
@@ -109,56 +108,11 @@ impl RetryPolicy for Policy {
     }
 }
 
-/// Statuses that say "not now".
-pub(super) fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
-}
-
 fn is_worth_a_retry(error: &Error, repeat: bool) -> bool {
     match OutboundError::within(error) {
         // What never got a connection was not received: any request may be sent again.
         Some(OutboundError::Transport(cause)) => repeat || cause.is_connect(),
         Some(OutboundError::Timeout { .. }) => repeat,
         _ => false,
-    }
-}
-
-/// A longer wish is cut: it is a mistake, or an attack on our clock.
-const LONGEST_WISH: Duration = Duration::from_hours(24);
-
-/// Reads `Retry-After`, in seconds or as a date; a day at most.
-pub(super) fn retry_after(headers: &header::HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wish = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        // More seconds than there is a number for.
-        Err(error) if *error.kind() == IntErrorKind::PosOverflow => LONGEST_WISH,
-        Err(_) => Timestamp::from(OffsetDateTime::parse(text, &Rfc2822).ok()?).since(now),
-    };
-    Some(wish.min(LONGEST_WISH))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let now = Timestamp::from_micros(1_445_412_470_000_000); // Wed, 21 Oct 2015 07:27:50 GMT
-        let read = |text: &str| {
-            let headers = header::HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]);
-            retry_after(&headers, now)
-        };
-        assert_eq!(read("7"), Some(Duration::from_secs(7)));
-        assert_eq!(read("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::from_secs(10)));
-        assert_eq!(read("Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(read("soon"), None);
-        for endless in [
-            "18446744073709551615",
-            "99999999999999999999",
-            "Fri, 21 Oct 2095 07:28:00 GMT",
-        ] {
-            assert_eq!(read(endless), Some(LONGEST_WISH));
-        }
     }
 }

@@ -1,3 +1,5 @@
+//! How a service and what it depends on are, for `/readyz`.
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;

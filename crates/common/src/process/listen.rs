@@ -1,3 +1,5 @@
+//! Takes a port, and says which setting to change when it is taken.
+
 use std::io;
 use std::net::TcpListener;
 

@@ -3,17 +3,18 @@
 //! [`run_service`] is the whole of a service's `main`: settings, telemetry, the service, a signal,
 //! the end within a deadline. [`Tasks`] owns everything that is spawned.
 
-mod error_chain;
 mod health;
 mod listen;
 pub mod operations;
 mod run;
+mod server;
 mod tasks;
 
-pub use error_chain::chain;
 pub use health::{Health, Need, Readiness, State};
 pub use listen::listen;
 pub use run::{run_service, stop_signal};
+pub use server::{KEEP_ALIVE, own_server};
 pub use tasks::{TaskFailed, Tasks, Unfinished};
 
+pub use crate::error_chain::chain;
 pub use crate::telemetry::scope;

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
-use super::{Health, State, Tasks, listen};
+use super::{Health, State, Tasks, listen, own_server};
 use crate::telemetry::Metrics;
 
 /// Serves the operations port of one service until its tasks stop; answers with the bound address.
@@ -38,7 +38,7 @@ pub fn serve(address: &str, health: Health, metrics: Metrics, tasks: &Tasks) -> 
     .shutdown_timeout(1)
     .listen(listener)?
     .run();
-    crate::http::own_server("operations", server, tasks);
+    own_server("operations", server, tasks);
     Ok(bound)
 }
 

@@ -1,3 +1,5 @@
+//! Runs a service from its settings to its end.
+
 use std::error::Error;
 use std::future::Future;
 use std::process::ExitCode;
@@ -5,8 +7,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Tasks, chain};
+use super::Tasks;
 use crate::config::{self, Service, Settings};
+use crate::error_chain::chain;
 use crate::telemetry::{Telemetry, scope};
 
 type BoxedError = Box<dyn Error + Send + Sync>;

@@ -1,3 +1,5 @@
+//! Owns what a service spawns, so that it is stopped and awaited.
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! How long to wait before the next try.
+
 use std::time::Duration;
 
 /// Waits that grow by doubling, with jitter, so that callers that failed together do not return together.

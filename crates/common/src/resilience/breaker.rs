@@ -1,3 +1,5 @@
+//! Whether a destination is worth a call, judged by how the last ones went.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! The breaker, step by step, by a clock of its own.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,3 +1,5 @@
+//! Whether a retry may be made at all, so that retries never become the load.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 

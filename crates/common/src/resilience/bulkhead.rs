@@ -1,3 +1,5 @@
+//! Whether a place is free for one more call.
+
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -1,3 +1,5 @@
+//! Whether an agreed rate allows one more call.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! Keeps the last spans of this process, for whoever develops it.
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -6,7 +8,7 @@ use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
 use serde::{Deserialize, Serialize};
 
-use super::export::SERVICE_ATTRIBUTE;
+use super::scope::SERVICE_ATTRIBUTE;
 
 /// Spans that are kept; the oldest go first.
 const CAPACITY: usize = 20_000;

@@ -1,3 +1,5 @@
+//! Carries a trace across what has no HTTP request: a row, a message.
+
 use std::collections::HashMap;
 
 use opentelemetry::Context;

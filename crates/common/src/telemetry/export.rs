@@ -12,11 +12,10 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 
+use super::scope::SERVICE_ATTRIBUTE;
 use super::{SpanBuffer, TelemetryError, current_service};
 use crate::config::Service;
 
-/// Attribute that tells services apart within one process.
-pub(super) const SERVICE_ATTRIBUTE: &str = "waypost.service";
 /// Spans that wait for the collector, those on their way included; more are dropped and counted.
 const QUEUE: usize = 8192;
 const BATCH: usize = 512;

@@ -17,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::current_service;
 use crate::Timestamp;
 use crate::config::Service;
+use crate::error_chain::chain;
 
 /// The same failure is written at most this often; the next line says how many were left out.
 const SAME_FAILURE_EVERY: Duration = Duration::from_secs(1);
@@ -166,7 +167,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, crate::process::chain(value).into());
+        self.put(field, chain(value).into());
     }
 }
 

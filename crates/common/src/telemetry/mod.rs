@@ -10,6 +10,7 @@
 
 mod buffer;
 mod context;
+mod error;
 mod export;
 mod logs;
 mod metrics;
@@ -19,7 +20,8 @@ mod start;
 
 pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
+pub use error::TelemetryError;
 pub use metrics::{ALL as ALL_METRICS, Definition, HttpLabels, Kind, Metrics};
 pub use sampler::Door;
 pub use scope::{current_service, scope};
-pub use start::{Telemetry, TelemetryError};
+pub use start::Telemetry;

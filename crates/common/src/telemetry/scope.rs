@@ -1,8 +1,13 @@
+//! Says on whose behalf code runs, which tells services apart that share a process.
+
 use std::future::Future;
 
 use tokio::task_local;
 
 use crate::config::Service;
+
+/// Attribute that tells services apart within one process.
+pub(super) const SERVICE_ATTRIBUTE: &str = "waypost.service";
 
 task_local! {
     static SERVICE: Service;

@@ -1,3 +1,5 @@
+//! Starts and ends the telemetry of a process.
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +10,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use super::SpanBuffer;
 use super::export::ByService;
 use super::logs::Lines;
 use super::sampler::ByDoor;
+use super::{SpanBuffer, TelemetryError};
 use crate::config::{LogFormat, Profile, Service, Settings};
 
 /// What the exporter itself is made of must not make spans: it would feed on itself. Targets match
@@ -20,17 +22,6 @@ const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off
 /// Failed exports are counted and told by us, one line a minute; a try that is made again has its span and its count.
 const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
                     lapin=off,reqwest_retry=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
-
-/// Why telemetry could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The collector's address is none.
-    #[error("telemetry.otlp_endpoint can't be used")]
-    Endpoint(#[source] opentelemetry_otlp::ExporterBuildError),
-    /// The choice of log lines is none.
-    #[error("telemetry.log_filter can't be used")]
-    LogFilter(#[source] tracing_subscriber::filter::ParseError),
-}
 
 /// The process's telemetry, from its start to the last flush.
 #[derive(Debug)]

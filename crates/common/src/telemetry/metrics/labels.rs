@@ -1,3 +1,5 @@
+//! Which labels each metric has.
+
 use std::borrow::Cow;
 
 use prometheus_client::encoding::EncodeLabelSet;

@@ -1,8 +1,12 @@
+//! Ties an HTTP server to the life of its process.
+//!
+//! Both the operations port and the public surfaces run this way, so it stands below either.
+
 use std::time::Duration;
 
 use actix_web::dev::Server;
 
-use crate::process::Tasks;
+use super::Tasks;
 
 /// How long a connection may rest between two requests.
 ///

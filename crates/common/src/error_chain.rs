@@ -1,3 +1,7 @@
+//! Tells an error with all its causes on one line, for logs and for a process's last words.
+//!
+//! It stands below everything else, so that the log lines can be made with it too.
+
 use std::error::Error;
 use std::fmt::Write as _;
 

@@ -1,0 +1,196 @@
+//! What a store can do, on whichever backend its URL names.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{Limits, OpenError, StoreError, Versioned, memory::Memory, redis::Redis, versioned};
+use crate::{
+    config::Settings,
+    process::{State, Tasks},
+    telemetry::Metrics,
+};
+
+/// Shared short-lived state: Redis, or memory in an embedded process.
+///
+/// Cheap to clone; all clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    prefix: Arc<str>,
+    backend: Backend,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Redis(Redis),
+    Memory(Arc<Memory>),
+}
+
+impl Store {
+    /// Opens the store that the settings name. Connecting goes on in the background.
+    ///
+    /// # Errors
+    /// When the URL is not one of a store; a server that is away is no error.
+    pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, OpenError> {
+        use secrecy::ExposeSecret;
+        let url = settings.store.url.expose_secret();
+        let limits = Limits {
+            response: settings.store.response_timeout,
+            ..Limits::default()
+        };
+        let mut store = Self::open(url, &settings.store.prefix, limits, tasks)?;
+        if let Backend::Redis(redis) = &mut store.backend {
+            redis.count_in(metrics.clone());
+        }
+        Ok(store)
+    }
+
+    /// Opens the store at `url`, whose commands nobody counts; every key gets `prefix` in front.
+    ///
+    /// # Errors
+    /// As [`Store::connect`].
+    pub fn open(url: &str, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        let backend = match scheme {
+            "memory" => Backend::Memory(Arc::new(Memory::default())),
+            "redis" | "rediss" => Backend::Redis(Redis::open(url, limits, tasks)?),
+            other => return Err(OpenError::Scheme(other.to_owned())),
+        };
+        Ok(Self {
+            prefix: normal_prefix(prefix).into(),
+            backend,
+        })
+    }
+
+    /// Says whether the store answers at present. Never waits.
+    pub fn state(&self) -> State {
+        match &self.backend {
+            Backend::Redis(redis) if !redis.answers() => State::Down,
+            Backend::Redis(_) | Backend::Memory(_) => State::Up,
+        }
+    }
+
+    /// Waits until the store answers, `within` at the longest; says whether it does.
+    ///
+    /// For a start that would rather not begin with cache misses, and for tests.
+    pub async fn connected(&self, within: Duration) -> bool {
+        match &self.backend {
+            Backend::Redis(redis) => redis.connected(within).await,
+            Backend::Memory(_) => true,
+        }
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.get(&key).await,
+            Backend::Memory(memory) => Ok(memory.get(&key)),
+        }
+    }
+
+    /// Writes a value that lives for `ttl`.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.set(&key, value, ttl).await,
+            Backend::Memory(memory) => {
+                memory.set(key, value, ttl);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a value unless the key has one; says whether it was written.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn set_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.set_if_absent(&key, value, ttl).await,
+            Backend::Memory(memory) => Ok(memory.set_if_absent(key, value, ttl)),
+        }
+    }
+
+    /// Deletes a key if its value is `expected`; says whether it was.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn compare_and_delete(&self, key: &str, expected: &[u8]) -> Result<bool, StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.compare_and_delete(&key, expected).await,
+            Backend::Memory(memory) => Ok(memory.compare_and_delete(&key, expected)),
+        }
+    }
+
+    /// Reads what [`Store::put_if_newer`] or [`Store::tombstone`] wrote.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn get_versioned(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+        Ok(self.get(key).await?.and_then(versioned::decode))
+    }
+
+    /// Writes a value under its version, unless what stands there is newer; says whether it did.
+    ///
+    /// The same version is written again; over a tombstone only a higher one is.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn put_if_newer(&self, key: &str, version: u64, value: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let encoded = versioned::encode(version, Some(value));
+        self.write_versioned(key, &encoded, ttl).await
+    }
+
+    /// Marks a key as gone as of `version`, so that no slow reader brings the old value back.
+    ///
+    /// Says whether it did: not when something newer stands there.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn tombstone(&self, key: &str, version: u64, ttl: Duration) -> Result<bool, StoreError> {
+        let encoded = versioned::encode(version, None);
+        self.write_versioned(key, &encoded, ttl).await
+    }
+
+    async fn write_versioned(&self, key: &str, encoded: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.put_if_newer(&key, encoded, ttl).await,
+            Backend::Memory(memory) => Ok(memory.put_if_newer(key, encoded, ttl)),
+        }
+    }
+
+    fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+}
+
+/// A prefix that does not end in a separator of its own gets a colon, as Redis keys have it.
+fn normal_prefix(prefix: &str) -> String {
+    match prefix.chars().last() {
+        None | Some(':' | '.' | '/' | '-' | '_') => prefix.to_owned(),
+        Some(_) => format!("{prefix}:"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_told_from_the_key_by_a_colon_unless_it_brings_its_own() {
+        assert_eq!(normal_prefix(""), "");
+        assert_eq!(normal_prefix("blue"), "blue:");
+        assert_eq!(normal_prefix("blue:"), "blue:");
+        assert_eq!(normal_prefix("blue."), "blue.");
+    }
+}
