@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::{Mode, Provider, What};
 use crate::requests::Recorded;
-use crate::server::State;
+use crate::state::State;
 
 /// Nobody waits longer for an answer that never comes.
 const HANG: Duration = Duration::from_mins(10);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::faults::{Fault, Provider};
-use crate::server::State;
+use crate::state::State;
 
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.service(

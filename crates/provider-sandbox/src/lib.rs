@@ -10,5 +10,6 @@ mod faults;
 mod providers;
 mod requests;
 mod server;
+mod state;
 
 pub use server::{Config, Running, start};

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::answer::{Success, answer};
 use crate::faults::Provider;
-use crate::server::State;
+use crate::state::State;
 
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.route("/2010-04-01/Accounts/{account}/Messages.json", web::post().to(sms))

@@ -1,3 +1,5 @@
+//! The server: takes the port, routes to the providers and to the controls, stops when told.
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
 use crate::requests::Requests;
+use crate::state::State;
 use crate::{answer, control, providers};
 
 /// Largest body that is taken, and recorded.
@@ -40,13 +43,6 @@ impl Running {
     pub async fn finished(self) -> io::Result<()> {
         self.server.await.map_err(io::Error::other)?
     }
-}
-
-/// What all handlers share.
-pub(crate) struct State {
-    pub(crate) faults: Faults,
-    pub(crate) requests: Requests,
-    pub(crate) stopping: CancellationToken,
 }
 
 /// Starts the sandbox inside the running tokio runtime.

@@ -1,10 +1,12 @@
+//! A folder in the place of a mail server.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
-use super::transport::SendError;
+use super::error::SendError;
 
 /// A folder that takes mails as `<delivery id>.eml`, for development.
 pub(crate) struct Folder(PathBuf);

@@ -1,4 +1,4 @@
-use std::time::Duration;
+//! The one way out for mail, whichever kind `mail.url` names.
 
 use common::config;
 use common::process::State;
@@ -6,34 +6,9 @@ use lettre::Message;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
+use super::error::{SendError, TransportError};
 use super::folder::Folder;
 use super::smtp::Smtp;
-
-/// Why `mail.url` can't be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TransportError {
-    #[error("mail.url must begin with smtp://, smtps:// or file://")]
-    Scheme,
-    #[error("mail.url is not an SMTP address: {0}")]
-    Smtp(&'static str),
-    #[error("mail.url asks for TLS that can't be set up")]
-    Tls(#[source] lettre::transport::smtp::Error),
-    #[error("the folder of mail.url can't be made")]
-    Folder(#[source] std::io::Error),
-}
-
-/// How sending a mail failed. The texts hold no address and no secret.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SendError {
-    /// The server refused this mail for good.
-    Rejected(String),
-    /// It may take it later.
-    Temporary(String),
-    /// It was told everything and did not answer: the mail may be on its way.
-    Unknown(String),
-    /// It was not told anything about this mail.
-    Unreachable { error: String, after: Duration },
-}
 
 /// Where mail goes: a server, or a folder.
 pub(crate) enum Transport {

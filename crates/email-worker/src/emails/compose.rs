@@ -1,3 +1,5 @@
+//! Makes the message of a mail.
+
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;

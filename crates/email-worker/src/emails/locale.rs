@@ -1,3 +1,5 @@
+//! The languages that mails are written in.
+
 /// A language that mails are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locale {

@@ -1,3 +1,5 @@
+//! The mails there are, and their texts.
+
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! A name made fit for a subject line.
+
 /// Longest name that a mail shows; longer ones are cut.
 const MAX_NAME: usize = 100;
 

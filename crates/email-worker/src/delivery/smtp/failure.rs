@@ -1,3 +1,5 @@
+//! How a conversation with the mail server failed, and how far it had come.
+
 use std::fmt;
 
 use lettre::transport::smtp::Error;

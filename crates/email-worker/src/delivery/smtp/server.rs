@@ -1,3 +1,5 @@
+//! Where the mail server is, and how a connection to it begins.
+
 use std::time::Duration;
 
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -9,7 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::failure::{Failure, Stage};
-use crate::delivery::transport::TransportError;
+use crate::delivery::error::TransportError;
 
 /// The TCP connect to one address of the host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,31 @@
+//! Why mail can't be set up, and how sending one failed.
+//!
+//! Every transport answers in these words, so they stand below all of them.
+
+use std::time::Duration;
+
+/// Why `mail.url` can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error("mail.url must begin with smtp://, smtps:// or file://")]
+    Scheme,
+    #[error("mail.url is not an SMTP address: {0}")]
+    Smtp(&'static str),
+    #[error("mail.url asks for TLS that can't be set up")]
+    Tls(#[source] lettre::transport::smtp::Error),
+    #[error("the folder of mail.url can't be made")]
+    Folder(#[source] std::io::Error),
+}
+
+/// How sending a mail failed. The texts hold no address and no secret.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SendError {
+    /// The server refused this mail for good.
+    Rejected(String),
+    /// It may take it later.
+    Temporary(String),
+    /// It was told everything and did not answer: the mail may be on its way.
+    Unknown(String),
+    /// It was not told anything about this mail.
+    Unreachable { error: String, after: Duration },
+}

@@ -1,0 +1,104 @@
+//! Sends one mail for a delivery row, and tells of it in the transaction of its outcome.
+
+use std::sync::Arc;
+
+use common::Timestamp;
+use common::dispatch::{Delivery, Outcome, Reason, Sender};
+use common::messaging::Outbox;
+use contracts::Event;
+use contracts::events::EmailSent;
+use sea_orm::{DatabaseTransaction, DbErr};
+
+use super::error::SendError;
+use super::{MailOrder, Transport};
+use crate::emails::{ComposeError, Content, Emails, Header};
+
+/// Sends the mails that deliveries ask for.
+pub(crate) struct MailSender {
+    emails: Emails,
+    transport: Arc<Transport>,
+    outbox: Outbox,
+}
+
+impl MailSender {
+    pub(crate) fn new(emails: Emails, transport: Arc<Transport>, outbox: Outbox) -> Self {
+        Self {
+            emails,
+            transport,
+            outbox,
+        }
+    }
+}
+
+impl Sender for MailSender {
+    async fn send(&self, delivery: &Delivery) -> Outcome {
+        let Some(order) = MailOrder::of(delivery) else {
+            return rejected("the row does not say which mail it is");
+        };
+        let header = Header {
+            to: &delivery.recipient,
+            source_event_id: delivery.source_event_id,
+            date: delivery.created_at,
+        };
+        let content = Content {
+            template: order.template,
+            name: &order.name,
+            locale: &order.locale,
+        };
+        let message = match self.emails.compose(header, content) {
+            Ok(message) => message,
+            Err(error @ ComposeError::Address) => return rejected(&error.to_string()),
+            Err(error) => {
+                // Ours to repair; the mail waits for the version that can write it.
+                let error = common::process::chain(&error);
+                tracing::error!(delivery = %delivery.id, error, "a mail can't be written");
+                return Outcome::Retry { error, after: None };
+            }
+        };
+        match self.transport.send(delivery.id, &message).await {
+            Ok(()) => Outcome::Accepted {
+                provider_message_id: Some(self.emails.message_id(delivery.source_event_id, order.template)),
+            },
+            Err(SendError::Rejected(error)) => rejected(&error),
+            Err(SendError::Temporary(error)) => Outcome::Retry { error, after: None },
+            Err(SendError::Unknown(error)) => {
+                tracing::warn!(delivery = %delivery.id, error, "a mail may arrive twice");
+                Outcome::Retry { error, after: None }
+            }
+            Err(SendError::Unreachable { error, after }) => {
+                tracing::warn!(error, "the mail server can't be reached");
+                Outcome::Unavailable { after }
+            }
+        }
+    }
+
+    async fn record(&self, tx: &DatabaseTransaction, delivery: &Delivery, outcome: &Outcome) -> Result<(), DbErr> {
+        let (Outcome::Accepted { .. }, Some(order)) = (outcome, MailOrder::of(delivery)) else {
+            return Ok(());
+        };
+        let sent = EmailSent {
+            email_id: delivery.id,
+            user_id: order.user_id,
+            template: order.template.name().to_owned(),
+            source_event_id: delivery.source_event_id,
+            notification_id: None,
+            message_id: self.emails.message_id(delivery.source_event_id, order.template),
+            reason: None,
+        };
+        let event = Event::new(order.user_id, Timestamp::now().to_offset(), sent).caused_by(delivery.source_event_id);
+        self.outbox.append(tx, &event).await.map_err(DbErr::from)
+    }
+
+    fn committed(&self, _delivery: &Delivery, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            self.outbox.wake();
+        }
+    }
+}
+
+fn rejected(error: &str) -> Outcome {
+    Outcome::Failed {
+        reason: Reason::Rejected,
+        error: error.to_owned(),
+    }
+}

@@ -1,0 +1,13 @@
+//! What the handlers share. It stands below them and below the server that hands it to them.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::Faults;
+use crate::requests::Requests;
+
+/// What all handlers share.
+pub(crate) struct State {
+    pub(crate) faults: Faults,
+    pub(crate) requests: Requests,
+    pub(crate) stopping: CancellationToken,
+}
