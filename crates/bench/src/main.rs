@@ -13,10 +13,12 @@
 
 mod collector;
 mod cores;
+mod effort;
 mod load;
 mod parts;
 mod report;
 mod roles;
+mod sample;
 mod stack;
 
 use std::{process::ExitCode, time::Duration};
@@ -24,7 +26,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{cores::Cores, report::Report, roles::Role};
+use crate::{cores::Cores, effort::Effort, report::Report, roles::Role};
 
 /// Measures Waypost on this machine and writes target/bench/report.{txt,json}.
 #[derive(Parser)]
@@ -59,13 +61,6 @@ enum Comparison {
     SignUps,
     Relay,
     Journey,
-}
-
-/// How much is measured.
-#[derive(Clone, Copy)]
-pub(crate) struct Effort {
-    pub(crate) turn: Duration,
-    pub(crate) rounds: usize,
 }
 
 fn main() -> ExitCode {

@@ -1,3 +1,5 @@
+//! The first tables of notification-gateway.
+
 use sea_orm_migration::prelude::*;
 
 use crate::shared::{create_deliveries, create_inbox, create_outbox, drop_tables, index};

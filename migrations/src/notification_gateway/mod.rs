@@ -1,21 +1,6 @@
 //! Tables of notification-gateway.
 
 mod m20261123_000001_journey;
+mod migrator;
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
-
-/// The migrations of notification-gateway, oldest first.
-#[derive(Debug)]
-pub struct Migrator;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_journey::Migration)]
-    }
-}
-
-/// Names of all of them: what a service compares its database with.
-pub fn names() -> Vec<String> {
-    Migrator::migrations().iter().map(|one| one.name().to_owned()).collect()
-}
+pub use migrator::{Migrator, names};

@@ -1,3 +1,5 @@
+//! The first tables of user-api.
+
 use sea_orm_migration::prelude::*;
 
 use crate::shared::{create_outbox, drop_tables, index};

@@ -5,23 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::bail;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{CONNECTIONS, percentile, wire::Connection, wrk};
+use super::{percentile, throughput::Throughput, wire::Connection, wrk};
 
-/// What a server got done.
-pub(crate) struct Throughput {
-    pub(crate) requests: u64,
-    pub(crate) took: Duration,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
-}
-
-impl Throughput {
-    pub(crate) fn per_second(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-        let requests = self.requests as f64;
-        requests / self.took.as_secs_f64()
-    }
-}
+/// Connections that keep a server busy.
+const CONNECTIONS: usize = 64;
 
 /// Sends `requests` in turn for as long as `turn`: by wrk where it is installed, else from here.
 ///

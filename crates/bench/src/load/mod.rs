@@ -2,28 +2,15 @@
 
 mod closed;
 mod open;
+mod percentile;
+mod throughput;
 mod wire;
 mod wrk;
 
-use std::time::Duration;
-
 pub(crate) use self::{
-    closed::{Throughput, saturate},
+    closed::saturate,
     open::{Arrival, open_loop},
+    percentile::percentile,
+    throughput::Throughput,
     wire::{Connection, get, post},
 };
-
-/// Connections that keep a server busy.
-const CONNECTIONS: usize = 64;
-
-/// The value below which the share `share` of the sorted `values` lies.
-pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index into some thousands of values"
-    )]
-    let rank = (sorted.len() as f64 * share).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-}

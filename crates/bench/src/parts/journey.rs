@@ -6,10 +6,10 @@ use anyhow::bail;
 use test_support::SmtpReceiver;
 use tokio::time::{Instant, sleep};
 
-use super::millis;
+use super::figures::millis;
 use crate::{
-    Effort,
     cores::Cores,
+    effort::Effort,
     load::{open_loop, percentile},
     report::{Part, Row},
     roles::Role,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{median, millis};
+use super::figures::{median, millis};
 use crate::{
-    Effort,
     collector::Collector,
     cores::{Cores, processor_time},
+    effort::Effort,
     load::{get, saturate},
     report::{Check, Part, Row},
     roles::{BODY_FILE, REDIS_KEY, Role},

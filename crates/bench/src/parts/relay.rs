@@ -3,18 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use common::{config::Service, messaging::OutboundMessage, telemetry::TraceContext};
-use contracts::{Event, events::EmailSent};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
-use super::median;
+use super::figures::median;
 use crate::{
-    Effort,
     cores::{Cores, processor_time},
+    effort::Effort,
     report::{Check, Part, Row},
     roles::Role,
+    sample::sample_message,
     stack::{Server, Stack},
 };
 
@@ -180,19 +178,4 @@ async fn wait_until_empty(outbox: &DatabaseConnection) -> anyhow::Result<()> {
         ensure!(Instant::now() < end, "confirmed rows stay in the outbox");
         sleep(LOOK_EVERY).await;
     }
-}
-
-/// An event as it stands in the outbox: the one that goes to one queue only.
-pub(crate) fn sample_message() -> anyhow::Result<OutboundMessage> {
-    let data = EmailSent {
-        email_id: Uuid::now_v7(),
-        user_id: Uuid::now_v7(),
-        template: "welcome".to_owned(),
-        source_event_id: Uuid::now_v7(),
-        notification_id: None,
-        message_id: format!("{}@waypost.example", Uuid::now_v7()),
-        reason: None,
-    };
-    let event = Event::new(data.user_id, common::Timestamp::now().to_offset(), data);
-    Ok(OutboundMessage::of(Service::UserApi, &event, TraceContext::fresh())?)
 }

@@ -6,10 +6,10 @@ use anyhow::bail;
 use test_support::{Answer, SmtpReceiver, Stage};
 use tokio::time::{Instant, sleep};
 
-use super::{median, millis};
+use super::figures::{median, millis};
 use crate::{
-    Effort,
     cores::Cores,
+    effort::Effort,
     load::{Arrival, open_loop, percentile},
     report::{Check, Part, Row},
     roles::Role,

@@ -5,7 +5,7 @@ use actix_web::{
     web::{self, Bytes, Data},
 };
 
-use super::variable;
+use super::ceiling::variable;
 
 /// Variable with the path of a file that holds what is answered.
 pub(crate) const BODY_FILE: &str = "BENCH_BODY_FILE";

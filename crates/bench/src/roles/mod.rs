@@ -1,91 +1,14 @@
 //! The processes that are measured: our services, and the ceilings beside them.
 
 mod bare;
+mod ceiling;
 mod publisher;
 mod redis_get;
+mod role;
 
-use std::{process::ExitCode, time::Duration};
-
-use clap::ValueEnum;
-use common::{config::Service, process::run_service, store::CacheOptions};
-
-pub(crate) use self::{bare::BODY_FILE, publisher::publish, redis_get::REDIS_KEY};
-
-/// A server that this program can be.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Role {
-    /// The API, as it is deployed.
-    UserApi,
-    /// The API with a cache that keeps nothing.
-    Uncached,
-    /// The worker, as it is deployed.
-    EmailWorker,
-    /// An actix-web handler that answers fixed bytes.
-    Bare,
-    /// An actix-web handler that answers what one Redis GET gives.
-    RedisGet,
-}
-
-impl Role {
-    /// Its name on the command line.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::UserApi => "user-api",
-            Self::Uncached => "uncached",
-            Self::EmailWorker => "email-worker",
-            Self::Bare => "bare",
-            Self::RedisGet => "redis-get",
-        }
-    }
-}
-
-/// Plays one of them until it is stopped. The services run exactly as their own binaries do.
-pub(crate) fn serve(role: Role) -> ExitCode {
-    match role {
-        Role::UserApi => run_service(Service::UserApi, |settings, tasks| {
-            user_api::start(settings, user_api::Backends::default(), tasks)
-        }),
-        Role::Uncached => run_service(Service::UserApi, |settings, tasks| {
-            let backends = user_api::Backends {
-                cache: keeps_nothing(),
-                ..user_api::Backends::default()
-            };
-            user_api::start(settings, backends, tasks)
-        }),
-        Role::EmailWorker => run_service(Service::EmailWorker, |settings, tasks| {
-            email_worker::start(settings, email_worker::Backends::default(), tasks)
-        }),
-        Role::Bare => ended(bare::serve()),
-        Role::RedisGet => ended(redis_get::serve()),
-    }
-}
-
-fn keeps_nothing() -> CacheOptions {
-    CacheOptions {
-        in_process: Duration::ZERO,
-        fresh: Duration::ZERO,
-        stale: Duration::ZERO,
-        // The queue for the database is part of what is measured; on a busy machine it is long.
-        deadline: Duration::from_secs(10),
-        ..CacheOptions::default()
-    }
-}
-
-/// The address that a ceiling listens on, from the setting that the services have theirs from.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the ceilings have no settings, only this address"
-)]
-fn variable(name: &str) -> anyhow::Result<String> {
-    std::env::var(name).map_err(|_| anyhow::anyhow!("{name} is not set"))
-}
-
-fn ended(outcome: anyhow::Result<()>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
+pub(crate) use self::{
+    bare::BODY_FILE,
+    publisher::publish,
+    redis_get::REDIS_KEY,
+    role::{Role, serve},
+};

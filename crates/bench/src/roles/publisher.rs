@@ -17,7 +17,8 @@ use lapin::{
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use crate::parts::sample_message;
+use super::ceiling::ended;
+use crate::sample::sample_message;
 
 /// Publishes that wait for their confirmation at once.
 const WINDOW: usize = 100;
@@ -26,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Publishes, and prints how many seconds it took.
 pub(crate) fn publish(messages: usize) -> ExitCode {
-    super::ended(run(messages))
+    ended(run(messages))
 }
 
 fn run(messages: usize) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use deadpool_redis::redis::{Client, aio::MultiplexedConnection, cmd};
 
-use super::variable;
+use super::ceiling::variable;
 
 /// Variable with the key that is read.
 pub(crate) const REDIS_KEY: &str = "BENCH_REDIS_KEY";

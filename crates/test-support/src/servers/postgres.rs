@@ -1,7 +1,9 @@
+//! A private PostgreSQL.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Server, is_a_server, run};
+use super::server::{START, Server, is_a_server, run};
 use crate::{Folder, Port, database};
 
 /// A request for TLS, as libpq sends it first; the answer of one without certificates is `N`.
@@ -54,10 +56,7 @@ impl PrivatePostgres {
     pub async fn start_and_wait(&mut self) {
         self.server.start().await;
         let url = self.url();
-        crate::eventually(super::START, || async {
-            database::execute(&url, "SELECT 1").await.is_ok()
-        })
-        .await;
+        crate::eventually(START, || async { database::execute(&url, "SELECT 1").await.is_ok() }).await;
     }
 
     /// The address of its database `postgres`.

@@ -1,7 +1,9 @@
+//! A private RabbitMQ.
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::{Server, is_a_server, run};
+use super::server::{Server, is_a_server, run};
 use crate::process::Guard;
 use crate::{Folder, Port};
 

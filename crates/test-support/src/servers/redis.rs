@@ -1,6 +1,8 @@
+//! A private Redis.
+
 use std::process::Command;
 
-use super::{Server, is_a_server, run};
+use super::server::{Server, is_a_server, run};
 use crate::{Folder, Port};
 
 /// A Redis of one test's own, empty at the start and after every kill.

@@ -1,3 +1,5 @@
+//! One conversation with a client, after the script.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -6,7 +8,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::{Mail, Stage, State, What, lock};
+use super::Stage;
+use super::kept::{Mail, State, lock};
+use super::script::What;
 
 /// Largest mail that is taken.
 const MAX_BYTES: usize = 10 * 1024 * 1024;

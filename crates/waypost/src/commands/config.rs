@@ -1,9 +1,11 @@
+//! `waypost config`: shows the settings.
+
 use std::io::Write;
 use std::process::ExitCode;
 
 use common::config::{EffectiveSetting, Service, effective, load};
 
-use super::fail;
+use super::complete::fail;
 
 /// `waypost config`: every setting as it is read, and where it came from; secrets are hidden.
 ///

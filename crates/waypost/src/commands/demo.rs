@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::config::{ConfigError, Service, Settings, load};
 use common::telemetry::Telemetry;
 
-use super::complete;
+use super::complete::complete;
 use crate::embedded::{Addresses, Embedded};
 
 /// `waypost demo`

@@ -13,7 +13,7 @@ use common::telemetry::{Metrics, Telemetry};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use super::complete;
+use super::complete::complete;
 use super::demo::{quiet, running};
 use crate::embedded::{Addresses, Embedded};
 

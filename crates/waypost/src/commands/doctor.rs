@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::complete;
+use super::complete::complete;
 
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -1,8 +1,10 @@
+//! `waypost migrate`: brings every database up to date.
+
 use std::process::ExitCode;
 
 use common::config::{Service, load};
 
-use super::complete;
+use super::complete::complete;
 
 /// `waypost migrate`
 #[expect(clippy::print_stdout, reason = "this is a command line")]

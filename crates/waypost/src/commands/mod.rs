@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+mod complete;
 mod config;
 mod demo;
 mod demo_load;
@@ -17,32 +18,3 @@ pub use migrate::migrate;
 pub use page::page;
 pub use ready::ready;
 pub use run::run;
-
-use std::error::Error;
-use std::process::ExitCode;
-use std::time::Duration;
-
-use common::config::Service;
-use common::process::{chain, scope};
-
-/// The last words of a command that failed.
-#[expect(clippy::print_stderr, reason = "this is a command line")]
-fn fail(error: &(dyn Error + 'static)) -> ExitCode {
-    eprintln!("waypost: {}", chain(error));
-    ExitCode::FAILURE
-}
-
-/// Runs a command to its end, on two threads also on one core.
-fn complete(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
-    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build();
-    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-        let outcome = runtime.block_on(scope(Service::Waypost, work));
-        runtime.shutdown_timeout(Duration::from_millis(200));
-        outcome
-    });
-    outcome.unwrap_or_else(|error| fail(error.as_ref()))
-}

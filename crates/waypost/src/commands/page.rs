@@ -1,3 +1,5 @@
+//! `waypost page`: the development page alone.
+
 use std::process::ExitCode;
 
 use common::config::Service;

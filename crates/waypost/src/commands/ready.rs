@@ -1,9 +1,11 @@
+//! `waypost ready`: asks a service whether it can do its work.
+
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::fail;
+use super::complete::fail;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -1,3 +1,5 @@
+//! `waypost run`: keeps everything up in one process.
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -5,7 +7,7 @@ use common::config::{Service, load};
 use common::process::stop_signal;
 use common::telemetry::Telemetry;
 
-use super::{complete, fail};
+use super::complete::{complete, fail};
 use crate::embedded::{Addresses, Embedded};
 
 /// `waypost run`

@@ -1,3 +1,5 @@
+//! The mails of the mail folder.
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -6,7 +8,8 @@ use actix_web::{HttpResponse, Responder};
 use mail_parser::MessageParser;
 use serde::{Deserialize, Serialize};
 
-use super::{Shown, escape, html};
+use super::html::{escape, html};
+use super::shown::Shown;
 
 /// Mails that are shown, the newest first.
 const SHOWN: usize = 200;

@@ -1,10 +1,13 @@
+//! The traces of this process.
+
 use std::collections::BTreeSet;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use common::telemetry::BufferedSpan;
 
-use super::{Shown, escape, html};
+use super::html::{escape, html};
+use super::shown::Shown;
 
 /// Spans below each other deeper than this are shown at this depth.
 const MAX_DEPTH: usize = 40;

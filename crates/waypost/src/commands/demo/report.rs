@@ -1,3 +1,5 @@
+//! Tells the demo's story on standard output.
+
 use super::journey::Journey;
 use crate::page::tree;
 

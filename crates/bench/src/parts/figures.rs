@@ -1,0 +1,15 @@
+//! How the measured values become the figures of the report.
+
+use std::time::Duration;
+
+/// The middle of several rounds: one round that somebody else's work disturbed does not count.
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
+    f64::midpoint(at(last / 2), at(last.div_ceil(2)))
+}
+
+pub(super) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

@@ -1,0 +1,68 @@
+//! Which servers this program can be, and how it becomes one.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::ValueEnum;
+use common::{config::Service, process::run_service, store::CacheOptions};
+
+use super::{bare, ceiling::ended, redis_get};
+
+/// A server that this program can be.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Role {
+    /// The API, as it is deployed.
+    UserApi,
+    /// The API with a cache that keeps nothing.
+    Uncached,
+    /// The worker, as it is deployed.
+    EmailWorker,
+    /// An actix-web handler that answers fixed bytes.
+    Bare,
+    /// An actix-web handler that answers what one Redis GET gives.
+    RedisGet,
+}
+
+impl Role {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::UserApi => "user-api",
+            Self::Uncached => "uncached",
+            Self::EmailWorker => "email-worker",
+            Self::Bare => "bare",
+            Self::RedisGet => "redis-get",
+        }
+    }
+}
+
+/// Plays one of them until it is stopped. The services run exactly as their own binaries do.
+pub(crate) fn serve(role: Role) -> ExitCode {
+    match role {
+        Role::UserApi => run_service(Service::UserApi, |settings, tasks| {
+            user_api::start(settings, user_api::Backends::default(), tasks)
+        }),
+        Role::Uncached => run_service(Service::UserApi, |settings, tasks| {
+            let backends = user_api::Backends {
+                cache: keeps_nothing(),
+                ..user_api::Backends::default()
+            };
+            user_api::start(settings, backends, tasks)
+        }),
+        Role::EmailWorker => run_service(Service::EmailWorker, |settings, tasks| {
+            email_worker::start(settings, email_worker::Backends::default(), tasks)
+        }),
+        Role::Bare => ended(bare::serve()),
+        Role::RedisGet => ended(redis_get::serve()),
+    }
+}
+
+fn keeps_nothing() -> CacheOptions {
+    CacheOptions {
+        in_process: Duration::ZERO,
+        fresh: Duration::ZERO,
+        stale: Duration::ZERO,
+        // The queue for the database is part of what is measured; on a busy machine it is long.
+        deadline: Duration::from_secs(10),
+        ..CacheOptions::default()
+    }
+}

@@ -1,0 +1,53 @@
+//! Serves the development page, for as long as its process lives.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::web::{Data, get};
+use actix_web::{App, HttpServer};
+use common::http::own_server;
+use common::process::{Tasks, listen};
+use common::telemetry::SpanBuffer;
+
+use super::shown::Shown;
+use super::{mails, traces};
+
+/// Serves the page until the tasks stop; answers with the bound address.
+///
+/// # Errors
+/// An [`io::Error`] that names the address when it can't be taken.
+pub fn serve(
+    address: &str,
+    mails: Option<PathBuf>,
+    spans: Option<Arc<SpanBuffer>>,
+    tasks: &Tasks,
+) -> io::Result<SocketAddr> {
+    let listener = listen(tasks.service(), "mail", address).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            error
+                .to_string()
+                .replace("WAYPOST__WAYPOST__MAIL__ADDRESS", "WAYPOST__MAIL__PAGE_ADDRESS"),
+        )
+    })?;
+    let bound = listener.local_addr()?;
+    let shown = Data::new(Shown { mails, spans });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shown.clone())
+            .route("/", get().to(mails::list))
+            .route("/mails.json", get().to(mails::list_json))
+            .route("/mails/{name}", get().to(mails::show))
+            .route("/traces/{id}.json", get().to(traces::show_json))
+            .route("/traces/{id}", get().to(traces::show))
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .listen(listener)?
+    .run();
+    own_server("development page", server, tasks);
+    Ok(bound)
+}
