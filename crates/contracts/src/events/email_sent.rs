@@ -1,3 +1,5 @@
+//! The message `email.sent.v1`.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
