@@ -35,7 +35,7 @@ bench: services ## the services beside their ceilings, in one run; ONLY=reads,re
 	source .waypost/services/env && cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check
-check: ## lints, format, documentation and the arrows between crates
+check: ## lints, format, documentation and the arrows, between crates and inside them
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package waypost --test jaeger -- -D warnings

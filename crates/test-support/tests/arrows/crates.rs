@@ -3,10 +3,9 @@
 //! Reads `cargo metadata`, so that a line in a Cargo.toml that turns an arrow round fails here with
 //! the rule it breaks. Development dependencies are free, except that no crate ever gets
 //! `test-support` into a binary.
-#![expect(clippy::expect_used, reason = "a test that can't read the metadata has failed")]
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+
+use crate::workspace;
 
 const SERVICES: [&str; 3] = ["user-api", "email-worker", "notification-gateway"];
 const DEVELOPMENT: [&str; 2] = ["test-support", "bench"];
@@ -41,16 +40,7 @@ const KEEPERS: [(&str, &[&str]); 4] = [
 
 /// Names of the normal and build dependencies of each crate of the workspace.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo metadata runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    metadata["packages"]
-        .as_array()
-        .expect("packages")
+    workspace::packages()
         .iter()
         .map(|package| {
             let names = package["dependencies"]
@@ -106,7 +96,7 @@ fn every_crate_depends_only_on_what_stands_below_it() {
 
     for name in all.keys() {
         let Some(allowed) = allowed.get(name.as_str()) else {
-            panic!("{name} is new: say in tests/arrows.rs where it stands");
+            panic!("{name} is new: say in tests/arrows/crates.rs where it stands");
         };
         let wrong: Vec<_> = ours(&all, name).difference(allowed).cloned().collect();
         assert!(wrong.is_empty(), "{name} must not depend on {wrong:?}");
