@@ -6,7 +6,7 @@ use std::sync::Arc;
 use common::config::{Service, Settings};
 use common::database::Database;
 use common::dispatch::{DispatchOptions, spawn_dispatcher};
-use common::messaging::{Broker, ConsumerOptions, Outbox, spawn_consumer, spawn_relay};
+use common::messaging::{Broker, Changes, Consumer, ConsumerOptions, spawn_relay};
 use common::process::{Health, Need, State, Tasks, operations};
 use common::telemetry::Metrics;
 use contracts::topology::EMAIL_WORKER_EVENTS;
@@ -48,18 +48,22 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     database.show_in(&metrics);
     database.check_migrated(&migrations::email_worker::names()).await?;
 
-    let outbox = Outbox::new(Service::EmailWorker);
-    spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);
-    let sender = MailSender::new(emails, Arc::clone(&transport), outbox);
+    let changes = Changes::new(Service::EmailWorker, database.clone());
+    spawn_relay(&changes, broker.clone(), metrics.clone(), &tasks);
+    let sender = MailSender::new(emails, Arc::clone(&transport));
     let options = DispatchOptions {
         places: CONNECTIONS,
         places_per_destination: CONNECTIONS,
         ..DispatchOptions::new(&settings, &[CHANNEL])
     };
-    let waker = spawn_dispatcher(database.clone(), sender, options, metrics.clone(), &tasks);
-    let events = Events::new(database.clone(), waker);
-    let options = ConsumerOptions::new(&settings);
-    spawn_consumer(&broker, EMAIL_WORKER_EVENTS, events, options, &metrics, &tasks);
+    let waker = spawn_dispatcher(changes.clone(), sender, options, metrics.clone(), &tasks);
+    let consumer = Consumer {
+        queue: EMAIL_WORKER_EVENTS,
+        intake: Events { dispatcher: waker },
+        changes,
+        options: ConsumerOptions::new(&settings),
+    };
+    broker.consume(consumer, &metrics, &tasks);
 
     let health = health(database, broker, transport);
     let operations_address = operations::serve(&settings.operations.address, health, metrics, &tasks)?;

@@ -1,16 +1,18 @@
 //! The notification gateway: events become notifications, and notifications reach people.
 //!
-//! Read it in this order: `startup` puts the parts together; `consumers/` records what an event
-//! asks for, in one transaction; `notifications/` has the rules and what people see; `channels/`
-//! talks to providers, from the dispatcher alone; `http/` is the public surface; `storage/` is
-//! SQL and nothing else. `http` and `consumers` use the rules, the rules use `storage`; no arrow
-//! goes back.
+//! `startup` puts the parts together; `routes` is the table of operations; `consumers` record what an event
+//! asks for, one message type a file; `notifications` holds one operation a file (request, refusals, answer,
+//! handler, use case) and what a notification is; `channels` talk to providers, from the dispatcher alone.
+//! Below them stand `state`, `live`, `published_keys` and `tables`, which hold every statement.
 
 mod channels;
 mod consumers;
-mod http;
+mod live;
 mod notifications;
+mod published_keys;
+mod routes;
 mod startup;
-mod storage;
+mod state;
+mod tables;
 
-pub use startup::{Backends, Running, start};
+pub use startup::{Backends, Running, openapi, start};

@@ -8,16 +8,19 @@ use anyhow::Context;
 use common::config::Settings;
 use common::database::Database;
 use common::dispatch::{DispatchOptions, spawn_dispatcher};
-use common::messaging::{Broker, ConsumerOptions, spawn_consumer};
+use common::http::{Surface, Verifier, serve};
+use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
 use common::outbound::{Destination, OutboundClient};
-use common::process::{Health, Need, State, Tasks, operations};
+use common::process::{self, Health, Need, Tasks, operations};
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
 
 use crate::channels::{Channels, IN_APP, SMS, Sms};
 use crate::consumers::GatewayEvents;
-use crate::http::{self, Keys};
-use crate::notifications::Live;
+use crate::live::Live;
+use crate::published_keys::PublishedKeys;
+use crate::routes::routes;
+use crate::state::State;
 
 /// The public keys of another service: a small document, fetched rarely.
 const JWKS_CALL: Duration = Duration::from_secs(3);
@@ -60,7 +63,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
 
     let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
     let jwks = OutboundClient::new(&Destination::new("jwks", JWKS_CALL, JWKS_TRY), &metrics)?;
-    let keys = Keys::spawn(jwks, jwks_url, &tasks);
+    let keys = PublishedKeys::spawn(jwks, jwks_url, &tasks);
     let sms = settings.providers.sms.clone();
     let destination = Destination {
         places: SMS_PLACES,
@@ -71,51 +74,58 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         sms: Sms::new(sms, sms_client.clone())?,
     };
 
+    let changes = Changes::new(tasks.service(), database.clone());
     let live = Live::spawn(database.clone(), &tasks);
     let options = DispatchOptions::new(&settings, &[IN_APP, SMS]);
-    let waker = spawn_dispatcher(database.clone(), channels, options, metrics.clone(), &tasks);
-    let handler = GatewayEvents {
-        database: database.clone(),
-        live: live.clone(),
-        dispatcher: waker,
+    let waker = spawn_dispatcher(changes.clone(), channels, options, metrics.clone(), &tasks);
+    let consumer = Consumer {
+        queue: GATEWAY_EVENTS,
+        intake: GatewayEvents {
+            live: live.clone(),
+            dispatcher: waker,
+        },
+        changes: changes.clone(),
+        options: ConsumerOptions::new(&settings),
     };
-    spawn_consumer(
-        &broker,
-        GATEWAY_EVENTS,
-        handler,
-        ConsumerOptions::new(&settings),
-        &metrics,
-        &tasks,
-    );
+    broker.consume(consumer, &metrics, &tasks);
 
     let health = health(&database, broker, &keys, sms_client);
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
-    let surface = http::Surface {
-        database: database.clone(),
+    let state = State {
+        database,
+        changes,
         live,
-        keys,
-        metrics,
-        sample_ratio: settings.telemetry.sample_ratio,
         stopping: tasks.stopping().clone(),
     };
-    let http_address = http::serve(&settings.http, surface, &tasks)?;
+    let surface = Surface {
+        routes,
+        state: Arc::new(state),
+        verifier: Verifier::new(keys),
+        metrics,
+    };
+    let http_address = serve(&settings, surface, &tasks)?;
     Ok(Running {
         http_address,
         operations_address,
     })
 }
 
+/// The description of the API (`OpenAPI` 3.1), as JSON.
+pub fn openapi() -> String {
+    routes().document()
+}
+
 /// Only the database is needed for the main job; a provider is judged by its breaker, never probed.
-fn health(database: &Database, broker: Broker, keys: &Arc<Keys>, sms: OutboundClient) -> Health {
+fn health(database: &Database, broker: Broker, keys: &Arc<PublishedKeys>, sms: OutboundClient) -> Health {
     let health = Health::default();
     let (database, keys) = (database.clone(), Arc::clone(keys));
     health.register("database", Need::Required, move || {
         let database = database.clone();
         async move {
             if database.ping().await.is_ok() {
-                State::Up
+                process::State::Up
             } else {
-                State::Down
+                process::State::Down
             }
         }
     });

@@ -1,15 +1,20 @@
 //! Accounts and sessions over HTTP.
 //!
-//! `startup` puts the parts together; `http` names the routes; `accounts` and `sessions` hold one
-//! operation a file (its errors, its request, its handler, its use case); `storage` holds every
-//! statement. A change and the event that tells of it are one transaction. The service talks to no
-//! other one: what they need to know is in its events.
+//! `startup` puts the parts together; `routes` is the table of operations; `accounts` and `sessions` hold one
+//! operation a file, always in this order: request, refusals, answer, handler, use case. Below them stand
+//! what they share (`state`, `problems`, `profile`, `user`, `passwords`, `signing_keys`) and `tables`, which
+//! hold every statement. The service talks to no other one: what they need to know is in its events.
 
 mod accounts;
-mod http;
 mod passwords;
+mod problems;
+mod profile;
+mod routes;
 mod sessions;
+mod signing_keys;
 mod startup;
-mod storage;
+mod state;
+mod tables;
+mod user;
 
-pub use startup::{Backends, Running, start};
+pub use startup::{Backends, Running, openapi, start};

@@ -9,12 +9,10 @@ use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::{self, phc::PasswordHash},
 };
-use common::{config::Argon2 as Cost, http::Problem};
+use common::config::Argon2 as Cost;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
-
-use crate::http::Failure;
 
 /// How many may wait for each one that runs: some two seconds of waiting.
 const QUEUE_PER_SLOT: usize = 32;
@@ -28,15 +26,6 @@ pub(crate) enum PasswordsError {
     Failed(#[from] password_hash::Error),
     #[error("hashing a password panicked")]
     Panicked(#[source] tokio::task::JoinError),
-}
-
-impl From<PasswordsError> for Problem {
-    fn from(error: PasswordsError) -> Self {
-        match error {
-            PasswordsError::Busy => Failure::Unavailable(error.into()).into(),
-            error => Failure::Defect(error.into()).into(),
-        }
-    }
 }
 
 /// The pool. Cheap to clone.

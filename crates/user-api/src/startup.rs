@@ -2,25 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, middleware::from_fn, web::Data};
 use common::{
     config::{Service, Settings},
     database::Database,
-    http::{Edge, KEEP_ALIVE, edge, own_server},
-    messaging::{Broker, Outbox, spawn_relay},
-    process::{Health, Need, State, Tasks, listen, operations},
+    http::{Surface, Verifier, serve},
+    messaging::{Broker, Changes, spawn_relay},
+    process::{self, Health, Need, Tasks, operations},
     store::{Cache, CacheOptions, Store},
     telemetry::Metrics,
 };
 
-use crate::{accounts::UserKey, http::configure, passwords::Passwords, sessions::SigningKeys};
+use crate::{passwords::Passwords, routes::routes, signing_keys::SigningKeys, state::State};
 
 /// How long the start waits for the store, so that it does not begin with misses.
 const STORE_PATIENCE: Duration = Duration::from_millis(300);
-/// A client must have sent its headers by then.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// What requests in hand get at shutdown, in seconds; below the drain time.
-const SHUTDOWN_S: u64 = 5;
 
 /// What the process that runs this service brings along.
 #[derive(Clone, Default)]
@@ -39,15 +34,6 @@ pub struct Running {
     pub operations_address: SocketAddr,
 }
 
-/// What the operations work with.
-pub(crate) struct Api {
-    pub(crate) database: Database,
-    pub(crate) outbox: Outbox,
-    pub(crate) users: Cache<UserKey>,
-    pub(crate) passwords: Passwords,
-    pub(crate) keys: SigningKeys,
-}
-
 /// Starts the service. It is up when this returns, with or without its database, store and broker;
 /// `tasks` own it from then on.
 ///
@@ -64,39 +50,45 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     database.check_migrated(&migrations::user_api::names()).await?;
     let store = Store::connect(&settings, &tasks, &metrics)?;
     store.connected(STORE_PATIENCE).await;
-    let outbox = Outbox::new(Service::UserApi);
-    spawn_relay(database.clone(), broker.clone(), &outbox, metrics.clone(), &tasks);
+    let changes = Changes::new(Service::UserApi, database.clone());
+    spawn_relay(&changes, broker.clone(), metrics.clone(), &tasks);
     let users = Cache::new(store.clone(), backends.cache, metrics.clone(), tasks.clone());
-    let api = Api {
-        keys: SigningKeys::open(database.clone(), &tasks),
+    let state = State {
+        keys: SigningKeys::open(database.clone(), changes.clone(), &tasks),
         passwords: Passwords::new(&settings.accounts.argon2)?,
         database,
-        outbox,
+        changes,
         users,
     };
-    let health = health(&api, &broker, &store);
+    let health = health(&state, &broker, &store);
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
-    let edge = Edge {
-        service: Service::UserApi,
+    let surface = Surface {
+        routes,
+        verifier: Verifier::new(Arc::new(state.keys.clone())),
+        state: Arc::new(state),
         metrics,
-        sample_ratio: settings.telemetry.sample_ratio,
     };
-    let http_address = serve(&settings, Arc::new(api), edge, &tasks)?;
+    let http_address = serve(&settings, surface, &tasks)?;
     Ok(Running {
         http_address,
         operations_address,
     })
 }
 
-fn health(api: &Api, broker: &Broker, store: &Store) -> Health {
+/// The description of the API (`OpenAPI` 3.1), as JSON.
+pub fn openapi() -> String {
+    routes().document()
+}
+
+fn health(state: &State, broker: &Broker, store: &Store) -> Health {
     let health = Health::default();
-    let (database, keys) = (api.database.clone(), api.keys.clone());
+    let (database, keys) = (state.database.clone(), state.keys.clone());
     health.register("database", Need::Required, move || {
         let (database, keys) = (database.clone(), keys.clone());
         async move {
             // Without the keys nobody gets in: the service is not up before they are read.
-            let up = database.ping().await.is_ok() && keys.ring().is_some();
-            if up { State::Up } else { State::Down }
+            let up = database.ping().await.is_ok() && keys.ring().is_ok();
+            if up { process::State::Up } else { process::State::Down }
         }
     });
     let broker = broker.clone();
@@ -104,26 +96,4 @@ fn health(api: &Api, broker: &Broker, store: &Store) -> Health {
     let store = store.clone();
     health.register("store", Need::Optional, move || std::future::ready(store.state()));
     health
-}
-
-fn serve(settings: &Settings, api: Arc<Api>, edge_data: Edge, tasks: &Tasks) -> anyhow::Result<SocketAddr> {
-    let listener = listen(Service::UserApi, "http", &settings.http.address)?;
-    let address = listener.local_addr()?;
-    let (api, edge_data) = (Data::from(api), Data::new(edge_data));
-    let public_url = settings.http.public_url.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(api.clone())
-            .app_data(edge_data.clone())
-            .wrap(from_fn(edge))
-            .configure(|app| configure(app, &public_url))
-    })
-    .client_request_timeout(HEADERS_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .disable_signals()
-    .shutdown_timeout(SHUTDOWN_S)
-    .listen(listener)?
-    .run();
-    own_server("http", server, tasks);
-    Ok(address)
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use waypost::commands;
+use waypost::commands::{self, Api};
 
 /// Accounts and notifications that survive production.
 #[derive(Debug, Parser)]
@@ -31,6 +31,11 @@ enum Command {
     Migrate,
     /// Print the settings that each service would use, secrets hidden
     Config,
+    /// Print the description of an API (`OpenAPI` 3.1)
+    Openapi {
+        /// Whose
+        api: Api,
+    },
     /// Check every dependency and say the cure for what does not answer
     Doctor,
     /// Ask an operations port whether its service can do its work; exit code 0 when it can
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         Command::Page => commands::page(),
         Command::Migrate => commands::migrate(),
         Command::Config => commands::config(),
+        Command::Openapi { api } => commands::openapi(api),
         Command::Doctor => commands::doctor(),
         Command::Ready { address } => commands::ready(&address),
     }

@@ -37,7 +37,7 @@ pub async fn migrate(settings: &Settings, service: Service) -> Result<(), Migrat
         return on_postgres(&url, schema, service).await.map_err(failed);
     }
     let database = Database::connect(settings, service).await?;
-    let done = up(database.write(), service).await;
+    let done = up(database.unguarded(), service).await;
     database.close().await;
     done.map_err(failed)
 }

@@ -1,12 +1,16 @@
+//! A service's database: how it is opened, asked and closed.
+
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use secrecy::ExposeSecret;
 
+use super::deadline::until;
+use super::transaction::Transaction;
 use super::{Location, is_transient};
 use crate::config::{Service, Settings};
 use crate::process::chain;
@@ -97,8 +101,15 @@ impl Database {
         &self.read
     }
 
-    /// For single statements that write.
-    pub fn write(&self) -> &DatabaseConnection {
+    /// For single statements of the relay and the dispatcher, which write.
+    pub(crate) fn write(&self) -> &DatabaseConnection {
+        &self.write
+    }
+
+    /// For migrations, and for tests that look inside or break something.
+    ///
+    /// A service writes through a [`Change`](crate::messaging::Change) and nothing else.
+    pub fn unguarded(&self) -> &DatabaseConnection {
         &self.write
     }
 
@@ -107,22 +118,24 @@ impl Database {
         self.is_postgres
     }
 
-    /// Begins a transaction that writes. On SQLite it takes the write lock at once, so that
-    /// reading before writing can't fail; a connection that turns out to be dead is replaced once.
+    /// Begins a transaction that writes, and gives it and all its statements 2.5 s.
+    ///
+    /// On SQLite it takes the write lock at once, so that reading before writing can't fail; a connection that
+    /// turns out to be dead is replaced once.
     ///
     /// # Errors
-    /// [`DbErr`] when the database can't be reached within a second, or `SQLite`'s writer is busy for five.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = || TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        match self.write.begin_with_options(options()).await {
-            Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {
-                self.write.begin_with_options(options()).await
+    /// [`DbErr`] when the database can't be reached within a second, or SQLite's writer is busy for too long.
+    pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let deadline = Transaction::deadline_from_now();
+        let begun = until(deadline, async {
+            match self.write.begin_with_options(writing()).await {
+                Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {
+                    self.write.begin_with_options(writing()).await
+                }
+                other => other,
             }
-            other => other,
-        }
+        });
+        Ok(Transaction::new(begun.await?, deadline))
     }
 
     /// Checks that these migrations were applied. A database that can't be reached yet passes: the
@@ -194,6 +207,13 @@ fn connections_of(connection: &DatabaseConnection) -> (u32, u32) {
     };
     let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
     (size - idle, idle)
+}
+
+fn writing() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    }
 }
 
 fn is_pool_exhausted(error: &DbErr) -> bool {

@@ -1,15 +1,18 @@
+//! The time that work on the database may take, and what it fails with when that is over.
+//!
+//! The server ends a statement by itself after two seconds; one that can't be reached ends nothing, and
+//! the client would wait until TCP gives up. So whatever is awaited on the database stands in here.
+
 use std::future::Future;
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
+use tokio::time::{Instant, timeout_at};
 
-/// Longest that one step of a request's work on the database may take.
-const DEADLINE: Duration = Duration::from_millis(2500);
+/// Longest that one step of a request's or a message's work on the database may take.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(2500);
 
 /// Gives work on the database its deadline of 2.5 s, also when its server hangs or its host is gone.
-///
-/// The server ends a statement by itself after two seconds; one that can't be reached ends nothing, and the
-/// client would wait until TCP gives up.
 ///
 /// # Errors
 /// What the work fails with, or a [`DbErr::Conn`], which is transient, when it takes too long.
@@ -17,8 +20,29 @@ const DEADLINE: Duration = Duration::from_millis(2500);
 /// # Cancel safety
 /// A transaction in the work is rolled back when the work is dropped.
 pub async fn within_deadline<T, E: From<DbErr>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    match tokio::time::timeout(DEADLINE, work).await {
+    within(DEADLINE, work).await
+}
+
+/// Gives work on the database `limit`; as [`within_deadline`] otherwise.
+pub(crate) async fn within<T, E: From<DbErr>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    until(Instant::now() + limit, work).await
+}
+
+/// Gives work on the database until `deadline`; as [`within_deadline`] otherwise.
+pub(super) async fn until<T, E: From<DbErr>>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match timeout_at(deadline, work).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned())).into()),
+        Err(_) => Err(no_answer().into()),
     }
+}
+
+/// "The database did not answer in time": transient, and spelled nowhere else.
+fn no_answer() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))
 }

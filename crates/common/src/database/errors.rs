@@ -1,3 +1,5 @@
+//! What an error of the database says: whether it passes, and whether the data is at fault.
+
 use std::error::Error;
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};

@@ -1,3 +1,5 @@
+//! Where a service's rows are.
+
 use std::path::{Path, PathBuf};
 
 use crate::config::Service;

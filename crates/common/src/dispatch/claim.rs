@@ -1,3 +1,5 @@
+//! Which rows a dispatcher takes, and how those that were left behind come back.
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use opentelemetry::trace::TraceContextExt;
-use sea_orm::DbErr;
 use tokio::time::timeout_at;
 use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::dispatcher::{Sender, Shared};
-use super::outcome::{Change, before_sending, handed_back, resolve, without_text};
+use super::load::Shared;
+use super::outcome::{Transition, before_sending, handed_back, resolve, without_text};
 use super::record::{apply, renew};
+use super::sender::{RecordError, Sender};
 use super::{Delivery, Outcome};
 use crate::Timestamp;
-use crate::database::is_data_refused;
+use crate::database::{is_data_refused, within};
 use crate::process::chain;
 
 /// A delivery that is made later than this begins a trace of its own, with a link to the old one.
@@ -24,8 +24,6 @@ const TRACE_LIFE: Duration = Duration::from_hours(1);
 const RECORD_RETRY: Duration = Duration::from_millis(500);
 /// One statement that renews a lease.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(3);
-/// One try to record an outcome.
-const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the time under the lease ended.
 enum End {
@@ -131,7 +129,7 @@ async fn renewed<S: Sender>(shared: &Shared<S>, delivery: &Delivery) -> Option<b
         shared.options.lease,
         Timestamp::now(),
     );
-    tokio::time::timeout(RENEW_TIMEOUT, renewal).await.ok()?.ok()
+    within(RENEW_TIMEOUT, renewal).await.ok()
 }
 
 async fn until_drained<S: Sender>(shared: &Shared<S>) {
@@ -141,71 +139,69 @@ async fn until_drained<S: Sender>(shared: &Shared<S>) {
 
 /// Brings an outcome into its row.
 async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Outcome) {
-    if let Some(pause) = outcome.rest() {
-        shared.rest(&delivery.destination, pause);
+    if let Some(pause) = outcome.destination_pause() {
+        shared.pause(&delivery.destination, pause);
     }
-    let (outcome, change) = resolve(outcome, delivery, &shared.options, Timestamp::now());
-    if let Some(error) = &change.last_error {
-        let to = change.to.as_str();
+    let (outcome, row) = resolve(outcome, delivery, &shared.options, Timestamp::now());
+    if let Some(error) = &row.last_error {
+        let to = row.to.as_str();
         tracing::info!(delivery = %delivery.id, channel = %delivery.channel, to, error, "a delivery did not go through");
     }
     // For as long as it takes nobody else may think that the row was left behind.
     tokio::select! {
-        () = until_recorded(shared, delivery, outcome, change) => {}
+        () = until_recorded(shared, delivery, outcome, row) => {}
         () = keep_lease(shared, delivery) => {}
     }
 }
 
 /// Does not give up while the database is away: what was sent was sent. What the database can't hold is left out.
-async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut outcome: Outcome, mut change: Change) {
+async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut outcome: Outcome, mut row: Transition) {
     let mut has_text = true;
     loop {
-        let recording = record(shared, delivery, &outcome, &change);
-        let failure = match tokio::time::timeout(RECORD_TIMEOUT, recording).await {
-            Ok(Ok(true)) => {
-                shared.metrics.delivery(&delivery.channel, change.to.as_str());
-                shared.sender.committed(delivery, &outcome);
+        match record(shared, delivery, &outcome, &row).await {
+            Ok(true) => {
+                shared.metrics.delivery(&delivery.channel, row.to.as_str());
                 return;
             }
-            Ok(Ok(false)) => {
+            Ok(false) => {
                 tracing::warn!(delivery = %delivery.id, "an outcome came after its lease and was refused");
                 return;
             }
-            Ok(Err(error)) if has_text && is_data_refused(&error) => {
+            Err(RecordError::Database(error)) if has_text && is_data_refused(&error) => {
                 tracing::error!(delivery = %delivery.id, "the database refuses the other side's text; an outcome is recorded without it");
                 has_text = false;
-                (outcome, change) = without_text(outcome, change);
-                continue;
+                (outcome, row) = without_text(outcome, row);
             }
-            Ok(Err(error)) => chain(&error),
-            Err(_) => "no answer in time".to_owned(),
-        };
-        tracing::warn!(delivery = %delivery.id, error = failure, "an outcome can't be recorded yet");
-        tokio::time::sleep(RECORD_RETRY).await;
+            Err(error) => {
+                tracing::warn!(delivery = %delivery.id, error = chain(&error), "an outcome can't be recorded yet");
+                tokio::time::sleep(RECORD_RETRY).await;
+            }
+        }
     }
 }
 
+/// The row and what the sender tells of it are one change; `false`: the lease was somebody else's.
 async fn record<S: Sender>(
     shared: &Shared<S>,
     delivery: &Delivery,
     outcome: &Outcome,
-    change: &Change,
-) -> Result<bool, DbErr> {
-    let tx = shared.database.begin().await?;
-    if !apply(&tx, delivery, change, Timestamp::now()).await? {
-        tx.rollback().await?;
+    row: &Transition,
+) -> Result<bool, RecordError> {
+    let mut change = shared.changes.begin().await?;
+    if !apply(change.tx(), delivery, row, Timestamp::now()).await? {
+        change.roll_back().await;
         return Ok(false);
     }
-    shared.sender.record(&tx, delivery, outcome).await?;
-    tx.commit().await?;
+    shared.sender.record(&mut change, delivery, outcome).await?;
+    change.commit().await?;
     Ok(true)
 }
 
 async fn hand_back<S: Sender>(shared: &Shared<S>, delivery: &Delivery) {
     let now = Timestamp::now();
-    let change = handed_back(delivery, now);
-    let handing = apply(shared.database.write(), delivery, &change, now);
-    if !matches!(tokio::time::timeout(RENEW_TIMEOUT, handing).await, Ok(Ok(true))) {
+    let row = handed_back(delivery, now);
+    let handing = apply(shared.database.write(), delivery, &row, now);
+    if !matches!(within(RENEW_TIMEOUT, handing).await, Ok(true)) {
         tracing::warn!(delivery = %delivery.id, "a lease could not be handed back; it runs out by itself");
     }
 }

@@ -1,3 +1,5 @@
+//! How a delivery comes into its table.
+
 use sea_orm::{ActiveValue, ConnectionTrait, DbErr, EntityTrait, TryInsertResult};
 use serde_json::Value;
 use uuid::Uuid;

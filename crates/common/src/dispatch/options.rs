@@ -1,3 +1,5 @@
+//! How a dispatcher works.
+
 use std::time::Duration;
 
 use crate::config::Settings;

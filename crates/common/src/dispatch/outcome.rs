@@ -1,3 +1,5 @@
+//! How one try of a delivery ended, and what that does to its row.
+
 use std::time::Duration;
 
 use super::{Delivery, DispatchOptions, Reason, Status};
@@ -6,11 +8,11 @@ use crate::Timestamp;
 /// A destination that is not available is not asked again sooner.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// One that asks to be called again later is not called sooner, even if it says "at once": it would do so for ever.
-const SHORTEST_WISH: Duration = Duration::from_secs(1);
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// A delivery waits no longer for what the other side asks for: any sender may pass on any number.
-const LONGEST_WISH: Duration = Duration::from_hours(24);
-/// A wish was said of one delivery and may mean no more than that: the destination is asked again after this.
-const LONGEST_REST: Duration = Duration::from_mins(1);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// A wait was asked for by one delivery and may mean no more than that: the destination is asked again after this.
+const LONGEST_DESTINATION_PAUSE: Duration = Duration::from_mins(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
 /// Instead of words that the database refused.
@@ -62,17 +64,17 @@ pub enum Outcome {
 
 impl Outcome {
     /// How long the other side wants this delivery to wait.
-    fn wish(&self) -> Option<Duration> {
+    fn requested_wait(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { after } => Some((*after).clamp(SHORTEST_PAUSE, LONGEST_WISH)),
-            Self::Retry { after, .. } => after.map(|after| after.clamp(SHORTEST_WISH, LONGEST_WISH)),
+            Self::Unavailable { after } => Some((*after).clamp(SHORTEST_PAUSE, LONGEST_WAIT)),
+            Self::Retry { after, .. } => after.map(|after| after.clamp(SHORTEST_WAIT, LONGEST_WAIT)),
             _ => None,
         }
     }
 
     /// For how long the destination as a whole is left alone.
-    pub(super) fn rest(&self) -> Option<Duration> {
-        self.wish().map(|wish| wish.min(LONGEST_REST))
+    pub(super) fn destination_pause(&self) -> Option<Duration> {
+        self.requested_wait().map(|wait| wait.min(LONGEST_DESTINATION_PAUSE))
     }
 
     /// Without what no database takes, and no longer than is kept: the other side may say anything.
@@ -92,7 +94,7 @@ impl Outcome {
 
 /// What an outcome does to its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct Transition {
     pub(super) to: Status,
     pub(super) reason: Option<Reason>,
     pub(super) attempts: i32,
@@ -102,8 +104,8 @@ pub(super) struct Change {
 }
 
 /// The row of a delivery whose lease is handed back; a try that was broken off for it costs no attempt.
-pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Change {
-    Change {
+pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Transition {
+    Transition {
         to: Status::Pending,
         reason: None,
         attempts: delivery.attempts - 1,
@@ -129,7 +131,7 @@ pub(super) fn resolve(
     delivery: &Delivery,
     options: &DispatchOptions,
     now: Timestamp,
-) -> (Outcome, Change) {
+) -> (Outcome, Transition) {
     let outcome = outcome.clean();
     let outcome = match &outcome {
         Outcome::Retry { .. } | Outcome::Unavailable { .. } => {
@@ -144,7 +146,7 @@ pub(super) fn resolve(
         }
         _ => outcome,
     };
-    let mut change = Change {
+    let mut row = Transition {
         to: status_of(&outcome),
         reason: reason_of(&outcome),
         attempts: delivery.attempts,
@@ -156,21 +158,21 @@ pub(super) fn resolve(
     };
     match &outcome {
         Outcome::Accepted { provider_message_id } | Outcome::Delivered { provider_message_id } => {
-            change.provider_message_id.clone_from(provider_message_id);
-            change.last_error = None;
+            row.provider_message_id.clone_from(provider_message_id);
+            row.last_error = None;
         }
-        Outcome::Retry { .. } => change.next_attempt_at = now + wait(&outcome, delivery, options),
+        Outcome::Retry { .. } => row.next_attempt_at = now + wait(&outcome, delivery, options),
         Outcome::Unavailable { .. } => {
-            change.next_attempt_at = now + wait(&outcome, delivery, options);
-            change.attempts -= 1;
+            row.next_attempt_at = now + wait(&outcome, delivery, options);
+            row.attempts -= 1;
         }
         Outcome::Failed { .. } | Outcome::Suppressed { .. } | Outcome::Expired => {}
     }
-    (outcome, change)
+    (outcome, row)
 }
 
 fn wait(outcome: &Outcome, delivery: &Delivery, options: &DispatchOptions) -> Duration {
-    outcome.wish().unwrap_or_else(|| {
+    outcome.requested_wait().unwrap_or_else(|| {
         let step = usize::try_from(delivery.attempts - 1).unwrap_or(0);
         options
             .retry_delays
@@ -218,7 +220,7 @@ const fn reason_of(outcome: &Outcome) -> Option<Reason> {
 }
 
 /// The same outcome with none of the other side's words.
-pub(super) fn without_text(mut outcome: Outcome, change: Change) -> (Outcome, Change) {
+pub(super) fn without_text(mut outcome: Outcome, row: Transition) -> (Outcome, Transition) {
     match &mut outcome {
         Outcome::Accepted { provider_message_id } | Outcome::Delivered { provider_message_id } => {
             *provider_message_id = None;
@@ -226,12 +228,12 @@ pub(super) fn without_text(mut outcome: Outcome, change: Change) -> (Outcome, Ch
         Outcome::Failed { error, .. } | Outcome::Retry { error, .. } => NO_TEXT.clone_into(error),
         Outcome::Suppressed { .. } | Outcome::Expired | Outcome::Unavailable { .. } => {}
     }
-    let change = Change {
-        last_error: change.last_error.map(|_| NO_TEXT.to_owned()),
+    let row = Transition {
+        last_error: row.last_error.map(|_| NO_TEXT.to_owned()),
         provider_message_id: None,
-        ..change
+        ..row
     };
-    (outcome, change)
+    (outcome, row)
 }
 
 fn clean(text: &str, limit: usize) -> String {

@@ -68,7 +68,7 @@ fn a_delivery_that_keeps_failing_is_tried_on_schedule_for_three_days() {
 }
 
 #[test]
-fn the_other_sides_wish_beats_the_schedule() {
+fn the_other_sides_wait_beats_the_schedule() {
     let outcome = Outcome::Retry {
         error: "429".into(),
         after: Some(Duration::from_secs(7)),
@@ -78,20 +78,20 @@ fn the_other_sides_wish_beats_the_schedule() {
 }
 
 #[test]
-fn a_wish_without_bounds_gets_some() {
+fn a_wait_without_bounds_gets_some() {
     let asks = |after| Outcome::Retry {
         error: "429".into(),
         after: Some(after),
     };
-    for (wish, expected) in [(Duration::ZERO, SHORTEST_WISH), (Duration::MAX, LONGEST_WISH)] {
-        let (_, change) = resolve(asks(wish), &delivery(1, None), &options(), START);
+    for (wait, expected) in [(Duration::ZERO, SHORTEST_WAIT), (Duration::MAX, LONGEST_WAIT)] {
+        let (_, change) = resolve(asks(wait), &delivery(1, None), &options(), START);
         assert_eq!((change.to, change.next_attempt_at), (Status::Pending, START + expected));
     }
     let unavailable = Outcome::Unavailable { after: Duration::MAX };
-    assert_eq!(asks(Duration::MAX).rest(), Some(LONGEST_REST));
-    assert_eq!(unavailable.rest(), Some(LONGEST_REST));
-    assert_eq!(asks(Duration::ZERO).rest(), Some(SHORTEST_WISH));
-    assert_eq!(retry().rest(), None);
+    assert_eq!(asks(Duration::MAX).destination_pause(), Some(LONGEST_DESTINATION_PAUSE));
+    assert_eq!(unavailable.destination_pause(), Some(LONGEST_DESTINATION_PAUSE));
+    assert_eq!(asks(Duration::ZERO).destination_pause(), Some(SHORTEST_WAIT));
+    assert_eq!(retry().destination_pause(), None);
 }
 
 #[test]

@@ -1,10 +1,12 @@
+//! What is written of a delivery under its lease.
+
 use std::time::Duration;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 
 use super::claim::lease_end;
-use super::outcome::Change;
+use super::outcome::Transition;
 use super::{Delivery, Status, delivery};
 use crate::Timestamp;
 
@@ -12,22 +14,22 @@ use crate::Timestamp;
 pub(super) async fn apply(
     tx: &impl ConnectionTrait,
     held: &Delivery,
-    change: &Change,
+    transition: &Transition,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
     use delivery::Column;
-    if !Status::Sending.may_become(change.to) {
+    if !Status::Sending.may_become(transition.to) {
         return Ok(false);
     }
     let mut update = delivery::Entity::update_many()
-        .col_expr(Column::Status, Expr::value(change.to))
-        .col_expr(Column::Reason, Expr::value(change.reason))
-        .col_expr(Column::Attempts, Expr::value(change.attempts))
-        .col_expr(Column::NextAttemptAt, Expr::value(change.next_attempt_at))
+        .col_expr(Column::Status, Expr::value(transition.to))
+        .col_expr(Column::Reason, Expr::value(transition.reason))
+        .col_expr(Column::Attempts, Expr::value(transition.attempts))
+        .col_expr(Column::NextAttemptAt, Expr::value(transition.next_attempt_at))
         .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
-        .col_expr(Column::LastError, Expr::value(change.last_error.clone()))
+        .col_expr(Column::LastError, Expr::value(transition.last_error.clone()))
         .col_expr(Column::UpdatedAt, Expr::value(now));
-    if let Some(id) = &change.provider_message_id {
+    if let Some(id) = &transition.provider_message_id {
         update = update.col_expr(Column::ProviderMessageId, Expr::value(id.clone()));
     }
     let done = holding(update, held).exec(tx).await?;

@@ -1,10 +1,14 @@
+//! Where a delivery stands, why, and what may follow.
+
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DeliveryStatus)]
 pub enum Status {
     /// Waits for its time.
     Pending,
@@ -54,9 +58,10 @@ impl Status {
 }
 
 /// Why a delivery stands where it stands: the closed list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DeliveryReason)]
 pub enum Reason {
     /// The other side took responsibility.
     Accepted,

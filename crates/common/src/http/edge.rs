@@ -25,21 +25,18 @@ const UNMATCHED: &str = "unmatched";
 
 /// What [`edge`] needs: register it as `app_data`.
 #[derive(Debug, Clone)]
-pub struct Edge {
+pub(super) struct Edge {
     /// Whose surface it is.
-    pub service: Service,
+    pub(super) service: Service,
     /// Where durations are counted.
-    pub metrics: Metrics,
+    pub(super) metrics: Metrics,
     /// Share of new traces that are recorded.
-    pub sample_ratio: f64,
+    pub(super) sample_ratio: f64,
 }
 
 /// Wraps a whole app (`.wrap(from_fn(edge))`): decides whether the request is recorded, continues the
 /// caller's trace, counts the duration, and gives every error a problem document with the trace's id.
-///
-/// # Errors
-/// What the layers inside fail with.
-pub async fn edge<B: MessageBody + 'static>(
+pub(super) async fn edge<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {

@@ -1,3 +1,5 @@
+//! A JSON body with bounds, whose refusals are problems.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,7 +11,9 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use utoipa::ToSchema;
 
+use super::describe::{Describe, OperationDoc};
 use super::{Problem, kinds};
 
 /// Largest body that is read.
@@ -41,6 +45,22 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
                 .map_err(|_| Problem::new(&kinds::REQUEST_TIMEOUT))??;
             parse(&bytes).map(Self)
         })
+    }
+}
+
+impl<T: ToSchema> Describe for JsonBody<T> {
+    fn describe(operation: &mut OperationDoc) {
+        operation.json_body::<T>();
+        for kind in [
+            &kinds::MALFORMED_JSON,
+            &kinds::BAD_REQUEST,
+            &kinds::REQUEST_TIMEOUT,
+            &kinds::TOO_LARGE,
+            &kinds::UNSUPPORTED_MEDIA_TYPE,
+            &kinds::VALIDATION,
+        ] {
+            operation.problem(kind);
+        }
     }
 }
 

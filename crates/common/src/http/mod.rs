@@ -1,30 +1,48 @@
 //! What every public HTTP surface shares.
 //!
-//! - [`edge`] is the outermost layer: one SERVER span, one duration, one problem document for
+//! An operation is a handler whose signature says everything: what it reads (extractors such as [`JsonBody`],
+//! [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not ([`OperationError`]). A
+//! [`RouteTable`] of [`Endpoint`]s is all that [`serve`] needs; `Allow`, HEAD, the pages for problems and the
+//! API's description follow from it.
+//!
+//! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
-//! - [`JsonBody`], [`PathId`]: input with bounds, whose refusals are problems;
-//! - [`readable`] and [`only`]: routes with the methods that they have, and no others;
-//! - [`api_docs`]: the description of the API, and a page to browse it;
-//! - [`bearer`]: tokens and the keys that they are checked by;
-//! - [`own_server`]: a server that stops with the tasks of its service.
+//! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;
+//! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
 
-mod api_docs;
-pub mod bearer;
+mod answer;
+mod caller;
+pub mod claims;
+mod conditional;
+mod describe;
 mod edge;
+mod endpoint;
+mod failure;
 mod json_body;
+pub mod keys;
+mod operation;
+mod pages;
 mod path_id;
 mod problem;
-mod problem_pages;
 mod remembered;
-mod routes;
+mod route_table;
+mod serve;
 mod unread_body;
+mod verifier;
+mod violations;
 
-pub use crate::process::{KEEP_ALIVE, own_server};
-pub use api_docs::api_docs;
-pub use edge::{Edge, edge};
+pub use answer::{Answer, Created, Found, Issued, NoContent, Versioned};
+pub use caller::{Admin, Caller, Scope, Scoped, StreamCaller};
+pub use conditional::KnownVersions;
+pub use describe::{Access, Describe, OperationDoc};
+pub use endpoint::{Class, Endpoint};
+pub use failure::Failure;
 pub use json_body::{JsonBody, MAX_BODY_BYTES};
+pub use operation::{Missing, NoRefusal, OperationError, Refusal};
 pub use path_id::PathId;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};
-pub use problem_pages::problem_pages;
-pub use routes::{not_found, only, readable};
+pub use route_table::RouteTable;
+pub use serve::{Surface, serve};
+pub use verifier::{TokenKeys, Verifier};
+pub use violations::{Violation, Violations};

@@ -1,3 +1,5 @@
+//! Problems: what a caller sees of an error (RFC 9457), and the kinds that there are.
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -73,7 +75,7 @@ pub struct Problem {
     detail: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 /// The document as it goes out.
@@ -81,6 +83,7 @@ pub struct Problem {
 #[schema(as = Problem)]
 pub struct ProblemDocument<'a> {
     /// `/problems/<slug>`, a page that explains it.
+    #[schema(format = "uri-reference")]
     r#type: String,
     title: &'static str,
     status: u16,
@@ -145,7 +148,7 @@ impl Problem {
     }
 
     /// 405 with `Allow`.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: String) -> Self {
         Self {
             allow: Some(allow),
             ..Self::new(&kinds::METHOD_NOT_ALLOWED)
@@ -180,8 +183,8 @@ impl Problem {
         if let Some(after) = self.retry_after {
             response.insert_header((RETRY_AFTER, after.as_secs().max(1).to_string()));
         }
-        if let Some(allow) = self.allow {
-            response.insert_header((ALLOW, allow));
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, allow.as_str()));
         }
         if self.kind.status == 401 {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));

@@ -1,7 +1,9 @@
+//! Tokens that were verified before.
+
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use super::bearer::Claims;
+use super::claims::Claims;
 
 /// Tokens of one generation; two are kept. A token has some 350 bytes, so both hold a few megabytes.
 const GENERATION: usize = 4096;
@@ -49,17 +51,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::Timestamp;
 
     fn claims(exp: i64) -> Claims {
-        Claims {
-            iss: String::new(),
-            aud: String::new(),
-            sub: Uuid::nil(),
-            sid: Uuid::nil(),
-            roles: Vec::new(),
-            iat: 0,
-            exp,
-        }
+        Claims::new(
+            Uuid::nil(),
+            Timestamp::from_micros(0),
+            Timestamp::from_micros(exp * 1_000_000),
+        )
     }
 
     #[test]

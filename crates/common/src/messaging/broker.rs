@@ -1,11 +1,15 @@
+//! The handle to the message broker, whichever there is.
+
 use std::fmt;
 use std::future::Future;
 
 use contracts::topology::{EVENTS_EXCHANGE, Queue};
 use secrecy::ExposeSecret;
 
+use super::consumer::{Consumer, Intake, Processor};
 use super::dead_letter::DeadLetter;
-use super::memory::Memory;
+use super::error::{BrokerError, PublishError};
+use super::memory::{self, Memory};
 use super::message::OutboundMessage;
 use super::rabbit::Rabbit;
 use super::trace;
@@ -13,46 +17,12 @@ use crate::config::Settings;
 use crate::process::{State, Tasks};
 use crate::telemetry::{Metrics, TraceContext};
 
-/// Why there is no broker.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
-    /// The settings ask for memory, and this process is not the only one.
-    #[error(
-        "broker.url is memory://, but a memory broker cannot join separate processes; \
-         set it to amqp://.. or start everything in one process with `waypost run`"
-    )]
-    MemoryBetweenProcesses,
-    /// The URL is no address of a broker. It holds a password and is not shown.
-    #[error("broker.url must be amqp:// or amqps:// addresses, with commas between when there are several")]
-    Url,
-    /// The namespace would make names that the broker refuses.
-    #[error("broker.namespace must have at most 100 letters, digits, dots, dashes or underscores")]
-    Namespace,
-}
-
-/// Why a publish does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// Nothing was sent.
-    #[error("the broker is away or takes no messages")]
-    Unavailable,
-    /// It may have arrived. Sent again with the same id, a copy is dropped by the receivers' inboxes.
-    #[error("the broker did not confirm in time")]
-    Unknown,
-    /// A queue is full, or the broker could not store it.
-    #[error("the broker refused the message")]
-    Refused,
-    /// No queue took it, not even the one for what nobody wants: the topology is missing.
-    #[error("the broker has no queue for the message")]
-    Unroutable,
-}
-
 /// The handle to the message broker. Cheap to clone.
 #[derive(Clone)]
 pub struct Broker(Kind);
 
 #[derive(Clone)]
-pub(super) enum Kind {
+enum Kind {
     Rabbit(Rabbit),
     Memory(Memory),
 }
@@ -123,6 +93,21 @@ impl Broker {
         }
     }
 
+    /// Consumes a queue for as long as the service lives, whatever becomes of the broker meanwhile.
+    ///
+    /// When the service stops, no new message is taken and what is in hand is finished.
+    pub fn consume<I: Intake>(&self, consumer: Consumer<I>, metrics: &Metrics, tasks: &Tasks) {
+        metrics.consumes(consumer.queue.name);
+        let processor = Processor::new(self.system(), consumer, metrics.clone());
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.consume(processor, tasks),
+            Kind::Memory(memory) => {
+                let stopping = tasks.stopping().clone();
+                tasks.spawn("consumer", memory::consume(memory.clone(), processor, stopping));
+            }
+        }
+    }
+
     /// Looks at the oldest messages that were set aside from `queue`; they stay where they are.
     ///
     /// # Errors
@@ -164,12 +149,8 @@ impl Broker {
         }
     }
 
-    pub(super) fn kind(&self) -> &Kind {
-        &self.0
-    }
-
     /// As the semantic conventions name it.
-    pub(super) fn system(&self) -> &'static str {
+    fn system(&self) -> &'static str {
         match &self.0 {
             Kind::Rabbit(_) => "rabbitmq",
             Kind::Memory(_) => "memory",

@@ -1,3 +1,5 @@
+//! A message that was set aside, as an operator looks at it.
+
 use contracts::envelope::header;
 use serde::Serialize;
 

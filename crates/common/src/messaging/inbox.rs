@@ -1,4 +1,4 @@
-//! What a consumer has handled before: the reason why a redelivery changes nothing.
+//! What a consumer has taken in before: the reason why a redelivery changes nothing.
 
 use sea_orm::sea_query::{Alias, OnConflict, Query};
 use sea_orm::{ConnectionTrait, DbErr};
@@ -6,14 +6,11 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 
-/// Remembers that `consumer` handles the message, in the transaction `tx` of its effects.
+/// Remembers that `consumer` takes the message in, in the transaction `tx` of its effects.
 ///
-/// `false`: it was handled before; the caller changes nothing and acknowledges. Two deliveries at
+/// `false`: it was taken in before; the caller changes nothing and acknowledges. Two deliveries at
 /// once are told apart by the unique key: the second waits for the first's commit.
-///
-/// # Errors
-/// [`DbErr`] when the row can't be written.
-pub async fn first_time(
+pub(super) async fn first_time(
     tx: &impl ConnectionTrait,
     consumer: &str,
     message_id: Uuid,

@@ -14,8 +14,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::broker::PublishError;
-use super::consumer::{Handler, Processor, Settlement};
+use super::consumer::{Intake, Processor, Settlement};
+use super::error::PublishError;
 use super::wire::Wire;
 
 /// Dead letters that each queue keeps; the oldest goes first.
@@ -163,7 +163,7 @@ type Attempt<'a> = Pin<Box<dyn Future<Output = (oneshot::Sender<()>, Settlement)
 type Waiting = Pin<Box<dyn Future<Output = Item> + Send>>;
 
 /// Consumes the processor's queue until the service stops, then finishes what is in hand.
-pub(super) async fn consume<H: Handler>(memory: Memory, processor: Processor<H>, stopping: CancellationToken) {
+pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>, stopping: CancellationToken) {
     let Some(queue) = memory.queue(processor.queue) else {
         tracing::error!(queue = processor.queue.name, "there is no such queue");
         return;

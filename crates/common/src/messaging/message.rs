@@ -1,3 +1,5 @@
+//! A message: on its way out as the outbox keeps it, and as it arrived, with its envelope read.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::consumer::Rejection;
+use super::rejection::Rejection;
 use super::wire::Wire;
 use crate::Timestamp;
 use crate::config::Service;
@@ -136,7 +138,7 @@ impl Message {
         serde_json::from_slice(&self.body).map_err(|error| Rejection::dead_letter(undecodable(&error)))
     }
 
-    /// The message that `event` of `source` arrives as: for tests of handlers.
+    /// The message that `event` of `source` arrives as: for tests of intakes.
     ///
     /// # Errors
     /// When the data can't be written as JSON.

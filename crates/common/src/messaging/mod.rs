@@ -2,33 +2,40 @@
 //!
 //! The way of a message, and the file that holds each step:
 //!
-//! 1. [`Outbox::append`] writes it in the transaction of the change that it tells of;
+//! 1. a [`Change`] writes it in the transaction of the change that it tells of (`change.rs`, `outbox.rs`);
 //! 2. the relay ([`spawn_relay`]) publishes what was committed, one aggregate's events in order,
 //!    and deletes a row when the broker confirmed it;
-//! 3. the [`Broker`] (`RabbitMQ`, or memory for one process) routes it to every bound queue;
-//! 4. a consumer ([`spawn_consumer`]) hands it to a [`Handler`] and settles it exactly once: done,
-//!    tried again later through a delay queue, or set aside in the dead-letter queue;
-//! 5. [`inbox::first_time`], in the handler's transaction, drops what was handled before.
+//! 3. the [`Broker`] (RabbitMQ, or memory for one process) routes it to every bound queue;
+//! 4. a [`Consumer`] opens a change, remembers the message in the inbox, hands it to its [`Intake`] and settles
+//!    it exactly once: done, tried again later through a delay queue, or set aside in the dead-letter queue.
+//!    What was taken in before changes nothing.
 //!
 //! What must not be here: a publish of a new message other than from an outbox; a transaction that
 //! is open while the broker is waited for; an await on the broker without a deadline; a body in a
-//! log line.
+//! log line. The files use each other in one direction: `relay`, `broker` -> `rabbit`, `memory` -> `consumer`
+//! -> `change` -> `message` -> `rejection`, `wire`, `error`.
 
 mod broker;
+mod change;
 mod consumer;
 mod dead_letter;
-pub mod inbox;
+mod error;
+mod inbox;
 mod memory;
 mod message;
 mod outbox;
 mod rabbit;
+mod rejection;
 mod relay;
 mod trace;
 mod wire;
 
-pub use broker::{Broker, BrokerError, PublishError};
-pub use consumer::{ConsumerOptions, Handler, Rejection, spawn_consumer};
+pub use broker::Broker;
+pub use change::{Change, Changes, Step};
+pub use consumer::{Consumer, ConsumerOptions, Intake};
 pub use dead_letter::DeadLetter;
+pub use error::{BrokerError, PublishError};
 pub use message::{Message, OutboundMessage};
-pub use outbox::{Outbox, OutboxError};
+pub use outbox::OutboxError;
+pub use rejection::Rejection;
 pub use relay::spawn_relay;

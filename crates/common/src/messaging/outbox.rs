@@ -1,3 +1,5 @@
+//! The outbox: events that wait, in a table of the service's own, for the relay to publish them.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,16 +9,14 @@ use sea_orm::{ActiveValue, ConnectionTrait, DbErr, EntityTrait};
 use tokio::sync::Notify;
 
 use super::message::OutboundMessage;
+use super::rejection::Rejection;
 use crate::Timestamp;
 use crate::config::Service;
 use crate::telemetry::TraceContext;
 
-/// Why an event could not be put into the outbox. The transaction must not commit.
+/// Why an event can't travel. The change that it tells of must not be committed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// The row can't be written.
-    #[error("the outbox row can't be written")]
-    Database(#[source] DbErr),
     /// The data can't be written as JSON.
     #[error("the event's data can't be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -25,62 +25,63 @@ pub enum OutboxError {
     TooLarge(usize),
 }
 
-impl From<OutboxError> for DbErr {
-    /// For callers whose every other failure is the database's.
+impl From<OutboxError> for Rejection {
+    /// It came with the message: another attempt would fail in the same way.
     fn from(error: OutboxError) -> Self {
-        match error {
-            OutboxError::Database(error) => error,
-            other => Self::Custom(other.to_string()),
-        }
+        Self::dead_letter(error.to_string())
     }
 }
 
 /// Where a service leaves its events, in the transaction of what they tell of. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Outbox {
+pub(super) struct Outbox {
     service: Service,
     committed: Arc<Notify>,
 }
 
 impl Outbox {
-    /// The outbox of `service`; one in a process, or the relay is not woken.
-    pub fn new(service: Service) -> Self {
+    pub(super) fn new(service: Service) -> Self {
         Self {
             service,
             committed: Arc::new(Notify::new()),
         }
     }
 
-    /// Writes `event` and where the trace stands, as the last statement of the transaction `tx`.
-    ///
-    /// The aggregate's row was locked or written before in `tx`: that is what keeps an aggregate's
-    /// events in the order of their ids. Call [`Self::wake`] after the commit.
-    ///
-    /// # Errors
-    /// [`OutboxError`]; the transaction must then be rolled back.
-    pub async fn append<T: EventData>(&self, tx: &impl ConnectionTrait, event: &Event<T>) -> Result<(), OutboxError> {
-        let message = OutboundMessage::of(self.service, event, TraceContext::current()).map_err(OutboxError::Encode)?;
+    /// The row of an event, in the form in which it travels, with where the trace stands.
+    pub(super) fn row_of<T: EventData>(
+        &self,
+        event: &Event<T>,
+        trace: TraceContext,
+        now: Timestamp,
+    ) -> Result<row::ActiveModel, OutboxError> {
+        let message = OutboundMessage::of(self.service, event, trace).map_err(OutboxError::Encode)?;
         if message.body().len() > MAX_BODY_BYTES {
             return Err(OutboxError::TooLarge(message.body().len()));
         }
-        let row = row::ActiveModel {
+        Ok(row::ActiveModel {
             id: ActiveValue::NotSet,
             aggregate: ActiveValue::Set(event.subject),
             message_id: ActiveValue::Set(event.id),
             kind: ActiveValue::Set(T::TYPE.to_owned()),
             headers: ActiveValue::Set(serde_json::to_value(message.headers()).map_err(OutboxError::Encode)?),
             body: ActiveValue::Set(message.body().to_vec()),
-            created_at: ActiveValue::Set(Timestamp::now()),
-        };
-        row::Entity::insert(row)
-            .exec_without_returning(tx)
-            .await
-            .map_err(OutboxError::Database)?;
+            created_at: ActiveValue::Set(now),
+        })
+    }
+
+    /// Writes rows, in their order, as the last statement of the transaction `tx`.
+    ///
+    /// The aggregates' rows were locked or written before in `tx`: that is what keeps an aggregate's
+    /// events in the order of their ids.
+    pub(super) async fn append(tx: &impl ConnectionTrait, rows: Vec<row::ActiveModel>) -> Result<(), DbErr> {
+        if !rows.is_empty() {
+            row::Entity::insert_many(rows).exec_without_returning(tx).await?;
+        }
         Ok(())
     }
 
-    /// Wakes the relay: call it after the commit. Forgotten, the event leaves within a second.
-    pub fn wake(&self) {
+    /// Wakes the relay, after the commit.
+    pub(super) fn wake(&self) {
         self.committed.notify_one();
     }
 

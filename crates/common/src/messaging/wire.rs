@@ -1,3 +1,5 @@
+//! A message as it travels over either broker.
+
 use std::collections::BTreeMap;
 use std::fmt;
 

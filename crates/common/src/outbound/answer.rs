@@ -75,19 +75,19 @@ pub(super) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
-/// A longer wish is cut: it is a mistake, or an attack on our clock.
-const LONGEST_WISH: Duration = Duration::from_hours(24);
+/// A longer wait is cut: it is a mistake, or an attack on our clock.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// Reads `Retry-After`, in seconds or as a date; a day at most.
 pub(super) fn retry_after(headers: &header::HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wish = match text.parse::<u64>() {
+    let requested = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         // More seconds than there is a number for.
-        Err(error) if *error.kind() == IntErrorKind::PosOverflow => LONGEST_WISH,
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => LONGEST_WAIT,
         Err(_) => Timestamp::from(OffsetDateTime::parse(text, &Rfc2822).ok()?).since(now),
     };
-    Some(wish.min(LONGEST_WISH))
+    Some(requested.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
             "99999999999999999999",
             "Fri, 21 Oct 2095 07:28:00 GMT",
         ] {
-            assert_eq!(read(endless), Some(LONGEST_WISH));
+            assert_eq!(read(endless), Some(LONGEST_WAIT));
         }
     }
 }

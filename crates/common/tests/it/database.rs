@@ -12,13 +12,13 @@ async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
     let names = migrations::user_api::names();
     let refused = database.check_migrated(&names).await.unwrap_err();
     assert!(refused.to_string().contains("waypost migrate"), "{refused}");
-    migrations::user_api::Migrator::up(database.write(), None)
+    migrations::user_api::Migrator::up(database.unguarded(), None)
         .await
         .unwrap();
     database.check_migrated(&names).await.unwrap();
     assert!(folder.join("w-user-api.db").exists());
     database.read().execute_unprepared("SELECT * FROM users").await.unwrap();
-    migrations::user_api::Migrator::down(database.write(), None)
+    migrations::user_api::Migrator::down(database.unguarded(), None)
         .await
         .unwrap();
     assert!(database.read().execute_unprepared("SELECT * FROM users").await.is_err());

@@ -1,6 +1,7 @@
 //! Tests of common that meet real servers.
 #![expect(clippy::unwrap_used, reason = "what a test can't set up has failed")]
 
+mod change;
 mod database;
 mod dispatch;
 mod messaging;

@@ -1,18 +1,16 @@
 //! `user.registered.v1`: somebody signed up and is to be welcomed.
 
 use common::Timestamp;
-use common::dispatch::{NewDelivery, enqueue};
-use common::messaging::{Message, Rejection, inbox};
+use common::dispatch::{NewDelivery, Waker, enqueue};
+use common::messaging::{Change, Message, Rejection};
 use contracts::events::UserRegistered;
 
-use super::{CONSUMER, Events};
 use crate::delivery::{CHANNEL, DESTINATION, MailOrder};
 use crate::emails::Template;
 
-/// Orders the welcome mail, once for each event.
-pub(super) async fn handle(events: &Events, message: &Message) -> Result<(), Rejection> {
+/// Orders the welcome mail, once for each event; the dispatcher hears of it once it is committed.
+pub(super) async fn take(message: &Message, change: &mut Change, dispatcher: Waker) -> Result<(), Rejection> {
     let user: UserRegistered = message.decode()?;
-    let now = Timestamp::now();
     let order = MailOrder {
         template: Template::Welcome,
         user_id: user.user_id,
@@ -23,14 +21,7 @@ pub(super) async fn handle(events: &Events, message: &Message) -> Result<(), Rej
         payload: serde_json::to_value(&order).map_err(Rejection::retry)?,
         ..NewDelivery::new(message.id, CHANNEL, user.email, DESTINATION.to_owned())
     };
-
-    let tx = events.database.begin().await?;
-    if !inbox::first_time(&tx, CONSUMER, message.id, now).await? {
-        tx.rollback().await?;
-        return Ok(());
-    }
-    enqueue(&tx, delivery, now).await?;
-    tx.commit().await?;
-    events.waker.wake();
+    enqueue(change.tx(), delivery, Timestamp::now()).await?;
+    change.then(async move { dispatcher.wake() });
     Ok(())
 }

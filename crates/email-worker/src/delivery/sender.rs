@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use common::dispatch::{Delivery, Outcome, Reason, Sender};
-use common::messaging::Outbox;
+use common::dispatch::{Delivery, Outcome, Reason, RecordError, Sender};
+use common::messaging::Change;
 use contracts::Event;
 use contracts::events::EmailSent;
-use sea_orm::{DatabaseTransaction, DbErr};
 
 use super::error::SendError;
 use super::{MailOrder, Transport};
@@ -17,16 +16,11 @@ use crate::emails::{ComposeError, Content, Emails, Header};
 pub(crate) struct MailSender {
     emails: Emails,
     transport: Arc<Transport>,
-    outbox: Outbox,
 }
 
 impl MailSender {
-    pub(crate) fn new(emails: Emails, transport: Arc<Transport>, outbox: Outbox) -> Self {
-        Self {
-            emails,
-            transport,
-            outbox,
-        }
+    pub(crate) fn new(emails: Emails, transport: Arc<Transport>) -> Self {
+        Self { emails, transport }
     }
 }
 
@@ -72,7 +66,7 @@ impl Sender for MailSender {
         }
     }
 
-    async fn record(&self, tx: &DatabaseTransaction, delivery: &Delivery, outcome: &Outcome) -> Result<(), DbErr> {
+    async fn record(&self, change: &mut Change, delivery: &Delivery, outcome: &Outcome) -> Result<(), RecordError> {
         let (Outcome::Accepted { .. }, Some(order)) = (outcome, MailOrder::of(delivery)) else {
             return Ok(());
         };
@@ -86,13 +80,7 @@ impl Sender for MailSender {
             reason: None,
         };
         let event = Event::new(order.user_id, Timestamp::now().to_offset(), sent).caused_by(delivery.source_event_id);
-        self.outbox.append(tx, &event).await.map_err(DbErr::from)
-    }
-
-    fn committed(&self, _delivery: &Delivery, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Accepted { .. }) {
-            self.outbox.wake();
-        }
+        Ok(change.tell(&event)?)
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use common::config::{Service, Settings};
 use common::database::Database;
-use common::messaging::{Broker, ConsumerOptions, Handler, Message, OutboundMessage, Rejection, spawn_consumer};
+use common::messaging::{
+    Broker, Change, Changes, Consumer, ConsumerOptions, Intake, Message, OutboundMessage, Rejection,
+};
 use common::process::Tasks;
 use common::telemetry::{Metrics, TraceContext};
 use contracts::events::{EmailSent, UserRegistered};
@@ -74,24 +76,24 @@ impl World {
         settings.mail.url = smtp.url().into();
         settings.dispatch.retry_delays = vec![Duration::from_millis(50)];
         let own = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        migrations::email_worker::Migrator::up(own.write(), None).await.unwrap();
-        let inside = own.write().clone();
+        migrations::email_worker::Migrator::up(own.unguarded(), None)
+            .await
+            .unwrap();
+        let inside = own.unguarded().clone();
         let outside_tasks = Tasks::new(Service::NotificationGateway);
         let outside = memory.clone().unwrap_or_else(|| {
             let metrics = Metrics::new(Service::NotificationGateway);
             Broker::connect(&settings, &outside_tasks, &metrics).unwrap()
         });
         let heard = Heard::default();
-        let options = ConsumerOptions::new(&settings);
+        let consumer = Consumer {
+            queue: GATEWAY_EVENTS,
+            intake: heard.clone(),
+            changes: Changes::new(Service::NotificationGateway, own.clone()),
+            options: ConsumerOptions::new(&settings),
+        };
         let metrics = Metrics::new(Service::NotificationGateway);
-        spawn_consumer(
-            &outside,
-            GATEWAY_EVENTS,
-            heard.clone(),
-            options,
-            &metrics,
-            &outside_tasks,
-        );
+        outside.consume(consumer, &metrics, &outside_tasks);
         Self {
             settings,
             smtp,
@@ -207,8 +209,8 @@ impl Heard {
     }
 }
 
-impl Handler for Heard {
-    async fn handle(&self, message: &Message) -> Result<(), Rejection> {
+impl Intake for Heard {
+    async fn take(&self, message: &Message, _: &mut Change) -> Result<(), Rejection> {
         if message.kind == EmailSent::TYPE {
             self.0.lock().await.push((message.clone(), message.decode()?));
         }

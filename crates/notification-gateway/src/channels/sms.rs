@@ -2,13 +2,11 @@
 
 use anyhow::Context;
 use common::config::Sms as SmsSettings;
-use common::dispatch::{Delivery, Outcome};
+use common::dispatch::{Delivery, Outcome, Reason};
 use common::outbound::{OutboundClient, OutboundError, OutboundResponse, Repeat};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-
-use super::rejected;
 
 /// Who delivers, in delivery rows.
 pub(crate) const PROVIDER: &str = "twilio";
@@ -116,5 +114,13 @@ fn failure(error: &OutboundError) -> Outcome {
             error: error.to_string(),
             after: None,
         },
+    }
+}
+
+/// An answer that will be the same next time.
+fn rejected(error: impl Into<String>) -> Outcome {
+    Outcome::Failed {
+        reason: Reason::Rejected,
+        error: error.into(),
     }
 }

@@ -2,36 +2,27 @@
 
 use common::Timestamp;
 use common::dispatch::{NewDelivery, Reason, Settled, Status, insert_settled};
-use common::messaging::{Message, Rejection, inbox};
+use common::messaging::{Change, Message, Rejection};
 use contracts::events::EmailSent;
 use serde_json::json;
 
-use super::{CONSUMER, GatewayEvents};
 use crate::channels::EMAIL;
 
-pub(super) async fn handle(gateway: &GatewayEvents, message: &Message) -> Result<(), Rejection> {
+/// Writes the mail down as a delivery beside the others of its event.
+pub(super) async fn take(message: &Message, change: &mut Change) -> Result<(), Rejection> {
     let event: EmailSent = message.decode()?;
-    let now = Timestamp::now();
-    let tx = gateway.database.begin().await?;
-    if !inbox::first_time(&tx, CONSUMER, message.id, now).await? {
-        tx.rollback().await?;
-        return Ok(());
-    }
-    let mut delivery = NewDelivery::new(
-        event.source_event_id,
-        EMAIL,
-        event.user_id.to_string(),
-        message.source.clone(),
-    );
-    delivery.provider = Some(message.source.clone());
-    delivery.payload = json!({"email_id": event.email_id, "template": event.template});
+    let source = message.source.clone();
+    let delivery = NewDelivery {
+        provider: Some(source.clone()),
+        payload: json!({"email_id": event.email_id, "template": event.template}),
+        ..NewDelivery::new(event.source_event_id, EMAIL, event.user_id.to_string(), source)
+    };
     // A mail server took responsibility; whether it arrived, only a bounce would tell.
     let settled = Settled {
         status: Status::Accepted,
         reason: Reason::Accepted,
         provider_message_id: Some(event.message_id),
     };
-    insert_settled(&tx, delivery, settled, now).await?;
-    tx.commit().await?;
+    insert_settled(change.tx(), delivery, settled, Timestamp::now()).await?;
     Ok(())
 }

@@ -1,29 +1,26 @@
 //! Somebody signed up: the gateway knows them from now on, and welcomes them.
 
 use common::Timestamp;
-use common::messaging::{Message, Rejection, inbox};
+use common::dispatch::Waker;
+use common::messaging::{Change, Message, Rejection};
 use contracts::events::UserRegistered;
 
-use super::{CONSUMER, GatewayEvents};
-use crate::notifications::notify;
-use crate::notifications::welcome::welcome;
-use crate::storage::recipients;
+use crate::live::Live;
+use crate::notifications::{notify, welcome};
+use crate::tables::recipients;
 
-pub(super) async fn handle(gateway: &GatewayEvents, message: &Message) -> Result<(), Rejection> {
-    let event: UserRegistered = message.decode()?;
+/// Takes over the person, and writes their welcome; who follows hears of it once it is committed.
+pub(super) async fn take(message: &Message, change: &mut Change, followers: (Live, Waker)) -> Result<(), Rejection> {
     let now = Timestamp::now();
-    let tx = gateway.database.begin().await?;
-    if !inbox::first_time(&tx, CONSUMER, message.id, now).await? {
-        tx.rollback().await?;
-        return Ok(());
-    }
-    let recipient = recipient(event, now);
-    recipients::upsert(&tx, recipient.clone()).await?;
-    let seq = notify(&tx, &recipient, message.id, welcome(&recipient), now).await?;
-    tx.commit().await?;
-    if let Some(seq) = seq {
-        gateway.live.announce(recipient.user_id, seq);
-        gateway.dispatcher.wake();
+    let recipient = recipient(message.decode()?, now);
+    recipients::upsert(change.tx(), recipient.clone()).await?;
+    let welcome = welcome(&recipient);
+    if let Some(seq) = notify(change.tx(), &recipient, message.id, welcome, now).await? {
+        let (live, dispatcher) = followers;
+        change.then(async move {
+            live.announce(recipient.user_id, seq);
+            dispatcher.wake();
+        });
     }
     Ok(())
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use common::Timestamp;
-use common::dispatch::{Delivery, Status};
+use common::dispatch::{Delivery, Reason, Status};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::storage::deliveries;
-use crate::storage::notifications::{Model, ReadState};
+use crate::tables::deliveries;
+use crate::tables::notifications::{Model, ReadState};
 
 /// A notification.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,7 +19,7 @@ use crate::storage::notifications::{Model, ReadState};
 pub(crate) struct NotificationView {
     id: Uuid,
     /// Counts the person's notifications, without gaps.
-    pub(crate) seq: i64,
+    pub(super) seq: i64,
     kind: String,
     category: String,
     title: String,
@@ -28,8 +28,8 @@ pub(crate) struct NotificationView {
     data: Value,
     state: ReadState,
     /// Status of its delivery, by channel.
-    #[schema(value_type = BTreeMap<String, String>, example = json!({"in_app": "delivered", "email": "accepted"}))]
-    channels: BTreeMap<String, &'static str>,
+    #[schema(example = json!({"in_app": "delivered", "email": "accepted"}))]
+    channels: BTreeMap<String, Status>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -44,11 +44,8 @@ pub(crate) struct DeliveryView {
     notification_id: Uuid,
     channel: String,
     provider: Option<String>,
-    /// pending, sending, accepted, delivered, failed, suppressed, expired
-    status: &'static str,
-    /// accepted, delivered, suppressed, preference, `quiet_hours`, `no_address`, expired, rejected, exhausted
-    #[schema(value_type = Option<String>)]
-    reason: Option<common::dispatch::Reason>,
+    status: Status,
+    reason: Option<Reason>,
     attempts: i32,
     /// Only while it waits.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -57,18 +54,40 @@ pub(crate) struct DeliveryView {
     trace_id: Option<String>,
 }
 
+/// Status of each delivery, by event and channel.
+type Channels = HashMap<Uuid, BTreeMap<String, Status>>;
+
 /// Joins notifications with how each travelled.
-pub(crate) async fn views(
+pub(super) async fn views(
     connection: &impl ConnectionTrait,
     user_id: Uuid,
     rows: Vec<Model>,
 ) -> Result<Vec<NotificationView>, DbErr> {
+    let channels = channels_of(connection, user_id, &rows.iter().collect::<Vec<_>>()).await?;
+    Ok(rows.into_iter().map(|row| join(row, &channels)).collect())
+}
+
+/// Joins one notification with how it travelled.
+pub(super) async fn view(
+    connection: &impl ConnectionTrait,
+    user_id: Uuid,
+    row: Model,
+) -> Result<NotificationView, DbErr> {
+    let channels = channels_of(connection, user_id, &[&row]).await?;
+    Ok(join(row, &channels))
+}
+
+async fn channels_of(connection: &impl ConnectionTrait, user_id: Uuid, rows: &[&Model]) -> Result<Channels, DbErr> {
     let events = rows.iter().map(|row| row.source_event_id).collect();
-    let mut channels: HashMap<Uuid, BTreeMap<String, &'static str>> = HashMap::new();
+    let mut channels = Channels::new();
     for (event, channel, status) in deliveries::channels(connection, user_id, events).await? {
-        channels.entry(event).or_default().insert(channel, status.as_str());
+        channels.entry(event).or_default().insert(channel, status);
     }
-    let view = |row: Model| NotificationView {
+    Ok(channels)
+}
+
+fn join(row: Model, channels: &Channels) -> NotificationView {
+    NotificationView {
         channels: channels.get(&row.source_event_id).cloned().unwrap_or_default(),
         id: row.id,
         seq: row.seq,
@@ -80,12 +99,11 @@ pub(crate) async fn views(
         state: row.state,
         created_at: row.created_at,
         read_at: row.read_at,
-    };
-    Ok(rows.into_iter().map(view).collect())
+    }
 }
 
 impl DeliveryView {
-    pub(crate) fn new(notification_id: Uuid, row: Delivery) -> Self {
+    pub(super) fn new(notification_id: Uuid, row: Delivery) -> Self {
         Self {
             trace_id: row.trace().map(|trace| trace.trace_id().to_owned()),
             next_attempt_at: (row.status == Status::Pending).then_some(row.next_attempt_at),
@@ -93,7 +111,7 @@ impl DeliveryView {
             notification_id,
             channel: row.channel,
             provider: row.provider,
-            status: row.status.as_str(),
+            status: row.status,
             reason: row.reason,
             attempts: row.attempts,
             last_error: row.last_error,

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::Content;
-use crate::storage::recipients;
+use super::notify::Content;
+use crate::tables::recipients;
 
 /// Welcomes a person in their language; an unknown one is English.
 pub(crate) fn welcome(recipient: &recipients::Model) -> Content {

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 use common::Timestamp;
 use common::config::{Service, Settings};
 use common::database::Database;
-use common::http::bearer::{Claims, ISSUER, Jwk};
-use common::messaging::{Broker, ConsumerOptions, Handler, Message, OutboundMessage, Rejection, spawn_consumer};
+use common::http::claims::{Claims, ISSUER};
+use common::http::keys::Jwk;
+use common::messaging::{
+    Broker, Change, Changes, Consumer, ConsumerOptions, Intake, Message, OutboundMessage, Rejection,
+};
 use common::process::Tasks;
 use common::telemetry::Metrics;
 use common::telemetry::TraceContext;
@@ -58,7 +61,8 @@ impl KeyPair {
             iss: ISSUER.into(),
             aud: ISSUER.into(),
             sub: user,
-            sid: Uuid::now_v7(),
+            sid: Some(Uuid::now_v7()),
+            scope: None,
             roles: vec![],
             iat: now,
             exp: now + seconds,
@@ -114,9 +118,9 @@ impl Backend {
             .unwrap();
         if database.is_postgres() {
             let schema = "CREATE SCHEMA notification_gateway";
-            database.write().execute_unprepared(schema).await.unwrap();
+            database.unguarded().execute_unprepared(schema).await.unwrap();
         }
-        Migrator::up(database.write(), None).await.unwrap();
+        Migrator::up(database.unguarded(), None).await.unwrap();
         Self {
             settings,
             database,
@@ -128,8 +132,8 @@ impl Backend {
 /// Stands where email-worker would: a publish in memory waits for every bound queue.
 struct EmailWorker;
 
-impl Handler for EmailWorker {
-    async fn handle(&self, _: &Message) -> Result<(), Rejection> {
+impl Intake for EmailWorker {
+    async fn take(&self, _: &Message, _: &mut Change) -> Result<(), Rejection> {
         Ok(())
     }
 }
@@ -156,8 +160,13 @@ impl TestApp {
         settings.providers.sms.url = format!("http://{}", provider.address);
         let (tasks, broker) = (Tasks::new(Service::NotificationGateway), Broker::memory());
         let metrics = Metrics::new(Service::EmailWorker);
-        let options = ConsumerOptions::new(&settings);
-        spawn_consumer(&broker, EMAIL_WORKER_EVENTS, EmailWorker, options, &metrics, &tasks);
+        let consumer = Consumer {
+            queue: EMAIL_WORKER_EVENTS,
+            intake: EmailWorker,
+            changes: Changes::new(Service::EmailWorker, backend.database.clone()),
+            options: ConsumerOptions::new(&settings),
+        };
+        broker.consume(consumer, &metrics, &tasks);
         let running = start(
             settings,
             Backends {

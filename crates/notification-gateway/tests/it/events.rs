@@ -77,7 +77,7 @@ async fn the_same_event_again_changes_nothing(backend: Backend) {
     // Even when the inbox has forgotten the event, its effects are there once.
     backend
         .database
-        .write()
+        .unguarded()
         .execute_unprepared("DELETE FROM inbox")
         .await
         .unwrap();

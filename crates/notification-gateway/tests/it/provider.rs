@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use common::http::bearer::{Jwk, Jwks};
-use common::http::own_server;
+use common::http::keys::{Jwk, Jwks};
 use common::process::Tasks;
+use common::process::own_server;
 use serde_json::json;
 
 /// How the SMS provider answers.

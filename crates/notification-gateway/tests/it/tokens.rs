@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use common::http::bearer::Jwk;
+use common::http::keys::Jwk;
 use reqwest::Method;
 use uuid::Uuid;
 

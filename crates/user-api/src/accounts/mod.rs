@@ -1,13 +1,7 @@
 //! Accounts: one operation a file.
 
-mod profile;
-pub(crate) mod read;
-pub(crate) mod register;
-mod user;
+mod read;
+mod register;
 
-pub(crate) use self::{
-    profile::Email,
-    read::{read, read_me},
-    register::register,
-    user::{UserKey, role_names},
-};
+pub(crate) use read::{read, read_me};
+pub(crate) use register::register;

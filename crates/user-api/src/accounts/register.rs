@@ -1,99 +1,84 @@
 //! `POST /v1/users`: somebody signs up.
 
-use actix_web::{
-    HttpResponse,
-    http::header::{CACHE_CONTROL, ETAG, LOCATION},
-    web::Data,
-};
+use actix_web::{http::header::CACHE_CONTROL, web::Data};
 use common::{
     Timestamp,
-    database::within_deadline,
-    http::{FieldError, JsonBody, Problem, ProblemDocument, kinds as shared_kinds},
-    messaging::OutboxError,
+    http::{Answer, Created, Failure, JsonBody, OperationError, Problem, Refusal, Violations},
+    messaging::Change,
 };
 use contracts::{Event, events::UserRegistered};
-use sea_orm::DbErr;
 use secrecy::SecretString;
 use serde::Deserialize;
+use strum::EnumIter;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{
-    profile::{Email, Locale, Name, Password, Phone, TimeZone, Violation},
+use crate::{
+    problems,
+    profile::{Email, Locale, Name, Password, Phone, TimeZone},
+    state::State,
+    tables::users::{self, InsertError},
     user::{User, UserKey, cache_version, etag},
 };
-use crate::{
-    http::{Failure, kinds},
-    passwords::PasswordsError,
-    startup::Api,
-    storage::users::{self, InsertError},
-};
-
-/// Why nobody was signed up.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RegisterError {
-    #[error("the address belongs to another account")]
-    EmailTaken,
-    #[error(transparent)]
-    Password(#[from] PasswordsError),
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-impl From<DbErr> for RegisterError {
-    fn from(error: DbErr) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<InsertError> for RegisterError {
-    fn from(error: InsertError) -> Self {
-        match error {
-            InsertError::EmailTaken => Self::EmailTaken,
-            InsertError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<OutboxError> for RegisterError {
-    fn from(error: OutboxError) -> Self {
-        Self::Failed(match error {
-            OutboxError::Database(error) => error.into(),
-            other => Failure::Defect(other.into()),
-        })
-    }
-}
-
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::EmailTaken => {
-                Self::new(&kinds::EMAIL_TAKEN).error("/email", "taken", "An account with this address exists.")
-            }
-            RegisterError::Password(error) => error.into(),
-            RegisterError::Failed(failure) => failure.into(),
-        }
-    }
-}
 
 /// What a person signs up with.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct RegisterRequest {
-    #[schema(format = Email, max_length = 254)]
+    #[schema(value_type = Email)]
     email: String,
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(value_type = Name)]
     name: String,
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 256)]
+    #[schema(value_type = Password)]
     password: SecretString,
     /// BCP 47 tag; unknown ones become `en`.
     #[serde(default)]
     locale: Option<String>,
-    /// E.164 number.
     #[serde(default)]
+    #[schema(value_type = Option<Phone>)]
     phone: Option<String>,
-    /// IANA time zone.
     #[serde(default)]
+    #[schema(value_type = Option<TimeZone>)]
     time_zone: Option<String>,
+}
+
+/// Why nobody was signed up.
+#[derive(Debug, Clone, Copy, EnumIter)]
+pub(crate) enum RegisterRefusal {
+    EmailTaken,
+}
+
+impl Refusal for RegisterRefusal {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::EmailTaken => {
+                Problem::new(&problems::EMAIL_TAKEN).error("/email", "taken", "An account with this address exists.")
+            }
+        }
+    }
+}
+
+type RegisterError = OperationError<RegisterRefusal>;
+
+/// Signs a person up.
+pub(crate) async fn register(
+    state: Data<State>,
+    body: JsonBody<RegisterRequest>,
+) -> Result<Answer<Created<User>>, RegisterError> {
+    let registration = Registration::parse(&body.0)?;
+    let password_hash = state
+        .passwords
+        .hash(registration.password.clone().into_secret())
+        .await?;
+    let now = Timestamp::now();
+    let mut change = state.changes.begin().await?;
+    let user = sign_up(&mut change, registration.into_row(password_hash, now)).await?;
+    let version = cache_version(user.version);
+    let answer = Answer::created(&format!("/v1/users/{}", user.id), &user)
+        .etag(&etag(user.id, version))
+        .header(CACHE_CONTROL, "private, no-cache");
+    change.then(async move { state.users.put(&UserKey(user.id), version, &user, now).await });
+    change.commit().await?;
+    Ok(answer)
 }
 
 /// A sign-up that keeps every rule.
@@ -108,15 +93,13 @@ struct Registration {
 
 impl Registration {
     /// Checks all fields, and names all that break a rule.
-    fn parse(request: &RegisterRequest) -> Result<Self, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let email = note(&mut errors, "/email", Email::parse(&request.email));
-        let name = note(&mut errors, "/name", Name::parse(&request.name));
-        let password = note(&mut errors, "/password", Password::parse(&request.password));
-        let phone = request.phone.as_deref().map(Phone::parse).transpose();
-        let phone = note(&mut errors, "/phone", phone);
-        let time_zone = request.time_zone.as_deref().map(TimeZone::parse).transpose();
-        let time_zone = note(&mut errors, "/time_zone", time_zone);
+    fn parse(request: &RegisterRequest) -> Result<Self, Violations> {
+        let mut broken = Violations::default();
+        let email = broken.note("/email", Email::parse(&request.email));
+        let name = broken.note("/name", Name::parse(&request.name));
+        let password = broken.note("/password", Password::parse(&request.password));
+        let phone = broken.note_optional("/phone", request.phone.as_deref().map(Phone::parse));
+        let time_zone = broken.note_optional("/time_zone", request.time_zone.as_deref().map(TimeZone::parse));
         match (email, name, password, phone, time_zone) {
             (Some(email), Some(name), Some(password), Some(phone), Some(time_zone)) => Ok(Self {
                 email,
@@ -126,7 +109,7 @@ impl Registration {
                 phone,
                 time_zone,
             }),
-            _ => Err(errors),
+            _ => Err(broken),
         }
     }
 
@@ -151,59 +134,13 @@ impl Registration {
     }
 }
 
-fn note<T>(errors: &mut Vec<FieldError>, pointer: &str, parsed: Result<T, Violation>) -> Option<T> {
-    parsed
-        .map_err(|violation| {
-            errors.push(FieldError {
-                pointer: pointer.to_owned(),
-                code: violation.code,
-                detail: violation.detail.to_owned(),
-            });
-        })
-        .ok()
-}
-
-/// Sign up.
-#[utoipa::path(
-    post,
-    path = "/v1/users",
-    tag = "accounts",
-    request_body = RegisterRequest,
-    responses(
-        (status = 201, description = "Signed up", body = User, headers(
-            ("Location" = String, description = "Address of the account"),
-            ("ETag" = String, description = "Version of the account"),
-        )),
-        (status = 409, description = "`email-taken`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 422, description = "`validation`: all fields that break a rule are named", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`: try again after `Retry-After`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn register(api: Data<Api>, body: JsonBody<RegisterRequest>) -> Result<HttpResponse, Problem> {
-    let registration =
-        Registration::parse(&body.0).map_err(|errors| Problem::new(&shared_kinds::VALIDATION).errors(errors))?;
-    let user = sign_up(&api, registration, Timestamp::now()).await?;
-    Ok(HttpResponse::Created()
-        .insert_header((LOCATION, format!("/v1/users/{}", user.id)))
-        .insert_header((ETAG, etag(user.id, cache_version(user.version)).to_string()))
-        .insert_header((CACHE_CONTROL, "private, no-cache"))
-        .json(user))
-}
-
-async fn sign_up(api: &Api, registration: Registration, now: Timestamp) -> Result<User, RegisterError> {
-    let password = registration.password.clone().into_secret();
-    let password_hash = api.passwords.hash(password).await?;
-    let row = registration.into_row(password_hash, now);
-    within_deadline(write(api, row.clone(), now)).await?;
-    api.outbox.wake();
-    let user = User::from(row);
-    let version = cache_version(user.version);
-    api.users.put(&UserKey(user.id), version, &user, now).await;
-    Ok(user)
-}
-
-/// The account and the event that tells of it, in one transaction.
-async fn write(api: &Api, row: users::Model, now: Timestamp) -> Result<(), RegisterError> {
+/// The account, and the event that tells of it.
+async fn sign_up(change: &mut Change, row: users::Model) -> Result<User, RegisterError> {
+    match users::insert(change.tx(), row.clone()).await {
+        Ok(()) => {}
+        Err(InsertError::EmailTaken) => return Err(OperationError::Refused(RegisterRefusal::EmailTaken)),
+        Err(InsertError::Database(error)) => return Err(Failure::from(error).into()),
+    }
     let registered = UserRegistered {
         user_id: row.id,
         version: row.version,
@@ -214,10 +151,6 @@ async fn write(api: &Api, row: users::Model, now: Timestamp) -> Result<(), Regis
         time_zone: row.time_zone.clone(),
         status: row.status.clone(),
     };
-    let event = Event::new(row.id, now.to_offset(), registered);
-    let tx = api.database.begin().await?;
-    users::insert(&tx, row).await?;
-    api.outbox.append(&tx, &event).await?;
-    tx.commit().await?;
-    Ok(())
+    change.tell(&Event::new(row.id, row.created_at.to_offset(), registered))?;
+    Ok(row.into())
 }

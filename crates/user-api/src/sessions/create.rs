@@ -1,9 +1,14 @@
 //! `POST /v1/sessions`: somebody logs in.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    time::Duration,
+};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest, HttpRequest,
+    dev::Payload,
     http::header::{CACHE_CONTROL, USER_AGENT},
     web::Data,
 };
@@ -11,23 +16,25 @@ use common::{
     Timestamp,
     database::within_deadline,
     http::{
-        JsonBody, Problem, ProblemDocument,
-        bearer::{Claims, ISSUER},
+        Answer, Describe, Failure, Issued, JsonBody, OperationDoc, OperationError, Problem, Refusal, claims::Claims,
     },
+    messaging::Change,
 };
 use jsonwebtoken::{Algorithm, Header};
+use sea_orm::DbErr;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use strum::EnumIter;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::keys::{Ring, no_keys};
 use crate::{
-    accounts::{Email, role_names},
-    http::{Failure, kinds},
-    passwords::PasswordsError,
-    startup::Api,
-    storage::{sessions, users},
+    problems,
+    profile::Email,
+    signing_keys::Ring,
+    state::State,
+    tables::{sessions, users},
+    user::role_names,
 };
 
 /// How long an access token is good for.
@@ -35,37 +42,51 @@ const TOKEN_LIFE: Duration = Duration::from_mins(10);
 /// Most characters that are kept of what a client calls itself.
 const DEVICE_MOST: usize = 200;
 
-/// Why nobody was logged in.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CreateSessionError {
-    #[error("the address or the password is wrong")]
-    BadCredentials,
-    #[error("there is no key to sign with yet")]
-    NoKeys,
-    #[error(transparent)]
-    Password(#[from] PasswordsError),
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-impl From<CreateSessionError> for Problem {
-    fn from(error: CreateSessionError) -> Self {
-        match error {
-            CreateSessionError::BadCredentials => Self::new(&kinds::BAD_CREDENTIALS),
-            CreateSessionError::NoKeys => no_keys(),
-            CreateSessionError::Password(error) => error.into(),
-            CreateSessionError::Failed(failure) => failure.into(),
-        }
-    }
-}
-
 /// What a person logs in with.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"email": "ada@example.com", "password": "correct horse"}))]
 pub(crate) struct CreateSessionRequest {
     #[schema(format = Email)]
     email: String,
     #[schema(value_type = String, format = Password)]
     password: SecretString,
+}
+
+/// Where a log-in comes from.
+pub(crate) struct Client {
+    device: Option<String>,
+    address: Option<String>,
+}
+
+impl FromRequest for Client {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let device = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        ready(Ok(Self {
+            device: device.map(|device| device.chars().take(DEVICE_MOST).collect()),
+            address: request.peer_addr().map(|address| address.ip().to_string()),
+        }))
+    }
+}
+
+impl Describe for Client {
+    fn describe(_: &mut OperationDoc) {}
+}
+
+/// Why nobody was logged in.
+#[derive(Debug, Clone, Copy, EnumIter)]
+pub(crate) enum CreateSessionRefusal {
+    BadCredentials,
+}
+
+impl Refusal for CreateSessionRefusal {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::BadCredentials => Problem::new(&problems::BAD_CREDENTIALS),
+        }
+    }
 }
 
 /// What proves the log-in.
@@ -80,81 +101,52 @@ pub(crate) struct Tokens {
     session_id: Uuid,
 }
 
-/// Where a log-in comes from.
-struct Client {
-    device: Option<String>,
-    address: Option<String>,
+/// Logs a person in.
+pub(crate) async fn create(
+    state: Data<State>,
+    body: JsonBody<CreateSessionRequest>,
+    client: Client,
+) -> Result<Answer<Issued<Tokens>>, OperationError<CreateSessionRefusal>> {
+    let CreateSessionRequest { email, password } = body.0;
+    let ring = state.keys.ring()?;
+    let account = within_deadline(find_account(&state, &email)).await?;
+    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    // Without an account a hash is checked all the same: both take as long.
+    let fits = state.passwords.verify(password, hash).await?;
+    let Some(account) = account.filter(|_| fits) else {
+        return Err(OperationError::Refused(CreateSessionRefusal::BadCredentials));
+    };
+    let now = Timestamp::now();
+    let mut change = state.changes.begin().await?;
+    let session_id = open_session(&mut change, account.user_id, client, now).await?;
+    let tokens = sign(ring, &account, session_id, now)?;
+    let answer = Answer::issued(&tokens).header(CACHE_CONTROL, "no-store");
+    change.commit().await?;
+    Ok(answer)
 }
 
-impl Client {
-    fn of(request: &HttpRequest) -> Self {
-        let device = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-        Self {
-            device: device.map(|device| device.chars().take(DEVICE_MOST).collect()),
-            address: request.peer_addr().map(|address| address.ip().to_string()),
-        }
+/// Looks the account up; an address that can't be one has none.
+async fn find_account(state: &State, email: &str) -> Result<Option<users::Credentials>, DbErr> {
+    match Email::parse(email) {
+        Ok(email) => users::find_credentials(state.database.read(), &email.key()).await,
+        Err(_) => Ok(None),
     }
 }
 
-/// Log in.
-#[utoipa::path(
-    post,
-    path = "/v1/sessions",
-    tag = "sessions",
-    request_body = CreateSessionRequest,
-    responses(
-        (status = 201, description = "Logged in", body = Tokens),
-        (status = 400, description = "`malformed-json`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "`bad-credentials`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 422, description = "`validation`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "`unavailable`: try again after `Retry-After`", body = ProblemDocument<'_>, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn create(
-    api: Data<Api>,
-    body: JsonBody<CreateSessionRequest>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let tokens = log_in(&api, body.0, Client::of(&request), Timestamp::now()).await?;
-    Ok(HttpResponse::Created()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(tokens))
-}
-
-async fn log_in(
-    api: &Api,
-    request: CreateSessionRequest,
-    client: Client,
-    now: Timestamp,
-) -> Result<Tokens, CreateSessionError> {
-    let ring = api.keys.ring().ok_or(CreateSessionError::NoKeys)?;
-    let account = within_deadline(find_account(api, &request.email)).await?;
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
-    // Without an account a hash is checked all the same: both take as long.
-    let fits = api.passwords.verify(request.password, hash).await?;
-    let account = account.filter(|_| fits).ok_or(CreateSessionError::BadCredentials)?;
+/// Opens a session of a person who has proved who they are.
+async fn open_session(change: &mut Change, user_id: Uuid, client: Client, now: Timestamp) -> Result<Uuid, DbErr> {
     let session = sessions::Model {
         id: Uuid::now_v7(),
-        user_id: account.user_id,
+        user_id,
         device: client.device,
         address: client.address,
         created_at: now,
         last_seen_at: now,
         revoked_at: None,
     };
-    let tokens = sign(ring, &account, session.id, now)?;
-    within_deadline(sessions::insert(api.database.write(), session))
-        .await
-        .map_err(Failure::from)?;
-    Ok(tokens)
-}
-
-/// Looks the account up; an address that can't be one has none.
-async fn find_account(api: &Api, email: &str) -> Result<Option<users::Credentials>, Failure> {
-    match Email::parse(email) {
-        Ok(email) => Ok(users::find_credentials(api.database.read(), &email.key()).await?),
-        Err(_) => Ok(None),
-    }
+    let id = session.id;
+    sessions::insert(change.tx(), session).await?;
+    Ok(id)
 }
 
 fn sign(ring: &Ring, account: &users::Credentials, session_id: Uuid, now: Timestamp) -> Result<Tokens, Failure> {
@@ -163,13 +155,9 @@ fn sign(ring: &Ring, account: &users::Credentials, session_id: Uuid, now: Timest
         ..Header::new(Algorithm::EdDSA)
     };
     let claims = Claims {
-        iss: ISSUER.to_owned(),
-        aud: ISSUER.to_owned(),
-        sub: account.user_id,
-        sid: session_id,
+        sid: Some(session_id),
         roles: role_names(&account.roles),
-        iat: now.as_seconds(),
-        exp: (now + TOKEN_LIFE).as_seconds(),
+        ..Claims::new(account.user_id, now, now + TOKEN_LIFE)
     };
     let access_token =
         jsonwebtoken::encode(&header, &claims, &ring.signing).map_err(|error| Failure::Defect(error.into()))?;

@@ -1,8 +1,7 @@
-//! Sessions: logging in, and the tokens that prove it. One operation a file.
+//! Sessions: logging in, and the keys that prove it. One operation a file.
 
-mod caller;
-pub(crate) mod create;
-pub(crate) mod jwks;
-mod keys;
+mod create;
+mod jwks;
 
-pub(crate) use self::{caller::Caller, create::create, jwks::jwks, keys::SigningKeys};
+pub(crate) use create::create;
+pub(crate) use jwks::jwks;

@@ -1,6 +1,6 @@
 //! `GET /v1/users/{id}` and `GET /v1/users/me`
 
-use common::http::bearer::Claims;
+use common::http::claims::Claims;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use test_support::eventually;
 use uuid::Uuid;
@@ -149,7 +149,8 @@ fn forged(id: &str) -> String {
         iss: "waypost".to_owned(),
         aud: "waypost".to_owned(),
         sub: id.parse().unwrap(),
-        sid: Uuid::now_v7(),
+        sid: Some(Uuid::now_v7()),
+        scope: None,
         roles: vec!["admin".to_owned()],
         iat: 0,
         exp: 4_000_000_000,

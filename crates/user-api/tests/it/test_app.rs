@@ -255,7 +255,7 @@ impl TestApp {
 
     async fn inside(&self) -> DatabaseConnection {
         let database = Database::connect(&self.settings, Service::UserApi).await.unwrap();
-        database.write().clone()
+        database.unguarded().clone()
     }
 
     /// Ends the service as SIGTERM would.
@@ -286,11 +286,11 @@ pub(crate) fn settings(database: &str, prefix: &str) -> Settings {
 /// Makes the tables, as `waypost migrate` does.
 pub(crate) async fn migrate(settings: &Settings) {
     let database = Database::connect(settings, Service::UserApi).await.unwrap();
-    if database.write().get_database_backend() == DbBackend::Postgres {
+    if database.unguarded().get_database_backend() == DbBackend::Postgres {
         let schema = "CREATE SCHEMA IF NOT EXISTS user_api";
-        database.write().execute_unprepared(schema).await.unwrap();
+        database.unguarded().execute_unprepared(schema).await.unwrap();
     }
-    migrations::user_api::Migrator::up(database.write(), None)
+    migrations::user_api::Migrator::up(database.unguarded(), None)
         .await
         .unwrap();
     database.close().await;

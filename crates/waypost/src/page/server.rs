@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, get};
 use actix_web::{App, HttpServer};
-use common::http::own_server;
+use common::process::own_server;
 use common::process::{Tasks, listen};
 use common::telemetry::SpanBuffer;
 

@@ -13,6 +13,7 @@ mod command_line;
 mod embedded;
 mod faults;
 mod journey;
+mod openapi;
 mod readme;
 mod stack;
 mod stopping;

@@ -1,3 +1,5 @@
+//! What becomes of a message after one attempt.
+
 use std::time::Duration;
 
 use contracts::envelope::header;

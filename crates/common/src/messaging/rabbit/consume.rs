@@ -1,3 +1,5 @@
+//! The consuming side of one queue.
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +13,12 @@ use lapin::{Acker, Channel, Consumer};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::amqp;
 use super::deadline::{CALL, CallError, within};
-use super::link::Session;
-use super::names::Destination;
-use super::{Rabbit, amqp};
-use crate::messaging::consumer::{Handler, Processor, Settlement};
+use super::link::{Link, Session};
+use super::names::{Destination, Names};
+use super::publish::Publisher;
+use crate::messaging::consumer::{Intake, Processor, Settlement};
 use crate::messaging::wire::Wire;
 
 /// Wait before a consumer that ended is set up again.
@@ -24,24 +27,15 @@ const AGAIN: Duration = Duration::from_millis(200);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// Consumes the processor's queue until the service stops, over as many connections as it takes.
-pub(in crate::messaging) async fn consume<H: Handler>(
-    rabbit: Rabbit,
-    processor: Processor<H>,
-    stopping: CancellationToken,
-) {
-    let worker = Worker {
-        rabbit,
-        processor,
-        stopping,
-    };
-    worker.run().await;
-}
-
-struct Worker<H> {
-    rabbit: Rabbit,
-    processor: Processor<H>,
-    stopping: CancellationToken,
+/// Consumes one queue, over as many connections as it takes.
+pub(super) struct Worker<I> {
+    pub(super) names: Arc<Names>,
+    /// The connection that messages come over, and are acknowledged on.
+    pub(super) link: Link,
+    /// Moves messages to delay queues and dead letters.
+    pub(super) publisher: Publisher,
+    pub(super) processor: Processor<I>,
+    pub(super) stopping: CancellationToken,
 }
 
 /// Where a delivery can be acknowledged; on no other channel.
@@ -51,9 +45,10 @@ struct Held {
     channel: Channel,
 }
 
-impl<H: Handler> Worker<H> {
-    async fn run(&self) {
-        // Outlives a connection: a handler that has committed also finishes what it does after.
+impl<I: Intake> Worker<I> {
+    /// Consumes until the service stops, then finishes what is in hand.
+    pub(super) async fn run(self) {
+        // Outlives a connection: an intake that has committed also finishes what it does after.
         let mut in_hand = FuturesUnordered::new();
         let mut wait = Duration::ZERO;
         while !self.stopping.is_cancelled() {
@@ -70,7 +65,7 @@ impl<H: Handler> Worker<H> {
             loop {
                 tokio::select! {
                     () = self.stopping.cancelled() => {
-                        // A broker that does not answer holds up no handler.
+                        // A broker that does not answer holds up no intake.
                         let mut taking = pin!(take_the_rest(&held, consumer));
                         let rest = loop {
                             tokio::select! {
@@ -99,7 +94,7 @@ impl<H: Handler> Worker<H> {
         loop {
             tokio::time::sleep(wait).await;
             wait = AGAIN;
-            let session = self.rabbit.consuming.connected().await;
+            let session = self.link.connected().await;
             match within(CALL, self.open(&session)).await {
                 Ok((channel, consumer)) => {
                     tracing::info!(queue = self.processor.queue.name, "consuming");
@@ -115,7 +110,7 @@ impl<H: Handler> Worker<H> {
         let channel = session.connection.create_channel().await?;
         let prefetch = self.processor.options.prefetch;
         channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-        let queue = self.rabbit.names.work(self.processor.queue.name);
+        let queue = self.names.work(self.processor.queue.name);
         let options = BasicConsumeOptions::default();
         let consumer = channel
             .basic_consume(queue.into(), "".into(), options, FieldTable::default())
@@ -151,7 +146,7 @@ impl<H: Handler> Worker<H> {
     /// with. A crash between the two makes a double, which the inbox drops.
     async fn move_to(&self, held: &Held, destination: &Destination<'_>, copy: &Wire) -> bool {
         let mut wait = FIRST_WAIT;
-        while let Err(error) = self.rabbit.publisher.publish(destination, copy).await {
+        while let Err(error) = self.publisher.publish(destination, copy).await {
             if self.stopping.is_cancelled() || !held.channel.status().connected() {
                 return false;
             }

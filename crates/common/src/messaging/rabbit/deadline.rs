@@ -1,3 +1,5 @@
+//! How long each kind of call on the broker may take.
+
 use std::future::Future;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Whether anybody answers at a node that was silent before.
+
 use lapin::uri::{AMQPScheme, AMQPUri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,3 +1,5 @@
+//! A supervised connection: kept for as long as the service lives, replaced as a whole.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::deadline::{CALL, CONNECT, CallError, within};
 use super::knock::knock;
 use super::topology::Topology;
-use crate::messaging::broker::BrokerError;
+use crate::messaging::error::BrokerError;
 use crate::process::{State, Tasks};
 
 /// Seconds. The peer is gone when two are missed; `RabbitMQ`'s own default of 60 finds that in minutes.

@@ -1,8 +1,10 @@
+//! The names of exchanges and queues on the broker.
+
 use std::time::Duration;
 
 use contracts::topology::{DEAD_EXCHANGE, EVENTS_EXCHANGE, UNROUTED};
 
-use crate::messaging::broker::BrokerError;
+use crate::messaging::error::BrokerError;
 
 /// AMQP names have at most 255 bytes; ours need some of them.
 const MAX_NAMESPACE: usize = 100;

@@ -1,3 +1,5 @@
+//! Confirmed publishes, many at a time.
+
 use std::sync::Arc;
 
 use lapin::options::BasicPublishOptions;
@@ -9,7 +11,7 @@ use super::amqp;
 use super::deadline::{CONFIRM, CallError, within};
 use super::link::Link;
 use super::names::{Destination, Names};
-use crate::messaging::broker::PublishError;
+use crate::messaging::error::PublishError;
 use crate::messaging::wire::Wire;
 
 /// Publishes that may wait for their confirmation at once: enough to keep the broker busy

@@ -1,3 +1,5 @@
+//! What is declared on the broker: every exchange and queue, with its arguments.
+
 use std::sync::Arc;
 use std::time::Duration;
 

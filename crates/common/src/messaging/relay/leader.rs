@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sea_orm::DbErr;
 use sea_orm::sqlx::{self, Connection, PgConnection};
+use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
-use crate::database::Database;
+use crate::database::{Database, within};
 
 /// Longest that the lock's connection may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -49,19 +49,14 @@ impl Leadership {
         let asking = async {
             let mut asked = match kept {
                 Some(kept) => kept,
-                None => connect(database).await?,
+                None => connect(database).await.map_err(lost)?,
             };
-            let locked: bool = sqlx::query_scalar(LOCK).fetch_one(&mut asked).await?;
-            Ok::<_, sqlx::Error>((asked, locked))
+            let locked: bool = sqlx::query_scalar(LOCK).fetch_one(&mut asked).await.map_err(lost)?;
+            Ok::<_, DbErr>((asked, locked))
         };
-        match timeout(ANSWER, asking).await {
-            Ok(Ok((asked, locked))) => {
-                *connection = Some(asked);
-                Ok(locked)
-            }
-            Ok(Err(error)) => Err(DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))),
-            Err(_) => Err(DbErr::Custom("no answer in time".to_owned())),
-        }
+        let (asked, locked) = within(ANSWER, asking).await?;
+        *connection = Some(asked);
+        Ok(locked)
     }
 
     /// Whether the right still holds: the connection lives, and with it the lock.
@@ -85,6 +80,10 @@ impl Leadership {
             let _ = timeout(ANSWER, held.close()).await;
         }
     }
+}
+
+fn lost(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
 async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {

@@ -1,3 +1,5 @@
+//! What the relay has in hand.
+
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,7 +9,8 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::messaging::broker::{Broker, PublishError};
+use crate::messaging::broker::Broker;
+use crate::messaging::error::PublishError;
 use crate::messaging::message::OutboundMessage;
 use crate::messaging::outbox::row;
 use crate::telemetry::Metrics;

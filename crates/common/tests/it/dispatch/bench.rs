@@ -9,13 +9,15 @@ use common::Timestamp;
 use common::config::{Service, Settings};
 use common::database::Database;
 use common::dispatch::{
-    Delivery, DispatchOptions, NewDelivery, Outcome, Sender, Status, Waker, delivery, enqueue, spawn_dispatcher,
+    Delivery, DispatchOptions, NewDelivery, Outcome, RecordError, Sender, Status, Waker, delivery, enqueue,
+    spawn_dispatcher,
 };
+use common::messaging::{Change, Changes};
 use common::process::Tasks;
 use common::telemetry::Metrics;
 use migrations::MigratorTrait;
 use migrations::email_worker::Migrator;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Statement};
 use test_support::TestDatabase;
 use uuid::Uuid;
 
@@ -47,7 +49,7 @@ impl Bench {
         settings.database.url = kept.url().into();
         settings.database.max_connections = 8;
         let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        Migrator::up(database.write(), None).await.unwrap();
+        Migrator::up(database.unguarded(), None).await.unwrap();
         Self {
             database,
             settings,
@@ -67,7 +69,7 @@ impl Bench {
         let mut ids = vec![];
         for _ in 0..count {
             let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), destination.into());
-            ids.extend(enqueue(self.database.write(), new, Timestamp::now()).await.unwrap());
+            ids.extend(enqueue(self.database.unguarded(), new, Timestamp::now()).await.unwrap());
         }
         ids
     }
@@ -116,13 +118,13 @@ impl Bench {
     /// Has every lease run out, as it does when the database was away for long.
     pub(super) async fn end_leases(&self) {
         let end = "UPDATE deliveries SET lease_until = 0 WHERE status = 'sending'";
-        self.database.write().execute_unprepared(end).await.unwrap();
+        self.database.unguarded().execute_unprepared(end).await.unwrap();
     }
 
     /// Has every lease given back, as another dispatcher does with those that have run out.
     pub(super) async fn give_leases_back(&self) {
         let back = "UPDATE deliveries SET status = 'pending', lease_until = NULL WHERE status = 'sending'";
-        self.database.write().execute_unprepared(back).await.unwrap();
+        self.database.unguarded().execute_unprepared(back).await.unwrap();
     }
 
     pub(super) async fn recorded(&self) -> usize {
@@ -145,7 +147,8 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn start(database: Database, sender: &Scripted, options: DispatchOptions) -> Self {
         let (tasks, metrics) = (Tasks::new(Service::EmailWorker), Metrics::new(Service::EmailWorker));
-        let waker = spawn_dispatcher(database, sender.clone(), options, metrics.clone(), &tasks);
+        let changes = Changes::new(Service::EmailWorker, database);
+        let waker = spawn_dispatcher(changes, sender.clone(), options, metrics.clone(), &tasks);
         Self { tasks, metrics, waker }
     }
 
@@ -202,7 +205,8 @@ impl Sender for Scripted {
     }
 
     /// One row a final outcome; a second one for the same delivery breaks the key.
-    async fn record(&self, tx: &DatabaseTransaction, delivery: &Delivery, outcome: &Outcome) -> Result<(), DbErr> {
+    async fn record(&self, change: &mut Change, delivery: &Delivery, outcome: &Outcome) -> Result<(), RecordError> {
+        let tx = change.tx();
         if matches!(outcome, Outcome::Retry { .. } | Outcome::Unavailable { .. }) {
             return Ok(());
         }
@@ -219,7 +223,7 @@ impl Sender for Scripted {
         let mut refusals = self.refuse_records.lock().unwrap();
         if *refusals > 0 {
             *refusals -= 1;
-            return Err(DbErr::Custom("on purpose".into()));
+            return Err(DbErr::Custom("on purpose".into()).into());
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use common::Timestamp;
+use common::config::Service;
 use common::dispatch::{DispatchOptions, NewDelivery, Status, enqueue};
+use common::messaging::Changes;
 use common::telemetry::TraceContext;
 use opentelemetry::trace::TracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
@@ -24,10 +26,11 @@ async fn one_event_makes_one_delivery(bench: Bench) {
         ..new.clone()
     };
     let now = Timestamp::now();
-    let tx = bench.database.begin().await.unwrap();
-    assert_eq!(enqueue(&tx, new.clone(), now).await.unwrap(), Some(new.id));
-    assert_eq!(enqueue(&tx, again, now).await.unwrap(), None);
-    tx.commit().await.unwrap();
+    let changes = Changes::new(Service::EmailWorker, bench.database.clone());
+    let change = changes.begin().await.unwrap();
+    assert_eq!(enqueue(change.tx(), new.clone(), now).await.unwrap(), Some(new.id));
+    assert_eq!(enqueue(change.tx(), again, now).await.unwrap(), None);
+    change.commit().await.unwrap();
     let sender = Scripted::accepting();
     let slow = DispatchOptions {
         poll: DEADLINE,
@@ -49,7 +52,7 @@ async fn a_send_continues_the_trace_that_asked_for_it(bench: Bench) {
         let _context = asked.to_context().attach();
         let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into());
         vec![
-            enqueue(bench.database.write(), new, Timestamp::now())
+            enqueue(bench.database.unguarded(), new, Timestamp::now())
                 .await
                 .unwrap()
                 .unwrap(),

@@ -29,7 +29,7 @@ macro_rules! on_both_brokers {
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                super::$test(super::Fixture::memory()).await;
+                super::$test(super::Fixture::memory().await).await;
             })*
         }
     };
@@ -393,7 +393,7 @@ async fn the_fifth_panic_on_rabbitmq_is_the_last() {
 
 #[tokio::test]
 async fn the_fifth_panic_in_memory_is_the_last() {
-    the_fifth_panic_is_the_last(Fixture::memory_with(&[20, 21, 22, 23, 24, 25])).await;
+    the_fifth_panic_is_the_last(Fixture::memory_with(&[20, 21, 22, 23, 24, 25]).await).await;
 }
 
 async fn the_fifth_panic_is_the_last(fixture: Fixture) {

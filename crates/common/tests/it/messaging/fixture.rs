@@ -1,4 +1,4 @@
-//! What the tests of messaging stand on: a broker, a service's tasks, a handler that is told what to do.
+//! What the tests of messaging stand on: a broker, a service's tasks, an intake that is told what to do.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use common::config::{Service, Settings};
 use common::database::Database;
-use common::messaging::{Broker, ConsumerOptions, DeadLetter, Handler, Message, OutboundMessage, Rejection};
-use common::messaging::{Outbox, spawn_consumer};
+use common::messaging::{
+    Broker, Change, Changes, Consumer, ConsumerOptions, DeadLetter, Intake, Message, OutboundMessage, Rejection,
+    spawn_relay,
+};
 use common::process::{State, Tasks};
 use common::telemetry::{Metrics, TraceContext};
 use contracts::events::{EmailSent, UserRegistered};
@@ -32,6 +34,8 @@ pub(crate) struct Fixture {
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: Tasks,
+    /// Where messages are taken in, unless a test has its own.
+    store: Store,
     namespace: Option<Namespace>,
 }
 
@@ -42,36 +46,37 @@ impl Fixture {
     }
 
     pub(crate) async fn rabbit_with(ladder: &[u64]) -> Self {
-        let fixture = Self::rabbit_at(&amqp_url(), swept(ladder), ladder);
+        let fixture = Self::rabbit_at(&amqp_url(), swept(ladder), ladder).await;
         fixture.is_up().await;
         fixture
     }
 
     /// On the shared `RabbitMQ`, through another address.
-    pub(crate) fn shared_through(url: &str) -> Self {
-        Self::rabbit_at(url, swept(&LADDER), &LADDER)
+    pub(crate) async fn shared_through(url: &str) -> Self {
+        Self::rabbit_at(url, swept(&LADDER), &LADDER).await
     }
 
     /// On a private `RabbitMQ`, which need not run yet.
-    pub(crate) fn private(url: &str) -> Self {
-        Self::rabbit_at(url, Namespace::unique(), &LADDER)
+    pub(crate) async fn private(url: &str) -> Self {
+        Self::rabbit_at(url, Namespace::unique(), &LADDER).await
     }
 
-    pub(crate) fn memory() -> Self {
-        Self::memory_with(&LADDER)
+    pub(crate) async fn memory() -> Self {
+        Self::memory_with(&LADDER).await
     }
 
-    pub(crate) fn memory_with(ladder: &[u64]) -> Self {
+    pub(crate) async fn memory_with(ladder: &[u64]) -> Self {
         Self {
             broker: Broker::memory(),
             settings: settings(ladder),
             metrics: Metrics::new(Service::EmailWorker),
             tasks: Tasks::new(Service::EmailWorker),
+            store: Store::postgres().await,
             namespace: None,
         }
     }
 
-    fn rabbit_at(url: &str, namespace: Namespace, ladder: &[u64]) -> Self {
+    async fn rabbit_at(url: &str, namespace: Namespace, ladder: &[u64]) -> Self {
         let mut settings = settings(ladder);
         settings.broker.url = url.into();
         namespace.name().clone_into(&mut settings.broker.namespace);
@@ -81,6 +86,7 @@ impl Fixture {
             settings,
             metrics,
             tasks,
+            store: Store::postgres().await,
             namespace: Some(namespace),
         }
     }
@@ -118,12 +124,28 @@ impl Fixture {
         F: Fn(&Message) -> Act + Send + Sync + 'static,
     {
         let seen = Seen::default();
-        let handler = Told {
-            seen: seen.clone(),
-            act: Box::new(act),
+        let consumer = Consumer {
+            queue,
+            intake: Told {
+                seen: seen.clone(),
+                act: Box::new(act),
+            },
+            changes: self.store.changes(),
+            options,
         };
-        spawn_consumer(&self.broker, queue, handler, options, &self.metrics, tasks);
+        self.broker.consume(consumer, &self.metrics, tasks);
         seen
+    }
+
+    /// Consumes `queue` into another database than the fixture's.
+    pub(crate) fn consume_into<I: Intake>(&self, store: &Store, queue: Queue, intake: I) {
+        let consumer = Consumer {
+            queue,
+            intake,
+            changes: store.changes(),
+            options: self.options(),
+        };
+        self.broker.consume(consumer, &self.metrics, &self.tasks);
     }
 
     /// Consumes every queue that is not `queue`: in memory a publish waits for all of them.
@@ -131,6 +153,13 @@ impl Fixture {
         for other in QUEUES.iter().filter(|other| other.name != queue.name) {
             self.consume(*other, |_| done());
         }
+    }
+
+    /// Relays what is told of in `store`.
+    pub(crate) fn relay(&self, store: &Store) -> Changes {
+        let changes = store.changes();
+        spawn_relay(&changes, self.broker.clone(), self.metrics.clone(), &self.tasks);
+        changes
     }
 
     /// Publishes in the background: in memory the confirmation waits for the handlers.
@@ -166,7 +195,7 @@ fn swept(ladder: &[u64]) -> Namespace {
     Namespace::unique().sweeping(&queues, ladder)
 }
 
-/// What a handler does with a message.
+/// What an intake does with a message.
 pub(crate) type Act = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send>>;
 
 pub(crate) fn done() -> Act {
@@ -177,7 +206,7 @@ pub(crate) fn fail(error: &'static str) -> Act {
     Box::pin(async move { Err(Rejection::retry(error)) })
 }
 
-/// What a handler was given.
+/// What an intake was given.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<(Message, TraceContext)>>>);
 
@@ -213,8 +242,8 @@ struct Told {
     act: Box<dyn Fn(&Message) -> Act + Send + Sync>,
 }
 
-impl Handler for Told {
-    async fn handle(&self, message: &Message) -> Result<(), Rejection> {
+impl Intake for Told {
+    async fn take(&self, message: &Message, _: &mut Change) -> Result<(), Rejection> {
         self.seen
             .0
             .lock()
@@ -222,6 +251,24 @@ impl Handler for Told {
             .push((message.clone(), TraceContext::current()));
         (self.act)(message).await
     }
+}
+
+/// Consumes every queue of `broker` into `changes`; answers with all that was taken in.
+pub(crate) fn consume_all(broker: &Broker, changes: &Changes, metrics: &Metrics, tasks: &Tasks) -> Seen {
+    let seen = Seen::default();
+    for queue in QUEUES {
+        let consumer = Consumer {
+            queue: *queue,
+            intake: Told {
+                seen: seen.clone(),
+                act: Box::new(|_| done()),
+            },
+            changes: changes.clone(),
+            options: ConsumerOptions::new(&Settings::for_tests(Service::EmailWorker)),
+        };
+        broker.consume(consumer, metrics, tasks);
+    }
+    seen
 }
 
 /// A sign-up of somebody, version `version` of their account.
@@ -305,9 +352,10 @@ impl Store {
     async fn at(url: String, test: Option<TestDatabase>) -> Self {
         let mut settings = Settings::for_tests(Service::EmailWorker);
         settings.database.url = url.into();
-        settings.database.max_connections = 8;
+        // As many as messages may be in hand: an intake that waits holds one.
+        settings.database.max_connections = 40;
         let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        migrations::email_worker::Migrator::up(database.write(), None)
+        migrations::email_worker::Migrator::up(database.unguarded(), None)
             .await
             .unwrap();
         Self {
@@ -322,14 +370,9 @@ impl Store {
         Database::connect(&self.settings, Service::EmailWorker).await.unwrap()
     }
 
-    /// Appends the events in one transaction and commits.
-    pub(crate) async fn commit<T: EventData>(&self, outbox: &Outbox, events: &[Event<T>]) {
-        let tx = self.database.begin().await.unwrap();
-        for event in events {
-            outbox.append(&tx, event).await.unwrap();
-        }
-        tx.commit().await.unwrap();
-        outbox.wake();
+    /// The changes of a service that keeps its rows here; no relay is woken by them.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes::new(Service::UserApi, self.database.clone())
     }
 
     pub(crate) async fn outbox_rows(&self) -> u64 {
@@ -339,6 +382,15 @@ impl Store {
     pub(crate) async fn outbox_is_empty(&self) {
         eventually(SOON, async || self.outbox_rows().await == 0).await;
     }
+}
+
+/// Tells of the events in one change, and commits it.
+pub(crate) async fn commit<T: EventData>(changes: &Changes, events: &[Event<T>]) {
+    let mut change = changes.begin().await.unwrap();
+    for event in events {
+        change.tell(event).unwrap();
+    }
+    change.commit().await.unwrap();
 }
 
 /// The outbox's table, as far as tests look.

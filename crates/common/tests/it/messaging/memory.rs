@@ -12,7 +12,7 @@ use super::fixture::{Fixture, SOON, done, fail, outbound, someone};
 
 #[tokio::test]
 async fn a_publish_is_confirmed_when_every_queue_is_done_with_it() {
-    let fixture = Fixture::memory();
+    let fixture = Fixture::memory().await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let gate = Arc::new(Semaphore::new(0));
     let opens = gate.clone();
@@ -41,7 +41,7 @@ async fn a_publish_is_confirmed_when_every_queue_is_done_with_it() {
 
 #[tokio::test]
 async fn what_its_consumer_leaves_behind_is_not_confirmed() {
-    let fixture = Fixture::memory_with(&[3_600_000]);
+    let fixture = Fixture::memory_with(&[3_600_000]).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| fail("not today"));
     let broker = fixture.broker.clone();
@@ -57,7 +57,7 @@ async fn what_its_consumer_leaves_behind_is_not_confirmed() {
         "nobody consumes any more"
     );
 
-    let mut next = Fixture::memory();
+    let mut next = Fixture::memory().await;
     next.broker = broker;
     next.consume_others(EMAIL_WORKER_EVENTS);
     next.consume(EMAIL_WORKER_EVENTS, |_| done());

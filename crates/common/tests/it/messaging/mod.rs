@@ -1,7 +1,7 @@
 //! One contract for both brokers, the relay on both databases, and what only RabbitMQ can suffer.
 
 mod contract;
-mod fixture;
+pub(crate) mod fixture;
 mod inbox;
 mod memory;
 mod rabbit;

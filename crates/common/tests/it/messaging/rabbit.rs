@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::Timestamp;
-use common::config::Service;
-use common::messaging::{Outbox, PublishError, inbox, spawn_relay};
+use common::messaging::{Change, Changes, Intake, Message, PublishError, Rejection};
 use common::process::State;
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use sea_orm::{ConnectionTrait, Statement};
@@ -17,32 +15,27 @@ use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
-use super::fixture::{Fixture, SOON, Store, outbound, someone};
+use super::fixture::{Fixture, SOON, Store, commit, outbound, someone};
 
 /// Boots on a busy machine, and what comes after.
 const LONG: Duration = Duration::from_mins(2);
 
-/// Effects are rows, written in the transaction of the inbox row: none is lost between the two.
+/// Effects are rows, written in the change that the message is taken in with: none is lost between the two.
+struct Effects;
+
+impl Intake for Effects {
+    async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
+        let effect = format!("INSERT INTO effects VALUES ('{}')", message.id);
+        change.tx().execute_unprepared(&effect).await?;
+        Ok(())
+    }
+}
+
 async fn consume(fixture: &Fixture, store: &Store) {
-    let write = store.database.write();
-    write
-        .execute_unprepared("CREATE TABLE effects (id TEXT NOT NULL)")
-        .await
-        .unwrap();
+    let table = "CREATE TABLE effects (id TEXT NOT NULL)";
+    store.database.unguarded().execute_unprepared(table).await.unwrap();
     fixture.consume_others(EMAIL_WORKER_EVENTS);
-    let database = store.database.clone();
-    fixture.consume(EMAIL_WORKER_EVENTS, move |message| {
-        let (database, id) = (database.clone(), message.id);
-        Box::pin(async move {
-            let tx = database.begin().await?;
-            if inbox::first_time(&tx, "email-worker.events", id, Timestamp::now()).await? {
-                tx.execute_unprepared(&format!("INSERT INTO effects VALUES ('{id}')"))
-                    .await?;
-            }
-            tx.commit().await?;
-            Ok(())
-        })
-    });
+    fixture.consume_into(store, EMAIL_WORKER_EVENTS, Effects);
 }
 
 /// How often each message had its effect.
@@ -67,18 +60,11 @@ async fn each_has_one_effect(store: &Store, ids: &[Uuid]) {
     assert!(effects.values().all(|times| *times == 1), "an effect happened twice");
 }
 
-fn relay(store: &Store, fixture: &Fixture) -> Outbox {
-    let outbox = Outbox::new(Service::EmailWorker);
-    let (database, broker) = (store.database.clone(), fixture.broker.clone());
-    spawn_relay(database, broker, &outbox, fixture.metrics.clone(), &fixture.tasks);
-    outbox
-}
-
-async fn write(store: &Store, outbox: &Outbox, count: usize) -> Vec<Uuid> {
+async fn write(changes: &Changes, count: usize) -> Vec<Uuid> {
     let mut ids = Vec::new();
     for _ in 0..count {
         let event = someone();
-        store.commit(outbox, std::slice::from_ref(&event)).await;
+        commit(changes, std::slice::from_ref(&event)).await;
         ids.push(event.id);
     }
     ids
@@ -87,10 +73,10 @@ async fn write(store: &Store, outbox: &Outbox, count: usize) -> Vec<Uuid> {
 #[tokio::test]
 async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_nothing() {
     let mut rabbit = PrivateRabbit::prepare();
-    let (store, fixture) = (Store::sqlite().await, Fixture::private(&rabbit.url()));
+    let (store, fixture) = (Store::sqlite().await, Fixture::private(&rabbit.url()).await);
     consume(&fixture, &store).await;
-    let outbox = relay(&store, &fixture);
-    let mut ids = write(&store, &outbox, 50).await;
+    let changes = fixture.relay(&store);
+    let mut ids = write(&changes, 50).await;
     assert_eq!(fixture.broker.state(), State::Down);
     let refused = fixture.broker.publish(outbound(&someone())).await;
     assert_eq!(refused, Err(PublishError::Unavailable));
@@ -101,9 +87,9 @@ async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_not
     // A queue younger than a second may lose itself when RabbitMQ 3.10 is killed.
     eventually(SOON, async || declared_queues(&rabbit).await >= 9).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    ids.extend(write(&store, &outbox, 100).await);
+    ids.extend(write(&changes, 100).await);
     rabbit.kill();
-    ids.extend(write(&store, &outbox, 50).await);
+    ids.extend(write(&changes, 50).await);
     rabbit.start().await;
     let back = Instant::now();
     fixture.is_up().await;
@@ -122,20 +108,20 @@ async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_not
 #[tokio::test]
 async fn cut_connections_a_full_memory_and_a_frozen_broker_pass() {
     let rabbit = PrivateRabbit::start().await;
-    let (store, fixture) = (Store::sqlite().await, Fixture::private(&rabbit.url()));
+    let (store, fixture) = (Store::sqlite().await, Fixture::private(&rabbit.url()).await);
     consume(&fixture, &store).await;
-    let outbox = relay(&store, &fixture);
+    let changes = fixture.relay(&store);
     fixture.is_up().await;
-    let mut ids = write(&store, &outbox, 10).await;
+    let mut ids = write(&changes, 10).await;
     each_has_one_effect(&store, &ids).await;
 
     rabbit.control(&["close_all_connections", "on purpose"]).await;
-    ids.extend(write(&store, &outbox, 10).await);
+    ids.extend(write(&changes, 10).await);
     each_has_one_effect(&store, &ids).await;
     consumers_are_back(&rabbit).await;
 
     rabbit.control(&["set_vm_memory_high_watermark", "0"]).await;
-    ids.extend(write(&store, &outbox, 10).await);
+    ids.extend(write(&changes, 10).await);
     eventually(SOON, async || fixture.broker.state() == State::Degraded).await;
     rabbit.control(&["set_vm_memory_high_watermark", "0.9"]).await;
     each_has_one_effect(&store, &ids).await;
@@ -148,7 +134,7 @@ async fn cut_connections_a_full_memory_and_a_frozen_broker_pass() {
         "{:?}",
         asked.elapsed()
     );
-    ids.extend(write(&store, &outbox, 10).await);
+    ids.extend(write(&changes, 10).await);
     rabbit.thaw();
     eventually(LONG, async || store.outbox_rows().await == 0).await;
     each_has_one_effect(&store, &ids).await;
@@ -179,7 +165,7 @@ async fn consumers_are_back(rabbit: &PrivateRabbit) {
 async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
     let (shared, upstream) = shared_broker();
     let proxy = FaultProxy::start(upstream).await;
-    let fixture = Fixture::shared_through(&through(&shared, &proxy));
+    let fixture = Fixture::shared_through(&through(&shared, &proxy)).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (opens, counts) = (gate.clone(), finished.clone());
@@ -200,10 +186,12 @@ async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
     gate.add_permits(1);
     eventually(SOON, async || finished.load(Ordering::SeqCst) == 1).await;
 
-    // It could not be acknowledged, so it comes again: the inbox is for that.
+    // It could not be acknowledged, so it comes again; the inbox keeps it from being taken in a second time.
     proxy.set(Fault::Pass).await;
     gate.add_permits(1);
-    eventually(SOON, async || finished.load(Ordering::SeqCst) == 2).await;
+    let acked = "queue=\"email-worker.events\",outcome=\"ack\"} 2";
+    eventually(SOON, async || fixture.metrics.render().contains(acked)).await;
+    assert_eq!(finished.load(Ordering::SeqCst), 1);
     fixture.end().await;
 }
 
@@ -211,7 +199,7 @@ async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
 async fn what_is_in_hand_at_the_end_is_finished_while_the_broker_is_silent() {
     let (shared, upstream) = shared_broker();
     let proxy = FaultProxy::start(upstream).await;
-    let fixture = Fixture::shared_through(&through(&shared, &proxy));
+    let fixture = Fixture::shared_through(&through(&shared, &proxy)).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
     let (opens, tells) = (gate.clone(), finished.clone());
@@ -258,11 +246,11 @@ async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
         let proxy = FaultProxy::start(upstream.as_str()).await;
         let (store, fixture) = (
             Store::sqlite().await,
-            Fixture::shared_through(&through(&shared, &proxy)),
+            Fixture::shared_through(&through(&shared, &proxy)).await,
         );
         consume(&fixture, &store).await;
-        let outbox = relay(&store, &fixture);
-        let mut ids = write(&store, &outbox, 5).await;
+        let changes = fixture.relay(&store);
+        let mut ids = write(&changes, 5).await;
         each_has_one_effect(&store, &ids).await;
 
         proxy.set(silence).await;
@@ -274,7 +262,7 @@ async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
             "{silence:?}: {:?}",
             silent.elapsed()
         );
-        ids.extend(write(&store, &outbox, 5).await);
+        ids.extend(write(&changes, 5).await);
 
         proxy.set(Fault::Refuse).await;
         proxy.set(Fault::Pass).await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use common::config::Service;
-use common::messaging::{Outbox, spawn_relay};
+use common::messaging::{Changes, spawn_relay};
 use common::process::Tasks;
 use contracts::events::UserRegistered;
 use contracts::topology::EMAIL_WORKER_EVENTS;
@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use test_support::{PrivatePostgres, eventually};
 use uuid::Uuid;
 
-use super::fixture::{Fixture, SOON, Store, done, sign_up, someone};
+use super::fixture::{Fixture, SOON, Store, commit, done, sign_up, someone};
 
 /// Runs each test on either database, each with either broker.
 macro_rules! on_all {
@@ -26,7 +26,7 @@ macro_rules! on_all {
         mod sqlite_and_memory {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(super::Store::sqlite().await, super::Fixture::memory()).await;
+                super::$test(super::Store::sqlite().await, super::Fixture::memory().await).await;
             })*
         }
     };
@@ -46,29 +46,17 @@ async fn what_was_committed_on_sqlite_reaches_rabbitmq() {
 
 #[tokio::test]
 async fn what_was_committed_on_postgres_is_handled_in_memory() {
-    what_was_committed_is_published_and_gone(Store::postgres().await, Fixture::memory()).await;
-}
-
-fn relay(store: &Store, fixture: &Fixture) -> Outbox {
-    let outbox = Outbox::new(Service::UserApi);
-    spawn_relay(
-        store.database.clone(),
-        fixture.broker.clone(),
-        &outbox,
-        fixture.metrics.clone(),
-        &fixture.tasks,
-    );
-    outbox
+    what_was_committed_is_published_and_gone(Store::postgres().await, Fixture::memory().await).await;
 }
 
 async fn what_was_committed_is_published_and_gone(store: Store, fixture: Fixture) {
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
-    let outbox = relay(&store, &fixture);
+    let changes = fixture.relay(&store);
     let events: Vec<_> = (0..500).map(|_| someone()).collect();
 
     for some in events.chunks(50) {
-        store.commit(&outbox, some).await;
+        commit(&changes, some).await;
     }
 
     seen.reaches(events.len()).await;
@@ -85,14 +73,13 @@ async fn what_was_committed_is_published_and_gone(store: Store, fixture: Fixture
 async fn what_was_rolled_back_is_never_published(store: Store, fixture: Fixture) {
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
-    let outbox = relay(&store, &fixture);
-    let tx = store.database.begin().await.unwrap();
-    outbox.append(&tx, &someone()).await.unwrap();
-    tx.rollback().await.unwrap();
-    outbox.wake();
+    let changes = fixture.relay(&store);
+    let mut change = changes.begin().await.unwrap();
+    change.tell(&someone()).unwrap();
+    change.roll_back().await;
 
     let committed = someone();
-    store.commit(&outbox, std::slice::from_ref(&committed)).await;
+    commit(&changes, std::slice::from_ref(&committed)).await;
 
     seen.reaches(1).await;
     store.outbox_is_empty().await;
@@ -106,12 +93,12 @@ async fn an_aggregates_events_arrive_in_order(store: Store, fixture: Fixture) {
     // One at a time: what is seen is then the order in which the queue has it.
     options.prefetch = 1;
     let seen = fixture.consume_as(&fixture.tasks, EMAIL_WORKER_EVENTS, options, |_| done());
-    let outbox = relay(&store, &fixture);
+    let changes = fixture.relay(&store);
     let people: Vec<_> = (0..10).map(|_| Uuid::now_v7()).collect();
 
     for version in 0..30 {
         let events: Vec<_> = people.iter().map(|person| sign_up(*person, version)).collect();
-        store.commit(&outbox, &events).await;
+        commit(&changes, &events).await;
     }
 
     let mut versions: HashMap<Uuid, Vec<i64>> = HashMap::new();
@@ -128,16 +115,14 @@ async fn an_aggregates_events_arrive_in_order(store: Store, fixture: Fixture) {
 async fn a_row_that_cannot_leave_holds_back_only_its_aggregate(store: Store, fixture: Fixture) {
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
-    let outbox = Outbox::new(Service::UserApi);
+    let changes = store.changes();
     let (stuck, free) = (Uuid::now_v7(), Uuid::now_v7());
-    store
-        .commit(&outbox, &[sign_up(stuck, 1), sign_up(stuck, 2), sign_up(free, 1)])
-        .await;
+    commit(&changes, &[sign_up(stuck, 1), sign_up(stuck, 2), sign_up(free, 1)]).await;
     let spoil = "UPDATE outbox SET headers = '7' WHERE id = (SELECT min(id) FROM outbox)";
-    store.database.write().execute_unprepared(spoil).await.unwrap();
+    store.database.unguarded().execute_unprepared(spoil).await.unwrap();
 
-    let relayed = relay(&store, &fixture);
-    store.commit(&relayed, &[sign_up(free, 2)]).await;
+    let relayed = fixture.relay(&store);
+    commit(&relayed, &[sign_up(free, 2)]).await;
 
     let messages = seen.reaches(2).await;
     assert!(messages.iter().all(|message| message.subject == Some(free)));
@@ -151,25 +136,19 @@ async fn of_two_relays_one_leads_and_the_other_takes_over() {
     let (store, fixture) = (Store::postgres().await, Fixture::rabbit().await);
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
-    let outbox = Outbox::new(Service::UserApi);
+    let changes = store.changes();
     let (first, second) = (Tasks::new(Service::UserApi), Tasks::new(Service::UserApi));
     for tasks in [&first, &second] {
-        let database = store.replica().await;
-        spawn_relay(
-            database,
-            fixture.broker.clone(),
-            &outbox,
-            fixture.metrics.clone(),
-            tasks,
-        );
+        let replica = Changes::new(Service::UserApi, store.replica().await);
+        spawn_relay(&replica, fixture.broker.clone(), fixture.metrics.clone(), tasks);
         eventually(SOON, async || leaders(&store).await == 1).await;
     }
-    store.commit(&outbox, &[someone()]).await;
+    commit(&changes, &[someone()]).await;
     seen.reaches(1).await;
     assert_eq!(leaders(&store).await, 1);
 
     first.shut_down(SOON).await.unwrap();
-    store.commit(&outbox, &[someone()]).await;
+    commit(&changes, &[someone()]).await;
 
     seen.reaches(2).await;
     store.outbox_is_empty().await;
@@ -183,13 +162,13 @@ async fn a_leader_whose_lock_connection_is_killed_takes_the_lock_again() {
     let (store, fixture) = (Store::postgres().await, Fixture::rabbit().await);
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
-    let outbox = relay(&store, &fixture);
+    let changes = fixture.relay(&store);
     eventually(SOON, async || leaders(&store).await == 1).await;
 
     let kill = format!("SELECT pg_terminate_backend(pid) FROM ({LOCKS}) locks");
-    store.database.write().execute_unprepared(&kill).await.unwrap();
+    store.database.unguarded().execute_unprepared(&kill).await.unwrap();
     eventually(SOON, async || leaders(&store).await == 0).await;
-    store.commit(&outbox, &[someone()]).await;
+    commit(&changes, &[someone()]).await;
 
     seen.reaches(1).await;
     eventually(SOON, async || leaders(&store).await == 1).await;
@@ -199,17 +178,17 @@ async fn a_leader_whose_lock_connection_is_killed_takes_the_lock_again() {
 #[tokio::test]
 async fn the_relay_goes_on_when_its_database_was_killed_and_is_back() {
     let mut postgres = PrivatePostgres::start().await;
-    let (store, fixture) = (Store::private(&postgres).await, Fixture::memory());
+    let (store, fixture) = (Store::private(&postgres).await, Fixture::memory().await);
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
-    let outbox = relay(&store, &fixture);
-    store.commit(&outbox, &[someone()]).await;
+    let changes = fixture.relay(&store);
+    commit(&changes, &[someone()]).await;
     seen.reaches(1).await;
 
     postgres.kill();
     postgres.start_and_wait().await;
     eventually(SOON, async || store.database.ping().await.is_ok()).await;
-    store.commit(&outbox, &[someone()]).await;
+    commit(&changes, &[someone()]).await;
 
     seen.reaches(2).await;
     store.outbox_is_empty().await;
@@ -219,11 +198,11 @@ async fn the_relay_goes_on_when_its_database_was_killed_and_is_back() {
 
 #[tokio::test]
 async fn the_backlog_is_measured() {
-    let (store, fixture) = (Store::sqlite().await, Fixture::memory());
-    let outbox = relay(&store, &fixture);
+    let (store, fixture) = (Store::sqlite().await, Fixture::memory().await);
+    let changes = fixture.relay(&store);
 
     // Nobody consumes: in memory nothing is confirmed.
-    store.commit(&outbox, &[someone(), someone()]).await;
+    commit(&changes, &[someone(), someone()]).await;
 
     let pending = "waypost_outbox_pending{service=\"email-worker\"} 2";
     eventually(SOON, async || fixture.metrics.render().contains(pending)).await;
@@ -237,15 +216,13 @@ async fn the_backlog_is_measured() {
 
 #[tokio::test]
 async fn the_oldest_event_is_told_when_the_backlog_can_not_be_counted() {
-    let (store, fixture) = (Store::sqlite().await, Fixture::memory());
-    store
-        .commit(&Outbox::new(Service::UserApi), std::slice::from_ref(&someone()))
-        .await;
+    let (store, fixture) = (Store::sqlite().await, Fixture::memory().await);
+    commit(&store.changes(), &[someone()]).await;
     // The count names every column, the age its own.
     let spoil = "ALTER TABLE outbox RENAME COLUMN body TO hidden; UPDATE outbox SET created_at = created_at - 60000000";
-    store.database.write().execute_unprepared(spoil).await.unwrap();
+    store.database.unguarded().execute_unprepared(spoil).await.unwrap();
 
-    relay(&store, &fixture);
+    fixture.relay(&store);
 
     eventually(SOON, async || {
         let rendered = fixture.metrics.render();

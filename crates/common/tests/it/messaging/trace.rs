@@ -10,6 +10,8 @@ use opentelemetry::trace::{SpanKind, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
 use test_support::eventually;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::fixture::{Fixture, SOON, done, fail, someone};
@@ -36,7 +38,10 @@ impl Collected {
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
             .with_simple_exporter(collected.clone())
             .build();
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        // As in production: what libraries trace is not told.
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("test"))
+            .with_filter(LevelFilter::INFO);
         let guard = subscribe(tracing_subscriber::registry().with(layer));
         (collected, guard)
     }
@@ -60,7 +65,7 @@ async fn a_process_span_is_the_child_of_its_publish_span_on_rabbitmq() {
 #[tokio::test]
 async fn a_process_span_is_the_child_of_its_publish_span_in_memory() {
     let (spans, _guard) = Collected::start();
-    a_process_span_is_the_child_of_its_publish_span(Fixture::memory(), spans).await;
+    a_process_span_is_the_child_of_its_publish_span(Fixture::memory().await, spans).await;
 }
 
 async fn a_process_span_is_the_child_of_its_publish_span(fixture: Fixture, spans: Collected) {
@@ -107,7 +112,7 @@ async fn a_process_span_is_the_child_of_its_publish_span(fixture: Fixture, spans
 #[tokio::test]
 async fn an_unsampled_trace_travels_and_leaves_no_span() {
     let (spans, _guard) = Collected::start();
-    let fixture = Fixture::memory();
+    let fixture = Fixture::memory().await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
 

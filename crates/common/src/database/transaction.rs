@@ -1,0 +1,74 @@
+//! A transaction whose every statement is answered by one deadline.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::time::Instant;
+
+use super::deadline::{DEADLINE, until};
+
+/// An open transaction with 2.5 s from its begin to its end, also when the server hangs.
+///
+/// Table functions take it as any other connection. Dropped, it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    deadline: Instant,
+}
+
+impl Transaction {
+    /// Takes over a transaction that was begun on behalf of work which has until `deadline`.
+    pub(super) fn new(inner: DatabaseTransaction, deadline: Instant) -> Self {
+        Self { inner, deadline }
+    }
+
+    /// The deadline of work that begins now.
+    pub(super) fn deadline_from_now() -> Instant {
+        Instant::now() + DEADLINE
+    }
+
+    /// What is left of its time.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Makes its changes last.
+    ///
+    /// # Errors
+    /// [`DbErr`] when they do not, or when that is unknown: a lost answer looks like a lost commit.
+    pub(crate) async fn commit(self) -> Result<(), DbErr> {
+        until(self.deadline, self.inner.commit()).await
+    }
+
+    /// Takes its changes back.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the server does not say so; it rolls back when the connection ends.
+    pub(crate) async fn roll_back(self) -> Result<(), DbErr> {
+        until(self.deadline, self.inner.rollback()).await
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        until(self.deadline, self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        until(self.deadline, self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        until(self.deadline, self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        until(self.deadline, self.inner.query_all_raw(statement)).await
+    }
+}

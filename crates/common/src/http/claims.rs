@@ -1,0 +1,116 @@
+//! What an access token says: the claims of an EdDSA JSON Web Token (RFC 7519, RFC 8037).
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Problem, kinds};
+use crate::Timestamp;
+
+/// Who issues tokens, and whom for.
+pub const ISSUER: &str = "waypost";
+/// When a caller may try again who came before the keys.
+const KEYS_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Issuer, [`ISSUER`].
+    pub iss: String,
+    /// Audience, [`ISSUER`].
+    pub aud: String,
+    /// The person, or the other system.
+    pub sub: Uuid,
+    /// The person's session; another system has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
+    /// What the person may do beyond their own.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// What the other system may do, with blanks between (RFC 8693, 4.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Seconds since the epoch when it was issued.
+    pub iat: i64,
+    /// Seconds since the epoch when it ends.
+    pub exp: i64,
+}
+
+impl Claims {
+    /// The claims of a token that is issued at `now` and ends at `ends`, without session, role or scope.
+    pub fn new(sub: Uuid, now: Timestamp, ends: Timestamp) -> Self {
+        Self {
+            iss: ISSUER.to_owned(),
+            aud: ISSUER.to_owned(),
+            sub,
+            sid: None,
+            roles: Vec::new(),
+            scope: None,
+            iat: now.as_seconds(),
+            exp: ends.as_seconds(),
+        }
+    }
+
+    /// When the token ends.
+    pub fn ends(&self) -> Timestamp {
+        Timestamp::from_micros(self.exp.saturating_mul(1_000_000))
+    }
+}
+
+/// Why a token was refused. Never holds the token.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TokenError {
+    /// It is no JWT, or signed in a way that is not accepted.
+    #[error("the token can't be read")]
+    Malformed,
+    /// Its key is not among those known.
+    #[error("the token's key is not known")]
+    UnknownKey,
+    /// Its signature, issuer or audience is wrong.
+    #[error("the token does not verify")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// No key is known yet to verify it with.
+    #[error("no key is known to verify tokens with")]
+    NoKeys,
+}
+
+impl TokenError {
+    /// Whether newer keys may make the token a good one.
+    pub fn may_pass_with_newer_keys(&self) -> bool {
+        matches!(self, Self::UnknownKey | Self::NoKeys)
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let problem = Problem::new(&kinds::UNAUTHORIZED);
+        match error {
+            TokenError::Expired => problem.detail("The access token has expired."),
+            TokenError::NoKeys => Self::unavailable(KEYS_RETRY_AFTER),
+            TokenError::Malformed | TokenError::UnknownKey | TokenError::Invalid => problem,
+        }
+    }
+}
+
+/// The token in the `Authorization` header.
+///
+/// # Errors
+/// 401 when there is none.
+pub fn token_of(request: &HttpRequest) -> Result<&str, Problem> {
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    header
+        .and_then(|header| header.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty())
+        .ok_or_else(|| Problem::new(&kinds::UNAUTHORIZED))
+}

@@ -1,0 +1,139 @@
+//! The keys that access tokens are verified with, as they are published (RFC 7517, RFC 8037) and in use.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::claims::{Claims, ISSUER, TokenError};
+use super::remembered::Remembered;
+use crate::Timestamp;
+
+/// Longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 4096;
+/// How far two clocks may be apart.
+const LEEWAY: Duration = Duration::from_mins(1);
+
+/// A public key as it is published (RFC 8037). A key of another kind has other fields, which are not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Jwk {
+    /// `OKP`
+    pub kty: String,
+    /// `Ed25519`
+    #[serde(default)]
+    pub crv: String,
+    /// `sig`
+    #[serde(rename = "use", default)]
+    pub usage: String,
+    /// `EdDSA`
+    #[serde(default)]
+    pub alg: String,
+    /// Name of the key.
+    #[serde(default)]
+    pub kid: String,
+    /// The key, base64url without padding.
+    #[serde(default)]
+    pub x: String,
+}
+
+impl Jwk {
+    /// An Ed25519 key for signatures.
+    pub fn ed25519(kid: String, x: String) -> Self {
+        Self {
+            kty: "OKP".into(),
+            crv: "Ed25519".into(),
+            usage: "sig".into(),
+            alg: "EdDSA".into(),
+            kid,
+            x,
+        }
+    }
+}
+
+/// The document at `/.well-known/jwks.json` (RFC 7517).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Jwks {
+    /// The keys. Those of other kinds are passed over.
+    pub keys: Vec<Jwk>,
+}
+
+/// Keys that are ready to verify with, and the tokens that they were found to have signed. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct KeySet {
+    keys: Arc<HashMap<String, DecodingKey>>,
+    remembered: Arc<Remembered>,
+}
+
+impl KeySet {
+    /// Takes the Ed25519 keys of a set.
+    pub fn new(jwks: &Jwks) -> Self {
+        let keys = jwks
+            .keys
+            .iter()
+            .filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
+            .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?)))
+            .collect::<HashMap<_, _>>();
+        Self {
+            keys: Arc::new(keys),
+            remembered: Arc::default(),
+        }
+    }
+
+    /// Whether there is no key to verify with.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Checks signature, issuer, audience and time. Only EdDSA is accepted, whatever the token's header asks for.
+    ///
+    /// All but the time is checked once a token and remembered.
+    ///
+    /// # Errors
+    /// [`TokenError`], by what does not hold.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed);
+        }
+        if let Some(claims) = self.remembered.get(token) {
+            return in_time(claims, now);
+        }
+        let claims = in_time(self.check(token)?, now)?;
+        self.remembered.keep(token, claims.clone());
+        Ok(claims)
+    }
+
+    /// Checks all but the time.
+    fn check(&self, token: &str) -> Result<Claims, TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+        if header.alg != Algorithm::EdDSA {
+            return Err(TokenError::Malformed);
+        }
+        let key = header
+            .kid
+            .and_then(|kid| self.keys.get(&kid))
+            .ok_or(TokenError::UnknownKey)?;
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[ISSUER]);
+        // Against `now`, by the caller: time is passed in.
+        rules.validate_exp = false;
+        let decoded = decode::<Claims>(token, key, &rules).map_err(|_| TokenError::Invalid)?;
+        Ok(decoded.claims)
+    }
+}
+
+fn in_time(claims: Claims, now: Timestamp) -> Result<Claims, TokenError> {
+    if claims.ends() + LEEWAY <= now {
+        return Err(TokenError::Expired);
+    }
+    Ok(claims)
+}
+
+impl std::fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.keys.keys()).finish()
+    }
+}

@@ -1,0 +1,86 @@
+//! The public HTTP surface of a service: the same layers and bounds for every one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer};
+
+use super::edge::{Edge, edge};
+use super::pages::{api_docs, problem_pages};
+use super::route_table::RouteTable;
+use super::verifier::Verifier;
+use super::{Problem, kinds};
+use crate::config::Settings;
+use crate::process::{KEEP_ALIVE, Tasks, listen, own_server};
+use crate::telemetry::Metrics;
+
+/// A client must have sent its headers by then.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
+/// What requests in hand get at shutdown, in seconds; below the drain time.
+const SHUTDOWN_S: u64 = 5;
+/// Idle streams are cheap (22 kB each); the default of 25,000 would be the first limit.
+const CONNECTIONS_PER_WORKER: usize = 50_000;
+
+/// What a service serves.
+pub struct Surface<S> {
+    /// Its routes.
+    pub routes: fn() -> RouteTable,
+    /// What its operations work with.
+    pub state: Arc<S>,
+    /// Checks the tokens of its callers.
+    pub verifier: Verifier,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+}
+
+/// Serves the surface of one service until its tasks stop; answers with the bound address.
+///
+/// The layers, outside in: the edge (trace, problem documents, durations), then the route.
+///
+/// # Errors
+/// An [`io::Error`] that names the setting when the port can't be taken.
+pub fn serve<S: Send + Sync + 'static>(
+    settings: &Settings,
+    surface: Surface<S>,
+    tasks: &Tasks,
+) -> io::Result<SocketAddr> {
+    let listener = listen(tasks.service(), "http", &settings.http.address)?;
+    let bound = listener.local_addr()?;
+    let edge_data = Data::new(Edge {
+        service: tasks.service(),
+        metrics: surface.metrics,
+        sample_ratio: settings.telemetry.sample_ratio,
+    });
+    let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
+    let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
+    let server = HttpServer::new(move || {
+        let table = routes();
+        let (description, kinds) = (table.openapi(), table.kinds());
+        App::new()
+            .app_data(state.clone())
+            .app_data(verifier.clone())
+            .app_data(edge_data.clone())
+            .configure(|app| table.configure(app))
+            .configure(|app| problem_pages(app, kinds))
+            .configure(|app| api_docs(app, description, &public_url))
+            .default_service(web::to(not_found))
+            .wrap(from_fn(edge))
+    })
+    .client_request_timeout(HEADERS_TIMEOUT)
+    .max_connections(CONNECTIONS_PER_WORKER)
+    .keep_alive(KEEP_ALIVE)
+    .disable_signals()
+    .shutdown_timeout(SHUTDOWN_S)
+    .listen(listener)?
+    .run();
+    own_server("http", server, tasks);
+    Ok(bound)
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(&kinds::NOT_FOUND))
+}

@@ -1,0 +1,27 @@
+//! How a consumer works.
+
+use std::time::Duration;
+
+use crate::config::Settings;
+
+/// How a consumer works; by the same settings that the [`Broker`](crate::messaging::Broker) was connected with.
+#[derive(Debug, Clone)]
+pub struct ConsumerOptions {
+    /// Messages in hand at a time.
+    pub prefetch: u16,
+    /// Time for one message, tries in place included.
+    pub handler_timeout: Duration,
+    /// Waits between attempts, each a delay queue; after the last comes the dead-letter queue.
+    pub retry_delays: Vec<Duration>,
+}
+
+impl ConsumerOptions {
+    /// As the settings say.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            prefetch: settings.broker.prefetch,
+            handler_timeout: settings.broker.handler_timeout,
+            retry_delays: settings.broker.retry_delays.clone(),
+        }
+    }
+}

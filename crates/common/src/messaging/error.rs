@@ -1,0 +1,35 @@
+//! What can go wrong between a service and its broker.
+
+/// Why there is no broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The settings ask for memory, and this process is not the only one.
+    #[error(
+        "broker.url is memory://, but a memory broker cannot join separate processes; \
+         set it to amqp://.. or start everything in one process with `waypost run`"
+    )]
+    MemoryBetweenProcesses,
+    /// The URL is no address of a broker. It holds a password and is not shown.
+    #[error("broker.url must be amqp:// or amqps:// addresses, with commas between when there are several")]
+    Url,
+    /// The namespace would make names that the broker refuses.
+    #[error("broker.namespace must have at most 100 letters, digits, dots, dashes or underscores")]
+    Namespace,
+}
+
+/// Why a publish does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Nothing was sent.
+    #[error("the broker is away or takes no messages")]
+    Unavailable,
+    /// It may have arrived. Sent again with the same id, a copy is dropped by the receivers' inboxes.
+    #[error("the broker did not confirm in time")]
+    Unknown,
+    /// A queue is full, or the broker could not store it.
+    #[error("the broker refused the message")]
+    Refused,
+    /// No queue took it, not even the one for what nobody wants: the topology is missing.
+    #[error("the broker has no queue for the message")]
+    Unroutable,
+}

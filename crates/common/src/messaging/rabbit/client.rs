@@ -1,0 +1,101 @@
+//! One service's way to RabbitMQ.
+
+use std::sync::Arc;
+
+use contracts::topology::Queue;
+use lapin::options::BasicGetOptions;
+use secrecy::ExposeSecret;
+
+use super::amqp;
+use super::consume::Worker;
+use super::deadline::{CALL, within};
+use super::link::{self, Link};
+use super::names::{Destination, Names};
+use super::publish::Publisher;
+use super::topology::Topology;
+use crate::config::Settings;
+use crate::messaging::consumer::{Intake, Processor};
+use crate::messaging::error::{BrokerError, PublishError};
+use crate::messaging::wire::Wire;
+use crate::process::{State, Tasks};
+use crate::telemetry::Metrics;
+
+/// One service's way to the broker. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::messaging) struct Rabbit {
+    names: Arc<Names>,
+    publisher: Publisher,
+    consuming: Link,
+}
+
+impl Rabbit {
+    /// Begins to connect: two connections, as a blocked publisher's connection takes no acks either.
+    pub(in crate::messaging) fn connect(
+        settings: &Settings,
+        tasks: &Tasks,
+        metrics: &Metrics,
+    ) -> Result<Self, BrokerError> {
+        let nodes = link::nodes(settings.broker.url.expose_secret())?;
+        let names = Arc::new(Names::new(&settings.broker.namespace)?);
+        let topology = Arc::new(Topology::new(
+            names.clone(),
+            settings.broker.retry_delays.clone(),
+            metrics.clone(),
+        ));
+        let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);
+        let consuming = Link::spawn("consume", nodes, topology, tasks);
+        Ok(Self {
+            publisher: Publisher::new(names.clone(), publishing),
+            names,
+            consuming,
+        })
+    }
+
+    pub(in crate::messaging) fn state(&self) -> State {
+        self.publisher.link().state().max(self.consuming.state())
+    }
+
+    pub(in crate::messaging) fn is_ready(&self) -> bool {
+        self.publisher.link().state() == State::Up
+    }
+
+    /// Resolves when publishes have a chance; for ever pending when the service stops before.
+    pub(in crate::messaging) async fn ready(&self) {
+        self.publisher.link().up().await;
+    }
+
+    pub(in crate::messaging) async fn publish_event(&self, kind: &str, wire: &Wire) -> Result<(), PublishError> {
+        self.publisher.publish(&Destination::Event(kind), wire).await
+    }
+
+    /// Consumes the processor's queue for as long as `tasks` live.
+    pub(in crate::messaging) fn consume<I: Intake>(&self, processor: Processor<I>, tasks: &Tasks) {
+        let worker = Worker {
+            names: self.names.clone(),
+            link: self.consuming.clone(),
+            publisher: self.publisher.clone(),
+            processor,
+            stopping: tasks.stopping().clone(),
+        };
+        tasks.spawn("consumer", worker.run());
+    }
+
+    /// Reads the first dead letters without taking them: closing the channel gives them back.
+    pub(in crate::messaging) async fn dead_letters(&self, queue: Queue, limit: u16) -> Result<Vec<Wire>, PublishError> {
+        let session = self.consuming.session().ok_or(PublishError::Unavailable)?;
+        let looking = async {
+            let channel = session.connection.create_channel().await?;
+            let mut wires = Vec::new();
+            while wires.len() < usize::from(limit) {
+                let options = BasicGetOptions::default();
+                let Some(letter) = channel.basic_get(self.names.dead(queue.name).into(), options).await? else {
+                    break;
+                };
+                wires.push(amqp::read(letter.delivery));
+            }
+            channel.close(200, "looked".into()).await?;
+            Ok(wires)
+        };
+        within(CALL, looking).await.map_err(|_| PublishError::Unavailable)
+    }
+}

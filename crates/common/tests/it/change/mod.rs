@@ -1,0 +1,4 @@
+//! A change is there as a whole or not at all, wherever the process ends.
+
+mod crashes;
+mod order;

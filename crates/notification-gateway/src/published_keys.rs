@@ -1,0 +1,106 @@
+//! The public keys that tokens are checked by: fetched, kept, used stale when need be.
+
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use common::http::TokenKeys;
+use common::http::keys::{Jwks, KeySet};
+use common::outbound::OutboundClient;
+use common::process::{State, Tasks, chain};
+use reqwest::Url;
+
+/// How often the keys are fetched anew.
+const FRESH: Duration = Duration::from_mins(5);
+/// After a fetch that failed.
+const AGAIN: Duration = Duration::from_secs(2);
+/// A token with an unknown key makes us look, but no more often than this: anybody can make one up.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// user-api's public keys.
+pub(crate) struct PublishedKeys {
+    client: OutboundClient,
+    url: Url,
+    known: RwLock<Known>,
+    /// Held while fetching, so that all who wait share one fetch.
+    fetching: tokio::sync::Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: Option<KeySet>,
+    last_failed: bool,
+}
+
+impl PublishedKeys {
+    /// Fetches the keys now and from time to time; what was fetched stays good when a fetch fails.
+    pub(crate) fn spawn(client: OutboundClient, url: Url, tasks: &Tasks) -> Arc<Self> {
+        let keys = Arc::new(Self {
+            client,
+            url,
+            known: RwLock::default(),
+            fetching: tokio::sync::Mutex::default(),
+        });
+        let (owned, stopping) = (Arc::clone(&keys), tasks.stopping().clone());
+        tasks.spawn("jwks", async move {
+            loop {
+                let pause = if owned.fetch(AGAIN).await { FRESH } else { AGAIN };
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        });
+        keys
+    }
+
+    /// For readiness: without keys nobody can be told apart; with old ones nearly everybody.
+    pub(crate) fn state(&self) -> State {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match (&known.keys, known.last_failed) {
+            (Some(_), false) => State::Up,
+            (Some(_), true) => State::Degraded,
+            (None, _) => State::Down,
+        }
+    }
+
+    /// Fetches the keys, unless somebody did within `at_least`; answers whether the last fetch went well.
+    async fn fetch(&self, at_least: Duration) -> bool {
+        let mut last = self.fetching.lock().await;
+        if last.is_some_and(|at| at.elapsed() < at_least) {
+            return !self.known.read().unwrap_or_else(PoisonError::into_inner).last_failed;
+        }
+        let fetched = self.client.get(self.url.clone()).await;
+        *last = Some(Instant::now());
+        let keys = match fetched.map(|answer| answer.json::<Jwks>().map(|jwks| KeySet::new(&jwks))) {
+            Ok(Ok(keys)) if keys.is_empty() => Err("the document has no Ed25519 keys".to_owned()),
+            Ok(Ok(keys)) => Ok(keys),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(chain(&error)),
+        };
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let went_well = keys.is_ok();
+        match keys {
+            Ok(keys) => known.keys = Some(keys),
+            Err(error) if !known.last_failed => {
+                tracing::warn!(error, "the keys for tokens can't be fetched; those known stay in use");
+            }
+            Err(_) => {}
+        }
+        known.last_failed = !went_well;
+        went_well
+    }
+}
+
+impl TokenKeys for PublishedKeys {
+    fn known(&self) -> Option<KeySet> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
+    }
+
+    fn look(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            let at_least = if self.known().is_some() { LOOK_AGAIN } else { AGAIN };
+            self.fetch(at_least).await;
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! A new password, before it is hashed.
+
+use common::http::Violation;
+use secrecy::{ExposeSecret, SecretString};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
+
+use super::text::{described_text, text};
+
+/// Fewest and most characters. The upper bound keeps hashing cheap to refuse.
+const FEWEST: usize = 8;
+const MOST: usize = 256;
+
+described_text!(Password);
+
+fn form() -> ObjectBuilder {
+    text("A new password.")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(FEWEST))
+        .max_length(Some(MOST))
+}
+
+/// 8 to 256 characters of any kind; wiped from memory when dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Password(SecretString);
+
+impl Password {
+    pub(crate) fn parse(secret: &SecretString) -> Result<Self, Violation> {
+        let length = secret.expose_secret().chars().count();
+        if length < FEWEST {
+            return Err(Violation {
+                code: "too-short",
+                detail: "must have at least 8 characters",
+            });
+        }
+        if length > MOST {
+            return Err(Violation {
+                code: "too-long",
+                detail: "must have at most 256 characters",
+            });
+        }
+        Ok(Self(secret.clone()))
+    }
+
+    pub(crate) fn into_secret(self) -> SecretString {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_length_is_counted_in_characters() {
+        let parse = |text: &str| Password::parse(&text.to_owned().into()).map(|_| ());
+        assert!(parse("密码密码密码密码").is_ok());
+        assert!(parse(&"x".repeat(256)).is_ok());
+        assert_eq!(parse("1234567").unwrap_err().code, "too-short");
+        assert_eq!(parse(&"x".repeat(257)).unwrap_err().code, "too-long");
+    }
+
+    #[test]
+    fn it_is_not_shown() {
+        let password = Password::parse(&"correct horse".to_owned().into()).unwrap();
+        assert!(!format!("{password:?}").contains("horse"));
+    }
+}

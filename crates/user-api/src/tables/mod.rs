@@ -1,0 +1,9 @@
+//! The tables of this service, and every statement on them.
+//!
+//! Functions over `&impl ConnectionTrait`, so that the transaction is the caller's. They know no HTTP
+//! and no rule: not found is `Ok(None)`, a broken unique key is a variant of its own.
+
+pub(crate) mod sessions;
+pub(crate) mod signing_keys;
+mod statement;
+pub(crate) mod users;

@@ -1,0 +1,50 @@
+//! Table `sessions`: one row a log-in.
+
+use common::Timestamp;
+use sea_orm::{
+    ActiveModelBehavior, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait,
+    EnumIter, IntoActiveModel, PrimaryKeyTrait,
+};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::statement::statement;
+
+/// One log-in on one device.
+#[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sessions")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    /// What the client calls itself.
+    pub(crate) device: Option<String>,
+    /// Network address that it came from.
+    pub(crate) address: Option<String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_seen_at: Timestamp,
+    pub(crate) revoked_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Model {
+    /// Where somebody logs in from is personal data.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("sessions::Model")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+pub(crate) async fn insert(db: &impl ConnectionTrait, session: Model) -> Result<(), DbErr> {
+    let span = statement(db, "INSERT", "sessions");
+    Entity::insert(session.into_active_model())
+        .exec_without_returning(db)
+        .instrument(span)
+        .await
+        .map(|_| ())
+}
