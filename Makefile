@@ -29,6 +29,10 @@ test: services ## bring up the services, then run every test
 	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- --test-threads 1 --show-output faults::
 	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- readme::
 
+.PHONY: test-api
+test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
+	@scripts/test-api.sh
+
 .PHONY: bench
 bench: services ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
 	@scripts/wrk.sh
@@ -41,6 +45,11 @@ check: ## lints, format, documentation and the arrows, between crates and inside
 	cargo clippy --package waypost --test jaeger -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace --test arrows
+
+.PHONY: openapi
+openapi: ## write the descriptions of both APIs to docs/, as the types of their handlers have them
+	cargo run --quiet --bin waypost -- openapi user-api > docs/openapi-user-api.json
+	cargo run --quiet --bin waypost -- openapi notification-gateway > docs/openapi-notification-gateway.json
 
 .PHONY: check-deploy
 check-deploy: ## have promtool (Debian: prometheus) read the rules and every expression of the dashboards; the compose file too
