@@ -74,6 +74,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         sms: Sms::new(sms, sms_client.clone())?,
     };
 
+    // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `spawn_relay` here.
     let changes = Changes::new(tasks.service(), database.clone());
     let live = Live::spawn(database.clone(), &tasks);
     let options = DispatchOptions::new(&settings, &[IN_APP, SMS]);

@@ -8,6 +8,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 
 use super::deadline::until;
 use super::transaction::Transaction;
@@ -118,15 +119,15 @@ impl Database {
         self.is_postgres
     }
 
-    /// Begins a transaction that writes, and gives it and all its statements 2.5 s.
+    /// Begins a transaction that writes, and gives it and all its statements `limit`.
     ///
     /// On SQLite it takes the write lock at once, so that reading before writing can't fail; a connection that
     /// turns out to be dead is replaced once.
     ///
     /// # Errors
     /// [`DbErr`] when the database can't be reached within a second, or SQLite's writer is busy for too long.
-    pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
-        let deadline = Transaction::deadline_from_now();
+    pub(crate) async fn begin(&self, limit: Duration) -> Result<Transaction, DbErr> {
+        let deadline = Instant::now() + limit;
         let begun = until(deadline, async {
             match self.write.begin_with_options(writing()).await {
                 Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {

@@ -9,8 +9,11 @@ use std::time::Duration;
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::{Instant, timeout_at};
 
-/// Longest that one step of a request's or a message's work on the database may take.
+/// Longest that one step of a request's work on the database may take: somebody waits.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(2500);
+/// The same for what nobody waits for, a message or an outcome: giving up costs an attempt or a second try, and
+/// on SQLite all stand in one queue.
+pub(crate) const PATIENT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Gives work on the database its deadline of 2.5 s, also when its server hangs or its host is gone.
 ///

@@ -1,7 +1,7 @@
 //! A service's own database: a schema on PostgreSQL, a file on SQLite, one type for both.
 //!
 //! One URL may serve all three services. Table code is written as functions over `&impl ConnectionTrait`, so
-//! that the transaction is the caller's. Nothing here is awaited without a deadline (`deadline.rs`), and no
+//! that the transaction is the caller's. What a request or a message waits for has a deadline (`deadline.rs`), and no
 //! service begins a transaction by itself: it opens a [`Change`](crate::messaging::Change).
 
 mod connect;
@@ -11,8 +11,8 @@ mod location;
 mod transaction;
 
 pub use connect::{Database, DatabaseError};
-pub(crate) use deadline::within;
 pub use deadline::within_deadline;
+pub(crate) use deadline::{DEADLINE, PATIENT_DEADLINE, within};
 pub use errors::{is_data_refused, is_transient, is_transient_within};
 pub use location::Location;
 pub use transaction::Transaction;

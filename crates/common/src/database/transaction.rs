@@ -1,14 +1,12 @@
 //! A transaction whose every statement is answered by one deadline.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::time::Instant;
 
-use super::deadline::{DEADLINE, until};
+use super::deadline::until;
 
-/// An open transaction with 2.5 s from its begin to its end, also when the server hangs.
+/// An open transaction that has until a deadline, also when the server hangs.
 ///
 /// Table functions take it as any other connection. Dropped, it is rolled back.
 #[derive(Debug)]
@@ -23,14 +21,9 @@ impl Transaction {
         Self { inner, deadline }
     }
 
-    /// The deadline of work that begins now.
-    pub(super) fn deadline_from_now() -> Instant {
-        Instant::now() + DEADLINE
-    }
-
-    /// What is left of its time.
-    pub(crate) fn time_left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+    /// When its time is over, that of waiting for a connection included.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// Makes its changes last.

@@ -187,7 +187,7 @@ async fn record<S: Sender>(
     outcome: &Outcome,
     row: &Transition,
 ) -> Result<bool, RecordError> {
-    let mut change = shared.changes.begin().await?;
+    let mut change = shared.changes.begin_patiently().await?;
     if !apply(change.tx(), delivery, row, Timestamp::now()).await? {
         change.roll_back().await;
         return Ok(false);

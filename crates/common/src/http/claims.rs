@@ -12,8 +12,8 @@ use crate::Timestamp;
 
 /// Who issues tokens, and whom for.
 pub const ISSUER: &str = "waypost";
-/// When a caller may try again who came before the keys.
-const KEYS_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When a caller may try again who came before the keys; they are not looked for more often.
+const KEYS_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

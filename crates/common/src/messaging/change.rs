@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::{Event, EventData};
 use sea_orm::DbErr;
@@ -15,7 +16,7 @@ use sea_orm::DbErr;
 use super::outbox::{Outbox, OutboxError, row};
 use crate::Timestamp;
 use crate::config::Service;
-use crate::database::{Database, Transaction};
+use crate::database::{DEADLINE, Database, PATIENT_DEADLINE, Transaction};
 use crate::telemetry::TraceContext;
 
 type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -59,13 +60,22 @@ impl Changes {
         }
     }
 
-    /// Opens a change. It has 2.5 s from here to its end.
+    /// Opens a change that somebody waits for. It has 2.5 s from here to its end.
     ///
     /// # Errors
     /// [`DbErr`] when the database does not begin a transaction in time.
     pub async fn begin(&self) -> Result<Change, DbErr> {
+        self.begin_within(DEADLINE).await
+    }
+
+    /// Opens a change that nobody waits for: a message, an outcome. It has 10 s from here to its end.
+    pub(crate) async fn begin_patiently(&self) -> Result<Change, DbErr> {
+        self.begin_within(PATIENT_DEADLINE).await
+    }
+
+    async fn begin_within(&self, limit: Duration) -> Result<Change, DbErr> {
         Ok(Change {
-            tx: self.database.begin().await?,
+            tx: self.database.begin(limit).await?,
             outbox: self.outbox.clone(),
             events: Vec::new(),
             follow_ups: Vec::new(),
@@ -145,7 +155,7 @@ impl Change {
         let tells = !events.is_empty();
         Outbox::append(&tx, events).await?;
         reached(Step::EventsWritten);
-        let time_left = tx.time_left();
+        let deadline = tx.deadline();
         tx.commit().await?;
         reached(Step::Committed);
         if tells {
@@ -157,7 +167,7 @@ impl Change {
                 follow_up.await;
             }
         };
-        if tokio::time::timeout(time_left, following).await.is_err() {
+        if tokio::time::timeout_at(deadline, following).await.is_err() {
             tracing::warn!("what follows a change was left out: its time was over");
         }
         Ok(())

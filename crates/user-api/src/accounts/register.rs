@@ -71,7 +71,13 @@ pub(crate) async fn register(
         .await?;
     let now = Timestamp::now();
     let mut change = state.changes.begin().await?;
-    let user = sign_up(&mut change, registration.into_row(password_hash, now)).await?;
+    let user = match sign_up(&mut change, registration.into_row(password_hash, now)).await {
+        Ok(user) => user,
+        Err(error) => {
+            change.roll_back().await;
+            return Err(error);
+        }
+    };
     let version = cache_version(user.version);
     let answer = Answer::created(&format!("/v1/users/{}", user.id), &user)
         .etag(&etag(user.id, version))

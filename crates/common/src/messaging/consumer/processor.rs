@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::envelope::header;
 use contracts::topology::Queue;
 use futures_util::FutureExt;
+use tokio::time::timeout_at;
 
 use super::settlement::Failure;
 use super::{Consumer, ConsumerOptions, Intake, Settlement};
@@ -112,12 +113,15 @@ impl<I: Intake> Processor<I> {
 
     /// Takes the message in, once: what it asks for and its inbox row are one change.
     async fn take(&self, message: &Message) -> Result<(), Rejection> {
-        let mut change = self.changes.begin().await?;
+        let mut change = self.changes.begin_patiently().await?;
         if !inbox::first_time(change.tx(), self.queue.name, message.id, Timestamp::now()).await? {
             change.roll_back().await;
             return Ok(());
         }
-        match self.intake.take(message, &mut change).await {
+        // An intake that waits for something else holds a connection, on SQLite the only one that writes.
+        let deadline = change.tx().deadline();
+        let taken = timeout_at(deadline, self.intake.take(message, &mut change)).await;
+        match taken.unwrap_or_else(|_| Err(Rejection::retry("the intake took longer than its change may"))) {
             Ok(()) => Ok(change.commit().await?),
             Err(rejection) => {
                 change.roll_back().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::messaging::{Change, Intake, Message, Rejection};
-use contracts::topology::EMAIL_WORKER_EVENTS;
+use contracts::topology::{EMAIL_WORKER_EVENTS, QUEUES};
 use test_support::eventually;
 
 use super::fixture::{Fixture, SOON, Store, outbound, someone};
@@ -52,6 +52,22 @@ async fn a_message_is_taken_in_once(store: Store, fixture: Fixture) {
     // Two at once both begin; the second waits for the first one's commit and takes nothing in.
     assert_eq!(counting.given.load(Ordering::SeqCst), 1);
     fixture.end().await;
+}
+
+#[tokio::test]
+async fn each_consumer_has_its_own_memory() {
+    for store in [Store::postgres().await, Store::sqlite().await] {
+        let fixture = Fixture::memory().await;
+        let counting = Counting::default();
+        for queue in QUEUES {
+            fixture.consume_into(&store, *queue, counting.clone());
+        }
+
+        fixture.broker.publish(outbound(&someone())).await.unwrap();
+
+        assert_eq!(counting.given.load(Ordering::SeqCst), QUEUES.len());
+        fixture.end().await;
+    }
 }
 
 #[tokio::test]
