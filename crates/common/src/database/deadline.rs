@@ -35,10 +35,15 @@ pub(crate) async fn within<T, E: From<DbErr>>(
 }
 
 /// Gives work on the database until `deadline`; as [`within_deadline`] otherwise.
+///
+/// Work whose time is over is not begun: a COMMIT that is sent all the same would succeed and be told as failed.
 pub(super) async fn until<T, E: From<DbErr>>(
     deadline: Instant,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
+    if Instant::now() >= deadline {
+        return Err(no_answer().into());
+    }
     match timeout_at(deadline, work).await {
         Ok(outcome) => outcome,
         Err(_) => Err(no_answer().into()),
@@ -48,4 +53,23 @@ pub(super) async fn until<T, E: From<DbErr>>(
 /// "The database did not answer in time": transient, and spelled nowhere else.
 fn no_answer() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_whose_time_is_over_is_not_begun() {
+        let begun = Cell::new(false);
+        let work = async {
+            begun.set(true);
+            Ok::<_, DbErr>(())
+        };
+        let outcome = until(Instant::now(), work).await;
+        assert!(crate::database::is_transient(&outcome.unwrap_err()));
+        assert!(!begun.get());
+    }
 }

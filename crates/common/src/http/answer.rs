@@ -46,9 +46,14 @@ impl<S> Answer<S> {
     }
 
     fn json<T: Serialize>(status: StatusCode, body: &T) -> Self {
-        // Serializing our own types fails only for a map whose keys are no text, and there is none.
-        let body = serde_json::to_vec(body).unwrap_or_default();
-        Self::new(status, body.into()).header(CONTENT_TYPE, "application/json")
+        match serde_json::to_vec(body) {
+            Ok(body) => Self::new(status, body.into()).header(CONTENT_TYPE, "application/json"),
+            // A defect, such as a map whose keys are no text; the edge gives it its problem document.
+            Err(error) => {
+                tracing::error!(%error, "an answer can't be written");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new())
+            }
+        }
     }
 
     /// Adds a header; a value that no header can have is left out.
