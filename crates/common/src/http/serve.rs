@@ -57,14 +57,15 @@ pub fn serve<S: Send + Sync + 'static>(
     });
     let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
     let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
+    // Once: each worker builds its own app, and all serve the same pages.
+    let (description, kinds) = (routes().openapi(), routes().kinds());
     let server = HttpServer::new(move || {
-        let table = routes();
-        let (description, kinds) = (table.openapi(), table.kinds());
+        let (description, kinds) = (description.clone(), kinds.clone());
         App::new()
             .app_data(state.clone())
             .app_data(verifier.clone())
             .app_data(edge_data.clone())
-            .configure(|app| table.configure(app))
+            .configure(|app| routes().configure(app))
             .configure(|app| problem_pages(app, kinds))
             .configure(|app| api_docs(app, description, &public_url))
             .default_service(web::to(not_found))
