@@ -1,6 +1,7 @@
 //! A TCP proxy with faults to switch on: what a network does on a bad day.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,7 +37,29 @@ pub struct FaultProxy {
     port: Port,
     fault: watch::Sender<Fault>,
     listening: watch::Receiver<bool>,
+    trap: Trap,
     task: JoinHandle<()>,
+}
+
+/// A request whose answer gets lost, when there is one: once, and with it all that its connection would hear after.
+#[derive(Debug, Clone, Default)]
+struct Trap(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl Trap {
+    fn request(&self) -> std::sync::MutexGuard<'_, Option<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `bytes` hold the request; it springs once.
+    fn springs_at(&self, bytes: &[u8]) -> bool {
+        let mut request = self.request();
+        let holds = |wanted: &Vec<u8>| bytes.windows(wanted.len()).any(|some| some == wanted.as_slice());
+        let springs = request.as_ref().is_some_and(holds);
+        if springs {
+            *request = None;
+        }
+        springs
+    }
 }
 
 impl FaultProxy {
@@ -45,11 +68,18 @@ impl FaultProxy {
         let port = Port::reserve();
         let (fault, faults) = watch::channel(Fault::Pass);
         let (listen, listening) = watch::channel(false);
-        let task = tokio::spawn(accept(port.number(), upstream.into(), faults, listen));
+        let trap = Trap::default();
+        let line = Line {
+            upstream: upstream.into(),
+            faults,
+            trap: trap.clone(),
+        };
+        let task = tokio::spawn(accept(port.number(), line, listen));
         let proxy = Self {
             port,
             fault,
             listening,
+            trap,
             task,
         };
         proxy.set(Fault::Pass).await;
@@ -68,6 +98,19 @@ impl FaultProxy {
         let wanted = fault != Fault::Refuse;
         let _ = listening.wait_for(|listens| *listens == wanted).await;
     }
+
+    /// Loses the answer to the next request that holds `text`: the connection that it comes over stays open and
+    /// silent, as if its host were gone. Others, and those that are made after, are carried on.
+    ///
+    /// A prepared statement's text goes over a connection once, when it is prepared.
+    pub fn lose_answer_to(&self, text: &str) {
+        *self.trap.request() = Some(text.as_bytes().to_vec());
+    }
+
+    /// Whether the answer has been lost that was to be.
+    pub fn has_lost_it(&self) -> bool {
+        self.trap.request().is_none()
+    }
 }
 
 impl Drop for FaultProxy {
@@ -76,8 +119,17 @@ impl Drop for FaultProxy {
     }
 }
 
+/// What every connection is carried to, and how.
+#[derive(Clone)]
+struct Line {
+    upstream: String,
+    faults: watch::Receiver<Fault>,
+    trap: Trap,
+}
+
 /// Listens for as long as the fault allows, and again when it ends.
-async fn accept(port: u16, upstream: String, mut faults: watch::Receiver<Fault>, listen: watch::Sender<bool>) {
+async fn accept(port: u16, line: Line, listen: watch::Sender<bool>) {
+    let mut faults = line.faults.clone();
     // Dropping the set with this task ends every connection.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -95,9 +147,7 @@ async fn accept(port: u16, upstream: String, mut faults: watch::Receiver<Fault>,
                 () = refusing(&mut closing) => break,
                 accepted = listener.accept() => {
                     if let Ok((client, _)) = accepted {
-                        let upstream = upstream.clone();
-                        let faults = faults.clone();
-                        connections.spawn(async move { carry(client, &upstream, faults).await });
+                        connections.spawn(carry(client, line.clone()));
                     }
                 }
             }
@@ -118,20 +168,26 @@ async fn refusing(faults: &mut watch::Receiver<Fault>) {
 }
 
 /// Carries one connection until either end or a fault closes it.
-async fn carry(client: TcpStream, upstream: &str, mut faults: watch::Receiver<Fault>) {
+async fn carry(client: TcpStream, line: Line) {
+    let Line {
+        upstream,
+        mut faults,
+        trap,
+    } = line;
     // A black hole takes the connection and goes no further.
     if faults.wait_for(|fault| *fault != Fault::BlackHole).await.is_err() {
         return;
     }
-    let Ok(server) = TcpStream::connect(upstream).await else {
+    let Ok(server) = TcpStream::connect(&upstream).await else {
         let _ = client.set_zero_linger();
         return;
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let mut request = Pump::new(from_client, to_server, faults.clone(), false);
-    let mut reply = Pump::new(from_server, to_client, faults, true);
+    let (silence, silent) = watch::channel(false);
+    let mut request = Pump::new(from_client, to_server, faults.clone(), Role::Request { trap, silence });
+    let mut reply = Pump::new(from_server, to_client, faults, Role::Reply { silent });
     let cut = tokio::try_join!(request.run(), reply.run()).is_err();
     if cut {
         reset(request.from, reply.to);
@@ -154,17 +210,25 @@ struct Pump {
     from: OwnedReadHalf,
     to: OwnedWriteHalf,
     faults: watch::Receiver<Fault>,
-    is_reply: bool,
+    role: Role,
     carried: usize,
 }
 
+/// What a direction is.
+enum Role {
+    /// Looks for the request whose answer is to get lost.
+    Request { trap: Trap, silence: watch::Sender<bool> },
+    /// Carries nothing once it was found.
+    Reply { silent: watch::Receiver<bool> },
+}
+
 impl Pump {
-    fn new(from: OwnedReadHalf, to: OwnedWriteHalf, faults: watch::Receiver<Fault>, is_reply: bool) -> Self {
+    fn new(from: OwnedReadHalf, to: OwnedWriteHalf, faults: watch::Receiver<Fault>, role: Role) -> Self {
         Self {
             from,
             to,
             faults,
-            is_reply,
+            role,
             carried: 0,
         }
     }
@@ -182,6 +246,16 @@ impl Pump {
                 self.passing().await?;
                 let _ = self.to.shutdown().await;
                 return Ok(());
+            }
+            if let Role::Request { trap, silence } = &self.role
+                && trap.springs_at(&buffer[..length])
+            {
+                silence.send_replace(true);
+            }
+            if let Role::Reply { silent } = &self.role
+                && *silent.borrow()
+            {
+                continue;
             }
             self.deliver(&buffer[..length]).await?;
         }
@@ -212,7 +286,7 @@ impl Pump {
 
     /// Waits until this direction may carry something.
     async fn passing(&mut self) -> Result<Fault, Cut> {
-        let is_reply = self.is_reply;
+        let is_reply = matches!(self.role, Role::Reply { .. });
         let fault = self
             .faults
             .wait_for(|fault| match fault {

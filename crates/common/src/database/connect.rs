@@ -10,9 +10,12 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::deadline::until;
+use super::connection::Connection;
+use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, until};
+use super::errors::is_transient;
+use super::location::Location;
+use super::suspects::look_at;
 use super::transaction::Transaction;
-use super::{Location, is_transient};
 use crate::config::{Service, Settings};
 use crate::process::chain;
 use crate::telemetry::Metrics;
@@ -66,8 +69,8 @@ pub enum DatabaseError {
 /// One service's database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
-    write: DatabaseConnection,
-    read: DatabaseConnection,
+    write: Connection,
+    read: Connection,
     is_postgres: bool,
 }
 
@@ -98,12 +101,12 @@ impl Database {
     }
 
     /// For reads that need no transaction.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Connection {
         &self.read
     }
 
     /// For single statements of the relay and the dispatcher, which write.
-    pub(crate) fn write(&self) -> &DatabaseConnection {
+    pub(crate) fn write(&self) -> &Connection {
         &self.write
     }
 
@@ -111,7 +114,7 @@ impl Database {
     ///
     /// A service writes through a [`Change`](crate::messaging::Change) and nothing else.
     pub fn unguarded(&self) -> &DatabaseConnection {
-        &self.write
+        self.write.pool()
     }
 
     /// Whether this is PostgreSQL; otherwise it is SQLite.
@@ -129,14 +132,23 @@ impl Database {
     pub(crate) async fn begin(&self, limit: Duration) -> Result<Transaction, DbErr> {
         let deadline = Instant::now() + limit;
         let begun = until(deadline, async {
-            match self.write.begin_with_options(writing()).await {
+            match self.write.pool().begin_with_options(writing()).await {
                 Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {
-                    self.write.begin_with_options(writing()).await
+                    self.write.pool().begin_with_options(writing()).await
                 }
                 other => other,
             }
         });
         Ok(Transaction::new(begun.await?, deadline))
+    }
+
+    /// How long work on it may take that nobody waits for, a message or an outcome.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.is_postgres {
+            DEADLINE
+        } else {
+            SQLITE_PATIENT_DEADLINE
+        }
     }
 
     /// Checks that these migrations were applied. A database that can't be reached yet passes: the
@@ -172,9 +184,13 @@ impl Database {
         let Self { write, read, .. } = self.clone();
         let is_postgres = self.is_postgres;
         metrics.at_each_reading(move |metrics| {
-            let (used, idle) = connections_of(&write);
+            let (used, idle) = connections_of(write.pool());
             // On PostgreSQL both are one pool.
-            let (more_used, more_idle) = if is_postgres { (0, 0) } else { connections_of(&read) };
+            let (more_used, more_idle) = if is_postgres {
+                (0, 0)
+            } else {
+                connections_of(read.pool())
+            };
             metrics.database_connections(used + more_used, idle + more_idle);
         });
     }
@@ -234,8 +250,9 @@ async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<D
                 ("search_path", schema),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
             ])
-        });
-    let pool = sea_orm::Database::connect(options).await?;
+        })
+        .map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(look_at(connection))));
+    let pool = Connection::new(sea_orm::Database::connect(options).await?, DEADLINE);
     Ok(Database {
         write: pool.clone(),
         read: pool,
@@ -264,8 +281,8 @@ async fn sqlite(url: &str) -> Result<Database, DbErr> {
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(|options| options.read_only(true).busy_timeout(SQLITE_BUSY_TIMEOUT));
     // The writer first: it makes the file that the readers open.
-    let write = sea_orm::Database::connect(writer).await?;
-    let read = sea_orm::Database::connect(readers).await?;
+    let write = Connection::new(sea_orm::Database::connect(writer).await?, SQLITE_PATIENT_DEADLINE);
+    let read = Connection::new(sea_orm::Database::connect(readers).await?, DEADLINE);
     Ok(Database {
         write,
         read,

@@ -1,19 +1,22 @@
 //! The time that work on the database may take, and what it fails with when that is over.
 //!
 //! The server ends a statement by itself after two seconds; one that can't be reached ends nothing, and
-//! the client would wait until TCP gives up. So whatever is awaited on the database stands in here.
+//! the client would wait until TCP gives up. So whatever is awaited on the database stands in here: a statement by
+//! itself, through its [`Connection`](super::Connection) or [`Transaction`](super::Transaction).
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::{Instant, timeout_at};
 
+use super::suspects::Unfinished;
+
 /// Longest that one step of a request's work on the database may take: somebody waits.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(2500);
-/// The same for what nobody waits for, a message or an outcome: giving up costs an attempt or a second try, and
-/// on SQLite all stand in one queue.
-pub(crate) const PATIENT_DEADLINE: Duration = Duration::from_secs(10);
+/// The same on SQLite for what nobody waits for, a message or an outcome: all who write stand in one queue.
+pub(super) const SQLITE_PATIENT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Gives work on the database its deadline of 2.5 s, also when its server hangs or its host is gone.
 ///
@@ -44,8 +47,14 @@ pub(super) async fn until<T, E: From<DbErr>>(
     if Instant::now() >= deadline {
         return Err(no_answer().into());
     }
-    match timeout_at(deadline, work).await {
-        Ok(outcome) => outcome,
+    let mut work = pin!(work);
+    // After the work, so that it is dropped before it: the connection goes back to a pool that knows.
+    let unfinished = Unfinished::begin();
+    match timeout_at(deadline, work.as_mut()).await {
+        Ok(outcome) => {
+            unfinished.done();
+            outcome
+        }
         Err(_) => Err(no_answer().into()),
     }
 }

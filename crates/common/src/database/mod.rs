@@ -5,14 +5,17 @@
 //! service begins a transaction by itself: it opens a [`Change`](crate::messaging::Change).
 
 mod connect;
+mod connection;
 mod deadline;
 mod errors;
 mod location;
+mod suspects;
 mod transaction;
 
 pub use connect::{Database, DatabaseError};
+pub use connection::Connection;
 pub use deadline::within_deadline;
-pub(crate) use deadline::{DEADLINE, PATIENT_DEADLINE, within};
+pub(crate) use deadline::{DEADLINE, within};
 pub use errors::{is_data_refused, is_transient, is_transient_within};
 pub use location::Location;
 pub use transaction::Transaction;

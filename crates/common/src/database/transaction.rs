@@ -5,12 +5,16 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 use tokio::time::Instant;
 
 use super::deadline::until;
+use super::errors::is_outdated_plan;
+use super::suspects::{self, Unfinished};
 
 /// An open transaction that has until a deadline, also when the server hangs.
 ///
 /// Table functions take it as any other connection. Dropped, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
+    // Before the transaction, so that it is dropped before it.
+    unfinished: Unfinished,
     inner: DatabaseTransaction,
     deadline: Instant,
 }
@@ -18,7 +22,11 @@ pub struct Transaction {
 impl Transaction {
     /// Takes over a transaction that was begun on behalf of work which has until `deadline`.
     pub(super) fn new(inner: DatabaseTransaction, deadline: Instant) -> Self {
-        Self { inner, deadline }
+        Self {
+            unfinished: Unfinished::begin(),
+            inner,
+            deadline,
+        }
     }
 
     /// When its time is over, that of waiting for a connection included.
@@ -31,7 +39,9 @@ impl Transaction {
     /// # Errors
     /// [`DbErr`] when they do not, or when that is unknown: a lost answer looks like a lost commit.
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
-        until(self.deadline, self.inner.commit()).await
+        let done = until(self.deadline, self.inner.commit()).await;
+        self.unfinished.done();
+        done
     }
 
     /// Takes its changes back.
@@ -39,8 +49,20 @@ impl Transaction {
     /// # Errors
     /// [`DbErr`] when the server does not say so; it rolls back when the connection ends.
     pub(crate) async fn roll_back(self) -> Result<(), DbErr> {
-        until(self.deadline, self.inner.rollback()).await
+        let done = until(self.deadline, self.inner.rollback()).await;
+        self.unfinished.done();
+        done
     }
+}
+
+/// A statement that its connection planned before its table was altered has failed the transaction; the next one
+/// begins on a connection that has forgotten its plans.
+fn noting<T>(outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+    outcome.inspect_err(|error| {
+        if is_outdated_plan(error) {
+            suspects::note_outdated_plan();
+        }
+    })
 }
 
 #[async_trait]
@@ -50,7 +72,7 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        until(self.deadline, self.inner.execute_raw(statement)).await
+        noting(until(self.deadline, self.inner.execute_raw(statement)).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -58,10 +80,10 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        until(self.deadline, self.inner.query_one_raw(statement)).await
+        noting(until(self.deadline, self.inner.query_one_raw(statement)).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        until(self.deadline, self.inner.query_all_raw(statement)).await
+        noting(until(self.deadline, self.inner.query_all_raw(statement)).await)
     }
 }

@@ -16,7 +16,7 @@ use sea_orm::DbErr;
 use super::outbox::{Outbox, OutboxError, row};
 use crate::Timestamp;
 use crate::config::Service;
-use crate::database::{DEADLINE, Database, PATIENT_DEADLINE, Transaction};
+use crate::database::{DEADLINE, Database, Transaction};
 use crate::telemetry::TraceContext;
 
 type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -68,9 +68,9 @@ impl Changes {
         self.begin_within(DEADLINE).await
     }
 
-    /// Opens a change that nobody waits for: a message, an outcome. It has 10 s from here to its end.
+    /// Opens a change that nobody waits for: a message, an outcome. It has 2.5 s from here to its end, on SQLite 10 s.
     pub(crate) async fn begin_patiently(&self) -> Result<Change, DbErr> {
-        self.begin_within(PATIENT_DEADLINE).await
+        self.begin_within(self.database.patience()).await
     }
 
     async fn begin_within(&self, limit: Duration) -> Result<Change, DbErr> {

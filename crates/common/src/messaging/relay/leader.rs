@@ -88,7 +88,7 @@ fn lost(error: sqlx::Error) -> DbErr {
 
 async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
     let mut connection = database
-        .write()
+        .unguarded()
         .get_postgres_connection_pool()
         .acquire()
         .await?

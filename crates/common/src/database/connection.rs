@@ -1,0 +1,85 @@
+//! The pool, for single statements, each with its deadline.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+
+use super::deadline::within;
+use super::errors::is_outdated_plan;
+use super::suspects;
+
+/// More connections than this can't hold an outdated plan: no pool is as large.
+const MAX_OUTDATED: usize = 64;
+
+/// A service's database for statements that need no transaction. Each has its time, also when the server hangs.
+///
+/// Table functions take it as any other connection.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pool: DatabaseConnection,
+    /// For one statement, waiting for a connection included.
+    limit: Duration,
+}
+
+impl Connection {
+    pub(super) fn new(pool: DatabaseConnection, limit: Duration) -> Self {
+        Self { pool, limit }
+    }
+
+    /// The pool itself: what is awaited on it has no deadline.
+    pub(super) fn pool(&self) -> &DatabaseConnection {
+        &self.pool
+    }
+
+    /// A statement that a connection planned before its table was altered fails there once. It is asked again on
+    /// another connection, or on the same, which has forgotten its plans.
+    async fn on_a_fresh_plan<T, F>(&self, statement: impl Fn() -> F) -> Result<T, DbErr>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let mut outcome = within(self.limit, statement()).await;
+        for _ in 0..MAX_OUTDATED {
+            match &outcome {
+                Err(error) if is_outdated_plan(error) => suspects::note_outdated_plan(),
+                _ => break,
+            }
+            outcome = within(self.limit, statement()).await;
+        }
+        outcome
+    }
+
+    /// Closes the pool. Statements that come later fail.
+    ///
+    /// # Errors
+    /// [`DbErr`] when it is none.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        self.pool.close_by_ref().await
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Connection {
+    fn get_database_backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.on_a_fresh_plan(|| self.pool.execute_raw(statement.clone())).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        within(self.limit, self.pool.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.on_a_fresh_plan(|| self.pool.query_one_raw(statement.clone()))
+            .await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.on_a_fresh_plan(|| self.pool.query_all_raw(statement.clone()))
+            .await
+    }
+}

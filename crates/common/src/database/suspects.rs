@@ -1,0 +1,108 @@
+//! Which connections of the pool are looked at before they are used again.
+//!
+//! Work that is dropped half-way, because its time is over or nobody waits any more, leaves a connection whose answer
+//! may be lost: on a host that is gone it never comes. The pool would ask such a connection whether it lives, wait
+//! for ever, and be one place short. So for a while after work was dropped, a connection that is given back must
+//! answer at once or is closed; and after a statement that was planned for an older table, it forgets its plans.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use sea_orm::SqlxError;
+use sea_orm::sqlx::{Connection, PgConnection};
+
+/// So long after work was dropped its connection may come back: it takes a turn of the runtime, no more.
+const WATCHFUL: Duration = Duration::from_secs(5);
+/// A connection that answers later than this is closed. A statement that still runs has two seconds from the server.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// What happened last that makes a connection suspect; one for all databases of a process.
+static SUSPECTS: LazyLock<Suspects> = LazyLock::new(Suspects::new);
+
+struct Suspects {
+    began: Instant,
+    /// In milliseconds after `began`, and one: 0 is never.
+    dropped: AtomicU64,
+    outdated: AtomicU64,
+}
+
+impl Suspects {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            dropped: AtomicU64::new(0),
+            outdated: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self, what: &AtomicU64) {
+        what.store(self.age() + 1, Relaxed);
+    }
+
+    fn is_recent(&self, what: &AtomicU64) -> bool {
+        let noted = what.load(Relaxed);
+        let watchful = u64::try_from(WATCHFUL.as_millis()).unwrap_or(u64::MAX);
+        noted > 0 && self.age() <= noted.saturating_add(watchful)
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Notes that work was dropped unless it is told that the work is done.
+#[derive(Debug)]
+pub(super) struct Unfinished(());
+
+impl Unfinished {
+    pub(super) fn begin() -> Self {
+        Self(())
+    }
+
+    pub(super) fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        SUSPECTS.note(&SUSPECTS.dropped);
+    }
+}
+
+/// Notes that a connection holds a plan for a table that has changed.
+pub(super) fn note_outdated_plan() {
+    SUSPECTS.note(&SUSPECTS.outdated);
+}
+
+/// Looks at a connection that goes back to its pool; an error has the pool close it.
+pub(super) async fn look_at(connection: &mut PgConnection) -> Result<bool, SqlxError> {
+    if SUSPECTS.is_recent(&SUSPECTS.dropped) {
+        let answered = tokio::time::timeout(ANSWER, connection.ping()).await;
+        answered.map_err(|_| no_answer())??;
+    }
+    if SUSPECTS.is_recent(&SUSPECTS.outdated) {
+        let forgotten = tokio::time::timeout(ANSWER, connection.clear_cached_statements()).await;
+        forgotten.map_err(|_| no_answer())??;
+    }
+    Ok(true)
+}
+
+fn no_answer() -> SqlxError {
+    SqlxError::Io(std::io::ErrorKind::TimedOut.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_lately_makes_connections_suspect() {
+        let suspects = Suspects::new();
+        assert!(!suspects.is_recent(&suspects.dropped));
+        suspects.note(&suspects.dropped);
+        assert!(suspects.is_recent(&suspects.dropped));
+        assert!(!suspects.is_recent(&suspects.outdated));
+    }
+}
