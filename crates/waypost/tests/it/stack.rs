@@ -150,6 +150,25 @@ impl Stack {
         println!("all services ended within {:?}", asked.elapsed());
     }
 
+    /// Starts one email-worker more, and has the one before it end.
+    pub(crate) async fn replace_worker(&mut self) {
+        self.add_worker();
+        let mut old = self.workers.remove(0);
+        test_support::eventually(PATIENCE, || async { old.output().contains("email-worker is up") }).await;
+        old.terminate();
+        let status = old.exit(END).await;
+        assert!(status.success(), "{status:?}\n{}", old.output());
+    }
+
+    /// Has the gateway end, and starts it again.
+    pub(crate) async fn restart_gateway(&mut self) {
+        self.ready().await;
+        self.gateway.terminate();
+        let status = self.gateway.exit(END).await;
+        assert!(status.success(), "{status:?}\n{}", self.gateway.output());
+        self.gateway = on_core(self.core, "notification-gateway", &self.environment).spawn();
+    }
+
     /// Starts all three services again, in place of those that have ended.
     pub(crate) async fn start_again(&mut self) {
         self.users = on_core(self.core, "user-api", &self.environment).spawn();

@@ -5,6 +5,7 @@
 //! not be lost or doubled is exact.
 
 mod broker;
+mod columns;
 mod load;
 mod mail;
 mod postgres;
@@ -13,6 +14,7 @@ mod redis;
 mod stop;
 mod tally;
 mod telemetry;
+mod workers;
 
 use std::time::Duration;
 
