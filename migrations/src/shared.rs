@@ -85,6 +85,23 @@ pub(crate) async fn create_deliveries(schema: &SchemaManager<'_>) -> Result<(), 
     index(schema, "deliveries", "deliveries_leases", &["status", "lease_until"]).await
 }
 
+/// Which dispatcher has a delivery in hand: it finds what it took without being told, and another sees whose it was.
+pub(crate) async fn add_lease_holder(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = Table::alter()
+        .table("deliveries")
+        .add_column(ColumnDef::new("lease_holder").uuid())
+        .to_owned();
+    schema.alter_table(table).await
+}
+
+pub(crate) async fn drop_lease_holder(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = Table::alter()
+        .table("deliveries")
+        .drop_column("lease_holder")
+        .to_owned();
+    schema.alter_table(table).await
+}
+
 pub(crate) async fn index(
     schema: &SchemaManager<'_>,
     table: &'static str,

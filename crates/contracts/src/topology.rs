@@ -12,6 +12,10 @@ pub const DEAD_EXCHANGE: &str = "waypost.dead";
 /// Fanout exchange, and its one bounded queue, for events that nobody binds.
 pub const UNROUTED: &str = "waypost.unrouted";
 
+/// Direct exchange for signs of life between the processes of one service; the routing key is the service. What goes
+/// through it is kept nowhere.
+pub const SIGNS_EXCHANGE: &str = "waypost.signs";
+
 /// A consumer's work queue. Its dead-letter and delay queues derive from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Queue {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::config::{Service, Settings};
 use common::database::Database;
-use common::dispatch::{DispatchOptions, spawn_dispatcher};
+use common::dispatch::{DispatchOptions, Dispatcher};
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions, spawn_relay};
 use common::process::{Health, Need, State, Tasks, operations};
 use common::telemetry::Metrics;
@@ -56,7 +56,13 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         places_per_destination: CONNECTIONS,
         ..DispatchOptions::new(&settings, &[CHANNEL])
     };
-    let waker = spawn_dispatcher(changes.clone(), sender, options, metrics.clone(), &tasks);
+    let dispatcher = Dispatcher {
+        changes: changes.clone(),
+        sender,
+        options,
+        broker: Some(broker.clone()),
+    };
+    let waker = dispatcher.spawn(metrics.clone(), &tasks);
     let consumer = Consumer {
         queue: EMAIL_WORKER_EVENTS,
         intake: Events { dispatcher: waker },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use common::config::Settings;
 use common::database::Database;
-use common::dispatch::{DispatchOptions, spawn_dispatcher};
+use common::dispatch::{DispatchOptions, Dispatcher};
 use common::http::{Surface, Verifier, serve};
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
 use common::outbound::{Destination, OutboundClient};
@@ -78,7 +78,13 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let changes = Changes::new(tasks.service(), database.clone());
     let live = Live::spawn(database.clone(), &tasks);
     let options = DispatchOptions::new(&settings, &[IN_APP, SMS]);
-    let waker = spawn_dispatcher(changes.clone(), channels, options, metrics.clone(), &tasks);
+    let dispatcher = Dispatcher {
+        changes: changes.clone(),
+        sender: channels,
+        options,
+        broker: Some(broker.clone()),
+    };
+    let waker = dispatcher.spawn(metrics.clone(), &tasks);
     let consumer = Consumer {
         queue: GATEWAY_EVENTS,
         intake: GatewayEvents {

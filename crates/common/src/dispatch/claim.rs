@@ -3,24 +3,28 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, Statement, Value};
+use sea_orm::sea_query::Iden;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, Iterable, Statement, Value};
 use uuid::Uuid;
 
-use super::{Delivery, Status, delivery};
+use super::{Delivery, delivery};
 use crate::Timestamp;
 use crate::database::Database;
 
 /// Candidates looked at for each row that may be claimed: room to leave busy destinations out.
 const CANDIDATES: usize = 8;
+/// Said of a delivery whose holder gave no sign of life any more.
+const LEFT_BEHIND: &str = "whoever sent it was lost; it may have arrived";
 
 /// What may be claimed.
 pub(super) struct Wanted {
     pub(super) limit: usize,
     pub(super) per_destination: usize,
     pub(super) lease: Duration,
-    /// What this dispatcher works on: another one may have taken it for left behind and given it back.
-    pub(super) in_hand: Vec<Uuid>,
+    /// Who claims.
+    pub(super) holder: Uuid,
+    /// What this dispatcher or another works on: a third one may have taken it for left behind and given it back.
+    pub(super) spoken_for: Vec<Uuid>,
     /// Destinations that have sends under way, and how many.
     pub(super) busy: Vec<(String, usize)>,
     /// Destinations that are full or rest.
@@ -60,10 +64,13 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
     };
     let (limit, cap) = (wanted.limit, wanted.per_destination);
     let candidates = limit.saturating_mul(CANDIDATES);
-    let in_hand: Vec<_> = wanted.in_hand.iter().map(|id| id.simple().to_string()).collect();
-    values.push(in_hand.join(",").into());
-    let not_in_hand = not_in_hand(database, values.len());
-    let until = lease_end(database.write().get_database_backend(), wanted.lease, now);
+    let backend = database.write().get_database_backend();
+    values.push(ids(&wanted.spoken_for));
+    let spoken_for = listed(backend, values.len());
+    values.push(wanted.holder.into());
+    let holder = values.len();
+    let until = lease_end(backend, wanted.lease, now);
+    let columns = columns();
     let sql = format!(
         "WITH due AS MATERIALIZED ( \
             SELECT id, destination, priority, next_attempt_at FROM deliveries \
@@ -76,23 +83,33 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
             SELECT id FROM placed WHERE place <= {cap} - {taken} ORDER BY place, id LIMIT {limit} \
          ) \
          UPDATE deliveries SET status = 'sending', lease_until = {until}, lease_number = lease_number + 1, \
-            attempts = attempts + 1, updated_at = $1 \
-         WHERE id IN (SELECT id FROM picked) AND status = 'pending' AND {not_in_hand} RETURNING *"
+            lease_holder = ${holder}, attempts = attempts + 1, updated_at = $1 \
+         WHERE id IN (SELECT id FROM picked) AND status = 'pending' AND NOT ({spoken_for}) RETURNING {columns}"
     );
-    let statement = Statement::from_sql_and_values(database.write().get_database_backend(), sql, values);
+    let statement = Statement::from_sql_and_values(backend, sql, values);
     delivery::Entity::find()
         .from_raw_sql(statement)
         .all(database.write())
         .await
 }
 
-/// Leaves out the ids of one parameter. It is one whatever their number, so that the statement stays
-/// the same and prepared.
-fn not_in_hand(database: &Database, parameter: usize) -> String {
-    if database.is_postgres() {
-        format!("id <> ALL (CAST(string_to_array(${parameter}, ',') AS uuid[]))")
-    } else {
-        format!("instr(${parameter}, lower(hex(id))) = 0")
+/// The columns by name: a newer version may have added one while this one runs.
+fn columns() -> String {
+    let names: Vec<_> = delivery::Column::iter().map(|column| column.to_string()).collect();
+    names.join(", ")
+}
+
+/// Ids as one parameter, whatever their number, so that the statement stays the same and prepared.
+pub(super) fn ids(deliveries: &[Uuid]) -> Value {
+    let ids: Vec<_> = deliveries.iter().map(|id| id.simple().to_string()).collect();
+    ids.join(",").into()
+}
+
+/// Whether a row's id is among those of one parameter, in SQL.
+pub(super) fn listed(backend: DbBackend, parameter: usize) -> String {
+    match backend {
+        DbBackend::Postgres => format!("id = ANY (CAST(string_to_array(${parameter}, ',') AS uuid[]))"),
+        _ => format!("instr(${parameter}, lower(hex(id))) > 0"),
     }
 }
 
@@ -113,23 +130,53 @@ pub(super) fn lease_end(backend: DbBackend, lease: Duration, now: Timestamp) -> 
     format!("{} + {}", lease_clock(backend, now), lease.as_micros())
 }
 
-/// Gives back what a dispatcher left behind that no longer renews its leases; answers how many.
+/// A delivery that another dispatcher left behind.
+pub(super) struct LeftBehind {
+    pub(super) id: Uuid,
+    pub(super) channel: String,
+}
+
+/// Gives back what a dispatcher left behind that gives no sign of life any more.
 ///
-/// Not what this one has `in_hand`: after a while without the database its leases have run out, and what was
-/// sent meanwhile is about to be recorded.
-pub(super) async fn reap(database: &Database, in_hand: &[Uuid], now: Timestamp) -> Result<u64, DbErr> {
-    use delivery::Column;
+/// It may have been sent. Not what is `spoken_for`: after a while without the database those leases have run out, and
+/// what was sent meanwhile is about to be recorded. The row keeps its holder until somebody takes it.
+pub(super) async fn reap(database: &Database, spoken_for: &[Uuid], now: Timestamp) -> Result<Vec<LeftBehind>, DbErr> {
     let backend = database.write().get_database_backend();
-    let done = delivery::Entity::update_many()
-        .col_expr(Column::Status, Expr::value(Status::Pending))
-        .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
-        .col_expr(Column::UpdatedAt, Expr::value(now))
-        .filter(Column::Status.eq(Status::Sending))
-        .filter(Expr::col(Column::LeaseUntil).lte(Expr::cust(lease_clock(backend, now))))
-        .filter(Column::Id.is_not_in(in_hand.iter().copied()))
-        .exec(database.write())
-        .await?;
-    Ok(done.rows_affected)
+    let (clock, listed) = (lease_clock(backend, now), listed(backend, 2));
+    let sql = format!(
+        "UPDATE deliveries SET status = 'pending', lease_until = NULL, updated_at = $1, last_error = $3 \
+         WHERE status = 'sending' AND lease_until <= {clock} AND NOT ({listed}) RETURNING id, channel"
+    );
+    let values = [now.as_micros().into(), ids(spoken_for), LEFT_BEHIND.into()];
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let rows = database.write().query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LeftBehind {
+                id: row.try_get("", "id")?,
+                channel: row.try_get("", "channel")?,
+            })
+        })
+        .collect()
+}
+
+/// Gives back what `holder` has taken and was not told of: the answer to its claim was lost. Costs no attempt.
+pub(super) async fn give_back_untold(
+    database: &Database,
+    holder: Uuid,
+    in_hand: &[Uuid],
+    now: Timestamp,
+) -> Result<u64, DbErr> {
+    let backend = database.write().get_database_backend();
+    let listed = listed(backend, 3);
+    let sql = format!(
+        "UPDATE deliveries SET status = 'pending', lease_until = NULL, lease_holder = NULL, \
+            attempts = attempts - 1, updated_at = $1 \
+         WHERE status = 'sending' AND lease_holder = $2 AND NOT ({listed})"
+    );
+    let values = [now.as_micros().into(), holder.into(), ids(in_hand)];
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    Ok(database.write().execute_raw(statement).await?.rows_affected())
 }
 
 /// The oldest due row of each channel.

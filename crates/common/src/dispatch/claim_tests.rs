@@ -1,6 +1,6 @@
 //! What can't be seen from outside: leases between replicas whose clocks differ.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::DatabaseConnection;
 use test_support::TestDatabase;
 
 use super::*;
@@ -15,7 +15,8 @@ fn wanted() -> Wanted {
         limit: 10,
         per_destination: 10,
         lease: Duration::from_secs(30),
-        in_hand: vec![],
+        holder: Uuid::now_v7(),
+        spoken_for: vec![],
         busy: vec![],
         closed: vec![],
     }
@@ -26,7 +27,7 @@ async fn postgres(kept: &TestDatabase) -> Database {
     let mut settings = Settings::for_tests(Service::EmailWorker);
     settings.database.url = kept.url().into();
     let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-    migrations::email_worker::Migrator::up(database.write(), None)
+    migrations::email_worker::Migrator::up(database.unguarded(), None)
         .await
         .unwrap();
     database
@@ -44,20 +45,27 @@ async fn on_postgres_a_lease_lives_by_the_databases_clock_not_by_a_replicas() {
     let now = Timestamp::now();
     let clocks = [now - HOUR, now, now + HOUR];
     for claimers in clocks {
-        add(database.write(), claimers).await;
-        let held = claim(&database, &wanted(), claimers).await.unwrap();
+        add(database.unguarded(), claimers).await;
+        let wanted = wanted();
+        let held = claim(&database, &wanted, claimers).await.unwrap();
         assert_eq!(held.len(), 1);
+        let held = [held[0].id];
         for reapers in clocks {
-            assert_eq!(reap(&database, &[], reapers).await.unwrap(), 0, "it is alive");
+            assert_eq!(reap(&database, &[], reapers).await.unwrap().len(), 0, "it is alive");
         }
-        let renewed = crate::dispatch::record::renew(database.write(), &held[0], HOUR, claimers);
-        assert!(renewed.await.unwrap());
+        let renewed = crate::dispatch::record::renew(database.write(), wanted.holder, &held, HOUR, claimers);
+        assert_eq!(renewed.await.unwrap(), held);
         for reapers in clocks {
-            assert_eq!(reap(&database, &[], reapers).await.unwrap(), 0, "it was renewed");
+            assert_eq!(reap(&database, &[], reapers).await.unwrap().len(), 0, "it was renewed");
         }
         let end = "UPDATE deliveries SET lease_until = lease_until - 7200000000";
         database.write().execute_unprepared(end).await.unwrap();
-        assert_eq!(reap(&database, &[], claimers).await.unwrap(), 1, "it ran out");
+        assert_eq!(
+            reap(&database, &held, claimers).await.unwrap().len(),
+            0,
+            "somebody has it"
+        );
+        assert_eq!(reap(&database, &[], claimers).await.unwrap().len(), 1, "it ran out");
         database
             .write()
             .execute_unprepared("DELETE FROM deliveries")

@@ -33,6 +33,8 @@ pub struct Model {
     pub lease_until: Option<Timestamp>,
     /// Grows with each lease.
     pub lease_number: i64,
+    /// Which dispatcher has it, or left it behind.
+    pub lease_holder: Option<Uuid>,
     /// Not after this.
     pub expires_at: Option<Timestamp>,
     /// Higher goes first.

@@ -1,99 +1,178 @@
 //! The dispatcher's task: claims what is due and has a place, and hands it to sends.
+//!
+//! What another dispatcher left behind is given back only when this one has reached the database for half a lease
+//! without a break: after an outage all leases have run out, and every holder that lives must have its chance first.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbErr};
 
 use super::DispatchOptions;
-use super::claim::{claim, oldest_due, reap};
+use super::claim::{claim, give_back_untold, oldest_due, reap};
+use super::contact::Contact;
 use super::deliver::deliver;
+use super::lease::{Peers, hear_others, keep_leases};
 use super::load::{Shared, Waker};
 use super::sender::Sender;
 use crate::Timestamp;
-use crate::messaging::Changes;
+use crate::database::within;
+use crate::messaging::{Broker, Changes};
 use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
 /// After a failure of the database.
-const AFTER_FAILURE: Duration = Duration::from_secs(2);
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// One statement that claims or gives back; the server ends it sooner.
+const STATEMENT: Duration = Duration::from_millis(2500);
 /// How often the age of the oldest due row is measured.
 const MEASURE: Duration = Duration::from_secs(5);
 
-/// Starts a dispatcher; any number may work on one table.
-///
-/// It ends with `tasks`: takes no new work, finishes what is in hand, hands back what does not finish.
-pub fn spawn_dispatcher<S: Sender>(
-    changes: Changes,
-    sender: S,
-    options: DispatchOptions,
-    metrics: Metrics,
-    tasks: &Tasks,
-) -> Waker {
-    let stopping = tasks.stopping().clone();
-    let shared = Arc::new(Shared::new(changes, sender, options, metrics, stopping));
-    let waker = shared.waker();
-    let owned = tasks.clone();
-    tasks.spawn("dispatcher", async move { run(shared, owned).await });
-    waker
+/// Works on a table of deliveries; any number of dispatchers may work on one.
+#[derive(Debug)]
+pub struct Dispatcher<S> {
+    /// Where the deliveries are.
+    pub changes: Changes,
+    /// What sends them.
+    pub sender: S,
+    /// How.
+    pub options: DispatchOptions,
+    /// By which dispatchers know of each other when one does not reach the database; without it, by the database alone.
+    pub broker: Option<Broker>,
 }
 
-async fn run<S: Sender>(shared: Arc<Shared<S>>, tasks: Tasks) {
-    let mut reaped = None;
-    let mut measured = None;
-    while !shared.stopping.is_cancelled() {
-        let pause = match round(&shared, &tasks, &mut reaped, &mut measured).await {
-            Ok(()) => shared.options.poll,
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "deliveries wait: the database can't be asked");
-                AFTER_FAILURE
-            }
+impl<S: Sender> Dispatcher<S> {
+    /// Starts it.
+    ///
+    /// It ends with `tasks`: takes no new work, hands back what has not begun, waits for what has.
+    pub fn spawn(self, metrics: Metrics, tasks: &Tasks) -> Waker {
+        let Self {
+            changes,
+            sender,
+            options,
+            broker,
+        } = self;
+        let stopping = tasks.stopping().clone();
+        let shared = Arc::new(Shared::new(changes, sender, options, metrics, stopping));
+        let waker = shared.waker();
+        let service = tasks.service();
+        let peers = broker.map(|broker| Peers { service, broker });
+        tasks.spawn("leases", keep_leases(Arc::clone(&shared), peers.clone()));
+        if let Some(peers) = peers {
+            tasks.spawn("signs of life", hear_others(Arc::clone(&shared), peers));
+        }
+        let rounds = Rounds {
+            shared,
+            tasks: tasks.clone(),
+            contact: Contact::default(),
+            reaped: None,
+            measured: None,
+            may_be_untold: false,
         };
-        tokio::select! {
-            () = shared.stopping.cancelled() => {}
-            () = shared.woken() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        tasks.spawn("dispatcher", rounds.run());
+        waker
     }
 }
 
-/// Takes up all that is due and has a place.
-async fn round<S: Sender>(
-    shared: &Arc<Shared<S>>,
-    tasks: &Tasks,
-    reaped: &mut Option<Instant>,
-    measured: &mut Option<Instant>,
-) -> Result<(), DbErr> {
-    if is_due(*reaped, shared.options.poll) {
-        let back = reap(&shared.database, &shared.in_hand(), Timestamp::now()).await?;
-        if back > 0 {
-            tracing::warn!(rows = back, "deliveries were left in the middle; they are tried again");
+/// The dispatcher's rounds, and what one remembers of the last.
+struct Rounds<S> {
+    shared: Arc<Shared<S>>,
+    tasks: Tasks,
+    contact: Contact,
+    reaped: Option<Instant>,
+    measured: Option<Instant>,
+    /// A claim failed, and may have taken rows all the same.
+    may_be_untold: bool,
+}
+
+impl<S: Sender> Rounds<S> {
+    async fn run(mut self) {
+        while !self.shared.stopping.is_cancelled() {
+            let pause = match self.round().await {
+                Ok(()) => self.shared.options.poll,
+                Err(error) => {
+                    self.contact.failed();
+                    tracing::warn!(error = chain(&error), "deliveries wait: the database can't be asked");
+                    AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => {}
+                () = self.shared.woken() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
         }
-        *reaped = Some(Instant::now());
-    }
-    while !shared.stopping.is_cancelled() {
-        let Some(wanted) = shared.wanted() else { break };
-        let rows = claim(&shared.database, &wanted, Timestamp::now()).await?;
-        if rows.is_empty() {
-            break;
-        }
-        for delivery in rows {
-            let slot = shared.take(&delivery);
-            let shared = Arc::clone(shared);
-            tasks.spawn("delivery", async move {
-                deliver(&shared, delivery).await;
-                drop(slot);
-            });
-        }
-    }
-    // After the work, which it must not hold up: with very many rows due it may take too long.
-    if is_due(*measured, MEASURE) {
-        *measured = Some(Instant::now());
-        if let Err(error) = measure(shared).await {
-            tracing::warn!(error = chain(&error), "the oldest due deliveries can't be told");
+        if self.may_be_untold {
+            let _ = self.give_back_untold().await;
         }
     }
-    Ok(())
+
+    /// Takes up all that is due and has a place.
+    async fn round(&mut self) -> Result<(), DbErr> {
+        if self.may_be_untold {
+            self.give_back_untold().await?;
+        }
+        if is_due(self.reaped, self.shared.options.poll) {
+            self.reap().await?;
+            self.reaped = Some(Instant::now());
+        }
+        while !self.shared.stopping.is_cancelled() {
+            let Some(wanted) = self.shared.wanted() else { break };
+            let asked = Instant::now();
+            self.may_be_untold = true;
+            let rows = within(STATEMENT, claim(&self.shared.database, &wanted, Timestamp::now())).await?;
+            self.may_be_untold = false;
+            if rows.is_empty() {
+                break;
+            }
+            for delivery in rows {
+                let slot = self.shared.take(&delivery, asked);
+                let shared = Arc::clone(&self.shared);
+                self.tasks.spawn("delivery", async move {
+                    deliver(&shared, &slot.hold, delivery).await;
+                    drop(slot);
+                });
+            }
+        }
+        self.contact.succeeded(Instant::now());
+        // After the work, which it must not hold up: with very many rows due it may take too long.
+        if is_due(self.measured, MEASURE) {
+            self.measured = Some(Instant::now());
+            if let Err(error) = measure(&self.shared).await {
+                tracing::warn!(error = chain(&error), "the oldest due deliveries can't be told");
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what other dispatchers left behind.
+    async fn reap(&self) -> Result<(), DbErr> {
+        let shared = &self.shared;
+        if !self.contact.has_lasted(shared.options.lease / 2, Instant::now()) {
+            let ping = shared.database.write().execute_unprepared("SELECT 1");
+            return within(STATEMENT, ping).await.map(drop);
+        }
+        let spoken_for = shared.spoken_for();
+        let reaping = reap(&shared.database, &spoken_for, Timestamp::now());
+        for left in within(STATEMENT, reaping).await? {
+            shared.metrics.maybe_sent(&left.channel, "holder_lost");
+            tracing::warn!(delivery = %left.id, channel = left.channel, "a delivery was left in the middle; it is tried again and may arrive twice");
+        }
+        Ok(())
+    }
+
+    /// Gives back what a claim took whose answer was lost.
+    async fn give_back_untold(&mut self) -> Result<(), DbErr> {
+        let shared = &self.shared;
+        let in_hand: Vec<_> = shared.in_hand().iter().map(|hold| hold.delivery).collect();
+        let giving = give_back_untold(&shared.database, shared.holder, &in_hand, Timestamp::now());
+        let rows = within(STATEMENT, giving).await?;
+        if rows > 0 {
+            tracing::warn!(rows, "the answer to a claim was lost; its deliveries are due again");
+        }
+        self.may_be_untold = false;
+        Ok(())
+    }
 }
 
 fn is_due(last: Option<Instant>, every: Duration) -> bool {
@@ -102,7 +181,7 @@ fn is_due(last: Option<Instant>, every: Duration) -> bool {
 
 async fn measure<S: Sender>(shared: &Shared<S>) -> Result<(), DbErr> {
     let now = Timestamp::now();
-    let oldest = oldest_due(&shared.database, now).await?;
+    let oldest = within(STATEMENT, oldest_due(&shared.database, now)).await?;
     for channel in shared.options.channels {
         let since = oldest
             .iter()

@@ -113,6 +113,7 @@ fn row(delivery: NewDelivery, now: Timestamp) -> delivery::ActiveModel {
         next_attempt_at: now,
         lease_until: None,
         lease_number: 0,
+        lease_holder: None,
         expires_at: delivery.expires_at,
         priority: delivery.priority,
         traceparent: Some(trace.traceparent),

@@ -1,6 +1,6 @@
-//! What a dispatcher and its sends share: how much is under way, and what rests.
+//! What a dispatcher and its sends share: what is under way, what rests, and when a sign of life was given.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::claim::Wanted;
-use super::sender::Sender;
+use super::sender::{Begun, Sender};
 use super::{Delivery, DispatchOptions};
 use crate::database::Database;
 use crate::messaging::Changes;
@@ -23,7 +23,10 @@ pub(super) struct Shared<S> {
     pub(super) options: DispatchOptions,
     pub(super) metrics: Metrics,
     pub(super) stopping: CancellationToken,
+    /// This dispatcher, in the rows that it has taken.
+    pub(super) holder: Uuid,
     wake: Arc<Notify>,
+    freed: Notify,
     load: Mutex<Load>,
 }
 
@@ -38,18 +41,33 @@ impl Waker {
     }
 }
 
-/// What is under way here, and what rests.
+/// What is under way here, what rests, and what others have in hand.
 #[derive(Default)]
 struct Load {
-    in_hand: HashSet<Uuid>,
+    in_hand: HashMap<Uuid, Arc<Hold>>,
     by_destination: HashMap<String, usize>,
     resting: HashMap<String, Instant>,
+    /// What another holder, which may not reach the database, said that it has, and until when it is believed.
+    others: HashMap<Uuid, Instant>,
+    /// The last sign of life that reached anybody.
+    sign: Option<Instant>,
+}
+
+/// A delivery that this dispatcher has in hand.
+pub(super) struct Hold {
+    pub(super) delivery: Uuid,
+    /// Whether the other side may have it.
+    pub(super) begun: Begun,
+    /// When the lease was asked for.
+    since: Instant,
+    /// Cancelled when the row is somebody else's.
+    pub(super) lost: CancellationToken,
 }
 
 /// A place in the load; dropping it frees it.
 pub(super) struct Slot<S: Sender> {
     shared: Arc<Shared<S>>,
-    delivery: Uuid,
+    pub(super) hold: Arc<Hold>,
     destination: String,
 }
 
@@ -68,7 +86,9 @@ impl<S: Sender> Shared<S> {
             options,
             metrics,
             stopping,
+            holder: Uuid::now_v7(),
             wake: Arc::default(),
+            freed: Notify::new(),
             load: Mutex::default(),
         }
     }
@@ -82,9 +102,42 @@ impl<S: Sender> Shared<S> {
         self.wake.notified().await;
     }
 
+    /// Resolves when the service stops and nothing is under way any more.
+    pub(super) async fn drained(&self) {
+        self.stopping.cancelled().await;
+        while !self.load().in_hand.is_empty() {
+            self.freed.notified().await;
+        }
+    }
+
     /// The deliveries that are under way here.
-    pub(super) fn in_hand(&self) -> Vec<Uuid> {
-        self.load().in_hand.iter().copied().collect()
+    pub(super) fn in_hand(&self) -> Vec<Arc<Hold>> {
+        self.load().in_hand.values().cloned().collect()
+    }
+
+    /// What nobody may take: what is under way here, and what another holder says that it has.
+    pub(super) fn spoken_for(&self) -> Vec<Uuid> {
+        let mut load = self.load();
+        load.others.retain(|_, until| *until > Instant::now());
+        load.in_hand.keys().chain(load.others.keys()).copied().collect()
+    }
+
+    /// Believes another holder that it has these in hand, for as long as a lease.
+    pub(super) fn believe(&self, deliveries: impl IntoIterator<Item = Uuid>) {
+        let until = Instant::now() + self.options.lease;
+        self.load().others.extend(deliveries.into_iter().map(|id| (id, until)));
+    }
+
+    /// A sign of life was given at `asked`, for all that is in hand.
+    pub(super) fn signed(&self, asked: Instant) {
+        let mut load = self.load();
+        load.sign = load.sign.max(Some(asked));
+    }
+
+    /// Until when nobody else takes this one.
+    pub(super) fn believed_until(&self, hold: &Hold) -> Instant {
+        let sign = self.load().sign.map_or(hold.since, |sign| sign.max(hold.since));
+        sign + self.options.lease
     }
 
     fn load(&self) -> MutexGuard<'_, Load> {
@@ -93,6 +146,7 @@ impl<S: Sender> Shared<S> {
 
     /// What may be claimed now; `None` when every place is taken.
     pub(super) fn wanted(&self) -> Option<Wanted> {
+        let spoken_for = self.spoken_for();
         let mut load = self.load();
         load.resting.retain(|_, until| *until > Instant::now());
         let cap = self.options.places_per_destination;
@@ -105,7 +159,8 @@ impl<S: Sender> Shared<S> {
             limit: self.options.places.saturating_sub(load.in_hand.len()),
             per_destination: cap,
             lease: self.options.lease,
-            in_hand: load.in_hand.iter().copied().collect(),
+            holder: self.holder,
+            spoken_for,
             busy: load
                 .by_destination
                 .iter()
@@ -124,14 +179,20 @@ impl<S: Sender> Shared<S> {
         *resting = until.max(*resting);
     }
 
-    /// Takes a place for a delivery that was claimed.
-    pub(super) fn take(self: &Arc<Self>, delivery: &Delivery) -> Slot<S> {
+    /// Takes a place for a delivery that was claimed, with a lease that was asked for at `since`.
+    pub(super) fn take(self: &Arc<Self>, delivery: &Delivery, since: Instant) -> Slot<S> {
+        let hold = Arc::new(Hold {
+            delivery: delivery.id,
+            begun: Begun::default(),
+            since,
+            lost: CancellationToken::new(),
+        });
         let mut load = self.load();
-        load.in_hand.insert(delivery.id);
+        load.in_hand.insert(delivery.id, Arc::clone(&hold));
         *load.by_destination.entry(delivery.destination.clone()).or_default() += 1;
         Slot {
             shared: Arc::clone(self),
-            delivery: delivery.id,
+            hold,
             destination: delivery.destination.clone(),
         }
     }
@@ -140,7 +201,7 @@ impl<S: Sender> Shared<S> {
 impl<S: Sender> Drop for Slot<S> {
     fn drop(&mut self) {
         let mut load = self.shared.load();
-        load.in_hand.remove(&self.delivery);
+        load.in_hand.remove(&self.hold.delivery);
         let left = load.by_destination.get_mut(&self.destination).map_or(0, |sends| {
             *sends -= 1;
             *sends
@@ -153,5 +214,6 @@ impl<S: Sender> Drop for Slot<S> {
         if load.in_hand.len() <= options.places / 2 || left <= options.places_per_destination / 2 {
             self.shared.wake.notify_one();
         }
+        self.shared.freed.notify_one();
     }
 }

@@ -25,7 +25,7 @@ pub struct DispatchOptions {
     pub places_per_destination: usize,
     /// One send; a sender that takes longer is broken off and tried again.
     pub send_timeout: Duration,
-    /// After the signal to stop, sends under way have this long; then their leases are handed back.
+    /// After the signal to stop, sends that have begun have this long; then what became of them is unknown.
     pub drain: Duration,
 }
 
@@ -42,7 +42,7 @@ impl DispatchOptions {
             places: 64,
             places_per_destination: 32,
             send_timeout: Duration::from_secs(90),
-            // The rest is for handing the leases back.
+            // The rest is for writing down what is unknown.
             drain: settings.process.drain.mul_f64(0.75),
         }
     }

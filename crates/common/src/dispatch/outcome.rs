@@ -55,6 +55,12 @@ pub enum Outcome {
         /// other deliveries wait as well, a minute at most.
         after: Option<Duration>,
     },
+    /// The other side was told everything and did not say what it made of it. It is tried again by the schedule
+    /// and may arrive twice.
+    Unknown {
+        /// What went wrong; no secret, no address.
+        error: String,
+    },
     /// It was not tried: the breaker is open or the bulkhead full. Costs no attempt and pauses the destination.
     Unavailable {
         /// When it is worth asking again.
@@ -85,7 +91,9 @@ impl Outcome {
                     *id = clean(id, ID_LIMIT);
                 }
             }
-            Self::Failed { error, .. } | Self::Retry { error, .. } => *error = clean(error, ERROR_LIMIT),
+            Self::Failed { error, .. } | Self::Retry { error, .. } | Self::Unknown { error } => {
+                *error = clean(error, ERROR_LIMIT);
+            }
             Self::Suppressed { .. } | Self::Expired | Self::Unavailable { .. } => {}
         }
         self
@@ -134,11 +142,13 @@ pub(super) fn resolve(
 ) -> (Outcome, Transition) {
     let outcome = outcome.clean();
     let outcome = match &outcome {
-        Outcome::Retry { .. } | Outcome::Unavailable { .. } => {
+        Outcome::Retry { .. } | Outcome::Unknown { .. } | Outcome::Unavailable { .. } => {
             let next = now + wait(&outcome, delivery, options);
+            // Whoever was not tried yet has a try to come, however long the destination was away.
+            let is_untried = delivery.attempts <= 1 && matches!(outcome, Outcome::Unavailable { .. });
             if delivery.expires_at.is_some_and(|end| end <= next) {
                 Outcome::Expired
-            } else if next > delivery.created_at + options.give_up_after {
+            } else if !is_untried && next > delivery.created_at + options.give_up_after {
                 exhausted(error_of(&outcome))
             } else {
                 outcome
@@ -161,7 +171,9 @@ pub(super) fn resolve(
             row.provider_message_id.clone_from(provider_message_id);
             row.last_error = None;
         }
-        Outcome::Retry { .. } => row.next_attempt_at = now + wait(&outcome, delivery, options),
+        Outcome::Retry { .. } | Outcome::Unknown { .. } => {
+            row.next_attempt_at = now + wait(&outcome, delivery, options);
+        }
         Outcome::Unavailable { .. } => {
             row.next_attempt_at = now + wait(&outcome, delivery, options);
             row.attempts -= 1;
@@ -192,7 +204,7 @@ fn exhausted(error: Option<&str>) -> Outcome {
 
 fn error_of(outcome: &Outcome) -> Option<&str> {
     match outcome {
-        Outcome::Failed { error, .. } | Outcome::Retry { error, .. } => Some(error),
+        Outcome::Failed { error, .. } | Outcome::Retry { error, .. } | Outcome::Unknown { error } => Some(error),
         Outcome::Unavailable { .. } => Some("the destination rests"),
         _ => None,
     }
@@ -205,7 +217,7 @@ const fn status_of(outcome: &Outcome) -> Status {
         Outcome::Failed { .. } => Status::Failed,
         Outcome::Suppressed { .. } => Status::Suppressed,
         Outcome::Expired => Status::Expired,
-        Outcome::Retry { .. } | Outcome::Unavailable { .. } => Status::Pending,
+        Outcome::Retry { .. } | Outcome::Unknown { .. } | Outcome::Unavailable { .. } => Status::Pending,
     }
 }
 
@@ -215,7 +227,7 @@ const fn reason_of(outcome: &Outcome) -> Option<Reason> {
         Outcome::Delivered { .. } => Some(Reason::Delivered),
         Outcome::Failed { reason, .. } | Outcome::Suppressed { reason } => Some(*reason),
         Outcome::Expired => Some(Reason::Expired),
-        Outcome::Retry { .. } | Outcome::Unavailable { .. } => None,
+        Outcome::Retry { .. } | Outcome::Unknown { .. } | Outcome::Unavailable { .. } => None,
     }
 }
 
@@ -225,7 +237,9 @@ pub(super) fn without_text(mut outcome: Outcome, row: Transition) -> (Outcome, T
         Outcome::Accepted { provider_message_id } | Outcome::Delivered { provider_message_id } => {
             *provider_message_id = None;
         }
-        Outcome::Failed { error, .. } | Outcome::Retry { error, .. } => NO_TEXT.clone_into(error),
+        Outcome::Failed { error, .. } | Outcome::Retry { error, .. } | Outcome::Unknown { error } => {
+            NO_TEXT.clone_into(error);
+        }
         Outcome::Suppressed { .. } | Outcome::Expired | Outcome::Unavailable { .. } => {}
     }
     let row = Transition {

@@ -23,6 +23,7 @@ fn delivery(attempts: i32, expires_at: Option<Timestamp>) -> Delivery {
         next_attempt_at: START,
         lease_until: None,
         lease_number: 1,
+        lease_holder: None,
         expires_at,
         priority: 0,
         traceparent: None,
@@ -142,4 +143,31 @@ fn an_error_text_is_bounded() {
             .len(),
         ERROR_LIMIT
     );
+}
+
+#[test]
+fn what_was_never_tried_is_not_given_up() {
+    let late = START + 100 * HOUR;
+    let away = || Outcome::Unavailable {
+        after: Duration::from_secs(30),
+    };
+    let (outcome, row) = resolve(away(), &delivery(1, None), &options(), late);
+    assert_eq!((outcome, row.to, row.attempts), (away(), Status::Pending, 0));
+    let (_, row) = resolve(away(), &delivery(2, None), &options(), late);
+    assert_eq!((row.to, row.reason), (Status::Failed, Some(Reason::Exhausted)));
+    // Its own end stands all the same.
+    let (outcome, _) = resolve(away(), &delivery(1, Some(late)), &options(), late);
+    assert_eq!(outcome, Outcome::Expired);
+}
+
+#[test]
+fn an_unknown_end_is_tried_again_on_schedule_and_counts() {
+    let mut options = options();
+    options.retry_delays = vec![Duration::from_secs(10)];
+    let error = "no answer".to_owned();
+    let (outcome, row) = resolve(Outcome::Unknown { error }, &delivery(1, None), &options, START);
+    assert!(matches!(outcome, Outcome::Unknown { .. }));
+    assert_eq!((row.to, row.attempts), (Status::Pending, 1));
+    assert_eq!(row.next_attempt_at, START + Duration::from_secs(10));
+    assert_eq!(row.last_error.as_deref(), Some("no answer"));
 }

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect, Statement, TryGetable,
+};
+use uuid::Uuid;
 
-use super::claim::lease_end;
+use super::claim::{ids, lease_end, listed};
 use super::outcome::Transition;
 use super::{Delivery, Status, delivery};
 use crate::Timestamp;
 
 /// Writes how a delivery stands now; false when the caller's lease is no longer the row's.
+///
+/// A lease that was given back in the meantime and taken by nobody still counts.
 pub(super) async fn apply(
     tx: &impl ConnectionTrait,
     held: &Delivery,
@@ -27,32 +32,65 @@ pub(super) async fn apply(
         .col_expr(Column::Attempts, Expr::value(transition.attempts))
         .col_expr(Column::NextAttemptAt, Expr::value(transition.next_attempt_at))
         .col_expr(Column::LeaseUntil, Expr::value(None::<i64>))
+        .col_expr(Column::LeaseHolder, Expr::value(None::<Uuid>))
         .col_expr(Column::LastError, Expr::value(transition.last_error.clone()))
         .col_expr(Column::UpdatedAt, Expr::value(now));
     if let Some(id) = &transition.provider_message_id {
         update = update.col_expr(Column::ProviderMessageId, Expr::value(id.clone()));
     }
-    let done = holding(update, held).exec(tx).await?;
+    let ours = Condition::any()
+        .add(Column::Status.eq(Status::Sending))
+        // Given back by another dispatcher: it keeps the holder until somebody takes it.
+        .add(
+            Column::Status
+                .eq(Status::Pending)
+                .and(Column::LeaseHolder.is_not_null()),
+        );
+    let done = update
+        .filter(Column::Id.eq(held.id))
+        .filter(Column::LeaseNumber.eq(held.lease_number))
+        .filter(ours)
+        .exec(tx)
+        .await?;
     Ok(done.rows_affected == 1)
 }
 
-/// Gives a sign of life; false when the lease is lost.
-pub(super) async fn renew(
+/// Whether an outcome was written by [`apply`] at `now`: for a commit whose answer was lost.
+pub(super) async fn was_applied(
     connection: &impl ConnectionTrait,
     held: &Delivery,
-    lease: Duration,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
-    let end = Expr::cust(lease_end(connection.get_database_backend(), lease, now));
-    let update = delivery::Entity::update_many().col_expr(delivery::Column::LeaseUntil, end);
-    let done = holding(update, held).exec(connection).await?;
-    Ok(done.rows_affected == 1)
+    use delivery::Column;
+    let found = delivery::Entity::find_by_id(held.id)
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::LeaseNumber.eq(held.lease_number))
+        .filter(Column::LeaseHolder.is_null())
+        .filter(Column::UpdatedAt.eq(now))
+        .into_tuple::<Uuid>()
+        .one(connection)
+        .await?;
+    Ok(found.is_some())
 }
 
-/// Narrows an update to the row whose lease `held` is.
-fn holding(update: sea_orm::UpdateMany<delivery::Entity>, held: &Delivery) -> sea_orm::UpdateMany<delivery::Entity> {
-    update
-        .filter(delivery::Column::Id.eq(held.id))
-        .filter(delivery::Column::Status.eq(Status::Sending))
-        .filter(delivery::Column::LeaseNumber.eq(held.lease_number))
+/// Gives a sign of life for what `holder` has in hand; answers what is still its own.
+pub(super) async fn renew(
+    connection: &impl ConnectionTrait,
+    holder: Uuid,
+    deliveries: &[Uuid],
+    lease: Duration,
+    now: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
+    let backend = connection.get_database_backend();
+    let (end, ours) = (lease_end(backend, lease, now), listed(backend, 2));
+    let sql = format!(
+        "UPDATE deliveries SET lease_until = {end} \
+         WHERE status = 'sending' AND lease_holder = $1 AND {ours} RETURNING id"
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [holder.into(), ids(deliveries)]);
+    let rows = connection.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| Uuid::try_get_by(row, "id").map_err(DbErr::from))
+        .collect()
 }

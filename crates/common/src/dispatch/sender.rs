@@ -1,6 +1,7 @@
 //! What a service does with its deliveries.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use sea_orm::DbErr;
 
@@ -10,7 +11,13 @@ use crate::messaging::{Change, OutboxError};
 /// Sends deliveries, and tells of their outcomes.
 pub trait Sender: Send + Sync + 'static {
     /// Tries a delivery once. May be called again for the same delivery: after a retry, and after a crash.
-    fn send(&self, delivery: &Delivery) -> impl Future<Output = Outcome> + Send;
+    ///
+    /// It marks `begun` just before the other side learns what it could act on: the text of a mail, the request.
+    ///
+    /// # Cancel safety
+    /// Before the mark it is dropped at any time, when the process stops or the lease is lost, and costs no attempt.
+    /// After it, only when its time or the process ends; that the other side has it is then assumed.
+    fn send(&self, delivery: &Delivery, begun: &Begun) -> impl Future<Output = Outcome> + Send;
 
     /// Adds to the change that records an outcome, a retry included: the event that tells of it.
     ///
@@ -21,6 +28,22 @@ pub trait Sender: Send + Sync + 'static {
         delivery: &Delivery,
         outcome: &Outcome,
     ) -> impl Future<Output = Result<(), RecordError>> + Send;
+}
+
+/// Whether a send has come to where the other side may have it.
+#[derive(Debug, Default)]
+pub struct Begun(AtomicBool);
+
+impl Begun {
+    /// Says that from here on the other side may have it. There is no way back.
+    pub fn mark(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_marked(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 /// Why an outcome could not be recorded. It is tried again: what was sent was sent.

@@ -12,8 +12,9 @@ use super::error::{BrokerError, PublishError};
 use super::memory::{self, Memory};
 use super::message::OutboundMessage;
 use super::rabbit::Rabbit;
+use super::sign::SignOfLife;
 use super::trace;
-use crate::config::Settings;
+use crate::config::{Service, Settings};
 use crate::process::{State, Tasks};
 use crate::telemetry::{Metrics, TraceContext};
 
@@ -105,6 +106,25 @@ impl Broker {
                 let stopping = tasks.stopping().clone();
                 tasks.spawn("consumer", memory::consume(memory.clone(), processor, stopping));
             }
+        }
+    }
+
+    /// Tells the other processes of `service` what a dispatcher of this one has in hand.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the broker did not confirm it. In memory there is nobody to tell.
+    pub(crate) async fn vouch(&self, service: Service, sign: &SignOfLife) -> Result<(), PublishError> {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.vouch(service, sign).await,
+            Kind::Memory(_) => Err(PublishError::Unavailable),
+        }
+    }
+
+    /// Hears what the processes of `service` tell, itself included. Never returns.
+    pub(crate) async fn hear(&self, service: Service, heard: impl FnMut(SignOfLife)) {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.hear(service, heard).await,
+            Kind::Memory(_) => std::future::pending().await,
         }
     }
 

@@ -10,6 +10,8 @@
 //!    it exactly once: done, tried again later through a delay queue, or set aside in the dead-letter queue.
 //!    What was taken in before changes nothing.
 //!
+//! Beside it runs what is no message: a sign of life (`sign.rs`), told to who listens and kept by nobody.
+//!
 //! What must not be here: a publish of a new message other than from an outbox; a transaction that
 //! is open while the broker is waited for; an await on the broker without a deadline; a body in a
 //! log line. The files use each other in one direction: `relay`, `broker` -> `rabbit`, `memory` -> `consumer`
@@ -27,6 +29,7 @@ mod outbox;
 mod rabbit;
 mod rejection;
 mod relay;
+mod sign;
 mod trace;
 mod wire;
 
@@ -39,3 +42,4 @@ pub use message::{Message, OutboundMessage};
 pub use outbox::OutboxError;
 pub use rejection::Rejection;
 pub use relay::spawn_relay;
+pub(crate) use sign::SignOfLife;

@@ -20,7 +20,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 pub use self::labels::HttpLabels;
 use self::labels::{
-    CacheLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels, StateLabels,
+    CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels,
+    StateLabels,
 };
 use crate::config::Service;
 
@@ -72,6 +73,8 @@ definitions! {
     BREAKER_STATE = "waypost_breaker_state", Gauge, ["destination"], "Circuit breaker: 0 closed, 1 half-open, 2 open";
     DELIVERIES = "waypost_deliveries_total", Counter,
         ["channel", "status"], "Deliveries by channel and the state reached";
+    MAYBE_SENT = "waypost_deliveries_maybe_sent_total", Counter,
+        ["channel", "cause"], "Tries of which nobody knows whether they arrived; each may arrive twice";
     DELIVERY_OLDEST_DUE = "waypost_delivery_oldest_due_seconds", Gauge,
         ["channel"], "How long the oldest due delivery has waited";
 }
@@ -108,6 +111,7 @@ struct Inner {
     database_connections: Family<StateLabels, Gauge>,
     breaker_state: Family<DestinationLabels, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
+    maybe_sent: Family<CauseLabels, Counter>,
     delivery_oldest_due: Family<ChannelLabels, FloatGauge>,
 }
 
@@ -129,6 +133,7 @@ impl Metrics {
             database_connections: Family::default(),
             breaker_state: Family::default(),
             deliveries: Family::default(),
+            maybe_sent: Family::default(),
             delivery_oldest_due: Family::default(),
         };
         inner.register();
@@ -218,6 +223,15 @@ impl Metrics {
         self.0.deliveries.get_or_create(&labels).inc();
     }
 
+    /// Counts one try of which nobody knows whether it arrived (`waypost_deliveries_maybe_sent_total`).
+    pub fn maybe_sent(&self, channel: &str, cause: &str) {
+        let labels = CauseLabels {
+            channel: channel.to_owned(),
+            cause: cause.to_owned(),
+        };
+        self.0.maybe_sent.get_or_create(&labels).inc();
+    }
+
     /// How long the oldest due delivery of a channel has waited (`waypost_delivery_oldest_due_seconds`).
     pub fn delivery_oldest_due(&self, channel: &str, waited: Duration) {
         let labels = ChannelLabels {
@@ -269,6 +283,7 @@ impl Inner {
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());
         add(registry, BREAKER_STATE, self.breaker_state.clone());
         add(registry, DELIVERIES, self.deliveries.clone());
+        add(registry, MAYBE_SENT, self.maybe_sent.clone());
         add(registry, DELIVERY_OLDEST_DUE, self.delivery_oldest_due.clone());
     }
 }

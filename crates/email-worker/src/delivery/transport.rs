@@ -1,6 +1,7 @@
 //! The one way out for mail, whichever kind `mail.url` names.
 
 use common::config;
+use common::dispatch::Begun;
 use common::process::State;
 use lettre::Message;
 use secrecy::ExposeSecret;
@@ -29,13 +30,14 @@ impl Transport {
         Err(TransportError::Scheme)
     }
 
-    /// Hands one mail over. `id` names it where a second try must replace the first.
+    /// Hands one mail over. `id` names it where a second try must replace the first; `begun` is marked just before
+    /// the text goes.
     ///
     /// # Cancel safety
     /// May be dropped at any point; a connection in the middle of a conversation is then closed.
-    pub(crate) async fn send(&self, id: Uuid, message: &Message) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, id: Uuid, message: &Message, begun: &Begun) -> Result<(), SendError> {
         match self {
-            Self::Smtp(smtp) => smtp.send(message).await,
+            Self::Smtp(smtp) => smtp.send(message, begun).await,
             Self::Folder(folder) => folder.write(id, &message.formatted()).await,
         }
     }

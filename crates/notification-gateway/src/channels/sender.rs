@@ -1,6 +1,6 @@
 //! The dispatcher's sender: each delivery to its channel.
 
-use common::dispatch::{Delivery, Outcome, RecordError, Sender};
+use common::dispatch::{Begun, Delivery, Outcome, RecordError, Sender};
 use common::messaging::Change;
 
 use super::sms::Sms;
@@ -18,9 +18,9 @@ pub(crate) struct Channels {
 }
 
 impl Sender for Channels {
-    async fn send(&self, delivery: &Delivery) -> Outcome {
+    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
         match delivery.channel.as_str() {
-            SMS => self.sms.send(delivery).await,
+            SMS => self.sms.send(delivery, begun).await,
             // A row of a newer version that wrote a channel which this one does not have.
             other => Outcome::Retry {
                 error: format!("this version has no channel {other}"),

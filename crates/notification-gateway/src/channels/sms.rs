@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use common::config::Sms as SmsSettings;
-use common::dispatch::{Delivery, Outcome, Reason};
+use common::dispatch::{Begun, Delivery, Outcome, Reason};
 use common::outbound::{OutboundClient, OutboundError, OutboundResponse, Repeat};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
@@ -48,7 +48,7 @@ impl Sms {
         Ok(Self { settings, url, client })
     }
 
-    pub(super) async fn send(&self, delivery: &Delivery) -> Outcome {
+    pub(super) async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
         let Ok(payload) = serde_json::from_value::<SmsPayload>(delivery.payload.clone()) else {
             return rejected("the delivery's payload can't be read");
         };
@@ -63,6 +63,8 @@ impl Sms {
             .basic_auth(&self.settings.account, Some(self.settings.token.expose_secret()))
             .header("Idempotency-Key", delivery.id.to_string())
             .form(&form);
+        // A call that waits for its first try counts as begun too: it waits no longer than the breaker says.
+        begun.mark();
         // The dispatcher would try again anyway; the key lets a provider that knows it drop the copy.
         match self.client.execute(request, Repeat::Safe).await {
             Ok(answer) => judge(&answer),

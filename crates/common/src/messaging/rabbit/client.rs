@@ -12,10 +12,12 @@ use super::deadline::{CALL, within};
 use super::link::{self, Link};
 use super::names::{Destination, Names};
 use super::publish::Publisher;
+use super::signs;
 use super::topology::Topology;
-use crate::config::Settings;
+use crate::config::{Service, Settings};
 use crate::messaging::consumer::{Intake, Processor};
 use crate::messaging::error::{BrokerError, PublishError};
+use crate::messaging::sign::SignOfLife;
 use crate::messaging::wire::Wire;
 use crate::process::{State, Tasks};
 use crate::telemetry::Metrics;
@@ -78,6 +80,16 @@ impl Rabbit {
             stopping: tasks.stopping().clone(),
         };
         tasks.spawn("consumer", worker.run());
+    }
+
+    /// Tells the other processes of `service` what this one has in hand.
+    pub(in crate::messaging) async fn vouch(&self, service: Service, sign: &SignOfLife) -> Result<(), PublishError> {
+        signs::tell(&self.names, self.publisher.link(), service.name(), sign).await
+    }
+
+    /// Hears what the processes of `service` tell. Never returns.
+    pub(in crate::messaging) async fn hear(&self, service: Service, heard: impl FnMut(SignOfLife)) {
+        signs::hear(&self.names, &self.consuming, service.name(), heard).await;
     }
 
     /// Reads the first dead letters without taking them: closing the channel gives them back.

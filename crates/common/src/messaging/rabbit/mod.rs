@@ -13,6 +13,7 @@ mod knock;
 mod link;
 mod names;
 mod publish;
+mod signs;
 mod topology;
 
 pub(super) use client::Rabbit;

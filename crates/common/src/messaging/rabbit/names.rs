@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::topology::{DEAD_EXCHANGE, EVENTS_EXCHANGE, UNROUTED};
+use contracts::topology::{DEAD_EXCHANGE, EVENTS_EXCHANGE, SIGNS_EXCHANGE, UNROUTED};
 
 use crate::messaging::error::BrokerError;
 
@@ -48,6 +48,10 @@ impl Names {
 
     pub(super) fn unrouted(&self) -> String {
         self.of(UNROUTED)
+    }
+
+    pub(super) fn signs(&self) -> String {
+        self.of(SIGNS_EXCHANGE)
     }
 
     pub(super) fn work(&self, queue: &str) -> String {

@@ -9,10 +9,10 @@ use common::Timestamp;
 use common::config::{Service, Settings};
 use common::database::Database;
 use common::dispatch::{
-    Delivery, DispatchOptions, NewDelivery, Outcome, RecordError, Sender, Status, Waker, delivery, enqueue,
-    spawn_dispatcher,
+    Begun, Delivery, DispatchOptions, Dispatcher, NewDelivery, Outcome, RecordError, Sender, Status, Waker, delivery,
+    enqueue,
 };
-use common::messaging::{Change, Changes};
+use common::messaging::{Broker, Change, Changes};
 use common::process::Tasks;
 use common::telemetry::Metrics;
 use migrations::MigratorTrait;
@@ -30,7 +30,7 @@ pub(super) const REFUSED: &str = "refused";
 pub(super) struct Bench {
     pub(super) database: Database,
     pub(super) settings: Settings,
-    _kept: TestDatabase,
+    pub(super) kept: TestDatabase,
 }
 
 impl Bench {
@@ -53,7 +53,7 @@ impl Bench {
         Self {
             database,
             settings,
-            _kept: kept,
+            kept,
         }
     }
 
@@ -106,6 +106,31 @@ impl Bench {
         Running::start(self.database.clone(), sender, options)
     }
 
+    /// The same database by another way, such as through a proxy.
+    pub(super) async fn by(&self, address: std::net::SocketAddr) -> Database {
+        let mut settings = self.settings.clone();
+        let mut url = url::Url::parse(self.kept.url()).unwrap();
+        url.set_ip_host(address.ip()).unwrap();
+        url.set_port(Some(address.port())).unwrap();
+        settings.database.url = url.as_str().into();
+        Database::connect(&settings, Service::EmailWorker).await.unwrap()
+    }
+
+    /// Starts one whose database is reached through `proxy`.
+    pub(super) async fn start_by(&self, proxy: &test_support::FaultProxy, sender: &Scripted) -> Running {
+        Running::start(self.by(proxy.address()).await, sender, self.leasing(4_000, 200))
+    }
+
+    pub(super) async fn rows(&self) -> Vec<Delivery> {
+        delivery::Entity::find().all(self.database.read()).await.unwrap()
+    }
+
+    /// Whether a query on PostgreSQL finds anything.
+    pub(super) async fn finds(&self, query: &str) -> bool {
+        let query = Statement::from_string(self.database.read().get_database_backend(), query);
+        self.database.read().query_one_raw(query).await.unwrap().is_some()
+    }
+
     /// The usual options, but a lease of so many milliseconds, renewed this often.
     pub(super) fn leasing(&self, lease: u64, renew: u64) -> DispatchOptions {
         DispatchOptions {
@@ -146,10 +171,41 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(database: Database, sender: &Scripted, options: DispatchOptions) -> Self {
-        let (tasks, metrics) = (Tasks::new(Service::EmailWorker), Metrics::new(Service::EmailWorker));
-        let changes = Changes::new(Service::EmailWorker, database);
-        let waker = spawn_dispatcher(changes, sender.clone(), options, metrics.clone(), &tasks);
+        Self::beside(None, Tasks::new(Service::EmailWorker), (database, sender, options))
+    }
+
+    /// One that knows of others over a broker, which was connected for `tasks`.
+    pub(super) fn beside(
+        broker: Option<Broker>,
+        tasks: Tasks,
+        (database, sender, options): (Database, &Scripted, DispatchOptions),
+    ) -> Self {
+        let metrics = Metrics::new(Service::EmailWorker);
+        let dispatcher = Dispatcher {
+            changes: Changes::new(Service::EmailWorker, database),
+            sender: sender.clone(),
+            options,
+            broker,
+        };
+        let waker = dispatcher.spawn(metrics.clone(), &tasks);
         Self { tasks, metrics, waker }
+    }
+
+    /// How many deliveries reached their end, by its metrics.
+    pub(super) fn delivered(&self) -> usize {
+        self.count("waypost_deliveries_total{service=\"email-worker\",channel=\"test\",status=\"accepted\"} ")
+    }
+
+    /// How many deliveries may arrive twice, for this cause.
+    pub(super) fn maybe_sent(&self, cause: &str) -> usize {
+        let series = "waypost_deliveries_maybe_sent_total{service=\"email-worker\",channel=\"test\",cause=";
+        self.count(&format!("{series}\"{cause}\"}} "))
+    }
+
+    fn count(&self, series: &str) -> usize {
+        let metrics = self.metrics.render();
+        let count = metrics.lines().find_map(|line| line.strip_prefix(series));
+        count.map_or(0, |count| count.parse().unwrap())
     }
 
     pub(super) async fn stop(&self) {
@@ -160,10 +216,14 @@ impl Running {
 pub(super) type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub(super) type Script = Arc<dyn Fn(&Delivery, usize) -> Answer + Send + Sync>;
 
+/// Whether the send of this number begins.
+pub(super) type Begins = fn(usize) -> bool;
+
 /// A sender that does what a test says; its script is given the number of the send, from 0.
 #[derive(Clone)]
 pub(super) struct Scripted {
     script: Script,
+    begins: Begins,
     sent: Arc<Mutex<Vec<Uuid>>>,
     pub(super) refuse_records: Arc<Mutex<usize>>,
 }
@@ -172,9 +232,15 @@ impl Scripted {
     pub(super) fn new(script: impl Fn(&Delivery, usize) -> Answer + Send + Sync + 'static) -> Self {
         Self {
             script: Arc::new(script),
+            begins: |_| true,
             sent: Arc::default(),
             refuse_records: Arc::default(),
         }
+    }
+
+    /// The same, but only those sends come to where the other side may have them.
+    pub(super) fn beginning(self, begins: Begins) -> Self {
+        Self { begins, ..self }
     }
 
     pub(super) fn accepting() -> Self {
@@ -195,19 +261,25 @@ impl Scripted {
 }
 
 impl Sender for Scripted {
-    async fn send(&self, delivery: &Delivery) -> Outcome {
+    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
         let number = {
             let mut sent = self.sent.lock().unwrap();
             sent.push(delivery.id);
             sent.len() - 1
         };
+        if (self.begins)(number) {
+            begun.mark();
+        }
         (self.script)(delivery, number).await
     }
 
     /// One row a final outcome; a second one for the same delivery breaks the key.
     async fn record(&self, change: &mut Change, delivery: &Delivery, outcome: &Outcome) -> Result<(), RecordError> {
         let tx = change.tx();
-        if matches!(outcome, Outcome::Retry { .. } | Outcome::Unavailable { .. }) {
+        if matches!(
+            outcome,
+            Outcome::Retry { .. } | Outcome::Unknown { .. } | Outcome::Unavailable { .. }
+        ) {
             return Ok(());
         }
         let sql = "INSERT INTO inbox (consumer, message_id, received_at) VALUES ('test', $1, 0)";

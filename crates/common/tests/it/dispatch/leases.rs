@@ -19,6 +19,7 @@ on_both_databases!(
     a_lease_that_is_not_renewed_is_given_up_when_it_ends,
     a_dispatcher_that_is_killed_leaves_nothing_for_ever,
     a_stop_hands_back_what_does_not_finish,
+    a_stop_waits_for_what_has_begun_and_then_calls_it_unknown,
 );
 
 async fn two_dispatchers_never_send_the_same_row_twice(bench: Bench) {
@@ -53,7 +54,8 @@ async fn a_lease_that_runs_out_is_claimed_again_and_the_late_result_is_refused(b
     sender.until_sent(1).await;
     first.tasks.stopping().cancel();
     bench.end_leases().await;
-    let second = bench.start(&sender, bench.options());
+    // It waits half a lease before it takes anything that was left behind.
+    let second = bench.start(&sender, bench.leasing(2000, 500));
     sender.until_sent(2).await;
     // The late result comes while the second holder is at work: the status alone would let it in.
     gates[0].add_permits(1);
@@ -135,11 +137,11 @@ async fn what_another_gave_back_is_not_claimed_while_it_is_in_hand(bench: Bench)
     let next = bench.add("a", 1).await;
     bench.all_reach(&next, Status::Accepted).await;
     assert_eq!(sender.sent(), [&ids[..], &next].concat());
-    // Its result is late; out of hand, it is anybody's.
+    // Nobody has taken it: its result still counts.
     gate.add_permits(1);
     bench.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
-    assert_eq!(bench.row(ids[0]).await.lease_number, 2);
+    assert_eq!((sender.sent().len(), bench.row(ids[0]).await.lease_number), (2, 1));
 }
 
 async fn a_lease_that_is_not_renewed_is_given_up_when_it_ends(bench: Bench) {
@@ -155,7 +157,8 @@ async fn a_lease_that_is_not_renewed_is_given_up_when_it_ends(bench: Bench) {
             }
             accepted("x")
         })
-    });
+    })
+    .beginning(|number| number > 0);
     let options = DispatchOptions {
         lease: Duration::from_millis(500),
         renew: 2 * DEADLINE,
@@ -203,7 +206,8 @@ async fn a_stop_hands_back_what_does_not_finish(bench: Bench) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             accepted("finished")
         })
-    });
+    })
+    .beginning(|number| number > 0);
     let running = bench.start(
         &sender,
         DispatchOptions {
@@ -220,4 +224,23 @@ async fn a_stop_hands_back_what_does_not_finish(bench: Bench) {
         (0, None)
     );
     assert_eq!(state(Status::Accepted).attempts, 1);
+}
+
+async fn a_stop_waits_for_what_has_begun_and_then_calls_it_unknown(bench: Bench) {
+    let ids = bench.add("a", 1).await;
+    let sender = Scripted::new(|_, _| Box::pin(std::future::pending()));
+    let options = DispatchOptions {
+        drain: Duration::from_millis(300),
+        retry_delays: vec![Duration::from_hours(1)],
+        ..bench.options()
+    };
+    let running = bench.start(&sender, options);
+    sender.until_sent(1).await;
+    let before = common::Timestamp::now();
+    running.stop().await;
+    let row = bench.row(ids[0]).await;
+    assert_eq!((row.status, row.attempts, row.lease_until), (Status::Pending, 1, None));
+    assert!(row.next_attempt_at > before + Duration::from_mins(59));
+    assert_eq!(row.last_error.as_deref(), Some("the process ended before the answer"));
+    assert_eq!(running.maybe_sent("no_answer"), 1);
 }

@@ -22,4 +22,5 @@ mod bench;
 mod destinations;
 mod enqueue;
 mod leases;
+mod outage;
 mod outcomes;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use common::dispatch::Begun;
 use common::process::State;
 use common::resilience::Backoff;
 use lettre::Message;
@@ -70,7 +71,7 @@ impl Smtp {
     ///
     /// # Cancel safety
     /// A dropped send closes its connection. What the server makes of it is then unknown.
-    pub(crate) async fn send(&self, message: &Message) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, message: &Message, begun: &Begun) -> Result<(), SendError> {
         let span = info_span!(
             "send",
             otel.name = "send email",
@@ -82,7 +83,7 @@ impl Smtp {
             error.type = field::Empty,
         );
         async {
-            let sent = self.converse(message.envelope(), &message.formatted()).await;
+            let sent = self.converse(message.envelope(), &message.formatted(), begun).await;
             if let Err(failure) = &sent {
                 let span = Span::current();
                 span.record("otel.status_code", "ERROR");
@@ -120,10 +121,16 @@ impl Smtp {
         }
     }
 
-    async fn converse(&self, envelope: &Envelope, text: &[u8]) -> Result<(), Failure> {
+    async fn converse(&self, envelope: &Envelope, text: &[u8], begun: &Begun) -> Result<(), Failure> {
         let deadline = Instant::now() + self.send_timeout;
         let mut connection = self.begin(envelope, deadline).await?;
-        match transfer(&mut connection, envelope, text, deadline).await {
+        let sent = async {
+            prepare(&mut connection, envelope, deadline).await?;
+            begun.mark();
+            let sent = timeout_at(deadline, connection.message(text)).await;
+            Failure::unless_done(Stage::Text, sent).map(drop)
+        };
+        match sent.await {
             Ok(()) => {
                 self.keep(connection);
                 Ok(())
@@ -191,13 +198,8 @@ async fn greet(connection: &mut AsyncSmtpConnection, envelope: &Envelope, deadli
     Ok(())
 }
 
-/// RCPT TO, DATA and the text. The text is ASCII: `lettre` encodes all parts.
-async fn transfer(
-    connection: &mut AsyncSmtpConnection,
-    envelope: &Envelope,
-    text: &[u8],
-    deadline: Instant,
-) -> Result<(), Failure> {
+/// RCPT TO and DATA; what is left is the text. That is ASCII: `lettre` encodes all parts.
+async fn prepare(connection: &mut AsyncSmtpConnection, envelope: &Envelope, deadline: Instant) -> Result<(), Failure> {
     for recipient in envelope.to() {
         let command = Rcpt::new(recipient.clone(), Vec::new());
         Failure::unless_done(
@@ -206,7 +208,6 @@ async fn transfer(
         )?;
     }
     Failure::unless_done(Stage::Data, timeout_at(deadline, connection.command(Data)).await)?;
-    Failure::unless_done(Stage::Text, timeout_at(deadline, connection.message(text)).await)?;
     Ok(())
 }
 

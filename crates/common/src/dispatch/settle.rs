@@ -1,0 +1,106 @@
+//! How a try ended comes into its row, however long that takes.
+
+use std::time::Duration;
+
+use super::load::Shared;
+use super::outcome::{Transition, handed_back, resolve, without_text};
+use super::record::{apply, was_applied};
+use super::sender::{RecordError, Sender};
+use super::{Delivery, Outcome};
+use crate::Timestamp;
+use crate::database::{is_data_refused, within};
+use crate::process::chain;
+
+/// Waits between tries to record an outcome.
+const RECORD_RETRY: Duration = Duration::from_millis(500);
+/// One statement that gives a lease back, at the end of a process.
+const HAND_BACK: Duration = Duration::from_secs(2);
+
+/// Brings an outcome into its row.
+pub(super) async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Outcome) {
+    if let Some(pause) = outcome.destination_pause() {
+        shared.pause(&delivery.destination, pause);
+    }
+    if let Outcome::Unknown { error } = &outcome {
+        shared.metrics.maybe_sent(&delivery.channel, "no_answer");
+        tracing::warn!(delivery = %delivery.id, channel = %delivery.channel, error, "a delivery may arrive twice");
+    }
+    let now = Timestamp::now();
+    let (outcome, row) = resolve(outcome, delivery, &shared.options, now);
+    if let Some(error) = &row.last_error {
+        let to = row.to.as_str();
+        tracing::info!(delivery = %delivery.id, channel = %delivery.channel, to, error, "a delivery did not go through");
+    }
+    let ended = Ended { outcome, row, now };
+    until_recorded(shared, delivery, ended).await;
+}
+
+/// How a delivery stands, since when.
+struct Ended {
+    outcome: Outcome,
+    row: Transition,
+    now: Timestamp,
+}
+
+/// Does not give up while the database is away: what was sent was sent. What the database can't hold is left out.
+async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut ended: Ended) {
+    let mut has_text = true;
+    let mut may_be_recorded = false;
+    loop {
+        match record(shared, delivery, &ended).await {
+            Ok(true) => {
+                shared.metrics.delivery(&delivery.channel, ended.row.to.as_str());
+                return;
+            }
+            // The answer to an earlier commit may have been lost.
+            Ok(false) if may_be_recorded => match was_applied(shared.database.read(), delivery, ended.now).await {
+                Ok(true) => {
+                    shared.metrics.delivery(&delivery.channel, ended.row.to.as_str());
+                    return;
+                }
+                Ok(false) => return refused(delivery),
+                Err(error) => {
+                    tracing::warn!(delivery = %delivery.id, error = chain(&error), "whether an outcome is recorded can't be asked yet");
+                    tokio::time::sleep(RECORD_RETRY).await;
+                }
+            },
+            Ok(false) => return refused(delivery),
+            Err(RecordError::Database(error)) if has_text && is_data_refused(&error) => {
+                tracing::error!(delivery = %delivery.id, "the database refuses the other side's text; an outcome is recorded without it");
+                has_text = false;
+                (ended.outcome, ended.row) = without_text(ended.outcome, ended.row);
+            }
+            Err(error) => {
+                may_be_recorded = true;
+                tracing::warn!(delivery = %delivery.id, error = chain(&error), "an outcome can't be recorded yet");
+                tokio::time::sleep(RECORD_RETRY).await;
+            }
+        }
+    }
+}
+
+fn refused(delivery: &Delivery) {
+    tracing::warn!(delivery = %delivery.id, "an outcome came after its lease and was refused");
+}
+
+/// The row and what the sender tells of it are one change; `false`: the lease was somebody else's.
+async fn record<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ended) -> Result<bool, RecordError> {
+    let mut change = shared.changes.begin_patiently().await?;
+    if !apply(change.tx(), delivery, &ended.row, ended.now).await? {
+        change.roll_back().await;
+        return Ok(false);
+    }
+    shared.sender.record(&mut change, delivery, &ended.outcome).await?;
+    change.commit().await?;
+    Ok(true)
+}
+
+/// Gives a lease back whose send has not begun; it costs no attempt.
+pub(super) async fn hand_back<S: Sender>(shared: &Shared<S>, delivery: &Delivery) {
+    let now = Timestamp::now();
+    let row = handed_back(delivery, now);
+    let handing = apply(shared.database.write(), delivery, &row, now);
+    if !matches!(within(HAND_BACK, handing).await, Ok(true)) {
+        tracing::warn!(delivery = %delivery.id, "a lease could not be handed back; it runs out by itself");
+    }
+}

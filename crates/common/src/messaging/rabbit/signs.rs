@@ -1,0 +1,116 @@
+//! Signs of life between the processes of one service: told to those who listen now, kept by nobody.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Consumer, ExchangeKind};
+
+use super::deadline::{CALL, within};
+use super::link::{Link, Session};
+use super::names::Names;
+use crate::messaging::error::PublishError;
+use crate::messaging::sign::SignOfLife;
+
+/// Wait before a listener that ended is set up again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Tells every process of `service` that listens. Rare, so it takes a channel of its own each time.
+///
+/// # Errors
+/// [`PublishError::Unavailable`] when the broker did not confirm it.
+pub(super) async fn tell(names: &Names, link: &Link, service: &str, sign: &SignOfLife) -> Result<(), PublishError> {
+    let session = link.session().ok_or(PublishError::Unavailable)?;
+    let telling = async {
+        let channel = session.connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        declare(&channel, names).await?;
+        let confirm = channel
+            .basic_publish(
+                names.signs().into(),
+                service.into(),
+                BasicPublishOptions::default(),
+                &sign.to_bytes(),
+                BasicProperties::default(),
+            )
+            .await?;
+        let confirmation = confirm.await?;
+        channel.close(200, "told".into()).await?;
+        Ok(confirmation)
+    };
+    match within(CALL, telling).await {
+        Ok(confirmation) if confirmation.is_ack() => Ok(()),
+        Ok(_) | Err(_) => Err(PublishError::Unavailable),
+    }
+}
+
+/// Hears what the processes of `service` tell. Never returns.
+pub(super) async fn hear(names: &Names, link: &Link, service: &str, mut heard: impl FnMut(SignOfLife)) {
+    loop {
+        let session = link.connected().await;
+        match within(CALL, listen(names, &session, service)).await {
+            Ok(mut signs) => {
+                let mut broken = pin!(session.broken());
+                loop {
+                    tokio::select! {
+                        () = &mut broken => break,
+                        sign = signs.next() => match sign {
+                            Some(Ok(sign)) => SignOfLife::read(&sign.data).into_iter().for_each(&mut heard),
+                            Some(Err(_)) | None => break,
+                        }
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "signs of life can't be heard yet"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn listen(names: &Names, session: &Session, service: &str) -> Result<Consumer, lapin::Error> {
+    let channel = session.connection.create_channel().await?;
+    declare(&channel, names).await?;
+    let own = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..QueueDeclareOptions::default()
+    };
+    let queue = channel.queue_declare("".into(), own, FieldTable::default()).await?;
+    channel
+        .queue_bind(
+            queue.name().clone(),
+            names.signs().into(),
+            service.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    let no_ack = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    channel
+        .basic_consume(queue.name().clone(), "".into(), no_ack, FieldTable::default())
+        .await
+}
+
+/// Durable, though what goes through it is not: RabbitMQ 4 frowns on what is neither durable nor exclusive.
+async fn declare(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    channel
+        .exchange_declare(
+            names.signs().into(),
+            ExchangeKind::Direct,
+            durable,
+            FieldTable::default(),
+        )
+        .await
+}

@@ -1,0 +1,236 @@
+//! What the dispatcher keeps when its database does not answer: nothing is sent twice, nothing waits for long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::config::Service;
+use common::dispatch::{DispatchOptions, Status};
+use common::messaging::Broker;
+use common::process::Tasks;
+use sea_orm::ConnectionTrait;
+use test_support::{Fault, FaultProxy, eventually, postgres_url};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::bench::{Bench, DEADLINE, Running, Scripted, accepted};
+use crate::messaging::fixture::Fixture;
+
+/// Finds something when no lease is left.
+const LEASE_IS_OVER: &str = "SELECT 1 AS over WHERE NOT EXISTS (SELECT 1 FROM deliveries \
+    WHERE lease_until > extract(epoch FROM statement_timestamp()) * 1000000)";
+
+/// What other work may lose to one answer that is lost.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A way to the test's PostgreSQL that can be broken.
+async fn proxy() -> FaultProxy {
+    let server = Url::parse(&postgres_url()).unwrap();
+    let upstream = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap_or(5432));
+    FaultProxy::start(upstream).await
+}
+
+/// Slow enough for leases to be renewed.
+fn slow() -> Scripted {
+    Scripted::new(|_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            accepted("x")
+        })
+    })
+}
+
+/// A lease long enough for a holder to have its chance: a record that hangs is tried anew after four seconds.
+fn leasing(bench: &Bench) -> DispatchOptions {
+    bench.leasing(12_000, 1_000)
+}
+
+#[tokio::test]
+async fn after_an_outage_longer_than_the_lease_what_a_holder_has_sent_stays_its_own() {
+    let bench = Bench::postgres().await;
+    let proxy = proxy().await;
+    let ids = bench.add("a", 12).await;
+    let sender = slow();
+    let [one, two] = [bench.by(proxy.address()).await, bench.by(proxy.address()).await]
+        .map(|database| Running::start(database, &sender, leasing(&bench)));
+    sender.until_sent(12).await;
+    proxy.set(Fault::BlackHole).await;
+    eventually(DEADLINE, || async { bench.finds(LEASE_IS_OVER).await }).await;
+    proxy.set(Fault::Pass).await;
+    bench.all_reach(&ids, Status::Accepted).await;
+    tokio::join!(one.stop(), two.stop());
+    println!(
+        "outage longer than the lease: sent 12, received {}, lost 0, doubled {}",
+        sender.sent().len(),
+        sender.sent().len() - 12
+    );
+    assert_eq!((sender.sent().len(), bench.recorded().await), (12, 12));
+}
+
+/// Two dispatchers: one behind a proxy that has sent what `sender` has and can't record it, one that reaches the
+/// database. The first one's leases run out meanwhile.
+async fn cut_off(bench: &Bench, sender: &Scripted, broker: Option<Broker>) -> (FaultProxy, [Running; 2]) {
+    let proxy = proxy().await;
+    let options = bench.leasing(3_000, 300);
+    let start = |database| {
+        let tasks = Tasks::new(Service::EmailWorker);
+        Running::beside(broker.clone(), tasks, (database, sender, options.clone()))
+    };
+    let one = start(bench.by(proxy.address()).await);
+    sender.until_sent(1).await;
+    proxy.set(Fault::BlackHole).await;
+    (proxy, [one, start(bench.database.clone())])
+}
+
+/// A sender that waits for the gate, the first time.
+fn gated() -> (Scripted, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&gate);
+    let sender = Scripted::new(move |_, number| {
+        let gate = Arc::clone(&waits);
+        Box::pin(async move {
+            if number == 0 {
+                let _ = gate.acquire().await;
+            }
+            accepted("x")
+        })
+    });
+    (sender, gate)
+}
+
+#[tokio::test]
+async fn a_holder_that_reaches_only_the_broker_keeps_what_it_has_sent() {
+    let bench = Bench::postgres().await;
+    let fixture = Fixture::rabbit().await;
+    let ids = bench.add("a", 1).await;
+    let (sender, gate) = gated();
+    let (proxy, [one, two]) = cut_off(&bench, &sender, Some(fixture.broker.clone())).await;
+    gate.add_permits(1);
+    // The other one looks each 50 ms, and from the end of the lease nothing but the sign of life holds it off.
+    eventually(DEADLINE, || async { bench.finds(LEASE_IS_OVER).await }).await;
+    let others = bench.add("a", 50).await;
+    bench.all_reach(&others, Status::Accepted).await;
+    assert_eq!(sender.sent().iter().filter(|id| **id == ids[0]).count(), 1);
+    proxy.set(Fault::Pass).await;
+    bench.all_reach(&ids, Status::Accepted).await;
+    tokio::join!(one.stop(), two.stop());
+    println!(
+        "holder without database: sent 51, received {}, lost 0, doubled {}",
+        sender.sent().len(),
+        sender.sent().len() - 51
+    );
+    assert_eq!((sender.sent().len(), bench.recorded().await), (51, 51));
+    assert_eq!(one.maybe_sent("holder_lost") + two.maybe_sent("holder_lost"), 0);
+    fixture.tasks.shut_down(DEADLINE).await.unwrap();
+}
+
+/// The window that is left: whoever is cut off from both, while another is not, is taken for dead.
+#[tokio::test]
+async fn a_holder_cut_off_from_database_and_broker_is_taken_for_dead_and_that_is_counted() {
+    let bench = Bench::postgres().await;
+    let ids = bench.add("a", 1).await;
+    let (sender, gate) = gated();
+    let (proxy, [one, two]) = cut_off(&bench, &sender, None).await;
+    gate.add_permits(1);
+    bench.all_reach(&ids, Status::Accepted).await;
+    proxy.set(Fault::Pass).await;
+    tokio::join!(one.stop(), two.stop());
+    println!(
+        "holder cut off from both: sent 1, received {}, lost 0, doubled 1 (the stated window)",
+        sender.sent().len()
+    );
+    let row = bench.row(ids[0]).await;
+    assert_eq!((sender.sent().len(), row.attempts, bench.recorded().await), (2, 2, 1));
+    assert_eq!(two.maybe_sent("holder_lost"), 1);
+}
+
+/// Each of the dispatcher's statements, and what of it goes over the wire when it is prepared.
+const STATEMENTS: [(&str, &str); 5] = [
+    ("claim", "WITH due AS"),
+    ("renewal", "SET lease_until = CAST"),
+    ("give-back", "lease_until <="),
+    ("outcome", "SET \"status\" ="),
+    ("measurement", "SELECT channel, MIN"),
+];
+
+#[tokio::test]
+async fn one_lost_answer_holds_up_nothing_for_long_and_doubles_nothing() {
+    for (name, statement) in STATEMENTS {
+        let bench = Bench::postgres().await;
+        let proxy = proxy().await;
+        let sender = slow();
+        proxy.lose_answer_to(statement);
+        let options = bench.leasing(4_000, 200);
+        let running = Running::start(bench.by(proxy.address()).await, &sender, options);
+        let mut ids = bench.add("a", 20).await;
+        eventually(DEADLINE, || async { proxy.has_lost_it() }).await;
+        let lost_at = Instant::now();
+        ids.extend(bench.add("b", 20).await);
+        bench.all_reach(&ids, Status::Accepted).await;
+        let took = lost_at.elapsed();
+        running.stop().await;
+        println!(
+            "answer to the {name} lost: sent 40, received {}, all after {took:?}",
+            sender.sent().len()
+        );
+        assert!(took < SOON + Duration::from_secs(3), "{name}: {took:?}");
+        assert_eq!((sender.sent().len(), bench.recorded().await), (40, 40), "{name}");
+        let tried_again = bench.rows().await.iter().filter(|row| row.attempts != 1).count();
+        assert_eq!(tried_again, 0, "{name} cost an attempt");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_recorded_once_and_nothing_is_sent_again() {
+    let bench = Bench::postgres().await;
+    let proxy = proxy().await;
+    let sender = Scripted::accepting();
+    proxy.lose_answer_to("COMMIT");
+    let running = bench.start_by(&proxy, &sender).await;
+    let ids = bench.add("a", 5).await;
+    bench.all_reach(&ids, Status::Accepted).await;
+    eventually(DEADLINE, || async { proxy.has_lost_it() && running.delivered() == 5 }).await;
+    running.stop().await;
+    assert_eq!((sender.sent().len(), bench.recorded().await), (5, 5));
+}
+
+#[tokio::test]
+async fn a_stop_while_an_answer_is_lost_ends_in_time() {
+    for (name, statement) in STATEMENTS {
+        let bench = Bench::postgres().await;
+        let proxy = proxy().await;
+        proxy.lose_answer_to(statement);
+        let sender = slow();
+        let running = bench.start_by(&proxy, &sender).await;
+        bench.add("a", 5).await;
+        eventually(DEADLINE, || async { proxy.has_lost_it() }).await;
+        let asked = Instant::now();
+        running.stop().await;
+        println!(
+            "stopped while the answer to the {name} is lost: after {:?}",
+            asked.elapsed()
+        );
+        assert!(asked.elapsed() < SOON, "{name}: {:?}", asked.elapsed());
+    }
+}
+
+on_both_databases!(a_column_that_is_added_while_it_works_disturbs_nothing);
+
+async fn a_column_that_is_added_while_it_works_disturbs_nothing(bench: Bench) {
+    let sender = Scripted::accepting();
+    let running = bench.start(&sender, bench.options());
+    let mut ids = bench.add("a", 20).await;
+    bench.all_reach(&ids, Status::Accepted).await;
+    for column in ["one", "two", "three"] {
+        for table in ["deliveries", "inbox", "outbox"] {
+            let more = bench.add("a", 10).await;
+            let add = format!("ALTER TABLE {table} ADD COLUMN {column} text");
+            bench.database.unguarded().execute_unprepared(&add).await.unwrap();
+            ids.extend(more);
+            ids.extend(bench.add("a", 10).await);
+            bench.all_reach(&ids, Status::Accepted).await;
+        }
+    }
+    running.stop().await;
+    assert_eq!((sender.sent().len(), bench.recorded().await), (ids.len(), ids.len()));
+    assert!(bench.rows().await.iter().all(|row| row.attempts == 1));
+}
