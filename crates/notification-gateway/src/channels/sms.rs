@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Who delivers, in delivery rows.
 pub(crate) const PROVIDER: &str = "twilio";
 
+/// Codes that come with a 400 and are about our number, not the recipient's: it is not ours, or can't send there.
+const ABOUT_OUR_SENDER: [i64; 5] = [21212, 21603, 21606, 21659, 21660];
+
 /// What a delivery row holds for this channel.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SmsPayload {
@@ -73,6 +76,8 @@ impl Sms {
     }
 }
 
+/// Only what the provider itself says of this message is final. Whatever else comes may be about us, the way there,
+/// or somebody in between (a proxy's page, a redirect), and passes.
 fn judge(answer: &OutboundResponse) -> Outcome {
     let status = answer.status;
     if status.is_success() {
@@ -80,38 +85,37 @@ fn judge(answer: &OutboundResponse) -> Outcome {
             Ok(Created { sid }) => Outcome::Accepted {
                 provider_message_id: Some(sid),
             },
-            // Not the provider's own answer: no success may be read into it.
-            Err(_) => rejected(format!("HTTP {} with an answer that can't be read", status.as_u16())),
+            Err(_) => unknown(format!("HTTP {} with an answer that can't be read", status.as_u16())),
         };
     }
-    if answer.is_passing_failure() {
-        return Outcome::Retry {
-            error: format!("HTTP {}", status.as_u16()),
-            after: answer.retry_after(),
-        };
-    }
-    let code = answer
-        .json::<Refused>()
-        .map(|refused| format!(", code {}", refused.code));
-    let error = format!("HTTP {}{}", status.as_u16(), code.unwrap_or_default());
-    if matches!(
-        status,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
-    ) {
-        // About our account and its token, not about this message, which waits until they are put right.
-        tracing::error!(
+    let code = answer.json::<Refused>().ok().map(|refused| refused.code);
+    let error = match code {
+        Some(code) => format!("HTTP {}, code {code}", status.as_u16()),
+        None => format!("HTTP {}", status.as_u16()),
+    };
+    match (status, code) {
+        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code))
+            if !ABOUT_OUR_SENDER.contains(&code) =>
+        {
+            return rejected(error);
+        }
+        _ if answer.is_passing_failure() => {}
+        // About our account, its token or sender, or about who answers there: the message waits until that is put right.
+        _ => tracing::error!(
             error,
-            "the SMS provider does not let us in: check providers.sms.account and .token"
-        );
-        return Outcome::Retry { error, after: None };
+            "the SMS provider does not take our calls: check providers.sms and what stands before the provider"
+        ),
     }
-    rejected(error)
+    Outcome::Retry {
+        error,
+        after: answer.retry_after(),
+    }
 }
 
 fn failure(error: &OutboundError) -> Outcome {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Outcome::Unavailable { after: *retry_after },
-        OutboundError::TooLarge { .. } => rejected(error.to_string()),
+        OutboundError::TooLarge { .. } => unknown(error.to_string()),
         _ => Outcome::Retry {
             error: error.to_string(),
             after: None,
@@ -119,10 +123,74 @@ fn failure(error: &OutboundError) -> Outcome {
     }
 }
 
+/// An answer that can't be told from a success: tried again later, under the same idempotency key.
+fn unknown(error: String) -> Outcome {
+    tracing::warn!(
+        error,
+        "whether the SMS provider took a message is unknown: it is sent again and may arrive twice"
+    );
+    Outcome::Retry { error, after: None }
+}
+
 /// An answer that will be the same next time.
 fn rejected(error: impl Into<String>) -> Outcome {
     Outcome::Failed {
         reason: Reason::Rejected,
         error: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, body: &'static str) -> Outcome {
+        judge(&OutboundResponse {
+            status: status.try_into().unwrap(),
+            headers: [("retry-after".parse().unwrap(), "7".parse().unwrap())]
+                .into_iter()
+                .collect(),
+            body: body.into(),
+        })
+    }
+
+    #[test]
+    fn only_what_the_provider_says_of_the_message_is_final() {
+        let refused = r#"{"code": 21211, "message": "not a number"}"#;
+        for status in [400, 422] {
+            assert!(matches!(answered(status, refused), Outcome::Failed { .. }), "{status}");
+            for page in [
+                "",
+                "<html>Please log in</html>",
+                "{}",
+                r#"{"code": "x"}"#,
+                r#"{"code": 21606}"#,
+            ] {
+                assert!(
+                    matches!(answered(status, page), Outcome::Retry { .. }),
+                    "{status} {page}"
+                );
+            }
+        }
+        let others = (300..600).filter(|status| !matches!(status, 400 | 422));
+        for status in others {
+            let outcome = answered(status, refused);
+            assert!(
+                matches!(outcome, Outcome::Retry { after: Some(_), .. }),
+                "{status}: {outcome:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_success_without_a_message_s_id_is_no_success_and_no_failure() {
+        for page in ["", "<html>Please log in</html>", "{}", r#"{"sid": 7}"#] {
+            for status in [200, 201, 204] {
+                assert!(
+                    matches!(answered(status, page), Outcome::Retry { .. }),
+                    "{status} {page}"
+                );
+            }
+        }
     }
 }

@@ -119,12 +119,32 @@ async fn a_refusal_of_our_own_account_waits_until_it_is_put_right(backend: Backe
 
 async fn an_answer_that_is_not_the_providers_is_no_success(backend: Backend) {
     let app = TestApp::start(&backend).await;
-    app.provider.is(Mood::Answers(200, None, "<html>Please log in</html>"));
-    let user = app.sign_up(Some(PHONE)).await.data.user_id;
-    let delivery = app
-        .delivery(user, "sms", |delivery| delivery["status"] == "failed")
-        .await;
-    assert_eq!(delivery["reason"], "rejected");
+    for (status, error) in [
+        (200, "HTTP 200 with an answer that can't be read"),
+        (302, "HTTP 302"),
+        (402, "HTTP 402"),
+        (400, "HTTP 400"),
+    ] {
+        app.provider
+            .is(Mood::Answers(status, None, "<html>Please log in</html>"));
+        let user = app.sign_up(Some(PHONE)).await.data.user_id;
+        let delivery = app
+            .delivery(user, "sms", |delivery| delivery["last_error"] == error)
+            .await;
+        assert_ne!(delivery["status"], "failed");
+        app.provider.is(Mood::Accepts);
+        let delivery = app
+            .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        let calls = app.provider.calls();
+        let key = delivery["id"].as_str().unwrap();
+        let of_one = calls.iter().filter(|call| call.header("idempotency-key") == key);
+        assert_eq!(
+            of_one.count() as u64,
+            delivery["attempts"].as_u64().unwrap(),
+            "one key a message"
+        );
+    }
 }
 
 async fn a_provider_that_is_out_is_left_alone_and_costs_no_attempt(backend: Backend) {
