@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
-    password_hash::{self, phc::PasswordHash},
-};
+use argon2::password_hash;
 use common::config::Argon2 as Cost;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
+
+use crate::argon2id::Argon2id;
 
 /// How many may wait for each one that runs: some two seconds of waiting.
 const QUEUE_PER_SLOT: usize = 32;
@@ -31,7 +30,7 @@ pub(crate) enum PasswordsError {
 /// The pool. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    argon2: Argon2<'static>,
+    argon2id: Arc<Argon2id>,
     /// Places in the pool and its queue.
     places: Arc<Semaphore>,
     /// Those that run.
@@ -47,56 +46,48 @@ impl Passwords {
     }
 
     fn with_slots(settings: &Cost, slots: usize, queue: usize) -> anyhow::Result<Self> {
-        let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None)
-            .map_err(|error| anyhow::anyhow!("accounts.argon2: {error}"))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = argon2
-            .hash_password(b"nobody has this password")
-            .map_err(|error| anyhow::anyhow!("accounts.argon2: {error}"))?;
+        let refused = |error: &dyn std::fmt::Display| anyhow::anyhow!("accounts.argon2: {error}");
+        let argon2id = Argon2id::new(settings).map_err(|error| refused(&error))?;
+        let nobody = argon2id
+            .hash(b"nobody has this password")
+            .map_err(|error| refused(&error))?;
         Ok(Self {
-            argon2,
+            argon2id: Arc::new(argon2id),
             places: Arc::new(Semaphore::new(slots + queue)),
             slots: Arc::new(Semaphore::new(slots)),
-            nobody: nobody.to_string().into(),
+            nobody: nobody.into(),
         })
     }
 
     /// Hashes a new password, with a salt of its own, to a PHC string.
     pub(crate) async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
-        self.run(move |argon2| {
-            let hash = argon2.hash_password(password.expose_secret().as_bytes())?;
-            Ok(hash.to_string())
-        })
-        .await
+        self.run(move |argon2id| argon2id.hash(password.expose_secret().as_bytes()))
+            .await
     }
 
     /// Checks a password against a hash; with none, takes as long and says no.
     pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordsError> {
         let nobody = Arc::clone(&self.nobody);
-        self.run(move |argon2| {
-            let hashed = PasswordHash::new(hash.as_deref().unwrap_or(&nobody))?;
-            match argon2.verify_password(password.expose_secret().as_bytes(), &hashed) {
-                Ok(()) => Ok(hash.is_some()),
-                Err(password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error),
-            }
+        self.run(move |argon2id| {
+            let fits = argon2id.verify(password.expose_secret().as_bytes(), hash.as_deref().unwrap_or(&nobody));
+            Ok(fits? && hash.is_some())
         })
         .await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Argon2<'static>) -> password_hash::Result<T> + Send + 'static,
+        work: impl FnOnce(&Argon2id) -> password_hash::Result<T> + Send + 'static,
     ) -> Result<T, PasswordsError> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| PasswordsError::Busy)?;
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let slot = slot.map_err(|_| PasswordsError::Busy)?;
-        let argon2 = self.argon2.clone();
+        let argon2id = Arc::clone(&self.argon2id);
         // A caller who goes away frees its place only when the work is over: the pool's bound holds.
         let work = tokio::task::spawn_blocking(move || {
             let _held = (place, slot);
-            work(&argon2)
+            work(&argon2id)
         });
         let span = tracing::info_span!("argon2id");
         Ok(work.instrument(span).await.map_err(PasswordsError::Panicked)??)

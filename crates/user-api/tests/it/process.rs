@@ -1,6 +1,6 @@
 //! The binary itself, as a process of its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::topology::QUEUES;
 use reqwest::Client;
@@ -10,6 +10,9 @@ use test_support::{
 };
 
 use crate::test_app::{SOON, ada, migrate, settings};
+
+/// A log-in of `Stand::sign_up`'s person.
+const ADA: &str = r#"{"email": "ada@example.com", "password": "correct horse battery"}"#;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -51,8 +54,8 @@ impl Stand {
             .env("WAYPOST__TELEMETRY__OTLP_ENDPOINT", self.otlp.endpoint())
     }
 
-    async fn run(&self) -> Process {
-        let process = self.program().spawn();
+    async fn run(&self, program: ProcessBuilder) -> Process {
+        let process = program.spawn();
         let ready = format!("http://127.0.0.1:{}/readyz", self.operations.number());
         let client = client();
         eventually(SOON, async || {
@@ -78,7 +81,7 @@ fn client() -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
     let stand = Stand::new().await;
-    let mut process = stand.run().await;
+    let mut process = stand.run(stand.program()).await;
     assert_eq!(stand.sign_up().await, 201);
     let is_publish = |span: &Span| span.kind == SpanKind::Producer;
     let spans = stand.otlp.wait_for(TRACE, SOON, is_publish).await;
@@ -124,7 +127,7 @@ async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_it_cleanly_too() {
     let stand = Stand::new().await;
-    let mut process = stand.run().await;
+    let mut process = stand.run(stand.program()).await;
     process.interrupt();
     assert_eq!(
         process.exit(Duration::from_secs(10)).await.code(),
@@ -145,8 +148,43 @@ async fn a_broker_in_memory_is_refused_between_processes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_is_said_with_the_setting_s_name() {
     let stand = Stand::new().await;
-    let _first = stand.run().await;
+    let _first = stand.run(stand.program()).await;
     let mut second = stand.program().spawn();
     assert_eq!(second.exit(SOON).await.code(), Some(1));
     assert!(second.output().contains("WAYPOST__USER_API__"), "{}", second.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hashing_keeps_one_block_a_core_and_no_more() {
+    const CONNECTIONS: u32 = 64;
+    const LOG_INS: u32 = 8;
+    let stand = Stand::new().await;
+    let dear = stand.program().env("WAYPOST__ACCOUNTS__ARGON2__MEMORY_KIB", "19456");
+    let process = stand.run(dear.env("WAYPOST__ACCOUNTS__ARGON2__ITERATIONS", "2")).await;
+    assert_eq!(stand.sign_up().await, 201);
+    let before = resident(&process);
+    let url = format!("http://127.0.0.1:{}/v1/sessions", stand.http.number());
+    let began = Instant::now();
+    let connections = (0..CONNECTIONS).map(async |_| {
+        let client = client();
+        for _ in 0..LOG_INS {
+            let request = client.post(&url).header("content-type", "application/json").body(ADA);
+            assert_eq!(request.send().await.unwrap().status(), 201);
+        }
+    });
+    futures_util::future::join_all(connections).await;
+    let rate = f64::from(CONNECTIONS * LOG_INS) / began.elapsed().as_secs_f64();
+    let after = resident(&process);
+    println!("{rate:.0} log-ins/s; resident {before} MB, then {after} MB");
+    // 20 MB are one hash's; the rest is 64 connections, their requests and the pools.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    assert!(after <= before + 20 * cores + 20, "{before} MB became {after} MB");
+}
+
+/// Memory that the process holds, in megabytes.
+fn resident(process: &Process) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1024 / 1_000_000
 }
