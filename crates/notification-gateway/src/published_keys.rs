@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use common::http::TokenKeys;
 use common::http::keys::{Jwks, KeySet};
-use common::outbound::OutboundClient;
+use common::outbound::{Destination, OutboundClient};
 use common::process::{State, Tasks, chain};
+use common::resilience::BreakerOptions;
 use reqwest::Url;
 
 /// How often the keys are fetched anew.
@@ -15,7 +16,13 @@ const FRESH: Duration = Duration::from_mins(5);
 /// After a fetch that failed.
 const AGAIN: Duration = Duration::from_secs(2);
 /// A token with an unknown key makes us look, but no more often than this: anybody can make one up.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// All tries of one fetch, and one try: a small document of a service next door.
+const CALL: Duration = Duration::from_secs(3);
+const TRY: Duration = Duration::from_secs(1);
+/// How long the breaker keeps fetches back, before its jitter of a fifth: less than [`AGAIN`], so that the fetch in
+/// the background is its probe. That one is paced already, and a token must not wait for a breaker to find out.
+const BREAK: Duration = Duration::from_secs(1);
 
 /// user-api's public keys.
 pub(crate) struct PublishedKeys {
@@ -30,6 +37,20 @@ pub(crate) struct PublishedKeys {
 struct Known {
     keys: Option<KeySet>,
     last_failed: bool,
+}
+
+/// How user-api is called.
+pub(crate) fn destination() -> Destination {
+    let usual = Destination::new("jwks", CALL, TRY);
+    Destination {
+        breaker: BreakerOptions {
+            open_first: BREAK,
+            open_limit: BREAK,
+            probes: 1,
+            ..usual.breaker
+        },
+        ..usual
+    }
 }
 
 impl PublishedKeys {
@@ -99,8 +120,41 @@ impl TokenKeys for PublishedKeys {
 
     fn look(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {
-            let at_least = if self.known().is_some() { LOOK_AGAIN } else { AGAIN };
-            self.fetch(at_least).await;
+            self.fetch(LOOK_AGAIN).await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::resilience::{Breaker, Verdict};
+
+    use super::*;
+
+    /// Time from the return of user-api to a fetch that the breaker lets through, with a fetch after each pause.
+    fn found_after(away: Duration, pause: Duration) -> Duration {
+        let began = Instant::now();
+        let breaker = Breaker::new(destination().breaker, began);
+        let mut now = began;
+        loop {
+            if let Ok(permit) = breaker.admit(now) {
+                if now >= began + away {
+                    return now - (began + away);
+                }
+                permit.report(Verdict::Failure, now);
+            }
+            now += pause;
+        }
+    }
+
+    #[test]
+    fn the_breaker_keeps_the_fetch_in_the_background_back_for_one_pause_at_most() {
+        for away in [1, 10, 40, 120, 3600].map(Duration::from_secs) {
+            let found = found_after(away, AGAIN);
+            assert!(found <= AGAIN, "{found:?} after {away:?}");
+            // Strangers' tokens, which use its probes up, keep it from nothing either.
+            let found = found_after(away, LOOK_AGAIN);
+            assert!(found <= AGAIN, "{found:?} after {away:?} of strangers");
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use common::config::Settings;
@@ -18,13 +17,10 @@ use contracts::topology::GATEWAY_EVENTS;
 use crate::channels::{Channels, IN_APP, SMS, Sms};
 use crate::consumers::GatewayEvents;
 use crate::live::Live;
-use crate::published_keys::PublishedKeys;
+use crate::published_keys::{self, PublishedKeys};
 use crate::routes::routes;
 use crate::state::State;
 
-/// The public keys of another service: a small document, fetched rarely.
-const JWKS_CALL: Duration = Duration::from_secs(3);
-const JWKS_TRY: Duration = Duration::from_secs(1);
 /// Calls at the SMS provider at a time.
 const SMS_PLACES: usize = 32;
 
@@ -62,7 +58,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         .await?;
 
     let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
-    let jwks = OutboundClient::new(&Destination::new("jwks", JWKS_CALL, JWKS_TRY), &metrics)?;
+    let jwks = OutboundClient::new(&published_keys::destination(), &metrics)?;
     let keys = PublishedKeys::spawn(jwks, jwks_url, &tasks);
     let sms = settings.providers.sms.clone();
     let destination = Destination {

@@ -9,6 +9,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::Problem;
 use super::describe::{Access, Describe, OperationDoc};
+use super::in_order::InOrder;
 
 /// The class of rate limit that an operation counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,8 @@ macro_rules! methods {
             pub fn $name<F, Args>(self, class: Class, summary: &'static str, handler: F) -> Self
             where
                 F: Handler<Args>,
-                Args: FromRequest + Describe + 'static,
+                Args: Describe + 'static,
+                InOrder<Args>: FromRequest,
                 F::Output: Responder + Describe + 'static,
             {
                 self.offer((Method::$method, HttpMethod::$described), $head, (class, summary), handler)
@@ -94,7 +96,8 @@ impl Endpoint {
     ) -> Self
     where
         F: Handler<Args>,
-        Args: FromRequest + Describe + 'static,
+        Args: Describe + 'static,
+        InOrder<Args>: FromRequest,
         F::Output: Responder + Describe + 'static,
     {
         let route = if head { readable() } else { web::method(method.clone()) };
@@ -113,7 +116,7 @@ impl Endpoint {
             name: type_name::<F>().rsplit("::").next().unwrap_or_default(),
             access: doc.access,
             describe,
-            route: route.to(handler),
+            route: route.to(move |InOrder(args): InOrder<Args>| handler.call(args)),
         });
         self
     }

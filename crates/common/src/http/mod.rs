@@ -19,6 +19,7 @@ mod describe;
 mod edge;
 mod endpoint;
 mod failure;
+mod in_order;
 mod json_body;
 pub mod keys;
 mod operation;

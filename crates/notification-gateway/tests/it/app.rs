@@ -1,5 +1,6 @@
 //! One gateway of a test's own: port 0, its own database, a broker in memory.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::Timestamp;
@@ -155,8 +156,14 @@ impl TestApp {
     }
 
     pub(crate) async fn beside(backend: &Backend, provider: Provider) -> Self {
+        let jwks = provider.address;
+        Self::fetching_from(backend, provider, jwks).await
+    }
+
+    /// The keys come from `jwks`, which may be a bad way to the provider.
+    pub(crate) async fn fetching_from(backend: &Backend, provider: Provider, jwks: SocketAddr) -> Self {
         let mut settings = backend.settings.clone();
-        settings.auth.jwks_url = format!("http://{}/jwks", provider.address);
+        settings.auth.jwks_url = format!("http://{jwks}/jwks");
         settings.providers.sms.url = format!("http://{}", provider.address);
         let (tasks, broker) = (Tasks::new(Service::NotificationGateway), Broker::memory());
         let metrics = Metrics::new(Service::EmailWorker);

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use common::http::keys::Jwk;
 use reqwest::Method;
+use test_support::{Fault, FaultProxy};
 use uuid::Uuid;
 
 use crate::app::{Backend, DEADLINE, FIRST, SECOND, TestApp};
@@ -110,4 +111,43 @@ async fn without_any_key_the_answer_is_to_come_back_later() {
         assert!(Instant::now() < deadline, "the keys were not found");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[actix_web::test]
+async fn a_good_token_is_taken_within_five_seconds_of_its_keys_being_there() {
+    /// Long enough for a breaker that doubles its time to rest for ten seconds from here.
+    const AWAY: Duration = Duration::from_secs(12);
+    let provider = Provider::start();
+    provider.publishes(vec![FIRST.public()]);
+    let way = FaultProxy::start(provider.address.to_string()).await;
+    for fault in [Fault::Refuse, Fault::BlackHole] {
+        way.set(fault).await;
+        let app = TestApp::fetching_from(&Backend::sqlite().await, provider.clone(), way.address()).await;
+        let away = Instant::now();
+        while away.elapsed() < AWAY {
+            assert_eq!(status(&app, &FIRST.token(Uuid::now_v7(), 60)).await, 503);
+        }
+        way.set(Fault::Pass).await;
+        let back = Instant::now();
+        while status(&app, &FIRST.token(Uuid::now_v7(), 60)).await != 200 {
+            assert!(back.elapsed() < Duration::from_secs(5), "{fault:?}: it is not taken");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        println!(
+            "{fault:?} for {AWAY:?}: taken {:?} after the keys' return",
+            back.elapsed()
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_stranger_is_told_nothing_about_the_query() {
+    let app = TestApp::start(&Backend::sqlite().await).await;
+    let path = "/v1/notifications?limit=0";
+    // Good, with a key that is looked for first; and of the wrong form.
+    for token in [SECOND.token(Uuid::now_v7(), 60), "nonsense".to_owned()] {
+        let request = app.request(Method::GET, path).bearer_auth(token);
+        assert_eq!(app.send(request).await.0, 401);
+    }
+    assert_eq!(app.get(Uuid::now_v7(), path).await.0, 422);
 }
