@@ -7,7 +7,7 @@ use common::config::{Service, Settings};
 use common::database::Database;
 use common::dispatch::{DispatchOptions, Dispatcher};
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions, spawn_relay};
-use common::process::{Health, Need, State, Tasks, operations};
+use common::process::{Health, Need, Tasks, operations};
 use common::telemetry::Metrics;
 use contracts::topology::EMAIL_WORKER_EVENTS;
 
@@ -46,7 +46,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let database = Database::connect(&settings, Service::EmailWorker).await?;
     database.show_in(&metrics);
-    database.check_migrated(&migrations::email_worker::names()).await?;
+    let tables = migrations::email_worker::names();
+    database.check_migrated(&tables).await?;
 
     let changes = Changes::new(Service::EmailWorker, database.clone());
     spawn_relay(&changes, broker.clone(), metrics.clone(), &tasks);
@@ -71,22 +72,18 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     broker.consume(consumer, &metrics, &tasks);
 
-    let health = health(database, broker, transport);
+    let health = health(database, tables, broker, transport);
     let operations_address = operations::serve(&settings.operations.address, health, metrics, &tasks)?;
     Ok(Running { operations_address })
 }
 
 /// Without database or broker no mail is asked for; without its mail server the service only falls behind.
-fn health(database: Database, broker: Broker, transport: Arc<Transport>) -> Health {
+fn health(database: Database, tables: Vec<String>, broker: Broker, transport: Arc<Transport>) -> Health {
     let health = Health::default();
+    let tables: Arc<[String]> = tables.into();
     health.register("database", Need::Required, move || {
-        let database = database.clone();
-        async move {
-            match database.ping().await {
-                Ok(()) => State::Up,
-                Err(_) => State::Down,
-            }
-        }
+        let (database, tables) = (database.clone(), Arc::clone(&tables));
+        async move { database.readiness(&tables).await }
     });
     health.register("broker", Need::Required, move || std::future::ready(broker.state()));
     health.register("mail", Need::Optional, move || std::future::ready(transport.state()));

@@ -10,7 +10,7 @@ use common::dispatch::{DispatchOptions, Dispatcher};
 use common::http::{Surface, Verifier, serve};
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
 use common::outbound::{Destination, OutboundClient};
-use common::process::{self, Health, Need, Tasks, operations};
+use common::process::{Health, Need, Tasks, operations};
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
 
@@ -53,9 +53,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let database = Database::connect(&settings, tasks.service()).await?;
     database.show_in(&metrics);
-    database
-        .check_migrated(&migrations::notification_gateway::names())
-        .await?;
+    let tables: Arc<[String]> = migrations::notification_gateway::names().into();
+    database.check_migrated(&tables).await?;
 
     let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
     let jwks = OutboundClient::new(&published_keys::destination(), &metrics)?;
@@ -92,7 +91,12 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     broker.consume(consumer, &metrics, &tasks);
 
-    let health = health(&database, broker, &keys, sms_client);
+    let health = health(broker, &keys, sms_client);
+    let asked = database.clone();
+    health.register("database", Need::Required, move || {
+        let (database, tables) = (asked.clone(), Arc::clone(&tables));
+        async move { database.readiness(&tables).await }
+    });
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
     let state = State {
         database,
@@ -119,19 +123,9 @@ pub fn openapi() -> String {
 }
 
 /// Only the database is needed for the main job; a provider is judged by its breaker, never probed.
-fn health(database: &Database, broker: Broker, keys: &Arc<PublishedKeys>, sms: OutboundClient) -> Health {
+fn health(broker: Broker, keys: &Arc<PublishedKeys>, sms: OutboundClient) -> Health {
     let health = Health::default();
-    let (database, keys) = (database.clone(), Arc::clone(keys));
-    health.register("database", Need::Required, move || {
-        let database = database.clone();
-        async move {
-            if database.ping().await.is_ok() {
-                process::State::Up
-            } else {
-                process::State::Down
-            }
-        }
-    });
+    let keys = Arc::clone(keys);
     health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
     health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
     health.register(SMS, Need::Optional, move || std::future::ready(sms.state()));

@@ -47,7 +47,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let database = Database::connect(&settings, Service::UserApi).await?;
     database.show_in(&metrics);
-    database.check_migrated(&migrations::user_api::names()).await?;
+    let tables: Arc<[String]> = migrations::user_api::names().into();
+    database.check_migrated(&tables).await?;
     let store = Store::connect(&settings, &tasks, &metrics)?;
     store.connected(STORE_PATIENCE).await;
     let changes = Changes::new(Service::UserApi, database.clone());
@@ -60,7 +61,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         changes,
         users,
     };
-    let health = health(&state, &broker, &store);
+    let health = health(&state, tables, &broker, &store);
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
     let surface = Surface {
         routes,
@@ -80,15 +81,18 @@ pub fn openapi() -> String {
     routes().document()
 }
 
-fn health(state: &State, broker: &Broker, store: &Store) -> Health {
+fn health(state: &State, tables: Arc<[String]>, broker: &Broker, store: &Store) -> Health {
     let health = Health::default();
     let (database, keys) = (state.database.clone(), state.keys.clone());
     health.register("database", Need::Required, move || {
-        let (database, keys) = (database.clone(), keys.clone());
+        let (database, tables, keys) = (database.clone(), Arc::clone(&tables), keys.clone());
         async move {
+            let found = database.readiness(&tables).await;
             // Without the keys nobody gets in: the service is not up before they are read.
-            let up = database.ping().await.is_ok() && keys.ring().is_ok();
-            if up { process::State::Up } else { process::State::Down }
+            match keys.ring() {
+                Err(_) if found.state == process::State::Up => process::State::Down.into(),
+                _ => found,
+            }
         }
     });
     let broker = broker.clone();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
@@ -17,7 +17,6 @@ use super::location::Location;
 use super::suspects::look_at;
 use super::transaction::Transaction;
 use crate::config::{Service, Settings};
-use crate::process::chain;
 use crate::telemetry::Metrics;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,8 +24,6 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A transaction that does nothing for so long is broken off by the server.
 const IDLE_IN_TRANSACTION: &str = "5s";
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a start waits for a database before it goes on without it.
-const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 const SQLITE_READERS: u32 = 4;
 /// Closing waits for connections in use; at shutdown nobody may wait for ever.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -149,34 +146,6 @@ impl Database {
         } else {
             SQLITE_PATIENT_DEADLINE
         }
-    }
-
-    /// Checks that these migrations were applied. A database that can't be reached yet passes: the
-    /// service starts, says that it is not ready, and works when the database is there.
-    ///
-    /// # Errors
-    /// [`DatabaseError::NotMigrated`], which says what to run.
-    pub async fn check_migrated(&self, names: &[String]) -> Result<(), DatabaseError> {
-        let backend = self.read.get_database_backend();
-        let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
-        let answer = tokio::time::timeout(CHECK_TIMEOUT, self.read.query_all_raw(applied)).await;
-        let rows = match answer {
-            Ok(Ok(rows)) => rows,
-            Err(_) => {
-                tracing::warn!("the database does not answer yet");
-                return Ok(());
-            }
-            Ok(Err(error)) if is_transient(&error) => {
-                tracing::warn!(error = chain(&error), "the database can't be reached yet");
-                return Ok(());
-            }
-            Ok(Err(source)) => return Err(DatabaseError::NotMigrated { source: Some(source) }),
-        };
-        let applied: Vec<String> = rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
-        if names.iter().all(|name| applied.contains(name)) {
-            return Ok(());
-        }
-        Err(DatabaseError::NotMigrated { source: None })
     }
 
     /// Shows the pool in `metrics`, as it is at each reading (`waypost_database_connections`).

@@ -9,6 +9,7 @@ mod connection;
 mod deadline;
 mod errors;
 mod location;
+mod schema;
 mod suspects;
 mod transaction;
 
@@ -18,4 +19,5 @@ pub use deadline::within_deadline;
 pub(crate) use deadline::{DEADLINE, within};
 pub use errors::{is_data_refused, is_transient, is_transient_within};
 pub use location::Location;
+pub use schema::lacks_tables;
 pub use transaction::Transaction;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sea_orm::DbErr;
 
 use super::{Problem, kinds};
-use crate::database::{is_transient, is_transient_within};
+use crate::database::{is_transient_within, lacks_tables};
 use crate::messaging::OutboxError;
 use crate::process::chain;
 use crate::store::cache::ReadError;
@@ -39,7 +39,7 @@ impl From<OutboxError> for Failure {
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match &error {
-            ReadError::Failed(cause) if !is_transient_within(&**cause) => Self::Defect(error.into()),
+            ReadError::Failed(cause) if !passes(&**cause) => Self::Defect(error.into()),
             ReadError::Failed(_) | ReadError::TimedOut => Self::Unavailable(error.into()),
         }
     }
@@ -48,12 +48,18 @@ impl From<ReadError> for Failure {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         let passes = match &failure {
-            Failure::Database(error) => is_transient(error),
+            Failure::Database(error) => passes(error),
             Failure::Unavailable(_) => true,
             Failure::Defect(_) => false,
         };
         let error = chain(&failure);
-        if passes {
+        if passes && lacks_tables(&failure) {
+            tracing::error!(
+                error,
+                "a request could not be served: the tables are missing or older than this version; run `waypost migrate`"
+            );
+            Self::unavailable(RETRY_AFTER)
+        } else if passes {
             tracing::warn!(error, "a request could not be served for now");
             Self::unavailable(RETRY_AFTER)
         } else {
@@ -61,4 +67,9 @@ impl From<Failure> for Problem {
             Self::new(&kinds::INTERNAL)
         }
     }
+}
+
+/// Whether the same request may be served later: once the database is there, or its tables are.
+fn passes(error: &(dyn Error + 'static)) -> bool {
+    is_transient_within(error) || lacks_tables(error)
 }

@@ -23,6 +23,31 @@ pub enum State {
     Down,
 }
 
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// How the dependency is.
+    pub state: State,
+    /// What is wrong and what cures it, when that is known; no address, no secret.
+    pub cure: Option<&'static str>,
+}
+
+impl Finding {
+    /// It does not work, and this is what to do.
+    pub const fn down(cure: &'static str) -> Self {
+        Self {
+            state: State::Down,
+            cure: Some(cure),
+        }
+    }
+}
+
+impl From<State> for Finding {
+    fn from(state: State) -> Self {
+        Self { state, cure: None }
+    }
+}
+
 /// Whether the service can do its main job without a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -39,9 +64,12 @@ pub struct Readiness {
     pub status: State,
     /// Each dependency.
     pub dependencies: BTreeMap<&'static str, State>,
+    /// What is to be done about a dependency, where that is known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cures: BTreeMap<&'static str, &'static str>,
 }
 
-type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = State> + Send>> + Send + Sync>;
+type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync>;
 
 /// The dependencies of one service and how to ask after each.
 #[derive(Clone, Default)]
@@ -54,9 +82,12 @@ impl Health {
     pub fn register<F, Fut>(&self, name: &'static str, need: Need, check: F)
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = State> + Send + 'static,
+        Fut: Future<Output: Into<Finding>> + Send + 'static,
     {
-        let check: Check = Arc::new(move || Box::pin(check()));
+        let check: Check = Arc::new(move || {
+            let checked = check();
+            Box::pin(async move { checked.await.into() })
+        });
         self.checks
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -67,14 +98,12 @@ impl Health {
     pub async fn readiness(&self) -> Readiness {
         let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
         let answers = checks.into_iter().map(|(name, (need, check))| async move {
-            let state = tokio::time::timeout(CHECK_TIMEOUT, check())
-                .await
-                .unwrap_or(State::Down);
-            (name, need, state)
+            let checked = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
+            (name, need, checked.unwrap_or(State::Down.into()))
         });
         let mut status = State::Up;
-        let mut dependencies = BTreeMap::new();
-        for (name, need, state) in futures_util::future::join_all(answers).await {
+        let (mut dependencies, mut cures) = (BTreeMap::new(), BTreeMap::new());
+        for (name, need, Finding { state, cure }) in futures_util::future::join_all(answers).await {
             let weight = match (need, state) {
                 (Need::Required, State::Down) => State::Down,
                 (_, State::Up) => State::Up,
@@ -82,8 +111,13 @@ impl Health {
             };
             status = status.max(weight);
             dependencies.insert(name, state);
+            cures.extend(cure.map(|cure| (name, cure)));
         }
-        Readiness { status, dependencies }
+        Readiness {
+            status,
+            dependencies,
+            cures,
+        }
     }
 }
 

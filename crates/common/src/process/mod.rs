@@ -10,7 +10,7 @@ mod run;
 mod server;
 mod tasks;
 
-pub use health::{Health, Need, Readiness, State};
+pub use health::{Finding, Health, Need, Readiness, State};
 pub use listen::listen;
 pub use run::{run_service, stop_signal};
 pub use server::{KEEP_ALIVE, own_server};

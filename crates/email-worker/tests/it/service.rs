@@ -53,3 +53,21 @@ async fn a_worker_without_its_broker_starts_and_is_not_ready() {
     assert!(body.contains("\"broker\":\"down\""), "{body}");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_older_than_the_worker_make_it_not_ready_and_are_named() {
+    for world in [World::production().await, World::embedded().await] {
+        let worker = world.worker().await;
+        eventually(SOON, || async { worker.get("/readyz").await.0 == 200 }).await;
+        world
+            .execute("UPDATE seaql_migrations SET version = 'x' || version")
+            .await;
+        let (status, body) = worker.get("/readyz").await;
+        assert_eq!(status, 503, "{body}");
+        assert!(body.contains("waypost migrate"), "{body}");
+        world
+            .execute("UPDATE seaql_migrations SET version = substr(version, 2)")
+            .await;
+        assert_eq!(worker.get("/readyz").await.0, 200);
+    }
+}

@@ -13,4 +13,5 @@ mod notifications;
 mod provider;
 mod sms;
 mod stream;
+mod tables;
 mod tokens;

@@ -8,4 +8,5 @@ mod process;
 mod read;
 mod refusals;
 mod sign_up;
+mod tables;
 mod test_app;

@@ -16,7 +16,7 @@ use migrations::MigratorTrait;
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
-use test_support::{Namespace, TestDatabase, eventually, redis_url};
+use test_support::{FaultProxy, Namespace, TestDatabase, eventually, redis_url};
 use user_api::{Backends, Running, start};
 
 /// No step takes near so long; a busy machine may.
@@ -305,4 +305,14 @@ async fn send(request: RequestBuilder) -> Answer {
         text: response.text().await.unwrap(),
         took: begun.elapsed(),
     }
+}
+
+/// The same database by way of a proxy, and the proxy.
+pub(crate) async fn by_proxy(url: &str) -> (FaultProxy, String) {
+    let mut url = reqwest::Url::parse(url).unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let proxy = FaultProxy::start(server).await;
+    url.set_ip_host(proxy.address().ip()).unwrap();
+    url.set_port(Some(proxy.address().port())).unwrap();
+    (proxy, url.into())
 }

@@ -1,0 +1,91 @@
+//! Whether the tables are those that this version of a service was built for.
+//!
+//! A service never changes its tables, and may find none: before the first `waypost migrate`, with an older set during
+//! a roll-out in the wrong order, or when its database comes up after it. It says so, and goes on by itself once they
+//! are there.
+
+use std::error::Error;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, SqlxError, Statement};
+
+use super::{Database, DatabaseError, is_transient};
+use crate::process::{Finding, State, chain};
+
+/// How long a start waits for a database before it goes on without it.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
+/// What an operator is told.
+const CURE: &str = "the tables are missing or older than this version: run `waypost migrate` with the same settings";
+
+impl Database {
+    /// Checks that these migrations were applied. A database that can't be reached yet passes: the
+    /// service starts, says that it is not ready, and works when the database is there.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NotMigrated`], which says what to run.
+    pub async fn check_migrated(&self, names: &[String]) -> Result<(), DatabaseError> {
+        match tokio::time::timeout(CHECK_TIMEOUT, self.has_applied(names)).await {
+            Err(_) => tracing::warn!("the database does not answer yet"),
+            Ok(Err(error)) if is_transient(&error) => {
+                tracing::warn!(error = chain(&error), "the database can't be reached yet");
+            }
+            Ok(Err(source)) => return Err(DatabaseError::NotMigrated { source: Some(source) }),
+            Ok(Ok(false)) => return Err(DatabaseError::NotMigrated { source: None }),
+            Ok(Ok(true)) => {}
+        }
+        Ok(())
+    }
+
+    /// For readiness: up when it answers and these migrations were applied, also when it was not so at the start.
+    pub async fn readiness(&self, names: &[String]) -> Finding {
+        match self.has_applied(names).await {
+            Ok(true) => State::Up.into(),
+            Ok(false) => Finding::down(CURE),
+            Err(error) if lacks_tables(&error) => Finding::down(CURE),
+            Err(_) => State::Down.into(),
+        }
+    }
+
+    async fn has_applied(&self, names: &[String]) -> Result<bool, DbErr> {
+        let backend = self.read().get_database_backend();
+        let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
+        let rows = self.read().query_all_raw(applied).await?;
+        let applied: Vec<String> = rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
+        Ok(names.iter().all(|name| applied.contains(name)))
+    }
+}
+
+/// Whether a database's error lies among the causes of this one and says that a table or column is not there.
+///
+/// The same statement succeeds once the tables are migrated: a caller should come again.
+pub fn lacks_tables(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<DbErr>() {
+            return is_undefined(error);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn is_undefined(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let SqlxError::Database(error) = &**error else {
+        return false;
+    };
+    match error.code().as_deref() {
+        // undefined_table, undefined_column, invalid_schema_name
+        Some("42P01" | "42703" | "3F000") => true,
+        // SQLite has one code for all that a statement may have wrong.
+        Some("1") => {
+            let message = error.message();
+            ["no such table", "no such column", "has no column named"]
+                .iter()
+                .any(|words| message.contains(words))
+        }
+        _ => false,
+    }
+}
