@@ -16,11 +16,15 @@ use sea_orm::DbErr;
 use super::outbox::{Outbox, OutboxError, row};
 use crate::Timestamp;
 use crate::config::Service;
-use crate::database::{DEADLINE, Database, Transaction};
+use crate::database::{DEADLINE, Database, Transaction, is_transient, within};
+use crate::process::chain;
 use crate::telemetry::TraceContext;
 
 type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Observer = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// For looking a change up whose commit was not answered: its own time is over by then, and somebody waits.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How far a commit has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +174,29 @@ impl Change {
         if tokio::time::timeout_at(deadline, following).await.is_err() {
             tracing::warn!("what follows a change was left out: its time was over");
         }
+        Ok(())
+    }
+
+    /// As [`Self::commit`]; where the answer to it is lost, `is_there` is asked whether the change is committed.
+    ///
+    /// For what is made once: who is told that it failed would meet its own work when trying again. `is_there` reads
+    /// on another connection, by an id that only this change has written. Follow-ups are left out then.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]. That the change is not committed is certain only when the database could be asked.
+    pub async fn commit_or_find(self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
+        let outbox = self.outbox.clone();
+        let Err(error) = self.commit().await else {
+            return Ok(());
+        };
+        if !is_transient(&error) || !matches!(within(LOOK, is_there).await, Ok(true)) {
+            return Err(error);
+        }
+        tracing::warn!(
+            error = chain(&error),
+            "the answer to a commit was lost; the change is there"
+        );
+        outbox.wake();
         Ok(())
     }
 

@@ -82,8 +82,12 @@ pub(crate) async fn register(
     let answer = Answer::created(&format!("/v1/users/{}", user.id), &user)
         .etag(&etag(user.id, version))
         .header(CACHE_CONTROL, "private, no-cache");
-    change.then(async move { state.users.put(&UserKey(user.id), version, &user, now).await });
-    change.commit().await?;
+    let (id, database) = (user.id, state.database.clone());
+    change.then(async move { state.users.put(&UserKey(id), version, &user, now).await });
+    // Told that it failed, the person would sign up again and hear that the address is taken.
+    change
+        .commit_or_find(async { Ok(users::find(database.read(), id).await?.is_some()) })
+        .await?;
     Ok(answer)
 }
 

@@ -3,6 +3,7 @@
 
 mod faults;
 mod log_in;
+mod lost_answers;
 mod pages;
 mod process;
 mod read;
