@@ -239,7 +239,8 @@ async fn sqlite(url: &str) -> Result<Database, DbErr> {
             options
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Normal)
+                // A power cut takes nothing back that was committed; with NORMAL it takes the last commits.
+                .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(SQLITE_BUSY_TIMEOUT)
                 .foreign_keys(true)
         });

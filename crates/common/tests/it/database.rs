@@ -1,7 +1,7 @@
 use common::config::{Service, Settings};
 use common::database::Database;
 use migrations::MigratorTrait;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 #[tokio::test]
 async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
@@ -18,6 +18,10 @@ async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
     database.check_migrated(&names).await.unwrap();
     assert!(folder.join("w-user-api.db").exists());
     database.read().execute_unprepared("SELECT * FROM users").await.unwrap();
+    // FULL: what was committed is on the disk, and a power cut takes nothing back.
+    let synchronous = Statement::from_string(DbBackend::Sqlite, "PRAGMA synchronous");
+    let row = database.unguarded().query_one_raw(synchronous).await.unwrap().unwrap();
+    assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), 2);
     migrations::user_api::Migrator::down(database.unguarded(), None)
         .await
         .unwrap();

@@ -7,7 +7,7 @@ use common::{
     process::{State, Tasks},
     store::{Limits, Store, StoreError},
 };
-use test_support::{PrivateRedis, eventually};
+use test_support::{FaultProxy, PrivateRedis, eventually};
 
 const SOON: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_mins(1);
@@ -119,6 +119,39 @@ async fn one_late_answer_changes_nothing_and_three_in_a_row_open_the_breaker() {
     // By itself, without a command.
     eventually(SOON, async || store.state() == State::Up).await;
     eventually(SOON, || answers(&store)).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_loses_an_answer_is_dropped_and_the_other_goes_on() {
+    let redis = PrivateRedis::start().await;
+    let way = FaultProxy::start(redis.url().trim_start_matches("redis://").to_owned()).await;
+    let url = format!("redis://{}", way.address());
+    // Long enough that a busy machine loses nothing.
+    let limits = Limits {
+        response: Duration::from_millis(200),
+        connect: Duration::from_secs(1),
+    };
+    let store = Store::open(&url, "faults", limits, &Tasks::new(Service::UserApi)).unwrap();
+    assert!(store.connected(SOON).await);
+    eventually(SOON, || answers(&store)).await;
+    for round in 0..3 {
+        way.lose_answer_to(&format!("lost-{round}"));
+        let call = Instant::now();
+        let lost = store.set(&format!("lost-{round}"), b"1", LONG).await;
+        assert!(matches!(lost, Err(StoreError::TimedOut)), "{lost:?}");
+        assert!(call.elapsed() < AT_ONCE, "{:?}", call.elapsed());
+        // What goes out on the silent connection before its ping has failed is lost too.
+        let (mut failed, mut answered) = (0, 0);
+        while answered < 100 {
+            match store.get("a").await {
+                Ok(_) => answered += 1,
+                Err(_) => failed += 1,
+            }
+            assert!(failed <= 2, "after {answered} answers");
+        }
+        assert_eq!(store.state(), State::Up);
+        println!("round {round}: {failed} more commands failed before the connection was dropped");
+    }
 }
 
 #[tokio::test]
