@@ -64,13 +64,13 @@ impl PublishedKeys {
         });
         let (owned, stopping) = (Arc::clone(&keys), tasks.stopping().clone());
         tasks.spawn("jwks", async move {
-            loop {
-                let pause = if owned.fetch(AGAIN).await { FRESH } else { AGAIN };
-                tokio::select! {
-                    () = stopping.cancelled() => return,
-                    () = tokio::time::sleep(pause) => {}
+            let fetching = async {
+                loop {
+                    let pause = if owned.fetch(AGAIN).await { FRESH } else { AGAIN };
+                    tokio::time::sleep(pause).await;
                 }
-            }
+            };
+            stopping.run_until_cancelled(fetching).await;
         });
         keys
     }

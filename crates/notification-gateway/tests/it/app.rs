@@ -23,7 +23,7 @@ use migrations::notification_gateway::Migrator;
 use notification_gateway::{Backends, Running, start};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
-use test_support::{PrivatePostgres, TestDatabase};
+use test_support::{FaultProxy, PrivatePostgres, TestDatabase};
 use uuid::Uuid;
 
 use crate::provider::Provider;
@@ -106,6 +106,18 @@ impl Backend {
         Self::at(&postgres.url(), None).await
     }
 
+    /// On PostgreSQL by way of a proxy.
+    pub(crate) async fn by_proxy() -> (FaultProxy, Self) {
+        let kept = TestDatabase::postgres().await;
+        let mut url = reqwest::Url::parse(kept.url()).unwrap();
+        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+        let way = FaultProxy::start(server).await;
+        url.set_ip_host(way.address().ip()).unwrap();
+        url.set_port(Some(way.address().port())).unwrap();
+        let backend = Self::at(url.as_str(), Some(kept)).await;
+        (way, backend)
+    }
+
     async fn at(url: &str, kept: Option<TestDatabase>) -> Self {
         let mut settings = Settings::for_tests(Service::NotificationGateway);
         settings.database.url = url.to_owned().into();
@@ -156,15 +168,15 @@ impl TestApp {
     }
 
     pub(crate) async fn beside(backend: &Backend, provider: Provider) -> Self {
-        let jwks = provider.address;
-        Self::fetching_from(backend, provider, jwks).await
+        let way = provider.address;
+        Self::by_way_of(way, backend, provider).await
     }
 
-    /// The keys come from `jwks`, which may be a bad way to the provider.
-    pub(crate) async fn fetching_from(backend: &Backend, provider: Provider, jwks: SocketAddr) -> Self {
+    /// Everything that the gateway calls is called by way of a proxy.
+    pub(crate) async fn by_way_of(way: SocketAddr, backend: &Backend, provider: Provider) -> Self {
         let mut settings = backend.settings.clone();
-        settings.auth.jwks_url = format!("http://{jwks}/jwks");
-        settings.providers.sms.url = format!("http://{}", provider.address);
+        settings.auth.jwks_url = format!("http://{way}/jwks");
+        settings.providers.sms.url = format!("http://{way}");
         let (tasks, broker) = (Tasks::new(Service::NotificationGateway), Broker::memory());
         let metrics = Metrics::new(Service::EmailWorker);
         let consumer = Consumer {

@@ -122,7 +122,7 @@ async fn a_good_token_is_taken_within_five_seconds_of_its_keys_being_there() {
     let way = FaultProxy::start(provider.address.to_string()).await;
     for fault in [Fault::Refuse, Fault::BlackHole] {
         way.set(fault).await;
-        let app = TestApp::fetching_from(&Backend::sqlite().await, provider.clone(), way.address()).await;
+        let app = TestApp::by_way_of(way.address(), &Backend::sqlite().await, provider.clone()).await;
         let away = Instant::now();
         while away.elapsed() < AWAY {
             assert_eq!(status(&app, &FIRST.token(Uuid::now_v7(), 60)).await, 503);
