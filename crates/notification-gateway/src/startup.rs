@@ -91,12 +91,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     broker.consume(consumer, &metrics, &tasks);
 
-    let health = health(broker, &keys, sms_client);
-    let asked = database.clone();
-    health.register("database", Need::Required, move || {
-        let (database, tables) = (asked.clone(), Arc::clone(&tables));
-        async move { database.readiness(&tables).await }
-    });
+    let health = health((database.clone(), tables), broker, &keys, sms_client);
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
     let state = State {
         database,
@@ -123,8 +118,17 @@ pub fn openapi() -> String {
 }
 
 /// Only the database is needed for the main job; a provider is judged by its breaker, never probed.
-fn health(broker: Broker, keys: &Arc<PublishedKeys>, sms: OutboundClient) -> Health {
+fn health(
+    (database, tables): (Database, Arc<[String]>),
+    broker: Broker,
+    keys: &Arc<PublishedKeys>,
+    sms: OutboundClient,
+) -> Health {
     let health = Health::default();
+    health.register("database", Need::Required, move || {
+        let (database, tables) = (database.clone(), Arc::clone(&tables));
+        async move { database.readiness(&tables).await }
+    });
     let keys = Arc::clone(keys);
     health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
     health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));

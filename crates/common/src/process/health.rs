@@ -145,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_check_that_hangs_counts_as_down() {
         let health = Health::default();
-        health.register("broker", Need::Optional, std::future::pending);
+        health.register("broker", Need::Optional, std::future::pending::<State>);
         assert_eq!(health.readiness().await.dependencies["broker"], State::Down);
     }
 }

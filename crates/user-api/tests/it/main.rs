@@ -1,5 +1,9 @@
 //! Tests of user-api over HTTP, on real servers.
-#![expect(clippy::unwrap_used, reason = "what a test can't set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what a test can't set up has failed; what it measured is printed"
+)]
 
 mod faults;
 mod log_in;
