@@ -15,8 +15,12 @@ use crate::consumers::Events;
 use crate::delivery::{CHANNEL, MailSender, Transport};
 use crate::emails::Emails;
 
-/// Sends to the mail server at a time. Relays count connections, and more of them are not faster.
-const CONNECTIONS: usize = 8;
+/// Mails in hand at a time: twice as many as conversations with a mail server go on, so that as many may hang.
+const PLACES: usize = 16;
+/// Of these, to one domain: one whose mails all hang leaves room for others.
+const PLACES_PER_DOMAIN: usize = 12;
+/// The mail server's name in metrics.
+const MAIL: &str = "mail";
 
 /// What a process that holds several services shares between them.
 #[derive(Default)]
@@ -50,11 +54,13 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     database.check_migrated(&tables).await?;
 
     let changes = Changes::new(Service::EmailWorker, database.clone());
+    let shown = Arc::clone(&transport);
+    metrics.at_each_reading(move |metrics| metrics.destination_refuses(MAIL, shown.refuses()));
     spawn_relay(&changes, broker.clone(), metrics.clone(), &tasks);
     let sender = MailSender::new(emails, Arc::clone(&transport));
     let options = DispatchOptions {
-        places: CONNECTIONS,
-        places_per_destination: CONNECTIONS,
+        places: PLACES,
+        places_per_destination: PLACES_PER_DOMAIN,
         ..DispatchOptions::new(&settings, &[CHANNEL])
     };
     let dispatcher = Dispatcher {
@@ -86,6 +92,6 @@ fn health(database: Database, tables: Vec<String>, broker: Broker, transport: Ar
         async move { database.readiness(&tables).await }
     });
     health.register("broker", Need::Required, move || std::future::ready(broker.state()));
-    health.register("mail", Need::Optional, move || std::future::ready(transport.state()));
+    health.register(MAIL, Need::Optional, move || std::future::ready(transport.state()));
     health
 }

@@ -71,6 +71,8 @@ definitions! {
         ["command", "outcome"], "Duration of commands that were sent to Redis";
     DATABASE_CONNECTIONS = "waypost_database_connections", Gauge, ["state"], "Connections of the database pool by state";
     BREAKER_STATE = "waypost_breaker_state", Gauge, ["destination"], "Circuit breaker: 0 closed, 1 half-open, 2 open";
+    DESTINATION_REFUSES = "waypost_destination_refuses", Gauge,
+        ["destination"], "Whether a destination refuses us and is left alone: 1, else 0";
     DELIVERIES = "waypost_deliveries_total", Counter,
         ["channel", "status"], "Deliveries by channel and the state reached";
     MAYBE_SENT = "waypost_deliveries_maybe_sent_total", Counter,
@@ -110,6 +112,7 @@ struct Inner {
     store_commands: Durations<CommandLabels>,
     database_connections: Family<StateLabels, Gauge>,
     breaker_state: Family<DestinationLabels, Gauge>,
+    destination_refuses: Family<DestinationLabels, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
     maybe_sent: Family<CauseLabels, Counter>,
     delivery_oldest_due: Family<ChannelLabels, FloatGauge>,
@@ -132,6 +135,7 @@ impl Metrics {
             store_commands: Family::new_with_constructor(command_durations),
             database_connections: Family::default(),
             breaker_state: Family::default(),
+            destination_refuses: Family::default(),
             deliveries: Family::default(),
             maybe_sent: Family::default(),
             delivery_oldest_due: Family::default(),
@@ -214,6 +218,14 @@ impl Metrics {
         self.0.breaker_state.get_or_create(&labels).set(state);
     }
 
+    /// Whether a destination refuses us and is left alone for it (`waypost_destination_refuses`).
+    pub fn destination_refuses(&self, destination: &str, refuses: bool) {
+        let labels = DestinationLabels {
+            destination: destination.to_owned(),
+        };
+        self.0.destination_refuses.get_or_create(&labels).set(refuses.into());
+    }
+
     /// Counts one delivery that reached a state (`waypost_deliveries_total`).
     pub fn delivery(&self, channel: &str, status: &str) {
         let labels = DeliveryLabels {
@@ -282,6 +294,7 @@ impl Inner {
         add(registry, STORE_COMMANDS, self.store_commands.clone());
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());
         add(registry, BREAKER_STATE, self.breaker_state.clone());
+        add(registry, DESTINATION_REFUSES, self.destination_refuses.clone());
         add(registry, DELIVERIES, self.deliveries.clone());
         add(registry, MAYBE_SENT, self.maybe_sent.clone());
         add(registry, DELIVERY_OLDEST_DUE, self.delivery_oldest_due.clone());

@@ -5,7 +5,7 @@ use common::dispatch::{NewDelivery, Waker, enqueue};
 use common::messaging::{Change, Message, Rejection};
 use contracts::events::UserRegistered;
 
-use crate::delivery::{CHANNEL, DESTINATION, MailOrder};
+use crate::delivery::{CHANNEL, MailOrder, destination};
 use crate::emails::Template;
 
 /// Orders the welcome mail, once for each event; the dispatcher hears of it once it is committed.
@@ -17,9 +17,10 @@ pub(super) async fn take(message: &Message, change: &mut Change, dispatcher: Wak
         name: user.name,
         locale: user.locale,
     };
+    let destination = destination(&user.email);
     let delivery = NewDelivery {
         payload: serde_json::to_value(&order).map_err(Rejection::retry)?,
-        ..NewDelivery::new(message.id, CHANNEL, user.email, DESTINATION.to_owned())
+        ..NewDelivery::new(message.id, CHANNEL, user.email, destination)
     };
     enqueue(change.tx(), delivery, Timestamp::now()).await?;
     change.then(async move { dispatcher.wake() });

@@ -13,6 +13,8 @@ pub(crate) enum TransportError {
     Smtp(&'static str),
     #[error("mail.url asks for TLS that can't be set up")]
     Tls(#[source] lettre::transport::smtp::Error),
+    #[error("mail.url asks for TLS that can't be set up")]
+    WrappedTls(#[source] rustls::Error),
     #[error("the folder of mail.url can't be made")]
     Folder(#[source] std::io::Error),
 }
@@ -20,12 +22,14 @@ pub(crate) enum TransportError {
 /// How sending a mail failed. The texts hold no address and no secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
-    /// The server refused this mail for good.
+    /// The server refused this mail or its recipient for good.
     Rejected(String),
-    /// It may take it later.
-    Temporary(String),
+    /// It may take it later: when the schedule says, or after this.
+    Temporary { error: String, after: Option<Duration> },
     /// It was told everything and did not answer: the mail may be on its way.
     Unknown(String),
     /// It was not told anything about this mail.
     Unreachable { error: String, after: Duration },
+    /// It is left alone, as a whole or for this recipient's domain, or all connections are in use.
+    Resting { after: Duration },
 }

@@ -23,7 +23,10 @@ impl Folder {
         let place = self.0.join(format!("{id}.eml"));
         write_and_rename(&beside, &place, mail)
             .await
-            .map_err(|error| SendError::Temporary(format!("the mail folder can't be written: {}", error.kind())))
+            .map_err(|error| SendError::Temporary {
+                error: format!("the mail folder can't be written: {}", error.kind()),
+                after: None,
+            })
     }
 }
 

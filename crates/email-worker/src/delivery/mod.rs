@@ -7,6 +7,6 @@ mod sender;
 mod smtp;
 mod transport;
 
-pub(crate) use order::{CHANNEL, DESTINATION, MailOrder};
+pub(crate) use order::{CHANNEL, MailOrder, destination};
 pub(crate) use sender::MailSender;
 pub(crate) use transport::Transport;

@@ -8,8 +8,8 @@ use crate::emails::Template;
 
 /// The channel of every delivery of this service.
 pub(crate) const CHANNEL: &str = "email";
-/// All mail goes through one server, so it has one name for caps and pauses.
-pub(crate) const DESTINATION: &str = "mail";
+/// Names for caps and pauses that mails have between them.
+const DESTINATIONS: u128 = 1024;
 
 /// What a delivery row keeps of a mail: enough to write it, never the mail itself.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,5 +24,31 @@ impl MailOrder {
     /// What the row keeps; `None`: it is not one of a mail.
     pub(super) fn of(delivery: &Delivery) -> Option<Self> {
         Self::deserialize(&delivery.payload).ok()
+    }
+}
+
+/// What a mail counts under for caps and pauses: its recipient's domain, since what slows one must not slow another.
+///
+/// One of a fixed number of names instead of the domain itself: anybody can sign up under any domain, and what rests
+/// is listed in each claim; and a domain may be somebody's name. Two domains that share a name pause together.
+pub(crate) fn destination(recipient: &str) -> String {
+    let domain = recipient.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    let number = Uuid::new_v5(&Uuid::NAMESPACE_DNS, domain.as_bytes()).as_u128() % DESTINATIONS;
+    format!("mail-{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_domain_has_one_destination_which_does_not_tell_it_and_there_are_not_many() {
+        assert_eq!(destination("ann@example.org"), destination("Bob@EXAMPLE.org"));
+        assert_ne!(destination("ann@example.org"), destination("ann@example.com"));
+        assert!(!destination("ann@lee.example").contains("lee"));
+        let all: HashSet<_> = (0..20_000).map(|n| destination(&format!("a@{n}.test"))).collect();
+        assert_eq!(all.len(), 1024);
     }
 }

@@ -42,7 +42,15 @@ impl Transport {
         }
     }
 
-    /// How the last attempts to reach it went; it is never probed.
+    /// Whether it refuses us and is left alone for it.
+    pub(crate) fn refuses(&self) -> bool {
+        match self {
+            Self::Smtp(smtp) => smtp.refuses(),
+            Self::Folder(_) => false,
+        }
+    }
+
+    /// How the last attempts to reach it went; no mail is made up to find out.
     pub(crate) fn state(&self) -> State {
         match self {
             Self::Smtp(smtp) => smtp.state(),

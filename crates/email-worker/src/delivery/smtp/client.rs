@@ -1,77 +1,99 @@
-//! One mail over one connection: which connection, which steps, which deadlines.
+//! One mail over one connection: which connection, which steps, and what came of it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use common::dispatch::Begun;
 use common::process::State;
-use common::resilience::Backoff;
-use lettre::Message;
 use lettre::address::Envelope;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
-use lettre::transport::smtp::extension::{Extension, MailParameter};
-use tokio::time::{Instant, timeout, timeout_at};
+use lettre::transport::smtp::extension::MailParameter;
+use lettre::{Address, Message};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tracing::{Instrument, Span, field, info_span};
 
-use super::failure::{Failure, Stage};
+use super::connection::Connection;
+use super::failure::{Failure, Meaning};
+use super::pace::{Deadlines, LIVELY, Pace};
+use super::relay::{Pass, Relay};
+use super::rest::Trouble;
 use super::server::Server;
+use super::verdict::{Stage, Verdict};
 use crate::delivery::error::{SendError, TransportError};
 
-/// One mail, from the connection to the server's last word; the answer to the text may be slow.
-const SEND_TIMEOUT: Duration = Duration::from_mins(1);
-/// The first word on a reused connection: a dead one must not cost the whole time.
-const REUSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Cleaning up a connection after a refusal.
-const RESET_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that rested longer is not used again: servers close them after some minutes.
 const MAX_REST: Duration = Duration::from_secs(30);
 /// Connections that are kept.
-const MAX_IDLE: usize = 8;
-/// Waits while the server can't be reached.
-const PAUSE: Backoff = Backoff {
-    first: Duration::from_secs(1),
-    limit: Duration::from_secs(30),
-};
+const MAX_IDLE: usize = LIVELY;
+/// Who got no turn asks again after this.
+const NO_TURN: Duration = Duration::from_secs(1);
 
 /// A mail server.
 pub(crate) struct Smtp {
     server: Server,
+    relay: Mutex<Relay>,
     /// Connections that wait for the next mail, the one used last at the end.
     idle: Mutex<Vec<Idle>>,
-    /// Attempts to connect that failed since the last that did not.
-    failed_connects: AtomicU32,
-    send_timeout: Duration,
+    turns: Semaphore,
+    deadlines: Deadlines,
 }
 
 struct Idle {
-    connection: AsyncSmtpConnection,
+    connection: Connection,
     since: Instant,
+}
+
+/// A mail that the relay may be given. Dropping it says that its conversation is over.
+struct Visit<'a> {
+    smtp: &'a Smtp,
+    pass: Pass,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.smtp.relay().leave(&self.pass);
+    }
 }
 
 impl Smtp {
     pub(crate) fn new(url: &str) -> Result<Self, TransportError> {
         Ok(Self {
             server: Server::parse(url)?,
+            relay: Mutex::default(),
             idle: Mutex::default(),
-            failed_connects: AtomicU32::new(0),
-            send_timeout: SEND_TIMEOUT,
+            turns: Semaphore::new(LIVELY),
+            deadlines: Deadlines::USUAL,
         })
     }
 
+    /// How the last mails went.
     pub(crate) fn state(&self) -> State {
-        match self.failed_connects.load(Ordering::Relaxed) {
-            0 => State::Up,
-            _ => State::Down,
+        match self.relay().trouble() {
+            None => State::Up,
+            Some(_) => State::Down,
         }
+    }
+
+    /// Whether it refuses us and is left alone for it.
+    pub(crate) fn refuses(&self) -> bool {
+        self.relay().trouble() == Some(Trouble::Refused)
     }
 
     /// Sends one mail.
     ///
     /// # Cancel safety
     /// A dropped send closes its connection. What the server makes of it is then unknown.
-    pub(crate) async fn send(&self, message: &Message, begun: &Begun) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, message: &Message) -> Result<(), SendError> {
+        let envelope = message.envelope();
+        let domain = envelope.to().first().map(|to| to.domain().to_ascii_lowercase());
+        let pass = self.relay().admit(&domain.unwrap_or_default(), Instant::now());
+        let visit = Visit {
+            smtp: self,
+            pass: pass.map_err(|after| SendError::Resting { after })?,
+        };
+        let Some(mut pace) = Pace::begin(&self.turns, self.deadlines).await else {
+            return Err(SendError::Resting { after: NO_TURN });
+        };
         let span = info_span!(
             "send",
             otel.name = "send email",
@@ -83,96 +105,117 @@ impl Smtp {
             error.type = field::Empty,
         );
         async {
-            let sent = self.converse(message.envelope(), &message.formatted(), begun).await;
+            let sent = self.converse(&mut pace, envelope, &message.formatted()).await;
             if let Err(failure) = &sent {
                 let span = Span::current();
                 span.record("otel.status_code", "ERROR");
                 span.record("error.type", failure.kind());
             }
-            sent.map_err(|failure| self.judge(&failure))
+            self.judge(sent, &visit.pass)
         }
         .instrument(span)
         .await
     }
 
-    /// What a failure means for the mail.
-    fn judge(&self, failure: &Failure) -> SendError {
+    /// What came of a conversation, for the mail and for those after it.
+    fn judge(&self, sent: Result<(), Failure>, pass: &Pass) -> Result<(), SendError> {
+        let now = Instant::now();
+        let Err(failure) = sent else {
+            if self.relay().took(pass) {
+                tracing::info!("the mail server takes mail again");
+            }
+            return Ok(());
+        };
         let error = failure.to_string();
-        match failure.stage {
-            // About the server, or about our access to it, not about this mail.
-            Stage::Connect => {
-                let failed = self.failed_connects.fetch_add(1, Ordering::Relaxed);
-                SendError::Unreachable {
-                    error,
-                    after: PAUSE.delay(failed.min(30), rand::random()),
+        let refused = |after: Duration| {
+            let rest_s = after.as_secs();
+            tracing::error!(
+                error,
+                rest_s,
+                "the mail server refuses us and is left alone: check mail.url, the account there and mail.from"
+            );
+            after
+        };
+        let is_named = matches!(failure.stage, Stage::Recipient | Stage::Data | Stage::Text);
+        Err(match failure.meaning() {
+            Meaning::Refused(Verdict::Mailbox | Verdict::Mail) => SendError::Rejected(error),
+            Meaning::Refused(Verdict::Later) | Meaning::Broken => SendError::Temporary { error, after: None },
+            Meaning::Refused(Verdict::Us) => {
+                let after = self.relay().suspect(pass, now).map(refused);
+                SendError::Temporary { error, after }
+            }
+            Meaning::Refused(Verdict::Pair) => match self.relay().slow(pass, now) {
+                _ if is_named => SendError::Temporary { error, after: None },
+                after => SendError::Unreachable { error, after },
+            },
+            Meaning::Refused(Verdict::Relay) => {
+                let after = refused(self.relay().rest(pass, Trouble::Refused, now));
+                match failure.stage {
+                    Stage::Connect | Stage::Login => SendError::Unreachable { error, after },
+                    _ => SendError::Temporary {
+                        error,
+                        after: Some(after),
+                    },
                 }
             }
-            Stage::Text if !failure.is_reply() => SendError::Unknown(error),
-            // Nobody was named yet: what is refused is us (530, log in first), and that can be put right.
-            Stage::Sender if failure.is_refusal() => {
-                tracing::error!(
-                    error,
-                    "the mail server does not take mail from us: check mail.url and mail.from"
-                );
-                SendError::Temporary(error)
+            Meaning::Away => {
+                let after = self.relay().rest(pass, Trouble::Away, now);
+                SendError::Unreachable { error, after }
             }
-            _ if failure.is_permanent() => SendError::Rejected(error),
-            _ => SendError::Temporary(error),
-        }
+            Meaning::Unknown => SendError::Unknown(error),
+        })
     }
 
-    async fn converse(&self, envelope: &Envelope, text: &[u8], begun: &Begun) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.send_timeout;
-        let mut connection = self.begin(envelope, deadline).await?;
-        let sent = async {
-            prepare(&mut connection, envelope, deadline).await?;
-            begun.mark();
-            let sent = timeout_at(deadline, connection.message(text)).await;
-            Failure::unless_done(Stage::Text, sent).map(drop)
-        };
-        match sent.await {
-            Ok(()) => {
-                self.keep(connection);
-                Ok(())
-            }
-            Err(failure) => {
-                // A refusal leaves the connection whole; it can take the next mail.
-                let clean = failure.is_reply() && !failure.closes();
-                if clean && matches!(timeout(RESET_TIMEOUT, connection.command(Rset)).await, Ok(Ok(_))) {
-                    self.keep(connection);
-                }
-                Err(failure)
-            }
+    async fn converse(&self, pace: &mut Pace<'_>, envelope: &Envelope, text: &[u8]) -> Result<(), Failure> {
+        let mut connection = self.begin(pace, envelope).await?;
+        if self.relay().reached() {
+            tracing::info!("the mail server can be reached again");
         }
+        let sent = transfer(&mut connection, pace, envelope, text).await;
+        let reset = pace.deadlines.reset;
+        // A refusal leaves the connection whole; it can take the next mail.
+        let is_clean = match &sent {
+            Ok(()) => true,
+            Err(failure) if failure.leaves_whole() => {
+                let resetting = connection.say(failure.stage, Rset);
+                matches!(timeout(reset, resetting).await, Ok(Ok(())))
+            }
+            Err(_) => false,
+        };
+        if is_clean {
+            self.keep(connection);
+        }
+        sent
     }
 
     /// A connection on which the server took the sender: a rested one, or a new one when that was stale.
-    async fn begin(&self, envelope: &Envelope, deadline: Instant) -> Result<AsyncSmtpConnection, Failure> {
+    async fn begin(&self, pace: &mut Pace<'_>, envelope: &Envelope) -> Result<Connection, Failure> {
+        let Deadlines { reuse, step, .. } = pace.deadlines;
         if let Some(mut connection) = self.rested() {
-            let soon = deadline.min(Instant::now() + REUSE_TIMEOUT);
-            match greet(&mut connection, envelope, soon).await {
-                Ok(()) => {
-                    self.failed_connects.store(0, Ordering::Relaxed);
-                    return Ok(connection);
-                }
-                Err(failure) if failure.is_reply() && !failure.closes() => return Err(failure),
+            let greeting = greet(&mut connection, envelope);
+            match pace.step(Stage::Sender, reuse, greeting).await {
+                Ok(()) => return Ok(connection),
+                Err(failure) if failure.leaves_whole() => return Err(failure),
                 Err(stale) => tracing::debug!(%stale, "a rested connection was gone"),
             }
         }
-        let connecting = timeout_at(deadline, self.server.connect()).await;
-        let mut connection = connecting.unwrap_or_else(|_| Err(Failure::silence(Stage::Connect)))?;
-        self.failed_connects.store(0, Ordering::Relaxed);
-        greet(&mut connection, envelope, deadline).await?;
+        let mut connection = self.server.connect(pace).await?;
+        let greeting = greet(&mut connection, envelope);
+        pace.step(Stage::Sender, step, greeting).await?;
         Ok(connection)
     }
 
-    fn rested(&self) -> Option<AsyncSmtpConnection> {
+    fn relay(&self) -> MutexGuard<'_, Relay> {
+        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rested(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|idle| idle.since.elapsed() < MAX_REST);
         idle.pop().map(|idle| idle.connection)
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection) {
+    fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
             idle.push(Idle {
@@ -184,31 +227,39 @@ impl Smtp {
 }
 
 /// MAIL FROM.
-async fn greet(connection: &mut AsyncSmtpConnection, envelope: &Envelope, deadline: Instant) -> Result<(), Failure> {
+async fn greet(connection: &mut Connection, envelope: &Envelope) -> Result<(), Failure> {
+    let is_international = |address: &Address| !AsRef::<str>::as_ref(address).is_ascii();
     let mut parameters = Vec::new();
-    let mut addresses = envelope.from().into_iter().chain(envelope.to());
-    if addresses.any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
-        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            return Err(Failure::unsupported("the mail server takes no international addresses"));
+    let from = envelope.from().is_some_and(is_international);
+    if from || envelope.to().iter().any(is_international) {
+        if !connection.takes_international_addresses() {
+            let what = "the mail server takes no international addresses";
+            return Err(Failure::unsupported(
+                if from { Stage::Sender } else { Stage::Recipient },
+                what,
+            ));
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
     let command = Mail::new(envelope.from().cloned(), parameters);
-    Failure::unless_done(Stage::Sender, timeout_at(deadline, connection.command(command)).await)?;
-    Ok(())
+    connection.say(Stage::Sender, command).await
 }
 
-/// RCPT TO and DATA; what is left is the text. That is ASCII: `lettre` encodes all parts.
-async fn prepare(connection: &mut AsyncSmtpConnection, envelope: &Envelope, deadline: Instant) -> Result<(), Failure> {
+/// RCPT TO, DATA and the text. The text is ASCII: `lettre` encodes all parts.
+async fn transfer(
+    connection: &mut Connection,
+    pace: &mut Pace<'_>,
+    envelope: &Envelope,
+    text: &[u8],
+) -> Result<(), Failure> {
+    let Deadlines { step, text: limit, .. } = pace.deadlines;
     for recipient in envelope.to() {
         let command = Rcpt::new(recipient.clone(), Vec::new());
-        Failure::unless_done(
-            Stage::Recipient,
-            timeout_at(deadline, connection.command(command)).await,
-        )?;
+        let saying = connection.say(Stage::Recipient, command);
+        pace.step(Stage::Recipient, step, saying).await?;
     }
-    Failure::unless_done(Stage::Data, timeout_at(deadline, connection.command(Data)).await)?;
-    Ok(())
+    pace.step(Stage::Data, step, connection.say(Stage::Data, Data)).await?;
+    pace.step(Stage::Text, limit, connection.text(text)).await
 }
 
 #[cfg(test)]

@@ -3,31 +3,8 @@
 use std::fmt;
 
 use lettre::transport::smtp::Error;
-use tokio::time::error::Elapsed;
 
-/// How far a conversation had come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Connecting, greeting, TLS, authentication.
-    Connect,
-    Sender,
-    Recipient,
-    Data,
-    /// The text was being sent, or had gone.
-    Text,
-}
-
-impl Stage {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Connect => "connecting",
-            Self::Sender => "MAIL FROM",
-            Self::Recipient => "RCPT TO",
-            Self::Data => "DATA",
-            Self::Text => "the text",
-        }
-    }
-}
+use super::verdict::{Enhanced, Stage, Verdict, verdict};
 
 /// Why a mail was not taken. Shows codes only: a server's words may repeat the address.
 #[derive(Debug)]
@@ -39,7 +16,7 @@ pub(super) struct Failure {
 #[derive(Debug)]
 enum What {
     /// The server said no: its code, and the enhanced one (RFC 3463) where it gave one.
-    Reply { code: u16, enhanced: Option<String> },
+    Reply { code: u16, enhanced: Option<Enhanced> },
     /// Nothing in time.
     Silence,
     /// The connection broke or made no sense.
@@ -48,16 +25,20 @@ enum What {
     Unsupported(&'static str),
 }
 
-impl Failure {
-    /// The value of a step that was done in time.
-    pub(super) fn unless_done<T>(stage: Stage, step: Result<Result<T, Error>, Elapsed>) -> Result<T, Self> {
-        match step {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(Self::of(stage, &error)),
-            Err(_) => Err(Self::silence(stage)),
-        }
-    }
+/// What a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The server said no, and so much is known of why.
+    Refused(Verdict),
+    /// It is not there, or does not speak.
+    Away,
+    /// It was told everything and did not answer.
+    Unknown,
+    /// The conversation broke before the text.
+    Broken,
+}
 
+impl Failure {
     /// What the library says.
     pub(super) fn of(stage: Stage, error: &Error) -> Self {
         let what = What::of(error);
@@ -76,32 +57,32 @@ impl Failure {
         Self { stage, what }
     }
 
-    /// The server lacks what the mail needs.
-    pub(super) fn unsupported(what: &'static str) -> Self {
-        Self {
-            stage: Stage::Sender,
-            what: What::Unsupported(what),
+    /// The server lacks what the mail needs, for its sender or its recipient.
+    pub(super) fn unsupported(stage: Stage, what: &'static str) -> Self {
+        let what = What::Unsupported(what);
+        Self { stage, what }
+    }
+
+    /// What it means for the mail and for those after it.
+    pub(super) fn meaning(&self) -> Meaning {
+        match (&self.what, self.stage) {
+            (What::Reply { code, enhanced }, stage) => Meaning::Refused(verdict(stage, *code, *enhanced)),
+            // The server, the settings or the recipient would have to change: all of them may.
+            (What::Unsupported(_), Stage::Recipient) => Meaning::Refused(Verdict::Later),
+            (What::Unsupported(_), _) => Meaning::Refused(Verdict::Relay),
+            (_, Stage::Connect | Stage::Login) => Meaning::Away,
+            (_, Stage::Text) => Meaning::Unknown,
+            _ => Meaning::Broken,
         }
     }
 
-    /// Whether the server answered: otherwise what it made of the step is unknown.
-    pub(super) fn is_reply(&self) -> bool {
-        matches!(self.what, What::Reply { .. } | What::Unsupported(_))
-    }
-
-    /// Whether the server said no, for good.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self.what, What::Reply { code: 500.., .. })
-    }
-
-    /// Whether it will say the same again.
-    pub(super) fn is_permanent(&self) -> bool {
-        self.is_refusal() || matches!(self.what, What::Unsupported(_))
-    }
-
-    /// Whether the server closes the connection with this answer.
-    pub(super) fn closes(&self) -> bool {
-        matches!(self.what, What::Reply { code: 421, .. })
+    /// Whether the conversation can go on: the server answered, and did not say that it closes.
+    pub(super) fn leaves_whole(&self) -> bool {
+        match self.what {
+            What::Reply { code, .. } => code != 421,
+            What::Unsupported(_) => true,
+            What::Silence | What::Broken(_) => false,
+        }
     }
 
     /// For the span: few values.
@@ -117,7 +98,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = self.stage.name();
+        let stage = name(self.stage);
         match &self.what {
             What::Reply {
                 code,
@@ -137,13 +118,14 @@ impl What {
             let words = std::error::Error::source(error).map(ToString::to_string);
             return Self::Reply {
                 code: code.into(),
-                enhanced: words.as_deref().and_then(enhanced).map(str::to_owned),
+                enhanced: words.as_deref().and_then(Enhanced::at_start_of),
             };
+        }
+        if error.is_client() {
+            return Self::Unsupported("the mail server does not offer what the settings ask for");
         }
         Self::Broken(if error.is_tls() {
             "TLS failed"
-        } else if error.is_client() {
-            "the server does not offer what the settings ask for"
         } else if error.is_response() {
             "the connection ended"
         } else {
@@ -152,25 +134,14 @@ impl What {
     }
 }
 
-/// The enhanced status code, such as `5.1.1`, that the words begin with.
-fn enhanced(words: &str) -> Option<&str> {
-    let first = words.split_whitespace().next()?;
-    let mut parts = first.split('.');
-    let digits = |part: Option<&str>| {
-        part.is_some_and(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
-    };
-    (digits(parts.next()) && digits(parts.next()) && digits(parts.next()) && parts.next().is_none()).then_some(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::enhanced;
-
-    #[test]
-    fn only_a_code_is_taken_from_a_servers_words() {
-        assert_eq!(enhanced("5.1.1 <ann@example.org> unknown"), Some("5.1.1"));
-        for words in ["<ann@example.org> unknown", "5.1 no", "ann.lee.x no", "1.2.3.4 no", ""] {
-            assert_eq!(enhanced(words), None, "{words}");
-        }
+/// As people know it.
+const fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Connect => "connecting",
+        Stage::Login => "AUTH",
+        Stage::Sender => "MAIL FROM",
+        Stage::Recipient => "RCPT TO",
+        Stage::Data => "DATA",
+        Stage::Text => "the text",
     }
 }

@@ -1,20 +1,30 @@
 //! Where the mail server is, and how a connection to it begins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::TlsParameters;
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{Error, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
+use lettre::transport::smtp::{SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::failure::{Failure, Stage};
+use super::connection::Connection;
+use super::failure::Failure;
+use super::pace::Pace;
+use super::stream::{Allowance, Bounded};
+use super::verdict::Stage;
 use crate::delivery::error::TransportError;
 
-/// The TCP connect to one address of the host.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection on which nothing comes or goes is asked this often whether it still stands.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// A host that acknowledged nothing for so long is gone. A server that is slow to answer acknowledges all the same.
+const GONE: Duration = Duration::from_secs(30);
 
 /// Where a mail server is and how it is spoken to, from a URL of the form that `lettre` reads.
 pub(super) struct Server {
@@ -34,7 +44,7 @@ enum Security {
     /// `smtp://..?tls=required`: STARTTLS or nothing.
     Required(TlsParameters),
     /// `smtps://`: from the first byte.
-    Wrapped(TlsParameters),
+    Wrapped(Arc<ClientConfig>),
 }
 
 impl Server {
@@ -54,7 +64,7 @@ impl Server {
             ("smtp", None) => (Security::Plain, SMTP_PORT),
             ("smtp", Some("opportunistic")) => (Security::Offered(parameters()?), SUBMISSION_PORT),
             ("smtp", Some("required")) => (Security::Required(parameters()?), SUBMISSION_PORT),
-            ("smtps", _) => (Security::Wrapped(parameters()?), SUBMISSIONS_PORT),
+            ("smtps", _) => (Security::Wrapped(trusting(public_roots())?), SUBMISSIONS_PORT),
             _ => return Err(TransportError::Smtp("tls must be `required` or `opportunistic`")),
         };
         let hello = match url.path().trim_matches('/') {
@@ -79,57 +89,96 @@ impl Server {
         self.port
     }
 
-    /// Connects, encrypts and signs in. The caller sets the deadline of the whole.
-    pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
-        let connection = match &self.security {
-            Security::Wrapped(parameters) => {
-                let (address, timeout) = ((self.host.as_str(), self.port), Some(CONNECT_TIMEOUT));
-                AsyncSmtpConnection::connect_tokio1(address, timeout, &self.hello, Some(parameters.clone()), None).await
-            }
-            _ => AsyncSmtpConnection::connect_with_transport(Box::new(self.dial().await?), &self.hello).await,
+    /// Connects, encrypts and signs in.
+    pub(super) async fn connect(&self, pace: &mut Pace<'_>) -> Result<Connection, Failure> {
+        let tcp = self.dial(pace).await?;
+        let peer = tcp.peer_addr().map_err(|_| no_connection())?;
+        let (allowance, limit) = (Allowance::new(), pace.deadlines.step);
+        let mut connection = if let Security::Wrapped(config) = &self.security {
+            let tls = pace.step(Stage::Connect, limit, self.wrap(config, tcp)).await?;
+            let stream = Box::new(Bounded::new(tls, peer, allowance.clone()));
+            let opening = Connection::open(stream, allowance, &self.hello);
+            pace.step(Stage::Connect, limit, opening).await?
+        } else {
+            let stream = Box::new(Bounded::new(tcp, peer, allowance.clone()));
+            let opening = Connection::open(stream, allowance, &self.hello);
+            pace.step(Stage::Connect, limit, opening).await?
         };
-        let secured = match connection {
-            Ok(connection) => self.secure(connection).await,
-            Err(error) => Err(error),
+        let parameters = match &self.security {
+            Security::Required(parameters) => Some(parameters),
+            Security::Offered(parameters) if connection.offers_tls() => Some(parameters),
+            _ => None,
         };
-        secured.map_err(|error| Failure::of(Stage::Connect, &error))
+        if let Some(parameters) = parameters {
+            let encrypting = connection.encrypt(parameters.clone(), &self.hello);
+            pace.step(Stage::Connect, limit, encrypting).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            pace.step(Stage::Login, limit, connection.sign_in(credentials)).await?;
+        }
+        Ok(connection)
     }
 
-    /// Without Nagle's algorithm (RFC 896): a mail's end is a write of its own, which would wait for the
-    /// acknowledgement of the text, and the server may take 40 ms for that.
-    async fn dial(&self) -> Result<TcpStream, Failure> {
-        let failed = || Failure::broken(Stage::Connect, "the connection failed");
-        let addresses = timeout(CONNECT_TIMEOUT, lookup_host((self.host.as_str(), self.port))).await;
-        let addresses = addresses.map_err(|_| Failure::silence(Stage::Connect))?;
-        let mut last = failed();
-        for address in addresses.map_err(|_| failed())? {
-            // Each has its own time, so that one which swallows everything does not hide the next.
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // Without it a mail takes longer, no more.
-                    let _ = stream.set_nodelay(true);
+    /// Each address has its own time, so that one which swallows everything does not hide the next.
+    async fn dial(&self, pace: &mut Pace<'_>) -> Result<TcpStream, Failure> {
+        let limit = pace.deadlines.dial;
+        let resolving = async {
+            let found = lookup_host((self.host.as_str(), self.port)).await;
+            found.map_err(|_| Failure::broken(Stage::Connect, "the host's name has no address"))
+        };
+        let mut last = no_connection();
+        for address in pace.step(Stage::Connect, limit, resolving).await? {
+            let connecting = async { TcpStream::connect(address).await.map_err(|_| no_connection()) };
+            match pace.step(Stage::Connect, limit, connecting).await {
+                Ok(stream) => {
+                    prepare(&stream);
                     return Ok(stream);
                 }
-                Ok(Err(_)) => last = failed(),
-                Err(_) => last = Failure::silence(Stage::Connect),
+                Err(failure) => last = failure,
             }
         }
         Err(last)
     }
 
-    async fn secure(&self, mut connection: AsyncSmtpConnection) -> Result<AsyncSmtpConnection, Error> {
-        match &self.security {
-            Security::Required(parameters) => connection.starttls(parameters.clone(), &self.hello).await?,
-            Security::Offered(parameters) if connection.can_starttls() => {
-                connection.starttls(parameters.clone(), &self.hello).await?;
-            }
-            _ => {}
-        }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
-        }
-        Ok(connection)
+    async fn wrap(
+        &self,
+        config: &Arc<ClientConfig>,
+        tcp: TcpStream,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
+        let failed = || Failure::broken(Stage::Connect, "TLS failed");
+        let name = ServerName::try_from(self.host.clone()).map_err(|_| failed())?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        connector.connect(name, tcp).await.map_err(|_| failed())
     }
+}
+
+fn no_connection() -> Failure {
+    Failure::broken(Stage::Connect, "the connection failed")
+}
+
+/// What a system does not let us set makes a mail later or a dead connection known later, no more.
+fn prepare(stream: &TcpStream) {
+    // Without Nagle's algorithm (RFC 896): a mail's end is a write of its own, which would wait for the
+    // acknowledgement of the text, and the server may take 40 ms for that.
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(GONE));
+}
+
+/// The authorities that `lettre` trusts for STARTTLS.
+fn public_roots() -> RootCertStore {
+    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
+}
+
+fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, TransportError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TransportError::WrappedTls)?;
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
 fn credentials(url: &Url) -> Result<Option<Credentials>, TransportError> {

@@ -1,0 +1,171 @@
+//! When to leave somebody alone, and for how long.
+
+use std::time::{Duration, Instant};
+
+/// Who comes while one is finding out asks again after this.
+const WHILE_PROBED: Duration = Duration::from_secs(2);
+
+/// Why somebody is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nobody is there, or nobody says anything.
+    Away,
+    /// It says no.
+    Refused,
+}
+
+impl Trouble {
+    /// The first wait, which doubles, and the longest.
+    const fn waits(self) -> (Duration, Duration) {
+        match self {
+            Self::Away => (Duration::from_secs(1), Duration::from_secs(30)),
+            Self::Refused => (Duration::from_secs(10), Duration::from_mins(10)),
+        }
+    }
+}
+
+/// A rest: nobody calls until it is over, then one does, to find out; what that one met ends or
+/// lengthens it.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    resting: Option<Resting>,
+    /// Rests so far: those who were let in together lengthen a rest once.
+    begun: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Resting {
+    trouble: Trouble,
+    times: u32,
+    until: Instant,
+    is_probed: bool,
+}
+
+/// What a call was let in under; by default, before any rest.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ticket {
+    begun: u64,
+    is_probe: bool,
+}
+
+impl Rest {
+    /// Lets a call in, or says when to ask again.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
+        let begun = self.begun;
+        match &mut self.resting {
+            None => Ok(Ticket { begun, is_probe: false }),
+            Some(resting) if now < resting.until => Err(resting.until - now),
+            Some(resting) if resting.is_probed => Err(WHILE_PROBED),
+            Some(resting) => {
+                resting.is_probed = true;
+                Ok(Ticket { begun, is_probe: true })
+            }
+        }
+    }
+
+    /// Begins a rest or lengthens it; gives back what is left of it.
+    pub(super) fn begin(&mut self, ticket: Ticket, trouble: Trouble, now: Instant) -> Duration {
+        if let Some(resting) = self.resting.filter(|_| ticket.begun != self.begun) {
+            return resting.until.saturating_duration_since(now);
+        }
+        let last = self.resting.filter(|resting| resting.trouble == trouble);
+        let times = last.map_or(0, |resting| resting.times.saturating_add(1));
+        let (first, limit) = trouble.waits();
+        let wait = first.saturating_mul(2_u32.saturating_pow(times)).min(limit);
+        self.begun += 1;
+        self.resting = Some(Resting {
+            trouble,
+            times,
+            until: now + wait,
+            is_probed: false,
+        });
+        wait
+    }
+
+    /// Ends the rest; whether there was one.
+    pub(super) fn end(&mut self) -> bool {
+        self.resting.take().is_some()
+    }
+
+    /// A call is over; if it was the one that was finding out, the next one is.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        if let Some(resting) = self.resting.as_mut().filter(|_| ticket.is_probe && ticket.begun == self.begun) {
+            resting.is_probed = false;
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.resting.map(|resting| resting.trouble)
+    }
+
+    /// When the next call may come; `None`: at once.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.resting.map(|resting| resting.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_rest_doubles_to_its_limit_and_begins_anew_after_its_end() {
+        let mut rest = Rest::default();
+        let mut now = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let ticket = rest.admit(now).unwrap();
+            let wait = rest.begin(ticket, Trouble::Refused, now);
+            waits.push(wait.as_secs());
+            now += wait;
+        }
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600]);
+        assert!(rest.end());
+        let ticket = rest.admit(now).unwrap();
+        assert_eq!(rest.begin(ticket, Trouble::Refused, now), 10 * SECOND);
+    }
+
+    #[test]
+    fn those_who_were_let_in_together_lengthen_it_once() {
+        let mut rest = Rest::default();
+        let now = Instant::now();
+        let tickets = [(); 8].map(|()| rest.admit(now).unwrap());
+        for ticket in tickets {
+            assert_eq!(rest.begin(ticket, Trouble::Refused, now), 10 * SECOND);
+        }
+    }
+
+    #[test]
+    fn one_finds_out_and_the_others_wait_for_it() {
+        let mut rest = Rest::default();
+        let now = Instant::now();
+        let ticket = rest.admit(now).unwrap();
+        rest.begin(ticket, Trouble::Refused, now);
+        assert_eq!(rest.admit(now + 4 * SECOND).unwrap_err(), 6 * SECOND);
+        let over = now + 10 * SECOND;
+        let probe = rest.admit(over).unwrap();
+        assert_eq!(rest.admit(over).unwrap_err(), WHILE_PROBED);
+        // It came back with nothing to tell.
+        rest.leave(probe);
+        let probe = rest.admit(over).unwrap();
+        assert_eq!(rest.begin(probe, Trouble::Refused, over), 20 * SECOND);
+        rest.leave(probe);
+        assert_eq!(rest.admit(over).unwrap_err(), 20 * SECOND);
+    }
+
+    #[test]
+    fn another_trouble_begins_at_its_own_first_wait() {
+        let mut rest = Rest::default();
+        let now = Instant::now();
+        for wait in [SECOND, 2 * SECOND, 4 * SECOND] {
+            let later = rest.until().unwrap_or(now);
+            let ticket = rest.admit(later).unwrap();
+            assert_eq!(rest.begin(ticket, Trouble::Away, later), wait);
+        }
+        let later = rest.until().unwrap();
+        let ticket = rest.admit(later).unwrap();
+        assert_eq!(rest.begin(ticket, Trouble::Refused, later), 10 * SECOND);
+    }
+}
