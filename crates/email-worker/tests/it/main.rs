@@ -3,6 +3,7 @@
 
 mod folder;
 mod mails;
+mod memory;
 mod once;
 mod refusals;
 mod service;

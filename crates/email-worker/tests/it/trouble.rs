@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use test_support::{Answer, Fault, FaultProxy, Stage, eventually};
 
@@ -77,4 +77,81 @@ async fn a_worker_that_stops_finishes_the_mail_in_hand() {
     worker.stop().await;
     assert_eq!(world.delivery("accepted").await.attempts, 1);
     assert_eq!(world.smtp.per_recipient()["ann@example.org"], 1);
+}
+
+/// Longest that other work may be held up by a reply that got lost, and that a worker takes to end.
+const AT_MOST: Duration = Duration::from_secs(5);
+
+/// One reply gets lost, the connection stays open: other mails flow, and the worker ends when it is asked to.
+async fn a_lost_reply(stage: Stage) {
+    let mut world = World::production().await;
+    world.settings.process.drain = AT_MOST;
+    world.smtp.script(stage, [Answer::nothing()]);
+    let worker = world.worker().await;
+    world.publish(&sign_up("lost@example.org", "Lost", "en")).await;
+    eventually(SOON, || async { world.smtp.silent() == 1 }).await;
+
+    let others: Vec<String> = (0..10).map(|n| format!("p{n}@{}.example", n % 3)).collect();
+    let others = [others, vec!["neighbour@example.org".to_owned()]].concat();
+    let lost = Instant::now();
+    for address in &others {
+        world.publish(&sign_up(address, "Other", "en")).await;
+    }
+    eventually(AT_MOST, || async {
+        let received = world.smtp.per_recipient();
+        others.iter().all(|address| received.contains_key(address))
+    })
+    .await;
+    let flowed = lost.elapsed();
+    let asked = Instant::now();
+    worker.stop().await;
+    let ended = asked.elapsed();
+    println!(
+        "lost reply at {stage:?}: {} other mails within {flowed:?}; the worker ended within {ended:?}",
+        others.len()
+    );
+    assert!(ended < AT_MOST, "{ended:?}");
+
+    let _worker = world.worker().await;
+    eventually(SOON, || async {
+        let rows = world.deliveries().await;
+        rows.iter().all(|row| row.status == "accepted")
+    })
+    .await;
+    let mut received = world.smtp.per_recipient();
+    let copies = received.remove("lost@example.org").unwrap();
+    // Nobody can know what became of a text whose reply got lost; the copy has the same id.
+    assert_eq!(copies, if stage == Stage::Text { 2 } else { 1 });
+    assert_eq!(received.len(), others.len());
+    assert!(received.values().all(|count| *count == 1), "{received:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_greeting_holds_up_no_other_mail_and_not_the_end() {
+    a_lost_reply(Stage::Connect).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_ehlo_holds_up_no_other_mail_and_not_the_end() {
+    a_lost_reply(Stage::Hello).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_mail_from_holds_up_no_other_mail_and_not_the_end() {
+    a_lost_reply(Stage::Sender).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_rcpt_to_holds_up_no_other_mail_and_not_the_end() {
+    a_lost_reply(Stage::Recipient).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_data_holds_up_no_other_mail_and_not_the_end() {
+    a_lost_reply(Stage::Data).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_to_the_text_holds_up_no_other_mail_and_not_the_end() {
+    a_lost_reply(Stage::Text).await;
 }

@@ -4,21 +4,22 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 
-use super::Stage;
 use super::kept::{Mail, State, lock};
 use super::script::What;
+use super::{Answer, Stage};
 
 /// Largest mail that is taken.
 const MAX_BYTES: usize = 10 * 1024 * 1024;
 
+/// What an endless reply is made of.
+const NO_LINE_END: [u8; 8192] = [b'x'; 8192];
+
 /// One client's connection. Lines that a client sent ahead (pipelining) wait in the reader.
-pub(super) struct Conversation {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+pub(super) struct Conversation<S> {
+    reader: BufReader<ReadHalf<S>>,
+    writer: WriteHalf<S>,
     state: Arc<Mutex<State>>,
     from: Option<String>,
     to: Vec<String>,
@@ -27,10 +28,9 @@ pub(super) struct Conversation {
 /// Whether the conversation goes on.
 type Step = std::io::Result<bool>;
 
-impl Conversation {
-    pub(super) fn over(stream: TcpStream, state: Arc<Mutex<State>>) -> Self {
-        let _ = stream.set_nodelay(true);
-        let (reader, writer) = stream.into_split();
+impl<S: AsyncRead + AsyncWrite> Conversation<S> {
+    pub(super) fn over(stream: S, state: Arc<Mutex<State>>) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
         Self {
             reader: BufReader::new(reader),
             writer,
@@ -58,8 +58,10 @@ impl Conversation {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 self.reset();
+                let ascii_only = lock(&self.state).ascii_only;
+                let international = if ascii_only { "" } else { "250-SMTPUTF8\r\n" };
                 let normal =
-                    format!("250-receiver\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {MAX_BYTES}");
+                    format!("250-receiver\r\n250-PIPELINING\r\n250-8BITMIME\r\n{international}250 SIZE {MAX_BYTES}");
                 self.answer(Stage::Hello, &normal).await
             }
             "HELO" => {
@@ -69,7 +71,8 @@ impl Conversation {
             "MAIL" => {
                 self.reset();
                 let address = address(line);
-                let taken = self.answer_unless_refused(Stage::Sender).await?;
+                let scripted = self.scripted(Stage::Sender).await;
+                let taken = self.answer_unless_refused(scripted).await?;
                 if taken == Some(true) {
                     self.from = address;
                 }
@@ -77,7 +80,11 @@ impl Conversation {
             }
             "RCPT" if self.from.is_some() => {
                 let address = address(line);
-                let taken = self.answer_unless_refused(Stage::Recipient).await?;
+                let scripted = match self.for_domain(address.as_deref()) {
+                    None => self.scripted(Stage::Recipient).await,
+                    Some(answer) => Some(given(answer).await),
+                };
+                let taken = self.answer_unless_refused(scripted).await?;
                 if taken == Some(true) {
                     self.to.extend(address);
                 }
@@ -158,8 +165,13 @@ impl Conversation {
             let once = shared.once.get_mut(&stage).and_then(VecDeque::pop_front);
             once.or_else(|| shared.always.get(&stage).cloned())
         }?;
-        tokio::time::sleep(answer.after).await;
-        Some(answer.what)
+        Some(given(answer).await)
+    }
+
+    /// What the script says to a recipient's domain.
+    fn for_domain(&self, address: Option<&str>) -> Option<Answer> {
+        let (_, domain) = address?.rsplit_once('@')?;
+        lock(&self.state).domains.get(domain).cloned()
     }
 
     async fn answer(&mut self, stage: Stage, normal: &str) -> Step {
@@ -171,11 +183,8 @@ impl Conversation {
     }
 
     /// `Some(taken)`, or `None` when the conversation is over.
-    async fn answer_unless_refused(&mut self, stage: Stage) -> std::io::Result<Option<bool>> {
-        let what = self
-            .scripted(stage)
-            .await
-            .unwrap_or_else(|| What::Say(250, "fine".to_owned()));
+    async fn answer_unless_refused(&mut self, scripted: Option<What>) -> std::io::Result<Option<bool>> {
+        let what = scripted.unwrap_or_else(|| What::Say(250, "fine".to_owned()));
         let taken = matches!(what, What::Say(200..300, _));
         Ok(self.give(what).await?.then_some(taken))
     }
@@ -187,7 +196,12 @@ impl Conversation {
                 Ok(code != 421)
             }
             What::Close => Ok(false),
+            What::Endless => loop {
+                self.writer.write_all(&NO_LINE_END).await?;
+                lock(&self.state).endless_bytes += NO_LINE_END.len();
+            },
             What::Nothing => {
+                lock(&self.state).silent += 1;
                 // Reads on, so that the client's end is noticed, and says nothing.
                 while self.line().await?.is_some() {}
                 Ok(false)
@@ -197,8 +211,14 @@ impl Conversation {
 
     async fn say(&mut self, text: &str) -> Step {
         self.writer.write_all(format!("{text}\r\n").as_bytes()).await?;
+        self.writer.flush().await?;
         Ok(true)
     }
+}
+
+async fn given(answer: Answer) -> What {
+    tokio::time::sleep(answer.after).await;
+    answer.what
 }
 
 /// What stands between the angle brackets.

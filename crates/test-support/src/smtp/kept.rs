@@ -27,7 +27,15 @@ pub(super) struct State {
     pub(super) once: BTreeMap<Stage, VecDeque<Answer>>,
     /// Answers to give when nothing is left to give once.
     pub(super) always: BTreeMap<Stage, Answer>,
+    /// Answers to the recipients of a domain, before all others.
+    pub(super) domains: BTreeMap<String, Answer>,
+    /// EHLO does not offer SMTPUTF8.
+    pub(super) ascii_only: bool,
     pub(super) connections: usize,
+    /// Conversations that fell silent.
+    pub(super) silent: usize,
+    /// What endless replies have come to.
+    pub(super) endless_bytes: usize,
 }
 
 pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

@@ -1,5 +1,6 @@
 //! A mail server that keeps what it gets and answers by a script.
 
+mod certificate;
 mod conversation;
 mod kept;
 mod receiver;

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
+use super::certificate::Certificate;
 use super::conversation::Conversation;
 use super::kept::{Mail, State, lock};
 use super::{Answer, Stage};
@@ -18,11 +20,22 @@ pub struct SmtpReceiver {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
+    root: Option<Vec<u8>>,
 }
 
 impl SmtpReceiver {
     /// Starts one that takes every mail.
     pub async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Starts one that speaks TLS from the first byte.
+    pub async fn start_over_tls() -> Self {
+        Self::listen(Some(Certificate::for_this_machine())).await
+    }
+
+    async fn listen(certificate: Option<Certificate>) -> Self {
+        let (tls, root) = certificate.map(|it| (it.acceptor, it.root)).unzip();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(Mutex::new(State::default()));
@@ -32,14 +45,16 @@ impl SmtpReceiver {
             while let Ok((stream, _)) = listener.accept().await {
                 lock(&shared).connections += 1;
                 let state = Arc::clone(&shared);
-                conversations.spawn(async move {
-                    // An end of the conversation is no matter; what was kept was kept.
-                    let _ = Conversation::over(stream, state).run().await;
-                });
+                conversations.spawn(converse(stream, tls.clone(), state));
                 while conversations.try_join_next().is_some() {}
             }
         });
-        Self { address, state, task }
+        Self {
+            address,
+            state,
+            task,
+            root,
+        }
     }
 
     /// Where it listens.
@@ -49,7 +64,18 @@ impl SmtpReceiver {
 
     /// Its address, as the setting `mail.url` takes it.
     pub fn url(&self) -> String {
-        format!("smtp://{}", self.address)
+        let scheme = if self.root.is_some() { "smtps" } else { "smtp" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// What a client over TLS must trust (DER).
+    pub fn root(&self) -> Option<&[u8]> {
+        self.root.as_deref()
+    }
+
+    /// No longer offers SMTPUTF8, to clients that greet from now on.
+    pub fn take_ascii_only(&self) {
+        lock(&self.state).ascii_only = true;
     }
 
     /// Answers the next conversations that reach the stage, one answer each, in order.
@@ -64,6 +90,25 @@ impl SmtpReceiver {
             Some(answer) => shared.always.insert(stage, answer),
             None => shared.always.remove(&stage),
         };
+    }
+
+    /// Answers RCPT TO so for every address of a domain, until told otherwise (`None`: as all others).
+    pub fn always_to(&self, domain: &str, answer: impl Into<Option<Answer>>) {
+        let mut shared = lock(&self.state);
+        match answer.into() {
+            Some(answer) => shared.domains.insert(domain.to_owned(), answer),
+            None => shared.domains.remove(domain),
+        };
+    }
+
+    /// How many conversations it let fall silent, those that have ended since included.
+    pub fn silent(&self) -> usize {
+        lock(&self.state).silent
+    }
+
+    /// How many bytes of endless replies clients have taken, what is on the way included.
+    pub fn endless_bytes(&self) -> usize {
+        lock(&self.state).endless_bytes
     }
 
     /// The mails so far, in the order of their arrival.
@@ -99,6 +144,18 @@ impl SmtpReceiver {
             (mails.len() >= count).then_some(mails)
         })
         .await
+    }
+}
+
+/// An end of the conversation is no matter; what was kept was kept.
+async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<Mutex<State>>) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        let _ = Conversation::over(stream, state).run().await;
+        return;
+    };
+    if let Ok(stream) = tls.accept(stream).await {
+        let _ = Conversation::over(stream, state).run().await;
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) enum What {
     Say(u16, String),
     Nothing,
     Close,
+    Endless,
 }
 
 impl Answer {
@@ -55,6 +56,14 @@ impl Answer {
         Self {
             after: Duration::ZERO,
             what: What::Close,
+        }
+    }
+
+    /// A reply whose line never ends, as fast as the client takes it. At [`Stage::Text`] the mail is kept all the same.
+    pub fn endless() -> Self {
+        Self {
+            after: Duration::ZERO,
+            what: What::Endless,
         }
     }
 

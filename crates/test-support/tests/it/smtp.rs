@@ -55,3 +55,11 @@ async fn a_mail_whose_answer_gets_lost_is_kept() {
     codes(&receiver, MAIL).await;
     assert_eq!(receiver.mails().len(), 1);
 }
+
+#[tokio::test]
+async fn a_domain_has_an_answer_of_its_own() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.always_to("slow.test", Answer::say(450, "4.7.1 slowly"));
+    let two = "EHLO test\r\nMAIL FROM:<a@test>\r\nRCPT TO:<b@slow.test>\r\nRCPT TO:<b@test>\r\nQUIT\r\n";
+    assert_eq!(codes(&receiver, two).await, ["220", "250", "250", "450", "250", "221"]);
+}

@@ -1,8 +1,18 @@
 //! What can't be seen from outside the service within a test's time: deadlines, and sends that are dropped.
 
-use test_support::{Answer, SmtpReceiver, Stage};
+use futures_util::future::join_all;
+use test_support::{Answer, SmtpReceiver, Stage, eventually};
 
 use super::*;
+
+const STAGES: [Stage; 6] = [
+    Stage::Connect,
+    Stage::Hello,
+    Stage::Sender,
+    Stage::Recipient,
+    Stage::Data,
+    Stage::Text,
+];
 
 fn client(receiver: &SmtpReceiver, deadlines: Deadlines) -> Smtp {
     Smtp {
@@ -16,9 +26,22 @@ fn wake(client: &Smtp) {
     *client.relay() = Relay::default();
 }
 
+/// A client that trusts the receiver, also over TLS.
+fn trusting(receiver: &SmtpReceiver) -> Smtp {
+    let mut client = client(receiver, Deadlines::USUAL);
+    if let Some(root) = receiver.root() {
+        client.server.trust(root);
+    }
+    client
+}
+
 fn mail(to: &str) -> Message {
+    mail_from("a@example.org", to)
+}
+
+fn mail_from(from: &str, to: &str) -> Message {
     let body = format!("to {to}\r\n").repeat(2000);
-    let builder = Message::builder().from("a@example.org".parse().unwrap());
+    let builder = Message::builder().from(from.parse().unwrap());
     builder.to(to.parse().unwrap()).subject("x").body(body).unwrap()
 }
 
@@ -114,4 +137,98 @@ async fn a_refused_login_is_the_servers_trouble_not_the_mails() {
     wake(&client);
     client.send(&mail("b@example.org")).await.unwrap();
     assert_eq!(client.state(), State::Up);
+}
+
+#[tokio::test]
+async fn mails_go_over_tls_from_the_first_byte_and_over_one_connection() {
+    let receiver = SmtpReceiver::start_over_tls().await;
+    let client = trusting(&receiver);
+    for _ in 0..2 {
+        client.send(&mail("b@example.org")).await.unwrap();
+    }
+    assert_eq!((receiver.mails().len(), receiver.connections()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_server_over_tls_that_nobody_vouches_for_gets_no_mail() {
+    let receiver = SmtpReceiver::start_over_tls().await;
+    let client = client(&receiver, Deadlines::USUAL);
+    let SendError::Unreachable { error, .. } = client.send(&mail("b@example.org")).await.unwrap_err() else {
+        panic!("it was told something");
+    };
+    assert_eq!(error, "TLS failed at connecting");
+}
+
+#[tokio::test]
+async fn a_reply_without_an_end_is_cut_off_at_every_stage() {
+    for receiver in [SmtpReceiver::start().await, SmtpReceiver::start_over_tls().await] {
+        let client = trusting(&receiver);
+        for stage in STAGES {
+            drop(client.rested());
+            receiver.script(stage, [Answer::endless()]);
+            let (SendError::Unreachable { error, .. } | SendError::Temporary { error, .. } | SendError::Unknown(error)) =
+                client.send(&mail("b@example.org")).await.unwrap_err()
+            else {
+                panic!("{stage:?} was judged");
+            };
+            assert!(error.starts_with("a reply without an end at"), "{error}");
+            wake(&client);
+            client.send(&mail("next@example.org")).await.unwrap();
+        }
+        assert_eq!(receiver.mails_to("next@example.org").len(), STAGES.len());
+        let mib = receiver.endless_bytes() / 1024 / 1024;
+        println!(
+            "endless replies at {} stages: {mib} MiB said, what the sockets hold included",
+            STAGES.len()
+        );
+        assert!(mib < 60, "{mib} MiB: it was read on");
+    }
+}
+
+#[tokio::test]
+async fn as_many_lost_replies_as_there_are_turns_hold_nobody_up() {
+    for stage in STAGES {
+        let receiver = SmtpReceiver::start().await;
+        let client = client(&receiver, Deadlines::USUAL);
+        receiver.script(stage, vec![Answer::nothing(); LIVELY]);
+        let lost: Vec<_> = (0..LIVELY).map(|_| mail("lost@example.org")).collect();
+        let others: Vec<_> = (0..20).map(|_| mail("other@example.org")).collect();
+        let meanwhile = async {
+            eventually(Duration::from_secs(5), || async { receiver.silent() == LIVELY }).await;
+            let sent = join_all(others.iter().map(|mail| client.send(mail)));
+            timeout(Duration::from_secs(5), sent).await
+        };
+        let sent = tokio::select! {
+            _ = join_all(lost.iter().map(|mail| client.send(mail))) => panic!("{stage:?}: nothing was lost"),
+            sent = meanwhile => sent,
+        };
+        assert!(sent.is_ok_and(|sent| sent.iter().all(Result::is_ok)), "{stage:?}");
+        assert_eq!(receiver.mails_to("other@example.org").len(), others.len(), "{stage:?}");
+    }
+}
+
+#[tokio::test]
+async fn international_addresses_that_the_server_does_not_take_are_no_verdict_on_a_mail() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.take_ascii_only();
+    let client = client(&receiver, Deadlines::USUAL);
+    let theirs = client.send(&mail("b\u{fc}rger@example.org")).await.unwrap_err();
+    let error = "the mail server takes no international addresses".to_owned();
+    assert_eq!(
+        theirs,
+        SendError::Temporary {
+            error: error.clone(),
+            after: None
+        }
+    );
+    assert!(!client.refuses());
+    // Ours are in every mail: nothing can go until mail.from or the server is changed.
+    let ours = client
+        .send(&mail_from("m\u{fc}ller@example.org", "b@example.org"))
+        .await
+        .unwrap_err();
+    let after = Some(Duration::from_secs(10));
+    assert_eq!(ours, SendError::Temporary { error, after });
+    assert!(client.refuses());
+    assert!(receiver.mails().is_empty());
 }

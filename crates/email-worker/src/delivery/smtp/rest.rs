@@ -89,7 +89,11 @@ impl Rest {
 
     /// A call is over; if it was the one that was finding out, the next one is.
     pub(super) fn leave(&mut self, ticket: Ticket) {
-        if let Some(resting) = self.resting.as_mut().filter(|_| ticket.is_probe && ticket.begun == self.begun) {
+        if let Some(resting) = self
+            .resting
+            .as_mut()
+            .filter(|_| ticket.is_probe && ticket.begun == self.begun)
+        {
             resting.is_probed = false;
         }
     }

@@ -197,6 +197,30 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, TransportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::smtp::pace::Deadlines;
+
+    impl Server {
+        /// Trusts this certificate instead of the public authorities.
+        pub(in crate::delivery::smtp) fn trust(&mut self, root: &[u8]) {
+            let mut roots = RootCertStore::empty();
+            roots.add(root.to_vec().into()).unwrap();
+            self.security = Security::Wrapped(trusting(roots).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_known_to_be_dead_when_its_host_is_gone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server::parse(&format!("smtp://{}", listener.local_addr().unwrap())).unwrap();
+        let turns = tokio::sync::Semaphore::new(1);
+        let mut pace = Pace::begin(&turns, Deadlines::USUAL).await.unwrap();
+        let stream = server.dial(&mut pace).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(GONE));
+    }
 
     #[test]
     fn the_scheme_and_tls_decide_the_port_and_the_security() {

@@ -104,7 +104,14 @@ mod tests {
             // By enhanced code.
             (
                 &[Recipient, Data, Text],
-                &["550 5.1.1", "553 5.1.3", "550 5.1.10", "550 5.2.1", "552 5.2.2", "554 5.1.2"],
+                &[
+                    "550 5.1.1",
+                    "553 5.1.3",
+                    "550 5.1.10",
+                    "550 5.2.1",
+                    "552 5.2.2",
+                    "554 5.1.2",
+                ],
                 Verdict::Mailbox,
             ),
             (
@@ -124,22 +131,52 @@ mod tests {
             ),
             (
                 &[Recipient, Data, Text],
-                &["450", "451", "452 4.2.2", "450 4.2.0", "450 4.1.1", "450 5.1.1", "550 4.2.2", "452 4.3.1"],
+                &[
+                    "450",
+                    "451",
+                    "452 4.2.2",
+                    "450 4.2.0",
+                    "450 4.1.1",
+                    "450 5.1.1",
+                    "550 4.2.2",
+                    "452 4.3.1",
+                ],
                 Verdict::Later,
             ),
             (
                 &[Connect, Login, Sender],
-                &["554", "554 5.7.1", "530", "530 5.7.0", "535 5.7.8", "550 5.1.8", "552 5.6.0", "451", "452 4.3.1"],
+                &[
+                    "554",
+                    "554 5.7.1",
+                    "530",
+                    "530 5.7.0",
+                    "535 5.7.8",
+                    "550 5.1.8",
+                    "552 5.6.0",
+                    "451",
+                    "452 4.3.1",
+                ],
                 Verdict::Relay,
             ),
             // Without one, or with one that says no more than the code.
-            (&[Recipient], &["550", "551", "553", "550 5.4.1", "550 5.0.0", "550 2.1.5"], Verdict::Mailbox),
-            (&[Recipient], &["554", "530", "535", "503", "501", "571", "554 5.3.0"], Verdict::Us),
+            (
+                &[Recipient],
+                &["550", "551", "553", "550 5.4.1", "550 5.0.0", "550 2.1.5"],
+                Verdict::Mailbox,
+            ),
+            (
+                &[Recipient],
+                &["554", "530", "535", "503", "501", "571", "554 5.3.0"],
+                Verdict::Us,
+            ),
             (&[Data, Text], &["554", "550", "551", "553", "554 5.3.0"], Verdict::Mail),
             (&[Data, Text], &["530", "503", "500", "535"], Verdict::Us),
         ];
         for (stages, replies, expected) in table {
-            for (stage, reply) in stages.iter().flat_map(|stage| replies.iter().map(move |reply| (stage, reply))) {
+            for (stage, reply) in stages
+                .iter()
+                .flat_map(|stage| replies.iter().map(move |reply| (stage, reply)))
+            {
                 assert_eq!(judge(*stage, reply), *expected, "{reply} at {stage:?}");
             }
         }
@@ -149,7 +186,15 @@ mod tests {
     fn only_a_code_is_taken_from_a_servers_words() {
         let code = |words| Enhanced::at_start_of(words).map(|code| code.to_string());
         assert_eq!(code("5.1.1 <ann@example.org> unknown").as_deref(), Some("5.1.1"));
-        for words in ["<ann@example.org> unknown", "5.1 no", "ann.lee.x no", "1.2.3.4 no", "5.1.1000", "9.1.1", ""] {
+        for words in [
+            "<ann@example.org> unknown",
+            "5.1 no",
+            "ann.lee.x no",
+            "1.2.3.4 no",
+            "5.1.1000",
+            "9.1.1",
+            "",
+        ] {
             assert_eq!(code(words), None, "{words}");
         }
     }

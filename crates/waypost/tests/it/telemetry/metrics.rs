@@ -29,6 +29,7 @@ const EMAIL_WORKER: &[&str] = &[
     r#"waypost_messages_total{queue="email-worker.events",outcome="dead_letter"} 1"#,
     r#"waypost_deliveries_total{channel="email",status="accepted"} 1"#,
     r#"waypost_delivery_oldest_due_seconds{channel="email"} 0"#,
+    r#"waypost_destination_refuses{destination="mail"} 0"#,
     r#"waypost_database_connections{state="idle"}"#,
 ];
 const SERVICES: [&str; 3] = ["user-api", "notification-gateway", "email-worker"];
