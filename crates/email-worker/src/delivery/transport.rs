@@ -13,7 +13,7 @@ use super::smtp::Smtp;
 
 /// Where mail goes: a server, or a folder.
 pub(crate) enum Transport {
-    Smtp(Smtp),
+    Smtp(Box<Smtp>),
     Folder(Folder),
 }
 
@@ -25,7 +25,7 @@ impl Transport {
             return Folder::create(path).map(Self::Folder).map_err(TransportError::Folder);
         }
         if url.starts_with("smtp://") || url.starts_with("smtps://") {
-            return Smtp::new(url).map(Self::Smtp);
+            return Smtp::new(url).map(Box::new).map(Self::Smtp);
         }
         Err(TransportError::Scheme)
     }

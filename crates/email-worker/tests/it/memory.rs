@@ -7,7 +7,7 @@ use crate::world::{SOON, World, sign_up};
 
 /// Connections times what a reply may hold, twice over, and what a process takes for other things meanwhile. Without
 /// a bound it was a hundred MiB a second.
-const MAY_GROW_KIB: u64 = 6 * 1024;
+const MAY_GROW_KIB: u64 = 2 * 1024;
 
 fn process(world: &World) -> Process {
     let settings = &world.settings;

@@ -5,7 +5,7 @@ use test_support::{Answer, Stage, eventually};
 use crate::world::{SOON, Worker, World, sign_up};
 
 /// A rest of the mail server is ten seconds at first and doubles.
-const AFTER_RESTS: Duration = Duration::from_secs(60);
+const AFTER_RESTS: Duration = Duration::from_mins(1);
 
 /// Whether the operator is told that the mail server refuses us: by metric and readiness.
 async fn says_refused(worker: &Worker) -> bool {

@@ -38,13 +38,13 @@ pub(super) struct Deadlines {
 
 impl Deadlines {
     pub(super) const USUAL: Self = Self {
-        turn: Duration::from_secs(8),
+        turn: Duration::from_secs(6),
         lively: Duration::from_secs(2),
         dial: Duration::from_secs(4),
         reuse: Duration::from_secs(3),
         step: Duration::from_secs(10),
         before_text: Duration::from_secs(20),
-        text: Duration::from_secs(60),
+        text: Duration::from_mins(1),
         reset: Duration::from_secs(2),
     };
 }
@@ -91,5 +91,22 @@ impl<'a> Pace<'a> {
             self.turn = None;
         }
         step.await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_ends_before_the_dispatcher_breaks_it_off() {
+        let Deadlines {
+            turn,
+            before_text,
+            text,
+            reset,
+            ..
+        } = Deadlines::USUAL;
+        assert!(turn + before_text + text + reset < Duration::from_secs(90));
     }
 }

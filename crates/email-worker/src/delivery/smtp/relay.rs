@@ -55,7 +55,7 @@ impl Relay {
 
     /// The relay is there and speaks. Whether it had been away.
     pub(super) fn reached(&mut self) -> bool {
-        self.whole.trouble() == Some(Trouble::Away) && self.whole.end()
+        self.whole.trouble() != Some(Trouble::Refused) && self.whole.end()
     }
 
     /// The relay as a whole has this trouble: it rests, so long.

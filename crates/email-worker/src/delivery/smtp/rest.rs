@@ -29,8 +29,8 @@ impl Trouble {
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     resting: Option<Resting>,
-    /// Rests so far: those who were let in together lengthen a rest once.
-    begun: u64,
+    /// Begins and ends so far: those who were let in together lengthen a rest once.
+    turned: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,35 +44,42 @@ struct Resting {
 /// What a call was let in under; by default, before any rest.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ticket {
-    begun: u64,
+    turned: u64,
     is_probe: bool,
 }
 
 impl Rest {
     /// Lets a call in, or says when to ask again.
     pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
-        let begun = self.begun;
+        let turned = self.turned;
         match &mut self.resting {
-            None => Ok(Ticket { begun, is_probe: false }),
+            None => Ok(Ticket {
+                turned,
+                is_probe: false,
+            }),
             Some(resting) if now < resting.until => Err(resting.until - now),
             Some(resting) if resting.is_probed => Err(WHILE_PROBED),
             Some(resting) => {
                 resting.is_probed = true;
-                Ok(Ticket { begun, is_probe: true })
+                Ok(Ticket { turned, is_probe: true })
             }
         }
     }
 
     /// Begins a rest or lengthens it; gives back what is left of it.
     pub(super) fn begin(&mut self, ticket: Ticket, trouble: Trouble, now: Instant) -> Duration {
-        if let Some(resting) = self.resting.filter(|_| ticket.begun != self.begun) {
+        if let Some(resting) = self.resting.filter(|_| ticket.turned != self.turned) {
             return resting.until.saturating_duration_since(now);
+        }
+        let (first, limit) = trouble.waits();
+        // A silence that began before somebody was answered tells nothing new; a refusal is said now.
+        if trouble == Trouble::Away && ticket.turned != self.turned {
+            return first;
         }
         let last = self.resting.filter(|resting| resting.trouble == trouble);
         let times = last.map_or(0, |resting| resting.times.saturating_add(1));
-        let (first, limit) = trouble.waits();
         let wait = first.saturating_mul(2_u32.saturating_pow(times)).min(limit);
-        self.begun += 1;
+        self.turned += 1;
         self.resting = Some(Resting {
             trouble,
             times,
@@ -82,8 +89,9 @@ impl Rest {
         wait
     }
 
-    /// Ends the rest; whether there was one.
+    /// Somebody was answered: ends the rest; whether there was one.
     pub(super) fn end(&mut self) -> bool {
+        self.turned += 1;
         self.resting.take().is_some()
     }
 
@@ -92,7 +100,7 @@ impl Rest {
         if let Some(resting) = self
             .resting
             .as_mut()
-            .filter(|_| ticket.is_probe && ticket.begun == self.begun)
+            .filter(|_| ticket.is_probe && ticket.turned == self.turned)
         {
             resting.is_probed = false;
         }
@@ -139,6 +147,18 @@ mod tests {
         for ticket in tickets {
             assert_eq!(rest.begin(ticket, Trouble::Refused, now), 10 * SECOND);
         }
+    }
+
+    #[test]
+    fn a_silence_that_began_before_somebody_was_answered_begins_no_rest() {
+        let mut rest = Rest::default();
+        let now = Instant::now();
+        let [silent, refused] = [(); 2].map(|()| rest.admit(now).unwrap());
+        assert!(!rest.end());
+        rest.begin(silent, Trouble::Away, now);
+        assert_eq!(rest.trouble(), None);
+        rest.begin(refused, Trouble::Refused, now);
+        assert_eq!(rest.trouble(), Some(Trouble::Refused));
     }
 
     #[test]
