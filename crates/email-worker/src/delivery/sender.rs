@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use common::dispatch::{Delivery, Outcome, Reason, RecordError, Sender};
+use common::dispatch::{Begun, Delivery, Outcome, Reason, RecordError, Sender};
 use common::messaging::Change;
 use contracts::Event;
 use contracts::events::EmailSent;
@@ -25,7 +25,7 @@ impl MailSender {
 }
 
 impl Sender for MailSender {
-    async fn send(&self, delivery: &Delivery) -> Outcome {
+    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
         let Some(order) = MailOrder::of(delivery) else {
             return rejected("the row does not say which mail it is");
         };
@@ -49,16 +49,13 @@ impl Sender for MailSender {
                 return Outcome::Retry { error, after: None };
             }
         };
-        match self.transport.send(delivery.id, &message).await {
+        match self.transport.send(delivery.id, &message, begun).await {
             Ok(()) => Outcome::Accepted {
                 provider_message_id: Some(self.emails.message_id(delivery.source_event_id, order.template)),
             },
             Err(SendError::Rejected(error)) => rejected(&error),
             Err(SendError::Temporary { error, after }) => Outcome::Retry { error, after },
-            Err(SendError::Unknown(error)) => {
-                tracing::warn!(delivery = %delivery.id, error, "a mail may arrive twice");
-                Outcome::Retry { error, after: None }
-            }
+            Err(SendError::Unknown(error)) => Outcome::Unknown { error },
             Err(SendError::Unreachable { error, after }) => {
                 tracing::warn!(error, "the mail server can't be reached");
                 Outcome::Unavailable { after }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::dispatch::Begun;
 use common::process::State;
 use lettre::address::Envelope;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
@@ -14,6 +15,7 @@ use tracing::{Instrument, Span, field, info_span};
 
 use super::connection::Connection;
 use super::failure::{Failure, Meaning};
+use super::idle::Idle;
 use super::pace::{Deadlines, LIVELY, Pace};
 use super::relay::{Pass, Relay};
 use super::rest::Trouble;
@@ -21,10 +23,6 @@ use super::server::Server;
 use super::verdict::{Stage, Verdict};
 use crate::delivery::error::{SendError, TransportError};
 
-/// A connection that rested longer is not used again: servers close them after some minutes.
-const MAX_REST: Duration = Duration::from_secs(30);
-/// Connections that are kept.
-const MAX_IDLE: usize = LIVELY;
 /// Who got no turn asks again after this.
 const NO_TURN: Duration = Duration::from_secs(1);
 
@@ -32,15 +30,9 @@ const NO_TURN: Duration = Duration::from_secs(1);
 pub(crate) struct Smtp {
     server: Server,
     relay: Mutex<Relay>,
-    /// Connections that wait for the next mail, the one used last at the end.
-    idle: Mutex<Vec<Idle>>,
+    idle: Idle,
     turns: Semaphore,
     deadlines: Deadlines,
-}
-
-struct Idle {
-    connection: Connection,
-    since: Instant,
 }
 
 /// A mail that the relay may be given. Dropping it says that its conversation is over.
@@ -60,7 +52,7 @@ impl Smtp {
         Ok(Self {
             server: Server::parse(url)?,
             relay: Mutex::default(),
-            idle: Mutex::default(),
+            idle: Idle::default(),
             turns: Semaphore::new(LIVELY),
             deadlines: Deadlines::USUAL,
         })
@@ -83,7 +75,7 @@ impl Smtp {
     ///
     /// # Cancel safety
     /// A dropped send closes its connection. What the server makes of it is then unknown.
-    pub(crate) async fn send(&self, message: &Message) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, message: &Message, begun: &Begun) -> Result<(), SendError> {
         let envelope = message.envelope();
         let domain = envelope.to().first().map(|to| to.domain().to_ascii_lowercase());
         let pass = self.relay().admit(&domain.unwrap_or_default(), Instant::now());
@@ -105,7 +97,16 @@ impl Smtp {
             error.type = field::Empty,
         );
         async {
-            let sent = self.converse(&mut pace, envelope, &message.formatted()).await;
+            let sent = self
+                .converse(
+                    &mut pace,
+                    Letter {
+                        envelope,
+                        text: &message.formatted(),
+                        begun,
+                    },
+                )
+                .await;
             if let Err(failure) = &sent {
                 let span = Span::current();
                 span.record("otel.status_code", "ERROR");
@@ -142,6 +143,9 @@ impl Smtp {
             Meaning::Refused(Verdict::Later) | Meaning::Broken => SendError::Temporary { error, after: None },
             Meaning::Refused(Verdict::Us) => {
                 let after = self.relay().suspect(pass, now).map(refused);
+                if after.is_none() {
+                    tracing::warn!(error, "the mail server refused a mail, perhaps because of us: it waits");
+                }
                 SendError::Temporary { error, after }
             }
             Meaning::Refused(Verdict::Pair) => match self.relay().slow(pass, now) {
@@ -166,12 +170,12 @@ impl Smtp {
         })
     }
 
-    async fn converse(&self, pace: &mut Pace<'_>, envelope: &Envelope, text: &[u8]) -> Result<(), Failure> {
-        let mut connection = self.begin(pace, envelope).await?;
+    async fn converse(&self, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<(), Failure> {
+        let mut connection = self.begin(pace, letter.envelope).await?;
         if self.relay().reached() {
             tracing::info!("the mail server can be reached again");
         }
-        let sent = transfer(&mut connection, pace, envelope, text).await;
+        let sent = transfer(&mut connection, pace, letter).await;
         let reset = pace.deadlines.reset;
         // A refusal leaves the connection whole; it can take the next mail.
         let is_clean = match &sent {
@@ -183,20 +187,20 @@ impl Smtp {
             Err(_) => false,
         };
         if is_clean {
-            self.keep(connection);
+            self.idle.keep(connection);
         }
         sent
     }
 
-    /// A connection on which the server took the sender: a rested one, or a new one when that was stale.
+    /// A connection on which the server took the sender: a rested one, or a new one when that took none. It may be
+    /// gone, or have had as many mails as the server allows; what counts is what a new one is told.
     async fn begin(&self, pace: &mut Pace<'_>, envelope: &Envelope) -> Result<Connection, Failure> {
         let Deadlines { reuse, step, .. } = pace.deadlines;
-        if let Some(mut connection) = self.rested() {
+        if let Some(mut connection) = self.idle.take() {
             let greeting = greet(&mut connection, envelope);
             match pace.step(Stage::Sender, reuse, greeting).await {
                 Ok(()) => return Ok(connection),
-                Err(failure) if failure.leaves_whole() => return Err(failure),
-                Err(stale) => tracing::debug!(%stale, "a rested connection was gone"),
+                Err(stale) => tracing::debug!(%stale, "a rested connection was of no use"),
             }
         }
         let mut connection = self.server.connect(pace).await?;
@@ -208,22 +212,15 @@ impl Smtp {
     fn relay(&self) -> MutexGuard<'_, Relay> {
         self.relay.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn rested(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < MAX_REST);
-        idle.pop().map(|idle| idle.connection)
-    }
-
-    fn keep(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
-        }
-    }
+/// What one conversation hands over.
+#[derive(Clone, Copy)]
+struct Letter<'a> {
+    envelope: &'a Envelope,
+    text: &'a [u8],
+    /// Marked before the text goes.
+    begun: &'a Begun,
 }
 
 /// MAIL FROM.
@@ -246,20 +243,16 @@ async fn greet(connection: &mut Connection, envelope: &Envelope) -> Result<(), F
 }
 
 /// RCPT TO, DATA and the text. The text is ASCII: `lettre` encodes all parts.
-async fn transfer(
-    connection: &mut Connection,
-    pace: &mut Pace<'_>,
-    envelope: &Envelope,
-    text: &[u8],
-) -> Result<(), Failure> {
+async fn transfer(connection: &mut Connection, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<(), Failure> {
     let Deadlines { step, text: limit, .. } = pace.deadlines;
-    for recipient in envelope.to() {
+    for recipient in letter.envelope.to() {
         let command = Rcpt::new(recipient.clone(), Vec::new());
         let saying = connection.say(Stage::Recipient, command);
         pace.step(Stage::Recipient, step, saying).await?;
     }
     pace.step(Stage::Data, step, connection.say(Stage::Data, Data)).await?;
-    pace.step(Stage::Text, limit, connection.text(text)).await
+    letter.begun.mark();
+    pace.step(Stage::Text, limit, connection.text(letter.text)).await
 }
 
 #[cfg(test)]

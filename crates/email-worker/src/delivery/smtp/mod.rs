@@ -9,6 +9,7 @@
 mod client;
 mod connection;
 mod failure;
+mod idle;
 mod pace;
 mod relay;
 mod rest;
