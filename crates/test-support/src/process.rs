@@ -1,13 +1,14 @@
 //! Running a program under test: our binaries, as real processes.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::eventually;
+use crate::pipe::full_pipe;
 
 /// Path of a binary of this workspace, as the running test's own build made it.
 ///
@@ -27,46 +28,72 @@ pub fn workspace_binary(name: &str) -> PathBuf {
 
 /// What to run, and how.
 #[derive(Debug)]
-pub struct ProcessBuilder(Command);
+pub struct ProcessBuilder {
+    command: Command,
+    stalled: Vec<Stream>,
+}
+
+/// One of the streams that a program writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "everybody's words")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
 
 impl ProcessBuilder {
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
-        self.0.arg(argument);
+        self.command.arg(argument);
         self
     }
 
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.0.env(name, value);
+        self.command.env(name, value);
         self
     }
 
     /// Sets several.
     #[must_use]
     pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
-        self.0.envs(variables);
+        self.command.envs(variables);
         self
     }
 
     /// Sets the folder that it runs in.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {
-        self.0.current_dir(folder);
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Gives it a pipe for this stream that is full, and that nobody reads until [`Process::read_on`].
+    #[must_use]
+    pub fn stalled(mut self, stream: Stream) -> Self {
+        self.stalled.push(stream);
         self
     }
 
     /// Starts it.
-    pub fn spawn(mut self) -> Process {
-        let mut child = self
-            .0
+    pub fn spawn(self) -> Process {
+        let Self { mut command, stalled } = self;
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+            .stderr(Stdio::piped());
+        let mut unread = Vec::new();
+        for stream in stalled {
+            let (reader, writer) = full_pipe();
+            unread.push(reader);
+            match stream {
+                Stream::Stdout => command.stdout(writer),
+                Stream::Stderr => command.stderr(writer),
+            };
+        }
+        let mut child = command.spawn().expect("the program starts");
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take(), &output);
         collect(child.stderr.take(), &output);
@@ -74,6 +101,7 @@ impl ProcessBuilder {
         Process {
             child,
             output,
+            unread,
             _guard: guard,
         }
     }
@@ -101,6 +129,7 @@ fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String
 pub struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
+    unread: Vec<PipeReader>,
     _guard: Guard,
 }
 
@@ -113,7 +142,10 @@ impl Process {
                 command.env_remove(name);
             }
         }
-        ProcessBuilder(command)
+        ProcessBuilder {
+            command,
+            stalled: Vec::new(),
+        }
     }
 
     /// Its process id.
@@ -124,6 +156,13 @@ impl Process {
     /// All that it has written so far, both streams.
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins to read what it was stalled by; it becomes part of the output.
+    pub fn read_on(&mut self) {
+        for stream in self.unread.drain(..) {
+            collect(Some(stream), &self.output);
+        }
     }
 
     /// Whether it still runs.

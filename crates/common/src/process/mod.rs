@@ -3,16 +3,20 @@
 //! [`run_service`] is the whole of a service's `main`: settings, telemetry, the service, a signal,
 //! the end within a deadline. [`Tasks`] owns everything that is spawned.
 
+mod ending;
 mod health;
 mod listen;
 pub mod operations;
+mod panics;
 mod run;
 mod server;
 mod tasks;
 
+pub use ending::{Deadline, Ending};
 pub use health::{Finding, Health, Need, Readiness, State};
 pub use listen::listen;
-pub use run::{run_service, stop_signal};
+pub use panics::log_panics;
+pub use run::run_service;
 pub use server::{KEEP_ALIVE, own_server};
 pub use tasks::{TaskFailed, Tasks, Unfinished};
 

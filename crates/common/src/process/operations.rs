@@ -8,7 +8,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
 use super::{Health, State, Tasks, listen, own_server};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, lost_log_lines};
 
 /// Serves the operations port of one service until its tasks stop; answers with the bound address.
 ///
@@ -18,6 +18,7 @@ pub fn serve(address: &str, health: Health, metrics: Metrics, tasks: &Tasks) -> 
     let service = tasks.service();
     let listener = listen(service, "operations", address)?;
     let bound = listener.local_addr()?;
+    metrics.at_each_reading(|metrics| metrics.log_lines_lost(lost_log_lines()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(health.clone()))

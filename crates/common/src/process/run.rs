@@ -5,9 +5,7 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::Tasks;
+use super::{Ending, Tasks, log_panics};
 use crate::config::{self, Service, Settings};
 use crate::error_chain::chain;
 use crate::telemetry::{Telemetry, scope};
@@ -17,8 +15,9 @@ type BoxedError = Box<dyn Error + Send + Sync>;
 /// Runs one service from its settings to its end: the whole of a `main`.
 ///
 /// `start` brings the service up and returns what must live as long as it does. SIGTERM, SIGINT
-/// or a panicked task end it: tasks finish what they have in hand, telemetry is flushed. Exit code
-/// 0 after a signal, 1 after a failure, 2 when the settings are refused.
+/// or a panicked task end it: tasks finish what they have in hand, telemetry is flushed. What hangs then
+/// is left behind when the time is over. Exit code 0 after a signal, 1 after a failure or an end by force,
+/// 2 when the settings are refused.
 pub fn run_service<F, Fut, R, E>(service: Service, start: F) -> ExitCode
 where
     F: FnOnce(Settings, Tasks) -> Fut,
@@ -29,6 +28,10 @@ where
         Ok(settings) => settings,
         Err(error) => return complain(service, &error, 2),
     };
+    let ending = match Ending::within(settings.process.shutdown) {
+        Ok(ending) => ending,
+        Err(error) => return complain(service, &error, 1),
+    };
     // Two threads at least, also on one core: the span exporter waits for the runtime.
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -37,67 +40,61 @@ where
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(scope(service, run(service, settings, start)));
+            let ended = runtime.block_on(scope(service, run(service, settings, &ending, start)));
             runtime.shutdown_timeout(Duration::from_millis(200));
-            code
+            match ended {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(Failed { error, code }) => complain(service, error.as_ref(), code),
+            }
         }
         Err(error) => complain(service, &error, 1),
     }
 }
 
-async fn run<F, Fut, R, E>(service: Service, settings: Settings, start: F) -> ExitCode
+/// Why a service did not end well, and what its exit code says of it.
+struct Failed {
+    error: BoxedError,
+    code: u8,
+}
+
+async fn run<F, Fut, R, E>(service: Service, settings: Settings, ending: &Ending, start: F) -> Result<(), Failed>
 where
     F: FnOnce(Settings, Tasks) -> Fut,
     Fut: Future<Output = Result<R, E>>,
     E: Into<BoxedError>,
 {
-    let telemetry = match Telemetry::start(service, &settings) {
-        Ok(telemetry) => telemetry,
-        Err(error) => return complain(service, &error, 2),
-    };
+    let telemetry = Telemetry::start(service, &settings).map_err(|error| Failed {
+        error: error.into(),
+        code: 2,
+    })?;
+    log_panics();
     let (drain, shutdown) = (settings.process.drain, settings.process.shutdown);
     let tasks = Tasks::new(service);
-    let stopped = tasks.stopping().clone();
-    let code = match start(settings, tasks.clone()).await {
-        Ok(running) => {
-            tracing::info!("{service} is up");
-            let code = tokio::select! {
-                () = stop_signal() => ExitCode::SUCCESS,
-                () = stopped.cancelled() => ExitCode::FAILURE,
-                failure = tasks.failed() => complain(service, &failure, 1),
-            };
-            tracing::info!("{service} stops: finishing what is in hand");
-            drop(running);
-            code
-        }
-        Err(error) => complain(service, error.into().as_ref(), 1),
+    let outcome = tokio::select! {
+        () = ending.asked() => Ok(()),
+        outcome = live(start(settings, tasks.clone()), &tasks) => outcome,
     };
-    if let Err(unfinished) = tasks.shut_down(drain).await {
+    tracing::info!("{service} stops: finishing what is in hand");
+    let deadline = ending.begin();
+    if let Err(unfinished) = tasks.shut_down(drain.min(deadline.left())).await {
         tracing::warn!(%unfinished, "stopped before all was finished; what was in hand is taken up at the next start");
     }
     telemetry
-        .stop(
-            shutdown
-                .saturating_sub(drain)
-                .saturating_sub(Duration::from_millis(500)),
-        )
+        .stop(shutdown.saturating_sub(drain).min(deadline.left()))
         .await;
-    code
+    outcome.map_err(|error| Failed { error, code: 1 })
 }
 
-/// Resolves at SIGTERM or SIGINT.
-pub async fn stop_signal() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals can't be heard; stop this process with SIGKILL");
-            std::future::pending::<()>().await;
-        }
+/// Brings the service up and keeps it until it fails.
+async fn live<R, E: Into<BoxedError>>(
+    start: impl Future<Output = Result<R, E>>,
+    tasks: &Tasks,
+) -> Result<(), BoxedError> {
+    let _running = start.await.map_err(Into::into)?;
+    tracing::info!("{} is up", tasks.service());
+    tokio::select! {
+        () = tasks.stopping().cancelled() => Err("a part of it ended by itself; the log says which".into()),
+        failure = tasks.failed() => Err(failure.into()),
     }
 }
 

@@ -16,11 +16,11 @@ use crate::telemetry::scope;
 
 /// A task panicked: a defect. The process ends, so that whoever runs it sees.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the task `{name}` panicked: {reason}")]
+#[error("the task `{name}` panicked")]
 pub struct TaskFailed {
     /// Which task.
     pub name: &'static str,
-    /// The panic's message.
+    /// The panic's message. Not for a log: it may quote personal data.
     pub reason: String,
 }
 
@@ -71,7 +71,7 @@ impl Tasks {
             };
             if let Err(panic) = outcome {
                 let reason = panic_message(panic.as_ref());
-                tracing::error!(task = name, reason, "a task panicked");
+                tracing::error!(task = name, "a task panicked");
                 failed.send_if_modified(|first| {
                     let is_first = first.is_none();
                     first.get_or_insert(TaskFailed { name, reason });

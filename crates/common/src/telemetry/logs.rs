@@ -24,6 +24,9 @@ const SAME_FAILURE_EVERY: Duration = Duration::from_secs(1);
 /// Different failures that are remembered; beyond it the memory starts anew.
 const MAX_REMEMBERED: usize = 1000;
 
+/// Longest value of a field, in bytes: lines wait in memory, and what an answer says may be long.
+const MAX_VALUE: usize = 2048;
+
 /// Writes events, as JSON or as text.
 pub(super) struct Lines {
     main: Service,
@@ -76,22 +79,41 @@ where
             );
             writeln!(writer, "{line}")
         } else {
-            let around = span.and_then(|span| span.extensions().get::<FormattedFields<N>>().map(|f| f.fields.clone()));
-            write!(
-                writer,
-                "{} {level:>5} {service}: {}",
-                &Timestamp::now().to_rfc3339(),
-                fields.message
-            )?;
-            for (key, value) in &fields.others {
-                write!(writer, " {key}={value}")?;
-            }
+            let around = span.and_then(|span| span.extensions().get::<FormattedFields<N>>().map(|f| cut(&f.fields)));
+            writer.write_str(&text_line(level, service, &fields))?;
             match around.filter(|fields| level <= Level::WARN && !fields.is_empty()) {
                 Some(fields) => writeln!(writer, " [{fields}]"),
                 None => writeln!(writer),
             }
         }
     }
+}
+
+/// The line that says how many others were lost, as the thread that writes them says it by itself.
+pub(super) fn losses(main: Service, json: bool, lost: u64) -> String {
+    let mut fields = Fields {
+        message: "log lines were lost: whoever reads them is too slow".to_owned(),
+        ..Fields::default()
+    };
+    fields.others.insert("lost".into(), lost.into());
+    if json {
+        format!(
+            "{}\n",
+            json_line(Level::WARN, main.name(), module_path!(), None, fields)
+        )
+    } else {
+        format!("{}\n", text_line(Level::WARN, main.name(), &fields))
+    }
+}
+
+fn text_line(level: Level, service: &str, fields: &Fields) -> String {
+    let head = format!(
+        "{} {level:>5} {service}: {}",
+        Timestamp::now().to_rfc3339(),
+        fields.message
+    );
+    let others = fields.others.iter().map(|(key, value)| format!(" {key}={value}"));
+    std::iter::once(head).chain(others).collect()
 }
 
 fn json_line(level: Level, service: &str, target: &str, span: Option<&str>, fields: Fields) -> Value {
@@ -136,17 +158,17 @@ impl Fields {
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.message = format!("{value:?}");
+            self.message = cut(&format!("{value:?}"));
         } else {
-            self.put(field, format!("{value:?}").into());
+            self.put(field, cut(&format!("{value:?}")).into());
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            value.clone_into(&mut self.message);
+            self.message = cut(value);
         } else {
-            self.put(field, value.into());
+            self.put(field, cut(value).into());
         }
     }
 
@@ -167,8 +189,15 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, chain(value).into());
+        self.put(field, cut(&chain(value)).into());
     }
+}
+
+/// The value, or its beginning when it is too long for a line.
+fn cut(value: &str) -> String {
+    let kept = value.floor_char_boundary(MAX_VALUE);
+    let mark = if kept < value.len() { ".." } else { "" };
+    format!("{}{mark}", &value[..kept])
 }
 
 /// Remembers which failure was written when.
@@ -208,6 +237,13 @@ mod tests {
         assert_eq!(admit("broken", 10), None);
         assert_eq!(admit("other", 10), Some(0));
         assert_eq!(admit("broken", 1100), Some(1));
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_two_letters() {
+        assert_eq!(cut("short"), "short");
+        let long = cut(&"ü".repeat(5000));
+        assert_eq!((long.len(), long.ends_with("ü..")), (MAX_VALUE + 2, true));
     }
 
     #[test]

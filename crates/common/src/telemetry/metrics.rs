@@ -7,7 +7,7 @@
 mod labels;
 
 use std::fmt::{self, Write as _};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ definitions! {
     OUTBOX_PENDING = "waypost_outbox_pending", Gauge, [], "Events that wait for the broker's confirmation";
     OUTBOX_OLDEST_AGE = "waypost_outbox_oldest_age_seconds", Gauge, [], "Age of the oldest event that waits for the broker";
     MESSAGES = "waypost_messages_total", Counter, ["queue", "outcome"], "Messages by queue and outcome";
+    LOG_LINES_LOST = "waypost_log_lines_dropped_total", Counter, [], "Log lines of this process that nobody took in time";
     UNROUTED = "waypost_unrouted_messages", Gauge, [], "Messages that no queue is bound to";
     CACHE_READS = "waypost_cache_reads_total", Counter, ["layer", "outcome"], "Cache reads by layer and outcome";
     STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
@@ -107,6 +108,7 @@ struct Inner {
     outbox_pending: Gauge,
     outbox_oldest_age: FloatGauge,
     messages: Family<MessageLabels, Counter>,
+    log_lines_lost: Counter,
     unrouted_messages: Gauge,
     cache_reads: Family<CacheLabels, Counter>,
     store_commands: Durations<CommandLabels>,
@@ -130,6 +132,7 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_oldest_age: FloatGauge::default(),
             messages: Family::default(),
+            log_lines_lost: Counter::default(),
             unrouted_messages: Gauge::default(),
             cache_reads: Family::default(),
             store_commands: Family::new_with_constructor(command_durations),
@@ -174,6 +177,11 @@ impl Metrics {
         for outcome in ["ack", "retry", "dead_letter"] {
             drop(self.0.messages.get_or_create(&message_labels(queue, outcome)));
         }
+    }
+
+    /// All log lines that the process has lost so far (`waypost_log_lines_dropped_total`).
+    pub fn log_lines_lost(&self, lines: u64) {
+        self.0.log_lines_lost.inner().store(lines, Ordering::Relaxed);
     }
 
     /// Messages that no queue is bound to, kept to be seen (`waypost_unrouted_messages`).
@@ -289,6 +297,7 @@ impl Inner {
         add(registry, OUTBOX_PENDING, self.outbox_pending.clone());
         add(registry, OUTBOX_OLDEST_AGE, self.outbox_oldest_age.clone());
         add(registry, MESSAGES, self.messages.clone());
+        add(registry, LOG_LINES_LOST, self.log_lines_lost.clone());
         add(registry, UNROUTED, self.unrouted_messages.clone());
         add(registry, CACHE_READS, self.cache_reads.clone());
         add(registry, STORE_COMMANDS, self.store_commands.clone());

@@ -17,6 +17,7 @@ mod metrics;
 mod sampler;
 mod scope;
 mod start;
+mod writer;
 
 pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
@@ -25,3 +26,4 @@ pub use metrics::{ALL as ALL_METRICS, Definition, HttpLabels, Kind, Metrics};
 pub use sampler::Door;
 pub use scope::{current_service, scope};
 pub use start::Telemetry;
+pub use writer::lost_log_lines;

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::export::ByService;
-use super::logs::Lines;
+use super::logs::{Lines, losses};
 use super::sampler::ByDoor;
+use super::writer::to_stderr;
 use super::{SpanBuffer, TelemetryError};
 use crate::config::{LogFormat, Profile, Service, Settings};
 
@@ -23,11 +25,16 @@ const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off
 const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
                     lapin=off,reqwest_retry=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
 
+/// What the last log lines may take, of the time for the end.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
 /// The process's telemetry, from its start to the last flush.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: SdkTracerProvider,
     buffer: Option<Arc<SpanBuffer>>,
+    /// Writes the lines that still wait when it goes, for a second at most.
+    lines: WorkerGuard,
 }
 
 impl Telemetry {
@@ -54,16 +61,21 @@ impl Telemetry {
             LogFormat::Text => false,
             LogFormat::Auto => !std::io::stderr().is_terminal(),
         };
+        let (stderr, lines) = to_stderr(move |lost| losses(service, json, lost));
         let logs = tracing_subscriber::fmt::layer()
             .event_format(Lines::new(service, json))
-            .with_writer(std::io::stderr)
+            .with_writer(stderr)
             .with_filter(match settings.telemetry.log_filter.as_str() {
                 "" => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS)),
                 filter => EnvFilter::try_new(filter).map_err(TelemetryError::LogFilter)?,
             });
         // Tests start several services in one process: the first one's stays.
         let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
-        Ok(Self { provider, buffer })
+        Ok(Self {
+            provider,
+            buffer,
+            lines,
+        })
     }
 
     /// The last spans, under a development profile.
@@ -86,12 +98,15 @@ impl Telemetry {
         }
     }
 
-    /// Sends what is left, within `limit`.
+    /// Sends the spans and writes the log lines that are left, within `limit`.
     ///
-    /// Off the runtime's threads: the exporter needs them to make its calls.
+    /// Off the runtime's threads: the exporter needs them to make its calls, and a reader of log lines may stall.
     pub async fn stop(self, limit: Duration) {
-        let provider = self.provider;
-        let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(limit));
-        let _ = tokio::time::timeout(limit + Duration::from_millis(500), flushing).await;
+        let Self { provider, lines, .. } = self;
+        let for_spans = limit.saturating_sub(LAST_LINES);
+        let flushing = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(for_spans));
+        let _ = tokio::time::timeout(for_spans, flushing).await;
+        let writing = tokio::task::spawn_blocking(move || drop(lines));
+        let _ = tokio::time::timeout(LAST_LINES, writing).await;
     }
 }

@@ -1,13 +1,12 @@
 //! `waypost run`: keeps everything up in one process.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use common::config::{Service, load};
-use common::process::stop_signal;
+use common::process::{Ending, log_panics};
 use common::telemetry::Telemetry;
 
-use super::complete::{complete, fail};
+use super::complete::complete;
 use crate::embedded::{Addresses, Embedded};
 
 /// `waypost run`
@@ -17,18 +16,33 @@ pub fn run() -> ExitCode {
 
 async fn until_stopped() -> anyhow::Result<ExitCode> {
     let settings = load(Service::Waypost)?;
+    let ending = Ending::within(settings.process.shutdown)?;
     let telemetry = Telemetry::start(Service::Waypost, &settings)?;
-    let embedded = Embedded::start(&telemetry, common::config::load).await?;
-    tell(embedded.addresses());
-    let code = tokio::select! {
-        () = stop_signal() => ExitCode::SUCCESS,
-        failure = embedded.failed() => fail(&failure),
+    log_panics();
+    let started = tokio::select! {
+        () = ending.asked() => return Ok(ExitCode::SUCCESS),
+        started = Embedded::start(&telemetry, common::config::load) => started,
     };
+    let embedded = match started {
+        Ok(embedded) => embedded,
+        Err(error) => {
+            ending.begin();
+            return Err(error);
+        }
+    };
+    tell(embedded.addresses());
+    let outcome = tokio::select! {
+        () = ending.asked() => Ok(ExitCode::SUCCESS),
+        failure = embedded.failed() => Err(failure.into()),
+    };
+    let deadline = ending.begin();
     tracing::info!("waypost stops: finishing what is in hand");
-    embedded.stop(settings.process.drain).await;
-    let left = settings.process.shutdown.saturating_sub(settings.process.drain);
-    telemetry.stop(left.saturating_sub(Duration::from_millis(500))).await;
-    Ok(code)
+    let (drain, shutdown) = (settings.process.drain, settings.process.shutdown);
+    embedded.stop(drain.min(deadline.left())).await;
+    telemetry
+        .stop(shutdown.saturating_sub(drain).min(deadline.left()))
+        .await;
+    outcome
 }
 
 /// What a person needs who looks at this for the first time.

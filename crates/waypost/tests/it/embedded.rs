@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mail_parser::MessageParser;
 use serde_json::json;
-use test_support::{Folder, OtlpReceiver, Port, Process, SpanKind, eventually};
+use test_support::{Folder, OtlpReceiver, Port, Process, ProcessBuilder, SpanKind, Stream, eventually};
+use tokio::net::TcpListener;
 
-use crate::client::{Client, PATIENCE};
+use crate::client::{Client, PATIENCE, wait_until};
 use crate::stack::run;
 
 /// `waypost run` in a folder and on ports of its own, which outlive the process.
@@ -44,11 +45,14 @@ impl Embedded {
         .to_vec()
     }
 
-    async fn start(&self) -> Process {
-        let process = run("waypost", &self.environment())
+    fn program(&self) -> ProcessBuilder {
+        run("waypost", &self.environment())
             .arg("run")
             .folder(self.folder.path())
-            .spawn();
+    }
+
+    async fn start(&self) -> Process {
+        let process = self.program().spawn();
         process.writes("Waypost is up", PATIENCE).await;
         process
     }
@@ -143,6 +147,39 @@ async fn the_one_process_killed_in_the_middle_of_50_sign_ups_goes_on_with_nothin
         "{}",
         process.output()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_main_thread_hangs_is_ended_when_its_time_is_over() {
+    let embedded = Embedded::prepare();
+    // It hangs in telling where it listens, which nobody reads.
+    let mut process = embedded
+        .program()
+        .env("WAYPOST__PROCESS__DRAIN_MS", "500")
+        .env("WAYPOST__PROCESS__SHUTDOWN_MS", "1500")
+        .stalled(Stream::Stdout)
+        .spawn();
+    // The last one that starts before it.
+    wait_until(&embedded.at(4), "up").await;
+    process.terminate();
+    let status = process.exit(Duration::from_secs(10)).await;
+    assert_eq!(status.code(), Some(1), "{}", process.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_heard_while_the_start_still_waits_for_the_database() {
+    let embedded = Embedded::prepare();
+    // It takes connections and says nothing.
+    let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://postgres@{}/postgres", database.local_addr().unwrap());
+    let mut process = embedded.program().env("WAYPOST__DATABASE__URL", url).spawn();
+    let _waiting = tokio::time::timeout(PATIENCE, database.accept())
+        .await
+        .unwrap()
+        .unwrap();
+    process.terminate();
+    let status = process.exit(Duration::from_secs(10)).await;
+    assert_eq!(status.code(), Some(0), "{}", process.output());
 }
 
 /// Finished mails in a folder, by recipient.

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DbBackend, Statement};
 use test_support::{
-    Namespace, OtlpReceiver, Port, PrivateRabbit, Process, ProcessBuilder, SmtpReceiver, TestDatabase, amqp_url,
-    redis_url, workspace_binary,
+    Namespace, OtlpReceiver, Port, PrivateRabbit, Process, ProcessBuilder, SmtpReceiver, Stream, TestDatabase,
+    amqp_url, redis_url, workspace_binary,
 };
 
 use crate::client::{Client, PATIENCE, wait_until};
@@ -22,6 +22,8 @@ pub(crate) struct Servers {
     pub(crate) settings: Vec<(&'static str, String)>,
     /// Runs each service on this one core.
     pub(crate) core: Option<&'static str>,
+    /// What each service writes there is not read.
+    pub(crate) stalled: Option<Stream>,
 }
 
 impl Servers {
@@ -33,6 +35,7 @@ impl Servers {
             namespace: Namespace::unique().sweeping(&queues, &[200, 1000]),
             settings: Vec::new(),
             core: None,
+            stalled: None,
         }
     }
 
@@ -66,6 +69,7 @@ pub(crate) struct Stack {
     pub(crate) client: Client,
     environment: Vec<(String, String)>,
     core: Option<&'static str>,
+    stalled: Option<Stream>,
     pub(crate) sandbox_process: Process,
     database: TestDatabase,
     namespace: Namespace,
@@ -89,10 +93,11 @@ impl Stack {
         let environment = environment(&servers, database.url(), &smtp, &otlp, &at);
         let migrate = run("waypost", &environment).arg("migrate").spawn();
         finish(migrate).await;
-        let core = servers.core;
+        let (core, stalled) = (servers.core, servers.stalled);
+        let service = |name| service(name, &environment, core, stalled).spawn();
         let stack = Self {
-            users: on_core(core, "user-api", &environment).spawn(),
-            gateway: on_core(core, "notification-gateway", &environment).spawn(),
+            users: service("user-api"),
+            gateway: service("notification-gateway"),
             sandbox_process: run("provider-sandbox", &environment).spawn(),
             workers: Vec::new(),
             users_http: at(0),
@@ -105,6 +110,7 @@ impl Stack {
             otlp,
             environment,
             core,
+            stalled,
             database,
             namespace: servers.namespace,
             _ports: ports,
@@ -127,8 +133,12 @@ impl Stack {
 
     /// Starts one more email-worker.
     pub(crate) fn add_worker(&mut self) {
-        self.workers
-            .push(on_core(self.core, "email-worker", &self.environment).spawn());
+        let worker = self.service("email-worker");
+        self.workers.push(worker);
+    }
+
+    fn service(&self, name: &str) -> Process {
+        service(name, &self.environment, self.core, self.stalled).spawn()
     }
 
     /// Asks all three services to stop, and waits until they have ended, well and in time.
@@ -171,8 +181,8 @@ impl Stack {
 
     /// Starts all three services again, in place of those that have ended.
     pub(crate) async fn start_again(&mut self) {
-        self.users = on_core(self.core, "user-api", &self.environment).spawn();
-        self.gateway = on_core(self.core, "notification-gateway", &self.environment).spawn();
+        self.users = self.service("user-api");
+        self.gateway = self.service("notification-gateway");
         self.workers.clear();
         self.add_worker();
         self.ready().await;
@@ -255,15 +265,24 @@ pub(crate) fn run(binary: &str, environment: &[(String, String)]) -> ProcessBuil
     Process::run(workspace_binary(binary)).envs(environment.iter().map(|(key, value)| (key, value)))
 }
 
-/// The same, on one core of the machine when one is named; `taskset` becomes the program that it runs.
-fn on_core(core: Option<&str>, binary: &str, environment: &[(String, String)]) -> ProcessBuilder {
-    match core {
+/// A service, on one core of the machine when one is named; `taskset` becomes the program that it runs.
+fn service(
+    binary: &str,
+    environment: &[(String, String)],
+    core: Option<&str>,
+    stalled: Option<Stream>,
+) -> ProcessBuilder {
+    let program = match core {
         None => run(binary, environment),
         Some(core) => Process::run("taskset")
             .arg("-c")
             .arg(core)
             .arg(workspace_binary(binary))
             .envs(environment.iter().map(|(key, value)| (key, value))),
+    };
+    match stalled {
+        None => program,
+        Some(stream) => program.stalled(stream),
     }
 }
 

@@ -7,6 +7,7 @@
 mod broker;
 mod columns;
 mod load;
+mod logs;
 mod mail;
 mod postgres;
 mod provider;

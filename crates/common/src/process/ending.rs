@@ -1,0 +1,88 @@
+//! The end of a process: who asks for it, and by when it has come.
+
+use std::io;
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Left to the process between its last flush and the end by force: its runtime takes 0.2 s of it.
+const LAST_STEPS: Duration = Duration::from_millis(500);
+/// Whoever exits may be held up as well, by a handler or a lock; an abort is not.
+const EXIT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Hears SIGTERM and SIGINT, and ends the process by force when it has not ended in time by itself.
+///
+/// On a thread of its own: neither waits for the async threads, whatever those are held up by.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    asked: CancellationToken,
+    limit: Duration,
+}
+
+impl Ending {
+    /// Begins to listen; from the first signal on, or from [`Self::begin`], the process has `limit` to end.
+    ///
+    /// # Errors
+    /// An [`io::Error`] when signals can't be heard or the thread can't be had.
+    pub fn within(limit: Duration) -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let (mut terminate, mut interrupt) = {
+            let _inside = runtime.enter();
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        };
+        let asked = CancellationToken::new();
+        let heard = asked.clone();
+        thread::Builder::new().name("ending".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                    () = heard.cancelled() => {}
+                }
+            });
+            heard.cancel();
+            thread::sleep(limit);
+            by_force();
+        })?;
+        Ok(Self { asked, limit })
+    }
+
+    /// Resolves when a signal came, or [`Self::begin`] was called.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again.
+    pub async fn asked(&self) {
+        self.asked.cancelled().await;
+    }
+
+    /// The process ends for a reason of its own, or because it was asked to: its time runs from now on.
+    pub fn begin(&self) -> Deadline {
+        self.asked.cancel();
+        Deadline(Instant::now() + self.limit)
+    }
+}
+
+/// When the process is ended by force.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The time for work before it.
+    pub fn left(self) -> Duration {
+        self.0
+            .saturating_duration_since(Instant::now())
+            .saturating_sub(LAST_STEPS)
+    }
+}
+
+/// Ends the process as failed, whatever its threads do.
+fn by_force() -> ! {
+    if thread::Builder::new().spawn(|| process::exit(1)).is_ok() {
+        thread::sleep(EXIT_PATIENCE);
+    }
+    process::abort()
+}
