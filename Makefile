@@ -22,11 +22,26 @@ run: ## keep that process up and print what to try next
 services: ## bring up PostgreSQL, Redis and RabbitMQ for the tests (installs them on Debian when root)
 	@scripts/services.sh
 
+# What all tests stand on but a broker: that one is theirs alone, and goes with them.
+.PHONY: test-servers
+test-servers:
+	@scripts/services.sh postgres redis rabbitmq-program
+
 .PHONY: test
-test: services ## bring up the services, then run every test
+test: test-servers ## every test, over PostgreSQL, Redis and a RabbitMQ that is thrown away afterwards
+	@scripts/with-broker.sh $(MAKE) --no-print-directory run-tests run-faults run-readme
+
+.PHONY: test-faults
+test-faults: test-servers ## the faults alone: what each cost in time, and what was sent, received, lost, doubled
+	@scripts/with-broker.sh $(MAKE) --no-print-directory run-faults
+
+# The parts of both. Faults load the whole machine: one at a time, when all is compiled. The README's commands come last.
+.PHONY: run-tests run-faults run-readme
+run-tests:
 	source .waypost/services/env && cargo test --workspace --no-fail-fast -- --skip faults:: --skip readme::
-	@echo "Faults are timed: one at a time, and nothing is compiled beside them."
+run-faults:
 	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- --test-threads 1 --show-output faults::
+run-readme:
 	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- readme::
 
 .PHONY: test-api

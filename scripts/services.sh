@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings up PostgreSQL, Redis and RabbitMQ for the tests. Run it as often as you like.
+# Brings up PostgreSQL, Redis and RabbitMQ, or those that are named: `services.sh postgres redis`. Run it as often
+# as you like. `rabbitmq-program` only sees to it that RabbitMQ is installed, for scripts/with-broker.sh.
 #
 # For each server, in this order: the address in WAYPOST_TEST_{POSTGRES,REDIS,AMQP}_URL, when it is set;
 # what answers on the standard port; what is installed, started here with data of its own; what root can
@@ -64,6 +65,12 @@ own_dir() { # user, folder
   if [[ $EUID -eq 0 ]]; then chown "$1": "$2"; fi
 }
 
+# What holds the servers of a package back while it is installed; gone in any case, or none would ever start here.
+held_back=()
+trap 'rm -f "${held_back[@]}"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 apt_install() { # package, variable
   if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
     fail "$1 is not installed. Install it (on Debian, as root: apt-get install $1), or set $2 to a server that runs."
@@ -71,20 +78,21 @@ apt_install() { # package, variable
   say "installing $1"
   # The package must neither start its server (it may fail in a container, and would take the port with
   # other settings than ours) nor make a database cluster that a later boot starts.
-  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/waypost.conf made=()
+  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/waypost.conf
   if [[ ! -e $policy ]]; then
+    held_back+=("$policy")
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
-    made+=("$policy")
   fi
   mkdir -p "$(dirname "$cluster")"
+  held_back+=("$cluster")
   echo 'create_main_cluster = false' >"$cluster"
-  made+=("$cluster")
   local status=0
   { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" ||
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; }
   } >"$data_dir/apt.log" 2>&1 9>&- || status=$?
-  rm -f "${made[@]}"
+  rm -f "${held_back[@]}"
+  held_back=()
   ((status == 0)) || fail "apt-get could not install $1; see $data_dir/apt.log"
 }
 
@@ -192,6 +200,11 @@ rabbit_script() {
   return 1
 }
 
+rabbitmq_program_up() {
+  if [[ -n ${WAYPOST_TEST_AMQP_URL:-} ]]; then rabbitmq_up; return; fi
+  rabbit_script >/dev/null || apt_install rabbitmq-server WAYPOST_TEST_AMQP_URL
+}
+
 rabbitmq_up() {
   if [[ -n ${WAYPOST_TEST_AMQP_URL:-} ]]; then
     host_port "$WAYPOST_TEST_AMQP_URL" 5672 | { read -r host port; answers "$host" "$port"; } ||
@@ -204,18 +217,23 @@ rabbitmq_up() {
     say "RabbitMQ: runs on 5672"
     return
   fi
-  local script
-  script=$(rabbit_script) || { apt_install rabbitmq-server WAYPOST_TEST_AMQP_URL; script=$(rabbit_script); }
-  local dir="$data_dir/rabbitmq"
+  rabbitmq_program_up
+  local script dir="$data_dir/rabbitmq"
+  script=$(rabbit_script)
   own_dir rabbitmq "$dir"
   echo '[].' >"$dir/enabled_plugins"
   echo 'listeners.tcp.1 = 127.0.0.1:5672' >"$dir/rabbitmq.conf"
-  daemon rabbitmq "$data_dir/rabbitmq.log" env HOME="$dir" \
-    RABBITMQ_NODENAME=waypost@localhost RABBITMQ_DIST_PORT=25673 ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=4370 \
-    RABBITMQ_MNESIA_BASE="$dir/data" RABBITMQ_LOG_BASE="$dir/log" RABBITMQ_PID_FILE="$dir/pid" \
-    RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none +sbwtdcpu none +sbwtdio none" "$script"
+  local node=(env HOME="$dir" RABBITMQ_NODENAME=waypost@localhost RABBITMQ_DIST_PORT=25673
+    ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=4370
+    RABBITMQ_MNESIA_BASE="$dir/data" RABBITMQ_LOG_BASE="$dir/log" RABBITMQ_PID_FILE="$dir/pid"
+    RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins")
+  daemon rabbitmq "$data_dir/rabbitmq.log" "${node[@]}" \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}" "$script"
   await RabbitMQ rabbit_greets
+  # Tests delete no queue of theirs (see docs/testing.md): what nobody used for an hour goes by itself.
+  (cd / && as_user rabbitmq "${node[@]}" "$(dirname "$script")/rabbitmqctl" --quiet -n waypost@localhost set_policy --apply-to queues \
+    waypost-test-queues '^t[0-9a-f]{12}\.' '{"expires":3600000}' >>"$data_dir/rabbitmq.log" 2>&1 9>&-) ||
+    say "RabbitMQ: could not set the policy for test queues; see $data_dir/rabbitmq.log"
   say "RabbitMQ: started on 5672"
 }
 
@@ -227,6 +245,13 @@ host_port() { # url, default port -> "host port"
   if [[ $rest == *:* ]]; then echo "${rest%:*} ${rest##*:}"; else echo "$rest $2"; fi
 }
 
-postgres_up
-redis_up
-rabbitmq_up
+if (($# == 0)); then set -- postgres redis rabbitmq; fi
+for server in "$@"; do
+  case $server in
+    postgres) postgres_up ;;
+    redis) redis_up ;;
+    rabbitmq) rabbitmq_up ;;
+    rabbitmq-program) rabbitmq_program_up ;;
+    *) fail "there is no server $server: postgres, redis, rabbitmq, rabbitmq-program" ;;
+  esac
+done

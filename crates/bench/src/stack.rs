@@ -47,11 +47,10 @@ pub(crate) struct Person {
 impl<'a> Stack<'a> {
     /// Makes them, tables included.
     pub(crate) async fn new(cores: &'a Cores) -> anyhow::Result<Self> {
-        let queues = ["email-worker.events", "notification-gateway.events"];
         let stack = Self {
             cores,
             database: TestDatabase::postgres().await,
-            namespace: Namespace::unique().sweeping(&queues, &[DELAY_MS]),
+            namespace: Namespace::unique(),
             folder: Folder::create(),
         };
         for (service, schema) in [(Service::UserApi, "user_api"), (Service::EmailWorker, "email_worker")] {

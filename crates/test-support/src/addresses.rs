@@ -1,7 +1,8 @@
 //! Where the shared test servers are, and ports that nobody else has.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 
 use uuid::Uuid;
 
@@ -42,6 +43,8 @@ impl Port {
     pub fn reserve() -> Self {
         let folder = std::env::temp_dir().join("waypost-test-ports");
         std::fs::create_dir_all(&folder).expect("a folder for port locks");
+        // For other users of the machine, too; only its maker may say so.
+        let _ = std::fs::set_permissions(&folder, Permissions::from_mode(0o1777));
         for _ in 0..1000 {
             let [.., high, low] = *Uuid::now_v7().as_bytes();
             let number = 20_000 + u16::from_be_bytes([high, low]) % 12_000;

@@ -11,7 +11,7 @@ use common::messaging::{
 use common::process::Tasks;
 use common::telemetry::{Metrics, TraceContext};
 use contracts::events::{EmailSent, UserRegistered};
-use contracts::topology::{GATEWAY_EVENTS, QUEUES};
+use contracts::topology::GATEWAY_EVENTS;
 use contracts::{Event, EventData};
 use email_worker::{Backends, Running, start};
 use migrations::MigratorTrait;
@@ -43,8 +43,7 @@ impl World {
         let database = TestDatabase::postgres().await;
         database.execute("CREATE SCHEMA email_worker").await;
         let delays = [100, 300];
-        let names: Vec<&str> = QUEUES.iter().map(|queue| queue.name).collect();
-        let namespace = Namespace::unique().sweeping(&names, &delays);
+        let namespace = Namespace::unique();
         let mut settings = Settings::for_tests(Service::EmailWorker);
         settings.broker.url = amqp_url().into();
         settings.broker.namespace = namespace.name().to_owned();

@@ -52,10 +52,10 @@ impl PrivateRabbit {
         .expect("a file");
         let mut command = node.script("rabbitmq-server");
         command
-            // One scheduler that never spins: tests run many nodes on few cores.
+            // One scheduler that never spins: tests run many nodes on few cores. Nodes are reached from here alone.
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
+                "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",
             )
             // Makes the script become the Erlang machine instead of watching over it.
             .env("RUNNING_UNDER_SYSTEMD", "true")

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use contracts::topology::QUEUES;
 use reqwest::Client;
 use test_support::{
     Namespace, OtlpReceiver, Port, Process, ProcessBuilder, Span, SpanKind, TestDatabase, amqp_url, eventually,
@@ -30,10 +29,9 @@ impl Stand {
     async fn new() -> Self {
         let database = TestDatabase::postgres().await;
         migrate(&settings(database.url(), "unused")).await;
-        let queues: Vec<&str> = QUEUES.iter().map(|queue| queue.name).collect();
         Self {
             database,
-            namespace: Namespace::unique().sweeping(&queues, &[10_000, 60_000, 600_000, 3_600_000]),
+            namespace: Namespace::unique(),
             http: Port::reserve(),
             operations: Port::reserve(),
             otlp: OtlpReceiver::start(),

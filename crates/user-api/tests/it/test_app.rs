@@ -253,7 +253,8 @@ impl TestApp {
         row.try_get("", column).unwrap()
     }
 
-    async fn inside(&self) -> DatabaseConnection {
+    /// A connection into the service's own schema.
+    pub(crate) async fn inside(&self) -> DatabaseConnection {
         let database = Database::connect(&self.settings, Service::UserApi).await.unwrap();
         database.unguarded().clone()
     }

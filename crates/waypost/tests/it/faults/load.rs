@@ -82,6 +82,14 @@ pub(super) fn within(share: usize, times: impl IntoIterator<Item = Duration>) ->
     times[(times.len() * share / 100).min(times.len() - 1)]
 }
 
+/// Fails when an answer came so late that it waited for what was away. How fast the others were is printed, not judged.
+pub(super) fn none_waited<T>(fault: &str, calls: &[&Call<T>], limit: Duration) {
+    let slowest = calls.iter().map(|call| call.took).max().unwrap_or_default();
+    let waited = calls.iter().filter(|call| call.took >= limit).count();
+    println!("{fault}: the slowest of {} answers took {slowest:?}", calls.len());
+    assert_eq!(waited, 0, "{fault}: answers after {limit:?} and more");
+}
+
 /// The 99th percentile.
 pub(super) fn p99<'a, T: 'a>(calls: impl IntoIterator<Item = &'a Call<T>>) -> Duration {
     within(99, calls.into_iter().map(|call| call.took))

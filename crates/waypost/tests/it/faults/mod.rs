@@ -1,8 +1,8 @@
 //! What breaks, under load, and what nobody may notice of it.
 //!
 //! Each test runs the real processes, breaks one thing that is its own, and ends in a tally: sent,
-//! received, lost, doubled. Limits on time hold when one runs at a time, as `make test` has it; what must
-//! not be lost or doubled is exact.
+//! received, lost, doubled. What must not be lost or doubled is exact. How fast things were is printed and not
+//! judged (`make test-faults` shows it); what must come at all has a deadline far from what a busy machine takes.
 
 mod broker;
 mod columns;
