@@ -23,6 +23,7 @@ use self::labels::{
     CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels,
     StateLabels,
 };
+use crate::Timestamp;
 use crate::config::Service;
 
 /// What a metric is, as it shows at `/metrics`.
@@ -67,6 +68,9 @@ definitions! {
     MESSAGES = "waypost_messages_total", Counter, ["queue", "outcome"], "Messages by queue and outcome";
     LOG_LINES_LOST = "waypost_log_lines_dropped_total", Counter, [], "Log lines of this process that nobody took in time";
     UNROUTED = "waypost_unrouted_messages", Gauge, [], "Messages that no queue is bound to";
+    UNROUTED_OLDEST_AGE = "waypost_unrouted_oldest_age_seconds", Gauge, [], "Age of the oldest message that no queue is bound to";
+    TOPOLOGY_MISSING_SINCE = "waypost_topology_missing_since_timestamp_seconds", Gauge, [],
+        "Since when something that was found missing on the broker may have been; 0: nothing was";
     CACHE_READS = "waypost_cache_reads_total", Counter, ["layer", "outcome"], "Cache reads by layer and outcome";
     STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
         ["command", "outcome"], "Duration of commands that were sent to Redis";
@@ -110,6 +114,8 @@ struct Inner {
     messages: Family<MessageLabels, Counter>,
     log_lines_lost: Counter,
     unrouted_messages: Gauge,
+    unrouted_oldest_age: FloatGauge,
+    topology_missing_since: Gauge,
     cache_reads: Family<CacheLabels, Counter>,
     store_commands: Durations<CommandLabels>,
     database_connections: Family<StateLabels, Gauge>,
@@ -134,6 +140,8 @@ impl Metrics {
             messages: Family::default(),
             log_lines_lost: Counter::default(),
             unrouted_messages: Gauge::default(),
+            unrouted_oldest_age: FloatGauge::default(),
+            topology_missing_since: Gauge::default(),
             cache_reads: Family::default(),
             store_commands: Family::new_with_constructor(command_durations),
             database_connections: Family::default(),
@@ -189,6 +197,16 @@ impl Metrics {
         self.0
             .unrouted_messages
             .set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// Age of the oldest of them (`waypost_unrouted_oldest_age_seconds`).
+    pub fn unrouted_oldest_age(&self, age: Duration) {
+        self.0.unrouted_oldest_age.set(age.as_secs_f64());
+    }
+
+    /// Something was missing on the broker, and was last seen at `since` (`waypost_topology_missing_since_timestamp_seconds`).
+    pub fn topology_missing_since(&self, since: Timestamp) {
+        self.0.topology_missing_since.set(since.as_seconds());
     }
 
     /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `absent`, `error`.
@@ -299,6 +317,8 @@ impl Inner {
         add(registry, MESSAGES, self.messages.clone());
         add(registry, LOG_LINES_LOST, self.log_lines_lost.clone());
         add(registry, UNROUTED, self.unrouted_messages.clone());
+        add(registry, UNROUTED_OLDEST_AGE, self.unrouted_oldest_age.clone());
+        add(registry, TOPOLOGY_MISSING_SINCE, self.topology_missing_since.clone());
         add(registry, CACHE_READS, self.cache_reads.clone());
         add(registry, STORE_COMMANDS, self.store_commands.clone());
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());

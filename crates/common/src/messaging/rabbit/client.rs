@@ -9,11 +9,13 @@ use secrecy::ExposeSecret;
 use super::amqp;
 use super::consume::Worker;
 use super::deadline::{CALL, within};
+use super::keeper::Keeper;
 use super::link::{self, Link};
 use super::names::{Destination, Names};
 use super::publish::Publisher;
 use super::signs;
 use super::topology::Topology;
+use super::unrouted::Unrouted;
 use crate::config::{Service, Settings};
 use crate::messaging::consumer::{Intake, Processor};
 use crate::messaging::error::{BrokerError, PublishError};
@@ -39,16 +41,20 @@ impl Rabbit {
     ) -> Result<Self, BrokerError> {
         let nodes = link::nodes(settings.broker.url.expose_secret())?;
         let names = Arc::new(Names::new(&settings.broker.namespace)?);
-        let topology = Arc::new(Topology::new(
-            names.clone(),
-            settings.broker.retry_delays.clone(),
-            metrics.clone(),
-        ));
+        let topology = Arc::new(Topology::new(&names, &settings.broker.retry_delays, metrics.clone()));
         let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);
-        let consuming = Link::spawn("consume", nodes, topology, tasks);
+        let consuming = Link::spawn("consume", nodes, topology.clone(), tasks);
+        let publisher = Publisher::new(names.clone(), publishing);
+        let keeper = Keeper {
+            topology,
+            link: consuming.clone(),
+            unrouted: Unrouted::new(names.clone(), publisher.clone(), metrics.clone()),
+            stopping: tasks.stopping().clone(),
+        };
+        tasks.spawn("broker topology", keeper.run());
         Ok(Self {
-            publisher: Publisher::new(names.clone(), publishing),
             names,
+            publisher,
             consuming,
         })
     }

@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::amqp;
 use super::deadline::{CALL, CallError, within};
-use super::link::{Link, Session};
+use super::link::Link;
 use super::names::{Destination, Names};
 use super::publish::Publisher;
+use super::session::Session;
+use super::topology::is_not_found;
 use crate::messaging::consumer::{Intake, Processor, Settlement};
 use crate::messaging::wire::Wire;
 
@@ -100,7 +102,7 @@ impl<I: Intake> Worker<I> {
                     tracing::info!(queue = self.processor.queue.name, "consuming");
                     return (Held { session, channel }, consumer);
                 }
-                // A queue that is gone, or a connection that does not answer: both ask for a new one.
+                Err(CallError::Lapin(error)) if is_not_found(&error) => session.misses(self.processor.queue.name),
                 Err(error) => session.give_up(&format!("can't consume {}: {error}", self.processor.queue.name)),
             }
         }

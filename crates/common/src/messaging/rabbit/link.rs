@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, Event};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::deadline::{CALL, CONNECT, CallError, within};
+use super::deadline::{CONNECT, CallError};
 use super::knock::knock;
+use super::session::Session;
 use super::topology::Topology;
 use crate::messaging::error::BrokerError;
 use crate::process::{State, Tasks};
@@ -24,46 +22,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 /// A connection that lasted so long was a good one: the next is tried at once.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
-/// How often lapin's own view of the connection is looked at.
+/// How often a blocked connection is looked at.
 const WATCH: Duration = Duration::from_secs(1);
-/// How often the broker is asked something: a connection may look well and be dead.
-const PROBE: Duration = Duration::from_secs(10);
 /// A broker that stays away is reported again this often.
 const REPORT: Duration = Duration::from_secs(30);
-
-/// A connection that lives, with the topology declared. Replaced as a whole, never repaired.
-pub(super) struct Session {
-    purpose: &'static str,
-    pub(super) connection: Connection,
-    /// In confirm mode.
-    pub(super) channel: Channel,
-    probe: Channel,
-    broken: CancellationToken,
-}
-
-impl Session {
-    /// Has the whole connection replaced.
-    pub(super) fn give_up(&self, why: &str) {
-        if !self.broken.is_cancelled() {
-            tracing::warn!(purpose = self.purpose, why, "a connection to the broker is given up");
-            self.broken.cancel();
-        }
-    }
-
-    /// Resolves when the connection is of no use any more.
-    pub(super) async fn broken(&self) {
-        self.broken.cancelled().await;
-    }
-
-    /// The broker takes no publishes: it is short of memory or disk.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.connection.status().blocked()
-    }
-
-    fn is_usable(&self) -> bool {
-        !self.broken.is_cancelled() && self.connection.status().connected()
-    }
-}
 
 /// One supervised connection. Cheap to clone.
 #[derive(Clone)]
@@ -164,7 +126,7 @@ impl Supervisor {
                     let began = Instant::now();
                     let session = Arc::new(session);
                     self.sender.send_replace(Some(session.clone()));
-                    let Some(why) = self.watch(&session).await else { return };
+                    let Some(why) = session.watch().await else { return };
                     session.give_up(&why);
                     self.sender.send_replace(None);
                     wait = wait_after(began.elapsed(), wait);
@@ -189,55 +151,8 @@ impl Supervisor {
         if was_silent {
             knock(&node).await?;
         }
-        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let connection = within(CONNECT, Connection::connect_uri(node, properties)).await?;
-        self.topology.declare(&connection).await?;
-        within(CALL, async {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            let probe = connection.create_channel().await?;
-            Ok(Session {
-                purpose: self.purpose,
-                connection,
-                channel,
-                probe,
-                broken: CancellationToken::new(),
-            })
-        })
-        .await
-    }
-
-    /// Watches over a connection until it is of no use and says why; `None`: the service stops.
-    async fn watch(&self, session: &Session) -> Option<String> {
-        let mut events = session.connection.events_listener();
-        let mut watch = interval(WATCH);
-        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut probed: Option<Instant> = None;
-        loop {
-            tokio::select! {
-                () = self.stopping.cancelled() => return None,
-                () = session.broken() => return Some("a call on it failed".to_owned()),
-                event = events.next() => match event {
-                    Some(Event::ConnectionBlocked(why)) => tracing::error!(why, "the broker takes no messages"),
-                    Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes messages again"),
-                    Some(Event::Error(error)) => return Some(error.to_string()),
-                    Some(_) => {}
-                    None => return Some("it ended".to_owned()),
-                },
-                _ = watch.tick() => {
-                    if !session.connection.status().connected() {
-                        return Some("it is not connected any more".to_owned());
-                    }
-                    // A blocked connection answers nothing; its heartbeats show that it lives.
-                    if !session.is_blocked() && probed.is_none_or(|at| at.elapsed() >= PROBE) {
-                        probed = Some(Instant::now());
-                        if let Err(error) = within(CALL, self.topology.probe(&session.probe)).await {
-                            return Some(format!("it does not answer as it should: {error}"));
-                        }
-                    }
-                }
-            }
-        }
+        let topology = self.topology.clone();
+        Session::open(self.purpose, (node, &self.name), topology, self.stopping.clone()).await
     }
 }
 

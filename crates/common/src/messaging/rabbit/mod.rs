@@ -1,19 +1,25 @@
 //! RabbitMQ: quorum queues, confirmed publishes, two supervised connections.
 //!
 //! lapin's own recovery is switched off. It rebuilds parts, and a part that is not rebuilt is a
-//! consumer that nobody misses; here a connection that breaks, falls silent or finds its topology
-//! missing is replaced as a whole (`link.rs`), and whoever used it begins anew on the next one.
+//! consumer that nobody misses; here a connection that breaks or falls silent is closed and replaced as
+//! a whole (`session.rs`, `link.rs`), and whoever used it begins anew on the next one. What is missing on the
+//! broker itself is declared again (`keeper.rs`), and what waited for it is moved to it (`unrouted.rs`).
 //! Every await on lapin has a deadline (`deadline.rs`): some of its calls can wait for ever.
 
 mod amqp;
 mod client;
 mod consume;
 mod deadline;
+mod keeper;
 mod knock;
 mod link;
 mod names;
+mod objects;
 mod publish;
+mod session;
 mod signs;
+mod socket;
 mod topology;
+mod unrouted;
 
 pub(super) use client::Rabbit;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::topology::{DEAD_EXCHANGE, EVENTS_EXCHANGE, SIGNS_EXCHANGE, UNROUTED};
+use contracts::topology::{BYPASS, DEAD_EXCHANGE, EVENTS_EXCHANGE, SIGNS_EXCHANGE, UNROUTED};
 
 use crate::messaging::error::BrokerError;
 
@@ -13,6 +13,8 @@ const MAX_NAMESPACE: usize = 100;
 pub(super) enum Destination<'a> {
     /// The events exchange, by its type.
     Event(&'a str),
+    /// A work queue, past the exchanges.
+    Work(&'a str),
     /// A queue's delay queue.
     Delay(&'a str, Duration),
     /// A queue's dead letters.
@@ -42,6 +44,10 @@ impl Names {
         self.of(EVENTS_EXCHANGE)
     }
 
+    pub(super) fn bypass(&self) -> String {
+        self.of(BYPASS)
+    }
+
     pub(super) fn dead_exchange(&self) -> String {
         self.of(DEAD_EXCHANGE)
     }
@@ -58,6 +64,11 @@ impl Names {
         self.of(queue)
     }
 
+    /// The exchange before a work queue.
+    pub(super) fn entry(&self, queue: &str) -> String {
+        format!("{}.in", self.of(queue))
+    }
+
     pub(super) fn dead(&self, queue: &str) -> String {
         format!("{}.dead", self.of(queue))
     }
@@ -71,6 +82,7 @@ impl Names {
     pub(super) fn route(&self, destination: &Destination<'_>) -> (String, String) {
         match destination {
             Destination::Event(kind) => (self.events(), (*kind).to_owned()),
+            Destination::Work(queue) => (String::new(), self.work(queue)),
             Destination::Delay(queue, after) => (String::new(), self.delay(queue, *after)),
             Destination::Dead(queue) => (self.dead_exchange(), self.work(queue)),
         }
@@ -89,6 +101,7 @@ mod tests {
     fn each_name_stands_behind_the_namespace() {
         let names = Names::new("x").unwrap();
         assert_eq!(names.events(), "x.waypost.events");
+        assert_eq!(names.entry("email-worker.events"), "x.email-worker.events.in");
         assert_eq!(names.dead("email-worker.events"), "x.email-worker.events.dead");
         assert_eq!(names.delay("q", Duration::from_secs(10)), "x.q.retry.10000");
         assert_eq!(Names::new("").unwrap().unrouted(), "waypost.unrouted");

@@ -60,11 +60,17 @@ impl Publisher {
                 .basic_publish(exchange.into(), key.into(), options, &wire.body, properties);
             sent.await?.await
         };
-        match within(CONFIRM, sending).await {
+        let confirmed = tokio::select! {
+            confirmed = within(CONFIRM, sending) => confirmed,
+            // Somebody else found that nobody answers, or the service stops and can't wait as long.
+            () = session.broken() => return Err(PublishError::Unknown),
+            () = session.ended() => return Err(PublishError::Unknown),
+        };
+        match confirmed {
             Ok(Confirmation::Ack(None)) => Ok(()),
             // Acknowledged and yet returned: no queue was there to take it.
             Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
-                session.give_up("a message could not be routed: is the topology gone?");
+                session.misses("a queue for a message");
                 Err(PublishError::Unroutable)
             }
             Ok(Confirmation::Nack(None)) => Err(PublishError::Refused),

@@ -1,186 +1,226 @@
-//! What is declared on the broker: every exchange and queue, with its arguments.
+//! Declares what stands on the broker, and finds what is missing.
 
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use contracts::topology::{QUEUES, Queue};
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Connection, ExchangeKind};
-use tokio::sync::Mutex;
+use lapin::options::{
+    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ErrorKind};
+use tokio::sync::Notify;
 
 use super::deadline::{CallError, DECLARE, within};
 use super::names::Names;
+use super::objects::{Binding, Objects, Target};
+use crate::Timestamp;
 use crate::telemetry::Metrics;
-
-/// A message that killed its consumer so often is set aside. It guards against crashes only:
-/// every message that a lost consumer had prefetched counts a delivery, worked on or not.
-const DELIVERY_LIMIT: i64 = 20;
-/// Looking at a message that was set aside gives it back each time; that must never cost it.
-const NO_DELIVERY_LIMIT: i64 = 1_000_000;
-/// What nobody binds is kept in this number, and for this long, to be seen.
-const MAX_UNROUTED: i64 = 10_000;
-const UNROUTED_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// Everything that is declared on the broker: all services' queues, by every process.
 pub(super) struct Topology {
-    names: Arc<Names>,
-    ladder: Vec<Duration>,
+    objects: Objects,
     metrics: Metrics,
-    /// The process's two connections declare one after the other.
-    declaring: Mutex<()>,
+    /// The process's connections declare one after the other.
+    declaring: tokio::sync::Mutex<()>,
+    /// When all of it was last seen to be there.
+    whole: Mutex<Option<Timestamp>>,
+    asked: Notify,
 }
 
 impl Topology {
-    pub(super) fn new(names: Arc<Names>, ladder: Vec<Duration>, metrics: Metrics) -> Self {
+    pub(super) fn new(names: &Names, ladder: &[Duration], metrics: Metrics) -> Self {
         Self {
-            names,
-            ladder,
+            objects: Objects::of(names, ladder),
             metrics,
-            declaring: Mutex::new(()),
+            declaring: tokio::sync::Mutex::default(),
+            whole: Mutex::default(),
+            asked: Notify::new(),
         }
     }
 
     /// Declares all of it; what is there already stays as it is.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), CallError> {
-        let _one_at_a_time = self.declaring.lock().await;
         within(DECLARE, async {
-            let channel = connection.create_channel().await?;
-            self.exchanges(&channel).await?;
-            for queue in QUEUES {
-                self.consumers_queues(&channel, queue).await?;
+            let _one_at_a_time = self.declaring.lock().await;
+            let began = Timestamp::now();
+            if self.last_whole().is_some() {
+                self.report(&self.missing(connection).await?);
             }
-            channel.close(200, "declared".into()).await
+            self.declare_all(connection, began).await
         })
         .await
     }
 
-    /// Asks for the queue of what nobody binds: shows that the broker answers, and that the topology is there.
-    pub(super) async fn probe(&self, channel: &Channel) -> Result<(), lapin::Error> {
-        let passive = QueueDeclareOptions {
-            passive: true,
-            durable: true,
-            ..Default::default()
+    /// Looks whether all of it is there, and declares again what is not.
+    ///
+    /// Nothing tells of a binding that is gone, so bindings are made again each time.
+    pub(super) async fn look(&self, connection: &Connection) -> Result<(), CallError> {
+        within(DECLARE, async {
+            let _one_at_a_time = self.declaring.lock().await;
+            let began = Timestamp::now();
+            let missing = self.missing(connection).await?;
+            if !missing.is_empty() {
+                self.report(&missing);
+                return self.declare_all(connection, began).await;
+            }
+            let channel = connection.create_channel().await?;
+            for binding in &self.objects.bindings {
+                bind(&channel, binding).await?;
+            }
+            self.set_whole(began);
+            channel.close(200, "looked".into()).await
+        })
+        .await
+    }
+
+    /// Has [`Self::asked`] resolve: somebody met something that is missing.
+    pub(super) fn look_at_once(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Resolves when a look is asked for before its time.
+    pub(super) async fn asked(&self) {
+        self.asked.notified().await;
+    }
+
+    async fn declare_all(&self, connection: &Connection, began: Timestamp) -> Result<(), lapin::Error> {
+        let channel = connection.create_channel().await?;
+        for exchange in &self.objects.exchanges {
+            let options = ExchangeDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            let (kind, arguments) = (exchange.kind.clone(), exchange.arguments.clone());
+            channel
+                .exchange_declare(exchange.name.as_str().into(), kind, options, arguments)
+                .await?;
+        }
+        for queue in &self.objects.queues {
+            let options = QueueDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            channel
+                .queue_declare(queue.name.as_str().into(), options, queue.arguments.clone())
+                .await?;
+        }
+        for binding in &self.objects.bindings {
+            bind(&channel, binding).await?;
+        }
+        for binding in &self.objects.former {
+            unbind(&channel, binding).await?;
+        }
+        self.set_whole(began);
+        channel.close(200, "declared".into()).await
+    }
+
+    /// Names what is not there. Asking for it costs the channel.
+    async fn missing(&self, connection: &Connection) -> Result<Vec<String>, lapin::Error> {
+        let mut missing = Vec::new();
+        let mut channel = connection.create_channel().await?;
+        for exchange in &self.objects.exchanges {
+            let options = ExchangeDeclareOptions {
+                passive: true,
+                ..Default::default()
+            };
+            let (name, kind) = (exchange.name.as_str(), exchange.kind.clone());
+            let asked = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+            if !is_there(asked.await)? {
+                missing.push(name.to_owned());
+                channel = connection.create_channel().await?;
+            }
+        }
+        for queue in &self.objects.queues {
+            if count(&channel, &queue.name).await?.is_none() {
+                missing.push(queue.name.clone());
+                channel = connection.create_channel().await?;
+            }
+        }
+        channel.close(200, "looked".into()).await?;
+        Ok(missing)
+    }
+
+    fn report(&self, missing: &[String]) {
+        let Some(since) = self.last_whole().filter(|_| !missing.is_empty()) else {
+            return;
         };
-        let queue = channel
-            .queue_declare(self.names.unrouted().into(), passive, FieldTable::default())
-            .await?;
-        self.metrics.unrouted_messages(queue.message_count().into());
-        Ok(())
+        self.metrics.topology_missing_since(since);
+        tracing::error!(
+            missing = missing.join(", "),
+            since = since.to_rfc3339(),
+            "exchanges or queues were missing and are declared again; what the queues held is gone"
+        );
     }
 
-    async fn exchanges(&self, channel: &Channel) -> Result<(), lapin::Error> {
-        let unrouted = self.names.unrouted();
-        exchange(channel, &unrouted, ExchangeKind::Fanout, FieldTable::default()).await?;
-        let bounded = table(&[
-            ("x-max-length", number(MAX_UNROUTED)),
-            ("x-message-ttl", millis(UNROUTED_FOR)),
-            ("x-overflow", text("drop-head")),
-            ("x-delivery-limit", number(NO_DELIVERY_LIMIT)),
-        ]);
-        queue(channel, &unrouted, bounded).await?;
-        bind(channel, &unrouted, &unrouted, "").await?;
-        let alternate = table(&[("alternate-exchange", text(&unrouted))]);
-        exchange(channel, &self.names.events(), ExchangeKind::Topic, alternate).await?;
-        exchange(
-            channel,
-            &self.names.dead_exchange(),
-            ExchangeKind::Direct,
-            FieldTable::default(),
-        )
-        .await
+    fn last_whole(&self) -> Option<Timestamp> {
+        *self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A work queue, its dead letters and its delay queues; bound last, when all is there to receive.
-    async fn consumers_queues(&self, channel: &Channel, declared: &Queue) -> Result<(), lapin::Error> {
-        let (work, dead) = (self.names.work(declared.name), self.names.dead(declared.name));
-        let dead_exchange = self.names.dead_exchange();
-        queue(
-            channel,
-            &dead,
-            table(&[("x-delivery-limit", number(NO_DELIVERY_LIMIT))]),
-        )
-        .await?;
-        bind(channel, &dead, &dead_exchange, &work).await?;
-        // At-least-once dead-lettering needs reject-publish: without it the broker falls back silently.
-        let arguments = table(&[
-            ("x-delivery-limit", number(DELIVERY_LIMIT)),
-            ("x-dead-letter-exchange", text(&dead_exchange)),
-            ("x-dead-letter-routing-key", text(&work)),
-            ("x-dead-letter-strategy", text("at-least-once")),
-            ("x-overflow", text("reject-publish")),
-        ]);
-        queue(channel, &work, arguments).await?;
-        for &after in &self.ladder {
-            // A queue for each delay: within one queue a short wait would stand behind a longer one.
-            let arguments = table(&[
-                ("x-message-ttl", millis(after)),
-                ("x-dead-letter-exchange", text("")),
-                ("x-dead-letter-routing-key", text(&work)),
-                ("x-dead-letter-strategy", text("at-least-once")),
-                ("x-overflow", text("reject-publish")),
-            ]);
-            queue(channel, &self.names.delay(declared.name, after), arguments).await?;
-        }
-        for kind in declared.bindings {
-            bind(channel, &work, &self.names.events(), kind).await?;
-        }
-        Ok(())
+    fn set_whole(&self, at: Timestamp) {
+        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 }
 
-async fn exchange(
-    channel: &Channel,
-    name: &str,
-    kind: ExchangeKind,
-    arguments: FieldTable,
-) -> Result<(), lapin::Error> {
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    channel.exchange_declare(name.into(), kind, options, arguments).await
-}
-
-async fn queue(channel: &Channel, name: &str, mut arguments: FieldTable) -> Result<(), lapin::Error> {
-    arguments.insert("x-queue-type".into(), text("quorum"));
+/// How many messages are ready in a queue; `None`: there is no such queue, and the channel is closed.
+pub(super) async fn count(channel: &Channel, queue: &str) -> Result<Option<u32>, lapin::Error> {
     let options = QueueDeclareOptions {
-        durable: true,
+        passive: true,
         ..Default::default()
     };
-    channel.queue_declare(name.into(), options, arguments).await.map(drop)
-}
-
-async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), lapin::Error> {
-    let options = QueueBindOptions::default();
-    channel
-        .queue_bind(
-            queue.into(),
-            exchange.into(),
-            key.into(),
-            options,
-            FieldTable::default(),
-        )
-        .await
-}
-
-fn table(arguments: &[(&str, AMQPValue)]) -> FieldTable {
-    let mut table = FieldTable::default();
-    for (name, value) in arguments {
-        table.insert((*name).into(), value.clone());
+    let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+    match declared.await {
+        Ok(queue) => Ok(Some(queue.message_count())),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error),
     }
-    table
 }
 
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(value.into())
+/// Whether the broker says that there is no such exchange or queue.
+pub(super) fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error)
+        if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }
 
-/// `RabbitMQ` compares arguments by type too: whole numbers are always of this one.
-fn number(value: i64) -> AMQPValue {
-    AMQPValue::LongLongInt(value)
+fn is_there(asked: Result<(), lapin::Error>) -> Result<bool, lapin::Error> {
+    match asked {
+        Ok(()) => Ok(true),
+        Err(error) if is_not_found(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
-fn millis(value: Duration) -> AMQPValue {
-    number(i64::try_from(value.as_millis()).unwrap_or(i64::MAX))
+async fn bind(channel: &Channel, binding: &Binding) -> Result<(), lapin::Error> {
+    let (from, key) = (binding.from.as_str().into(), binding.key.as_str().into());
+    match &binding.to {
+        Target::Queue(queue) => {
+            let options = QueueBindOptions::default();
+            channel
+                .queue_bind(queue.as_str().into(), from, key, options, FieldTable::default())
+                .await
+        }
+        Target::Exchange(exchange) => {
+            let options = ExchangeBindOptions::default();
+            channel
+                .exchange_bind(exchange.as_str().into(), from, key, options, FieldTable::default())
+                .await
+        }
+    }
+}
+
+async fn unbind(channel: &Channel, binding: &Binding) -> Result<(), lapin::Error> {
+    let (from, key) = (binding.from.as_str().into(), binding.key.as_str().into());
+    match &binding.to {
+        Target::Queue(queue) => {
+            channel
+                .queue_unbind(queue.as_str().into(), from, key, FieldTable::default())
+                .await
+        }
+        Target::Exchange(exchange) => {
+            let options = ExchangeUnbindOptions::default();
+            channel
+                .exchange_unbind(exchange.as_str().into(), from, key, options, FieldTable::default())
+                .await
+        }
+    }
 }

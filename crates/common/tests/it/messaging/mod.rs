@@ -4,6 +4,7 @@ mod contract;
 pub(crate) mod fixture;
 mod inbox;
 mod memory;
+mod missing;
 mod rabbit;
 mod relay;
 mod topology;

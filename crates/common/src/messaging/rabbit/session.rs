@@ -1,0 +1,161 @@
+//! A connection that lives, with the topology declared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, Event};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::deadline::{CALL, CONNECT, CallError, LAST_CONFIRM, within};
+use super::socket::{self, Socket};
+use super::topology::Topology;
+
+/// How often the broker is asked for a sign of life: a connection may look well and be dead. What it
+/// sends itself, confirmations and heartbeats, comes too seldom or only to those who wait.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// A connection that lives, with the topology declared. Replaced as a whole, never repaired.
+pub(super) struct Session {
+    purpose: &'static str,
+    pub(super) connection: Connection,
+    /// In confirm mode.
+    pub(super) channel: Channel,
+    probe: Channel,
+    topology: Arc<Topology>,
+    socket: Socket,
+    broken: CancellationToken,
+    stopping: CancellationToken,
+}
+
+impl Session {
+    /// Connects and declares the topology. What fails leaves nothing behind.
+    pub(super) async fn open(
+        purpose: &'static str,
+        (node, name): (AMQPUri, &str),
+        topology: Arc<Topology>,
+        stopping: CancellationToken,
+    ) -> Result<Self, CallError> {
+        let socket = Socket::default();
+        // Until it is a session's, whoever gives it up cuts it.
+        let cut_if_dropped = Cut(Some(socket.clone()));
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connection = within(CONNECT, socket::connect(node, properties, socket.clone())).await?;
+        let (channel, probe) = within(CALL, async {
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok((channel, connection.create_channel().await?))
+        })
+        .await?;
+        tokio::select! {
+            declared = topology.declare(&connection) => declared?,
+            silent = pulse(&connection, &probe) => return Err(silent),
+        }
+        cut_if_dropped.not();
+        Ok(Self {
+            purpose,
+            connection,
+            channel,
+            probe,
+            topology,
+            socket,
+            broken: CancellationToken::new(),
+            stopping,
+        })
+    }
+
+    /// Has the whole connection replaced, and closes this one at once: whoever waits on it hears of it.
+    pub(super) fn give_up(&self, why: &str) {
+        if !self.broken.is_cancelled() {
+            tracing::warn!(purpose = self.purpose, why, "a connection to the broker is given up");
+            self.broken.cancel();
+            self.socket.cut();
+        }
+    }
+
+    /// Has somebody look at once whether the topology is all there: the connection is well, something else is missing.
+    pub(super) fn misses(&self, what: &str) {
+        tracing::warn!(purpose = self.purpose, what, "something is missing on the broker");
+        self.topology.look_at_once();
+    }
+
+    /// Resolves when the connection is of no use any more.
+    pub(super) async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// Resolves when what still waits for a confirmation at the end has waited long enough.
+    pub(super) async fn ended(&self) {
+        self.stopping.cancelled().await;
+        sleep(LAST_CONFIRM).await;
+    }
+
+    /// The broker takes no publishes: it is short of memory or disk.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        !self.broken.is_cancelled() && self.connection.status().connected()
+    }
+
+    /// Watches over the connection until it is of no use and says why; `None`: the service stops.
+    pub(super) async fn watch(&self) -> Option<String> {
+        let mut events = self.connection.events_listener();
+        let mut pulse = std::pin::pin!(pulse(&self.connection, &self.probe));
+        loop {
+            tokio::select! {
+                () = self.stopping.cancelled() => return None,
+                () = self.broken() => return Some("a call on it failed".to_owned()),
+                error = &mut pulse => return Some(format!("it does not answer as it should: {error}")),
+                event = events.next() => match event {
+                    Some(Event::ConnectionBlocked(why)) => tracing::error!(why, "the broker takes no messages"),
+                    Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes messages again"),
+                    Some(Event::Error(error)) => return Some(error.to_string()),
+                    Some(_) => {}
+                    None => return Some("it ended".to_owned()),
+                },
+            }
+        }
+    }
+}
+
+/// Asks for a sign of life again and again, until none comes. What is asked needs no right and no queue.
+async fn pulse(connection: &Connection, probe: &Channel) -> CallError {
+    let mut pulse = interval(PULSE);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pulse.tick().await;
+        // A blocked connection answers nothing; its heartbeats show that it lives.
+        let is_blocked = || connection.status().connected() && connection.status().blocked();
+        if is_blocked() {
+            continue;
+        }
+        if let Err(error) = within(CALL, probe.basic_qos(1, BasicQosOptions::default())).await {
+            // The alarm may have come while the question was under way.
+            if !is_blocked() {
+                return error;
+            }
+        }
+    }
+}
+
+/// Cuts a connection that came to nothing.
+struct Cut(Option<Socket>);
+
+impl Cut {
+    fn not(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.0 {
+            socket.cut();
+        }
+    }
+}
