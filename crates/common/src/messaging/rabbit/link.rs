@@ -15,8 +15,9 @@ use super::topology::Topology;
 use crate::messaging::error::BrokerError;
 use crate::process::{State, Tasks};
 
-/// Seconds. The peer is gone when two are missed; `RabbitMQ`'s own default of 60 finds that in minutes.
-const HEARTBEAT: u16 = 10;
+/// Seconds. For the broker, which hands out anew what a connection held when it missed two: our side finds a
+/// silent one sooner, but a broker that can't hear of it goes on handing messages to it.
+const HEARTBEAT: u16 = 3;
 /// Waits between attempts to connect: from the first, doubling, to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(1);

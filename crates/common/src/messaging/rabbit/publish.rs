@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
-use lapin::{Confirmation, ErrorKind};
+use lapin::{BasicProperties, Channel, Confirmation, ErrorKind};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -11,6 +12,7 @@ use super::amqp;
 use super::deadline::{CONFIRM, CallError, within};
 use super::link::Link;
 use super::names::{Destination, Names};
+use super::session::Session;
 use crate::messaging::error::PublishError;
 use crate::messaging::wire::Wire;
 
@@ -24,6 +26,14 @@ pub(super) struct Publisher {
     names: Arc<Names>,
     link: Link,
     window: Arc<Semaphore>,
+}
+
+/// A message as it goes out.
+struct Sent<'a> {
+    exchange: &'a str,
+    key: &'a str,
+    body: &'a [u8],
+    properties: BasicProperties,
 }
 
 impl Publisher {
@@ -40,6 +50,10 @@ impl Publisher {
     }
 
     /// Sends the message and waits for the confirmation, for as long as a confirmation may take.
+    ///
+    /// lapin hands a message that came back to whichever publish of its channel is confirmed next. An event
+    /// comes back only when even the queue of what nobody binds is missing; what goes to one queue comes back
+    /// whenever that is missing, so it goes out alone on its channel.
     pub(super) async fn publish(&self, destination: &Destination<'_>, wire: &Wire) -> Result<(), PublishError> {
         let Ok(Ok(_permit)) = timeout(CONFIRM, self.window.acquire()).await else {
             return Err(PublishError::Unavailable);
@@ -49,44 +63,92 @@ impl Publisher {
             return Err(PublishError::Unavailable);
         }
         let (exchange, key) = self.names.route(destination);
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..Default::default()
+        let message = Sent {
+            exchange: &exchange,
+            key: &key,
+            body: &wire.body,
+            properties: amqp::properties(wire),
         };
-        let properties = amqp::properties(wire);
-        let sending = async {
-            let sent = session
-                .channel
-                .basic_publish(exchange.into(), key.into(), options, &wire.body, properties);
-            sent.await?.await
+        let confirmed = match destination {
+            Destination::Event(_) => settled(&session, send(&session.channel, &message)).await?,
+            Destination::Work(_) | Destination::Delay(..) | Destination::Dead(_) => alone(&session, &message).await?,
         };
-        let confirmed = tokio::select! {
-            confirmed = within(CONFIRM, sending) => confirmed,
-            // Somebody else found that nobody answers, or the service stops and can't wait as long.
-            () = session.broken() => return Err(PublishError::Unknown),
-            () = session.ended() => return Err(PublishError::Unknown),
-        };
-        match confirmed {
-            Ok(Confirmation::Ack(None)) => Ok(()),
-            // Acknowledged and yet returned: no queue was there to take it.
-            Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
-                session.misses("a queue for a message");
-                Err(PublishError::Unroutable)
-            }
-            Ok(Confirmation::Nack(None)) => Err(PublishError::Refused),
-            Ok(Confirmation::NotRequested) => {
-                session.give_up("the channel does not confirm");
-                Err(PublishError::Unknown)
-            }
-            Err(CallError::Silent(_)) if session.is_blocked() => Err(PublishError::Unknown),
-            Err(error) => {
-                session.give_up(&error.to_string());
-                Err(if was_not_sent(&error) {
-                    PublishError::Unavailable
-                } else {
-                    PublishError::Unknown
-                })
-            }
+        let Some(returned) = confirmed else { return Ok(()) };
+        session.misses("a queue for a message");
+        if returned.properties.message_id() != message.properties.message_id() {
+            give_on(&session, returned).await;
+        }
+        Err(PublishError::Unroutable)
+    }
+}
+
+/// Publishes while nothing else does on the same channel.
+async fn alone(session: &Session, message: &Sent<'_>) -> Result<Option<Box<BasicReturnMessage>>, PublishError> {
+    let sending = async { send(&*session.single().await, message).await };
+    settled(session, sending).await
+}
+
+/// Sends another publish's message again, which came back to this one: the other was told that all is well.
+async fn give_on(session: &Session, returned: Box<BasicReturnMessage>) {
+    let message = Sent {
+        exchange: returned.exchange.as_str(),
+        key: returned.routing_key.as_str(),
+        body: &returned.data,
+        properties: returned.properties.clone(),
+    };
+    let end = tokio::time::Instant::now() + CONFIRM;
+    while tokio::time::Instant::now() < end {
+        match alone(session, &message).await {
+            Ok(None) => return,
+            Ok(Some(_)) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            Err(_) => break,
+        }
+    }
+    let id = message.properties.message_id().as_ref().map(ToString::to_string);
+    tracing::error!(
+        id,
+        key = message.key,
+        "a message was lost: no queue was there to take it"
+    );
+}
+
+async fn send(channel: &Channel, message: &Sent<'_>) -> Result<Confirmation, lapin::Error> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..Default::default()
+    };
+    let (exchange, key) = (message.exchange.into(), message.key.into());
+    let sent = channel.basic_publish(exchange, key, options, message.body, message.properties.clone());
+    sent.await?.await
+}
+
+/// What came of a publish; what came back with the confirmation had no queue to take it.
+async fn settled(
+    session: &Session,
+    sending: impl Future<Output = Result<Confirmation, lapin::Error>>,
+) -> Result<Option<Box<BasicReturnMessage>>, PublishError> {
+    let confirmed = tokio::select! {
+        confirmed = within(CONFIRM, sending) => confirmed,
+        // Somebody else found that nobody answers, or the service stops and can't wait as long.
+        () = session.broken() => return Err(PublishError::Unknown),
+        () = session.ended() => return Err(PublishError::Unknown),
+    };
+    match confirmed {
+        Ok(Confirmation::Ack(None)) => Ok(None),
+        Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => Ok(Some(Box::new(returned))),
+        Ok(Confirmation::Nack(None)) => Err(PublishError::Refused),
+        Ok(Confirmation::NotRequested) => {
+            session.give_up("the channel does not confirm");
+            Err(PublishError::Unknown)
+        }
+        Err(CallError::Silent(_)) if session.is_blocked() => Err(PublishError::Unknown),
+        Err(error) => {
+            session.give_up(&error.to_string());
+            Err(if was_not_sent(&error) {
+                PublishError::Unavailable
+            } else {
+                PublishError::Unknown
+            })
         }
     }
 }

@@ -1,12 +1,14 @@
 //! A connection that lives, with the topology declared.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -18,12 +20,18 @@ use super::topology::Topology;
 /// sends itself, confirmations and heartbeats, comes too seldom or only to those who wait.
 const PULSE: Duration = Duration::from_secs(1);
 
+/// Channels that carry one publish at a time.
+const SINGLE: usize = 8;
+
 /// A connection that lives, with the topology declared. Replaced as a whole, never repaired.
 pub(super) struct Session {
     purpose: &'static str,
     pub(super) connection: Connection,
-    /// In confirm mode.
+    /// For many publishes at a time; in confirm mode.
     pub(super) channel: Channel,
+    /// For one publish at a time each; in confirm mode.
+    single: Vec<Mutex<Channel>>,
+    next_single: AtomicUsize,
     probe: Channel,
     topology: Arc<Topology>,
     socket: Socket,
@@ -44,12 +52,12 @@ impl Session {
         let cut_if_dropped = Cut(Some(socket.clone()));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connection = within(CONNECT, socket::connect(node, properties, socket.clone())).await?;
-        let (channel, probe) = within(CALL, async {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok((channel, connection.create_channel().await?))
-        })
-        .await?;
+        let probe = within(CALL, connection.create_channel()).await?;
+        let channel = within(CALL, confirming(&connection)).await?;
+        let mut single = Vec::with_capacity(SINGLE);
+        while single.len() < SINGLE {
+            single.push(Mutex::new(within(CALL, confirming(&connection)).await?));
+        }
         tokio::select! {
             declared = topology.declare(&connection) => declared?,
             silent = pulse(&connection, &probe) => return Err(silent),
@@ -59,6 +67,8 @@ impl Session {
             purpose,
             connection,
             channel,
+            single,
+            next_single: AtomicUsize::new(0),
             probe,
             topology,
             socket,
@@ -80,6 +90,12 @@ impl Session {
     pub(super) fn misses(&self, what: &str) {
         tracing::warn!(purpose = self.purpose, what, "something is missing on the broker");
         self.topology.look_at_once();
+    }
+
+    /// A channel on which nothing else waits for its confirmation meanwhile.
+    pub(super) async fn single(&self) -> MutexGuard<'_, Channel> {
+        let next = self.next_single.fetch_add(1, Ordering::Relaxed);
+        self.single[next % self.single.len()].lock().await
     }
 
     /// Resolves when the connection is of no use any more.
@@ -121,6 +137,12 @@ impl Session {
             }
         }
     }
+}
+
+async fn confirming(connection: &Connection) -> Result<Channel, lapin::Error> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
 }
 
 /// Asks for a sign of life again and again, until none comes. What is asked needs no right and no queue.

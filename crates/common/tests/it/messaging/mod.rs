@@ -7,5 +7,6 @@ mod memory;
 mod missing;
 mod rabbit;
 mod relay;
+mod silence;
 mod topology;
 mod trace;
