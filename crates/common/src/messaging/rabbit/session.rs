@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
+use lapin::protocol::AMQPErrorKind;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, Event};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +131,8 @@ impl Session {
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(why)) => tracing::error!(why, "the broker takes no messages"),
                     Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes messages again"),
+                    // What closes one channel only is for those who use it.
+                    Some(Event::Error(error)) if is_channels(&error) => {}
                     Some(Event::Error(error)) => return Some(error.to_string()),
                     Some(_) => {}
                     None => return Some("it ended".to_owned()),
@@ -137,6 +140,10 @@ impl Session {
             }
         }
     }
+}
+
+fn is_channels(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }
 
 async fn confirming(connection: &Connection) -> Result<Channel, lapin::Error> {

@@ -222,6 +222,7 @@ async fn a_delay_queue_and_the_dead_letter_queue_deleted_under_load_lose_nothing
         letters.len(),
         dead.len()
     );
+    assert_eq!(letters.len(), ids.len(), "some were set aside twice");
     assert!(ids.iter().all(|id| dead.contains(&id.to_string())));
     others.reaches(150).await;
     scene.fixture.end().await;
