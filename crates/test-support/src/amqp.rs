@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -138,6 +139,20 @@ impl AmqpClient {
             });
         }
         letters
+    }
+
+    /// Deletes a queue, with all that it holds.
+    pub async fn delete_queue(&self, queue: &str) {
+        let deleted = self.channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+        within(deleted).await;
+    }
+
+    /// Deletes an exchange, with its bindings.
+    pub async fn delete_exchange(&self, exchange: &str) {
+        let deleted = self
+            .channel
+            .exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
+        within(deleted).await;
     }
 
     /// Says goodbye.

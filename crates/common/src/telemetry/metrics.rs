@@ -70,7 +70,7 @@ definitions! {
     UNROUTED = "waypost_unrouted_messages", Gauge, [], "Messages that no queue is bound to";
     UNROUTED_OLDEST_AGE = "waypost_unrouted_oldest_age_seconds", Gauge, [], "Age of the oldest message that no queue is bound to";
     TOPOLOGY_MISSING_SINCE = "waypost_topology_missing_since_timestamp_seconds", Gauge, [],
-        "Since when something that was found missing on the broker may have been; 0: nothing was";
+        "When the topology was last seen whole before something was found missing; 0: nothing was";
     CACHE_READS = "waypost_cache_reads_total", Counter, ["layer", "outcome"], "Cache reads by layer and outcome";
     STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
         ["command", "outcome"], "Duration of commands that were sent to Redis";

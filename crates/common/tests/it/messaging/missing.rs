@@ -9,10 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::messaging::OutboundMessage;
+use contracts::envelope::MAX_BODY_BYTES;
 use contracts::topology::{BYPASS, DEAD_EXCHANGE, EMAIL_WORKER_EVENTS, EVENTS_EXCHANGE, GATEWAY_EVENTS, UNROUTED};
-use lapin::options::{ExchangeDeleteOptions, ExchangeUnbindOptions, QueueDeleteOptions};
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, ExchangeUnbindOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use test_support::{PrivateRabbit, eventually};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -283,7 +287,7 @@ async fn bindings_of_an_earlier_release_go_when_the_new_ones_stand_and_strangers
             queue.into(),
             events.into(),
             KIND.into(),
-            lapin::options::QueueBindOptions::default(),
+            QueueBindOptions::default(),
             FieldTable::default(),
         )
         .await
@@ -318,8 +322,32 @@ async fn bindings_of_an_earlier_release_go_when_the_new_ones_stand_and_strangers
     scene.fixture.end().await;
 }
 
+#[tokio::test]
+async fn a_broker_that_is_told_our_limit_takes_no_larger_body() {
+    let scene = Scene::new().await;
+    let set = format!("application:set_env(rabbit, max_message_size, {MAX_BODY_BYTES}).");
+    scene.rabbit.control(&["eval", &set]).await;
+    let connection = Connection::connect(&scene.rabbit.url(), ConnectionProperties::default())
+        .await
+        .unwrap();
+    for (bytes, is_taken) in [(MAX_BODY_BYTES, true), (MAX_BODY_BYTES + 1, false)] {
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let queue = scene.fixture.name(UNROUTED);
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let sent = channel.basic_publish("".into(), queue.into(), options, &vec![b' '; bytes], properties);
+        let confirmed = sent.await.unwrap().await;
+        assert_eq!(
+            confirmed.is_ok_and(|confirmed| confirmed.is_ack()),
+            is_taken,
+            "{bytes} bytes"
+        );
+    }
+    scene.fixture.end().await;
+}
+
 async fn depth(scene: &Scene, queue: &str) -> u32 {
-    let passive = lapin::options::QueueDeclareOptions {
+    let passive = QueueDeclareOptions {
         passive: true,
         ..Default::default()
     };

@@ -98,7 +98,11 @@ async fn a_confirmation_that_never_comes_costs_its_connection_and_other_work_goe
         eventually(SOON, async || ids.iter().all(|id| seen.ids().contains(id))).await;
         let consumes = silent.elapsed();
         println!("{silence:?}: published again after {publishes:?}, everything consumed after {consumes:?}");
-        let unheard = if silence == Fault::BlackHole { UNHEARD } else { Duration::ZERO };
+        let unheard = if silence == Fault::BlackHole {
+            UNHEARD
+        } else {
+            Duration::ZERO
+        };
         assert!(publishes < GOES_ON + BUSY && consumes < GOES_ON + BUSY + unheard);
         each_once(&seen, &ids).await;
         ways.fixture.end().await;

@@ -15,6 +15,7 @@ mod redis;
 mod stop;
 mod tally;
 mod telemetry;
+mod topology;
 mod workers;
 
 use std::time::Duration;

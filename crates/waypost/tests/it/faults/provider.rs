@@ -134,7 +134,7 @@ async fn breaker(stack: &Stack, state: u8) -> bool {
 }
 
 /// How many messages the provider took, by the body, which names the number.
-async fn taken_by_number(stack: &Stack) -> BTreeMap<String, usize> {
+pub(super) async fn taken_by_number(stack: &Stack) -> BTreeMap<String, usize> {
     let http = reqwest::Client::builder().build().unwrap();
     let url = format!("http://{}/sandbox/requests?provider=sms", stack.sandbox);
     let requests: Value = http.get(&url).send().await.unwrap().json().await.unwrap();
