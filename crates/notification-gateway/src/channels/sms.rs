@@ -115,7 +115,7 @@ fn judge(answer: &OutboundResponse) -> Outcome {
 fn failure(error: &OutboundError) -> Outcome {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Outcome::Unavailable { after: *retry_after },
-        OutboundError::TooLarge { .. } => unknown(error.to_string()),
+        OutboundError::TooLarge { .. } | OutboundError::Timeout { .. } => unknown(error.to_string()),
         _ => Outcome::Retry {
             error: error.to_string(),
             after: None,
@@ -123,13 +123,9 @@ fn failure(error: &OutboundError) -> Outcome {
     }
 }
 
-/// An answer that can't be told from a success: tried again later, under the same idempotency key.
+/// An answer that can't be told from a success, or none: tried again later, under the same idempotency key.
 fn unknown(error: String) -> Outcome {
-    tracing::warn!(
-        error,
-        "whether the SMS provider took a message is unknown: it is sent again and may arrive twice"
-    );
-    Outcome::Retry { error, after: None }
+    Outcome::Unknown { error }
 }
 
 /// An answer that will be the same next time.
@@ -187,7 +183,7 @@ mod tests {
         for page in ["", "<html>Please log in</html>", "{}", r#"{"sid": 7}"#] {
             for status in [200, 201, 204] {
                 assert!(
-                    matches!(answered(status, page), Outcome::Retry { .. }),
+                    matches!(answered(status, page), Outcome::Unknown { .. }),
                     "{status} {page}"
                 );
             }

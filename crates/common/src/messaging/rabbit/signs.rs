@@ -12,8 +12,9 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Consumer, ExchangeKind};
 
 use super::deadline::{CALL, within};
-use super::link::{Link, Session};
+use super::link::Link;
 use super::names::Names;
+use super::session::Session;
 use crate::messaging::error::PublishError;
 use crate::messaging::sign::SignOfLife;
 

@@ -335,7 +335,8 @@ async fn a_broker_that_is_told_our_limit_takes_no_larger_body() {
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         let queue = scene.fixture.name(UNROUTED);
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        let sent = channel.basic_publish("".into(), queue.into(), options, &vec![b' '; bytes], properties);
+        let body = vec![b' '; bytes];
+        let sent = channel.basic_publish("".into(), queue.into(), options, &body, properties);
         let confirmed = sent.await.unwrap().await;
         assert_eq!(
             confirmed.is_ok_and(|confirmed| confirmed.is_ack()),

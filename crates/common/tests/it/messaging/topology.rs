@@ -9,15 +9,17 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use test_support::{amqp_url, eventually};
+use test_support::{PrivateRabbit, amqp_url, eventually};
 
 use super::fixture::{Fixture, SOON, done, fail, outbound, someone};
 
 /// A client of the broker that is none of ours.
 async fn outsider() -> (Connection, Channel) {
-    let connection = Connection::connect(&amqp_url(), ConnectionProperties::default())
-        .await
-        .unwrap();
+    outsider_at(&amqp_url()).await
+}
+
+async fn outsider_at(url: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     (connection, channel)
@@ -151,8 +153,11 @@ async fn a_message_that_kills_its_consumers_ends_among_the_dead_letters() {
 
 #[tokio::test]
 async fn processes_that_start_together_declare_one_topology() {
-    let first = Fixture::rabbit().await;
-    let (_connection, channel) = outsider().await;
+    // On a broker of its own: RabbitMQ 3.10.8 does not bear it well when queues are deleted while somebody declares them.
+    let rabbit = PrivateRabbit::start().await;
+    let first = Fixture::private(&rabbit.url()).await;
+    first.is_up().await;
+    let (_connection, channel) = outsider_at(&rabbit.url()).await;
     for queue in ["email-worker.events", "notification-gateway.events"] {
         channel
             .queue_delete(first.name(queue).into(), QueueDeleteOptions::default())
