@@ -8,6 +8,10 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError};
 /// SQLite's primary result codes for a database that somebody else writes to.
 const SQLITE_BUSY: i64 = 5;
 const SQLITE_LOCKED: i64 = 6;
+/// SQLite's primary result codes for data that it refuses.
+const SQLITE_TOO_BIG: i64 = 18;
+const SQLITE_CONSTRAINT: i64 = 19;
+const SQLITE_MISMATCH: i64 = 20;
 
 /// Whether the same statement may succeed when it is tried again.
 ///
@@ -31,14 +35,7 @@ pub fn is_transient(error: &DbErr) -> bool {
 
 /// Whether a database's error lies among the causes of this one, and [`is_transient`] holds for it.
 pub fn is_transient_within(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<DbErr>() {
-            return is_transient(error);
-        }
-        cause = error.source();
-    }
-    false
+    database_error_within(error).is_some_and(is_transient)
 }
 
 /// Whether a connection holds a plan of the statement for a table that was altered since (0A000 of PostgreSQL).
@@ -73,10 +70,55 @@ pub fn is_data_refused(error: &DbErr) -> bool {
     }
 }
 
+/// Whether the database itself is in trouble: away, locked, full, closed to us, without a table or a right.
+///
+/// Then the same work succeeds when it is well again, whatever the data. Not true for what the data brings about
+/// (classes 21, 22, 23, 54, a trigger's refusal; SQLite's constraints), nor for what was made of an answer.
+pub fn is_in_trouble(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {
+            SqlxError::Database(error) => error.code().is_none_or(|code| !is_about_data(&code)),
+            SqlxError::Encode(_) | SqlxError::Decode(_) | SqlxError::ColumnDecode { .. } | SqlxError::RowNotFound => {
+                false
+            }
+            _ => true,
+        },
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) | DbErr::Exec(_) | DbErr::Query(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a database's error lies among the causes of this one, and [`is_in_trouble`] holds for it.
+pub fn is_in_trouble_within(error: &(dyn Error + 'static)) -> bool {
+    database_error_within(error).is_some_and(is_in_trouble)
+}
+
+fn database_error_within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DbErr> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<DbErr>() {
+            return Some(error);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn is_about_data(code: &str) -> bool {
+    let of_sqlite =
+        sqlite_primary(code).is_some_and(|code| matches!(code, SQLITE_TOO_BIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH));
+    let class = |class: &&str| code.len() == 5 && code.starts_with(*class);
+    of_sqlite || code == "P0001" || ["21", "22", "23", "44", "54"].iter().any(class)
+}
+
+/// SQLite's primary result code, out of an extended one; PostgreSQL's codes have five places.
+fn sqlite_primary(code: &str) -> Option<i64> {
+    let number: i64 = code.parse().ok()?;
+    (code.len() < 5).then_some(number & 0xff)
+}
+
 fn is_transient_code(code: &str) -> bool {
-    let sqlite_busy = code
-        .parse::<i64>()
-        .is_ok_and(|code| code.to_string().len() < 5 && matches!(code & 0xff, SQLITE_BUSY | SQLITE_LOCKED));
+    let sqlite_busy = sqlite_primary(code).is_some_and(|code| matches!(code, SQLITE_BUSY | SQLITE_LOCKED));
     sqlite_busy
         || matches!(
             code,
@@ -97,5 +139,20 @@ mod tests {
         for code in ["23505", "42P01", "2067", "22001", "1"] {
             assert!(!is_transient_code(code), "{code}");
         }
+    }
+
+    #[test]
+    fn what_the_data_brings_about_is_told_from_the_databases_trouble() {
+        for code in ["22021", "23505", "23514", "54000", "P0001", "2067", "787", "20", "18"] {
+            assert!(is_about_data(code), "{code}");
+        }
+        // Away, locked, full, no right, no table; SQLite: error, busy, read-only, I/O, full, can't open.
+        for code in [
+            "57P01", "55P03", "53100", "42501", "42P01", "28P01", "3D000", "1", "5", "8", "522", "13", "14",
+        ] {
+            assert!(!is_about_data(code), "{code}");
+        }
+        assert!(is_in_trouble(&DbErr::Conn(RuntimeErr::Internal("no answer".into()))));
+        assert!(!is_in_trouble(&DbErr::RecordNotFound("recipient".into())));
     }
 }

@@ -1,7 +1,9 @@
 use common::config::{Service, Settings};
-use common::database::Database;
+use common::database::{Database, Many};
 use migrations::MigratorTrait;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use test_support::TestDatabase;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
@@ -28,4 +30,50 @@ async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
     assert!(database.read().execute_unprepared("SELECT * FROM users").await.is_err());
     database.close().await;
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn many_values_are_one_parameter_on_either_database() {
+    for test in [TestDatabase::postgres().await, TestDatabase::sqlite()] {
+        let connection = test.connect().await;
+        let backend = connection.get_database_backend();
+        let id = if test.url().starts_with("sqlite") {
+            "BLOB"
+        } else {
+            "UUID"
+        };
+        test.execute(&format!(
+            "CREATE TABLE things (id {id} NOT NULL, number BIGINT NOT NULL, word TEXT NOT NULL)"
+        ))
+        .await;
+        let ids: Vec<Uuid> = (0..4).map(|_| Uuid::now_v7()).collect();
+        for (number, id) in (0_i64..).zip(&ids) {
+            let insert = "INSERT INTO things (id, number, word) VALUES ($1, $2, $3)";
+            let values = [(*id).into(), number.into(), format!("w{number}").into()];
+            let insert = Statement::from_sql_and_values(backend, insert, values);
+            connection.execute_raw(insert).await.unwrap();
+        }
+        let numbers = async |condition: String, many: &Many| -> Vec<i64> {
+            let sql = format!("SELECT number FROM things WHERE {condition} ORDER BY number");
+            let query = Statement::from_sql_and_values(backend, sql, [many.value()]);
+            let rows = connection.query_all_raw(query).await.unwrap();
+            rows.iter().map(|row| row.try_get("", "number").unwrap()).collect()
+        };
+        let some = [
+            ("id", Many::ids(ids[1..3].iter().copied()), Many::ids([])),
+            ("number", Many::numbers(1..3), Many::numbers([])),
+            ("word", Many::words(["w1", "w2", "other"]), Many::words([])),
+        ];
+        for (column, many, none) in some {
+            assert_eq!(numbers(many.hold(backend, column, 1), &many).await, [1, 2], "{column}");
+            assert_eq!(numbers(many.lack(backend, column, 1), &many).await, [0, 3], "{column}");
+            assert_eq!(numbers(none.hold(backend, column, 1), &none).await, [0; 0], "{column}");
+            assert_eq!(
+                numbers(none.lack(backend, column, 1), &none).await,
+                [0, 1, 2, 3],
+                "{column}"
+            );
+        }
+        connection.close().await.unwrap();
+    }
 }

@@ -1,9 +1,10 @@
 //! Whom the gateway writes to: its own copy, kept by events.
 
 use common::Timestamp;
+use common::database::Many;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveValue, QuerySelect};
+use sea_orm::{ActiveValue, Statement};
 
 #[derive(Clone, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "recipients")]
@@ -79,11 +80,13 @@ pub(crate) async fn last_seqs(
     connection: &impl ConnectionTrait,
     user_ids: Vec<Uuid>,
 ) -> Result<Vec<(Uuid, i64)>, DbErr> {
-    Entity::find()
-        .select_only()
-        .columns([Column::UserId, Column::LastSeq])
-        .filter(Column::UserId.is_in(user_ids))
-        .into_tuple()
-        .all(connection)
-        .await
+    let backend = connection.get_database_backend();
+    let user_ids = Many::ids(user_ids);
+    let among = user_ids.hold(backend, "user_id", 1);
+    let sql = format!("SELECT user_id, last_seq FROM recipients WHERE {among}");
+    let statement = Statement::from_sql_and_values(backend, sql, [user_ids.value()]);
+    let rows = connection.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "user_id")?, row.try_get("", "last_seq")?)))
+        .collect()
 }
