@@ -76,9 +76,12 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         changes,
         options: ConsumerOptions::new(&settings),
     };
-    broker.consume(consumer, &metrics, &tasks);
+    let consuming = broker.consume(consumer, &metrics, &tasks);
 
     let health = health(database, tables, broker, transport);
+    health.register("consumer", Need::Optional, move || {
+        std::future::ready(consuming.state())
+    });
     let operations_address = operations::serve(&settings.operations.address, health, metrics, &tasks)?;
     Ok(Running { operations_address })
 }

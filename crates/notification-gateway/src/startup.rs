@@ -89,9 +89,12 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         changes: changes.clone(),
         options: ConsumerOptions::new(&settings),
     };
-    broker.consume(consumer, &metrics, &tasks);
+    let consuming = broker.consume(consumer, &metrics, &tasks);
 
     let health = health((database.clone(), tables), broker, &keys, sms_client);
+    health.register("consumer", Need::Optional, move || {
+        std::future::ready(consuming.state())
+    });
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
     let state = State {
         database,

@@ -6,7 +6,7 @@ use std::future::Future;
 use contracts::topology::{EVENTS_EXCHANGE, Queue};
 use secrecy::ExposeSecret;
 
-use super::consumer::{Consumer, Intake, Processor};
+use super::consumer::{Consumer, Consuming, Intake, Processor};
 use super::dead_letter::DeadLetter;
 use super::error::{BrokerError, PublishError};
 use super::memory::{self, Memory};
@@ -97,16 +97,15 @@ impl Broker {
     /// Consumes a queue for as long as the service lives, whatever becomes of the broker meanwhile.
     ///
     /// When the service stops, no new message is taken and what is in hand is finished.
-    pub fn consume<I: Intake>(&self, consumer: Consumer<I>, metrics: &Metrics, tasks: &Tasks) {
+    pub fn consume<I: Intake>(&self, consumer: Consumer<I>, metrics: &Metrics, tasks: &Tasks) -> Consuming {
         metrics.consumes(consumer.queue.name);
-        let processor = Processor::new(self.system(), consumer, metrics.clone());
+        let processor = Processor::new(self.system(), consumer, metrics.clone(), tasks.stopping().clone());
+        let consuming = Consuming::of(&processor.gate);
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.consume(processor, tasks),
-            Kind::Memory(memory) => {
-                let stopping = tasks.stopping().clone();
-                tasks.spawn("consumer", memory::consume(memory.clone(), processor, stopping));
-            }
+            Kind::Memory(memory) => tasks.spawn("consumer", memory::consume(memory.clone(), processor)),
         }
+        consuming
     }
 
     /// Tells the other processes of `service` what a dispatcher of this one has in hand.
@@ -155,6 +154,13 @@ impl Broker {
             if let Kind::Rabbit(rabbit) = kind {
                 rabbit.ready().await;
             }
+        }
+    }
+
+    /// Has the connection replaced that publishes go over: a broker may refuse over one what it takes over another.
+    pub(super) fn connect_anew(&self) {
+        if let Kind::Rabbit(rabbit) = &self.0 {
+            rabbit.connect_anew();
         }
     }
 

@@ -12,7 +12,6 @@ use contracts::topology::{QUEUES, Queue};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use super::consumer::{Intake, Processor, Settlement};
 use super::error::PublishError;
@@ -117,13 +116,18 @@ impl MemoryQueue {
 
     async fn take(&self) -> Item {
         loop {
-            if let Some(item) = self.state().ready.pop_front() {
-                // Another consumer of this queue may sleep while there is more.
-                self.arrived.notify_one();
+            if let Some(item) = self.take_now() {
                 return item;
             }
             self.arrived.notified().await;
         }
+    }
+
+    fn take_now(&self) -> Option<Item> {
+        let item = self.state().ready.pop_front()?;
+        // Another consumer of this queue may sleep while there is more.
+        self.arrived.notify_one();
+        Some(item)
     }
 
     fn bury(&self, copy: Wire) {
@@ -163,24 +167,34 @@ type Attempt<'a> = Pin<Box<dyn Future<Output = (oneshot::Sender<()>, Settlement)
 type Waiting = Pin<Box<dyn Future<Output = Item> + Send>>;
 
 /// Consumes the processor's queue until the service stops, then finishes what is in hand.
-pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>, stopping: CancellationToken) {
+pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>) {
     let Some(queue) = memory.queue(processor.queue) else {
         tracing::error!(queue = processor.queue.name, "there is no such queue");
         return;
     };
     let _joined = Joined::new(queue);
     let at_once = usize::from(processor.options.prefetch);
+    let gate = &processor.gate;
+    let begin = |item: Item| -> Attempt<'_> {
+        let processor = &processor;
+        Box::pin(async move { (item.done, processor.process(item.wire).await) })
+    };
     let mut in_hand: FuturesUnordered<Attempt<'_>> = FuturesUnordered::new();
     let mut waiting: FuturesUnordered<Waiting> = FuturesUnordered::new();
     loop {
+        let is_open = gate.is_open();
+        if !is_open && in_hand.is_empty() {
+            gate.drained();
+        }
         tokio::select! {
-            () = stopping.cancelled() => break,
+            () = processor.stopping.cancelled() => break,
             Some((done, settlement)) = in_hand.next() => settle(queue, &waiting, done, settlement),
             Some(item) = waiting.next() => queue.give_back(item),
-            item = queue.take(), if in_hand.len() < at_once => {
-                let processor = &processor;
-                in_hand.push(Box::pin(async move { (item.done, processor.process(item.wire).await) }));
-            }
+            item = queue.take(), if is_open && in_hand.len() < at_once => in_hand.push(begin(item)),
+            () = processor.probe_is_due(), if !is_open && in_hand.is_empty() => match queue.take_now() {
+                Some(probe) => in_hand.push(begin(probe)),
+                None => gate.has_no_probe(),
+            },
         }
     }
     while let Some((done, settlement)) = in_hand.next().await {
@@ -198,9 +212,11 @@ fn settle(queue: &MemoryQueue, waiting: &FuturesUnordered<Waiting>, done: onesho
             queue.bury(copy);
             let _ = done.send(());
         }
-        Settlement::Delay { after, copy } => waiting.push(Box::pin(async move {
-            tokio::time::sleep(after).await;
-            Item { wire: copy, done }
-        })),
+        Settlement::Delay { after, copy } | Settlement::HandBack { after, copy } => {
+            waiting.push(Box::pin(async move {
+                tokio::time::sleep(after).await;
+                Item { wire: copy, done }
+            }));
+        }
     }
 }

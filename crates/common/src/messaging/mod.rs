@@ -8,7 +8,8 @@
 //! 3. the [`Broker`] (RabbitMQ, or memory for one process) routes it to every bound queue;
 //! 4. a [`Consumer`] opens a change, remembers the message in the inbox, hands it to its [`Intake`] and settles
 //!    it exactly once: done, tried again later through a delay queue, or set aside in the dead-letter queue.
-//!    What was taken in before changes nothing.
+//!    What was taken in before changes nothing. While the consumer's own database is in trouble it takes no
+//!    message, and what it has in hand goes back uncounted (`consumer/gate.rs`).
 //!
 //! Beside it runs what is no message: a sign of life (`sign.rs`), told to who listens and kept by nobody.
 //!
@@ -35,7 +36,7 @@ mod wire;
 
 pub use broker::Broker;
 pub use change::{Change, Changes, Step};
-pub use consumer::{Consumer, ConsumerOptions, Intake};
+pub use consumer::{Consumer, ConsumerOptions, Consuming, Intake};
 pub use dead_letter::DeadLetter;
 pub use error::{BrokerError, PublishError};
 pub use message::{Message, OutboundMessage};

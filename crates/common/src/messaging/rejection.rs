@@ -5,7 +5,7 @@ use std::fmt;
 
 use sea_orm::DbErr;
 
-use crate::database::{is_data_refused, is_transient_within};
+use crate::database::{is_data_refused, is_in_trouble_within, is_transient_within};
 
 /// Why a message was not taken in.
 pub enum Rejection {
@@ -33,6 +33,12 @@ impl Rejection {
     pub(in crate::messaging) fn is_momentary(&self) -> bool {
         let Self::Retry(error) = self else { return false };
         is_transient_within(error.as_ref())
+    }
+
+    /// Whether the database is in trouble, rather than the message.
+    pub(in crate::messaging) fn is_own_trouble(&self) -> bool {
+        let Self::Retry(error) = self else { return false };
+        is_in_trouble_within(error.as_ref())
     }
 }
 

@@ -21,6 +21,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use self::labels::HttpLabels;
 use self::labels::{
     CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels,
+    QueueLabels,
     StateLabels,
 };
 use crate::Timestamp;
@@ -67,6 +68,8 @@ definitions! {
     OUTBOX_OLDEST_AGE = "waypost_outbox_oldest_age_seconds", Gauge, [], "Age of the oldest event that waits for the broker";
     MESSAGES = "waypost_messages_total", Counter, ["queue", "outcome"], "Messages by queue and outcome";
     LOG_LINES_LOST = "waypost_log_lines_dropped_total", Counter, [], "Log lines of this process that nobody took in time";
+    CONSUMER_GATE = "waypost_consumer_gate", Gauge,
+        ["queue"], "Gate before a consumer: 0 open, 1 probing, 2 draining, 3 closed";
     UNROUTED = "waypost_unrouted_messages", Gauge, [], "Messages that no queue is bound to";
     UNROUTED_OLDEST_AGE = "waypost_unrouted_oldest_age_seconds", Gauge, [], "Age of the oldest message that no queue is bound to";
     TOPOLOGY_MISSING_SINCE = "waypost_topology_missing_since_timestamp_seconds", Gauge, [],
@@ -113,6 +116,7 @@ struct Inner {
     outbox_oldest_age: FloatGauge,
     messages: Family<MessageLabels, Counter>,
     log_lines_lost: Counter,
+    consumer_gate: Family<QueueLabels, Gauge>,
     unrouted_messages: Gauge,
     unrouted_oldest_age: FloatGauge,
     topology_missing_since: Gauge,
@@ -139,6 +143,7 @@ impl Metrics {
             outbox_oldest_age: FloatGauge::default(),
             messages: Family::default(),
             log_lines_lost: Counter::default(),
+            consumer_gate: Family::default(),
             unrouted_messages: Gauge::default(),
             unrouted_oldest_age: FloatGauge::default(),
             topology_missing_since: Gauge::default(),
@@ -175,14 +180,15 @@ impl Metrics {
         self.0.outbox_oldest_age.set(age.as_secs_f64());
     }
 
-    /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`, `published`.
+    /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`,
+    /// `handed_back`, `published`.
     pub fn message(&self, queue: &str, outcome: &str) {
         self.0.messages.get_or_create(&message_labels(queue, outcome)).inc();
     }
 
     /// Shows a queue's counters from the start: a first dead letter is seen as a rise, not as a new series.
     pub fn consumes(&self, queue: &str) {
-        for outcome in ["ack", "retry", "dead_letter"] {
+        for outcome in ["ack", "retry", "dead_letter", "handed_back"] {
             drop(self.0.messages.get_or_create(&message_labels(queue, outcome)));
         }
     }
@@ -190,6 +196,11 @@ impl Metrics {
     /// All log lines that the process has lost so far (`waypost_log_lines_dropped_total`).
     pub fn log_lines_lost(&self, lines: u64) {
         self.0.log_lines_lost.inner().store(lines, Ordering::Relaxed);
+    }
+
+    /// State of the gate before a queue's consumer (`waypost_consumer_gate`): 0 open, 1 probing, 2 draining, 3 closed.
+    pub fn consumer_gate(&self, queue: &'static str, state: i64) {
+        self.0.consumer_gate.get_or_create(&QueueLabels { queue }).set(state);
     }
 
     /// Messages that no queue is bound to, kept to be seen (`waypost_unrouted_messages`).
@@ -316,6 +327,7 @@ impl Inner {
         add(registry, OUTBOX_OLDEST_AGE, self.outbox_oldest_age.clone());
         add(registry, MESSAGES, self.messages.clone());
         add(registry, LOG_LINES_LOST, self.log_lines_lost.clone());
+        add(registry, CONSUMER_GATE, self.consumer_gate.clone());
         add(registry, UNROUTED, self.unrouted_messages.clone());
         add(registry, UNROUTED_OLDEST_AGE, self.unrouted_oldest_age.clone());
         add(registry, TOPOLOGY_MISSING_SINCE, self.topology_missing_since.clone());

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mail_parser::MessageParser;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
 use test_support::{Folder, OtlpReceiver, Port, Process, ProcessBuilder, SpanKind, Stream, eventually};
 use tokio::net::TcpListener;
@@ -15,6 +16,8 @@ struct Embedded {
     folder: Folder,
     ports: Vec<Port>,
     otlp: OtlpReceiver,
+    /// Settings beside the usual ones.
+    settings: Vec<(String, String)>,
 }
 
 impl Embedded {
@@ -23,6 +26,7 @@ impl Embedded {
             folder: Folder::create(),
             ports: (0..6).map(|_| Port::reserve()).collect(),
             otlp: OtlpReceiver::start(),
+            settings: Vec::new(),
         }
     }
 
@@ -42,7 +46,9 @@ impl Embedded {
             ("PROVIDER_SANDBOX__HTTP__ADDRESS", self.at(5)),
         ]
         .map(|(key, value)| (format!("WAYPOST__{key}"), value))
-        .to_vec()
+        .into_iter()
+        .chain(self.settings.clone())
+        .collect()
     }
 
     fn program(&self) -> ProcessBuilder {
@@ -180,6 +186,70 @@ async fn a_stop_is_heard_while_the_start_still_waits_for_the_database() {
     process.terminate();
     let status = process.exit(Duration::from_secs(10)).await;
     assert_eq!(status.code(), Some(0), "{}", process.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_file_locked_for_longer_than_the_ladder_costs_no_mail_nor_does_a_kill_meanwhile() {
+    let mut embedded = Embedded::prepare();
+    embedded.settings = vec![
+        ("WAYPOST__BROKER__RETRY_DELAYS_MS".to_owned(), "100,200".to_owned()),
+        ("WAYPOST__BROKER__HANDLER_TIMEOUT_MS".to_owned(), "1000".to_owned()),
+    ];
+    let mut process = embedded.start().await;
+    let client = embedded.client();
+    let mut names: Vec<String> = Vec::new();
+    for killed in [true, false] {
+        let locked = Lock::of(&embedded.folder.join(".waypost/waypost-email-worker.db")).await;
+        for _ in 0..20 {
+            let name = format!("locked{}@example.com", names.len());
+            assert_eq!(client.sign_up(&name).await.unwrap().0, 201);
+            names.push(name);
+        }
+        // Ten times the ladder.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (status, readiness) = crate::client::readiness(&embedded.at(4)).await.unwrap();
+        assert_eq!(
+            (status, &readiness["dependencies"]["consumer"]),
+            (200, &json!("degraded"))
+        );
+        if killed {
+            process.kill();
+        }
+        locked.end().await;
+        if killed {
+            process = embedded.start().await;
+        }
+        eventually(PATIENCE, || async { embedded.mails().len() == names.len() }).await;
+    }
+    let doubled: Vec<_> = embedded.mails().into_iter().filter(|(_, count)| *count > 1).collect();
+    println!(
+        "file locked twice: sent {}, received {}, lost 0, doubled {}",
+        names.len(),
+        embedded.mails().len(),
+        doubled.len()
+    );
+    assert!(doubled.is_empty(), "{doubled:?}");
+    process.terminate();
+    let status = process.exit(Duration::from_secs(10)).await;
+    assert!(status.success(), "{}", process.output());
+}
+
+/// The write lock of a database file, as somebody's backup or shell may hold it.
+struct Lock(DatabaseConnection);
+
+impl Lock {
+    async fn of(file: &Path) -> Self {
+        let mut options = ConnectOptions::new(format!("sqlite://{}", file.display()));
+        options.max_connections(1).sqlx_logging(false);
+        let connection = Database::connect(options).await.unwrap();
+        connection.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+        Self(connection)
+    }
+
+    async fn end(self) {
+        self.0.execute_unprepared("ROLLBACK").await.unwrap();
+        self.0.close().await.unwrap();
+    }
 }
 
 /// Finished mails in a folder, by recipient.

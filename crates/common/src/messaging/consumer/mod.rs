@@ -1,10 +1,13 @@
 //! Consumers: what an intake is, and what happens to a message around it. Nothing here knows a broker.
 
+mod consuming;
+mod gate;
 mod intake;
 mod options;
 mod processor;
 mod settlement;
 
+pub use consuming::Consuming;
 pub use intake::{Consumer, Intake};
 pub use options::ConsumerOptions;
 pub(super) use processor::Processor;

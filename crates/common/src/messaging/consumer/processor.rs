@@ -1,13 +1,19 @@
 //! One attempt at one message, from its envelope to its settlement.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contracts::envelope::header;
 use contracts::topology::Queue;
 use futures_util::FutureExt;
-use tokio::time::timeout_at;
+use sea_orm::DbErr;
+use tokio::time::{sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::gate::Gate;
 use super::settlement::Failure;
 use super::{Consumer, ConsumerOptions, Intake, Settlement};
 use crate::Timestamp;
@@ -27,6 +33,11 @@ const IN_PLACE: [Duration; 3] = [
     Duration::from_millis(250),
 ];
 
+/// How long what is in hand may go on when the service stops; then it is handed back.
+const LAST_WORK: Duration = Duration::from_secs(3);
+/// How much longer than its change an intake may take: what waits for the database fails first, and says so.
+const AFTER_ITS_CHANGE: Duration = Duration::from_millis(250);
+
 /// Takes one message at a time through the intake and says how to settle it.
 pub(in crate::messaging) struct Processor<I> {
     system: &'static str,
@@ -34,12 +45,38 @@ pub(in crate::messaging) struct Processor<I> {
     intake: I,
     changes: Changes,
     pub(in crate::messaging) options: ConsumerOptions,
+    pub(in crate::messaging) gate: Arc<Gate>,
+    pub(in crate::messaging) stopping: CancellationToken,
     metrics: Metrics,
+}
+
+/// How an attempt stands with the database, for when its time is over.
+#[derive(Default)]
+struct Standing {
+    /// It waits for the database, in no code of the intake's.
+    asks: AtomicBool,
+    /// An earlier try failed for want of the database.
+    failed: AtomicBool,
+}
+
+impl Standing {
+    fn asks(&self, asks: bool) {
+        self.asks.store(asks, Ordering::Relaxed);
+    }
+
+    fn is_troubled(&self) -> bool {
+        self.asks.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
 }
 
 impl<I: Intake> Processor<I> {
     /// The processor of a consumer, whose messages come over the broker `system`.
-    pub(in crate::messaging) fn new(system: &'static str, consumer: Consumer<I>, metrics: Metrics) -> Self {
+    pub(in crate::messaging) fn new(
+        system: &'static str,
+        consumer: Consumer<I>,
+        metrics: Metrics,
+        stopping: CancellationToken,
+    ) -> Self {
         let Consumer {
             queue,
             intake,
@@ -52,8 +89,34 @@ impl<I: Intake> Processor<I> {
             intake,
             changes,
             options,
+            gate: Arc::new(Gate::new(queue.name, metrics.clone())),
+            stopping,
             metrics,
         }
+    }
+
+    /// Resolves when one message may be tried again: the gate's pause is over, and the database takes what every
+    /// message begins with.
+    ///
+    /// # Cancel safety
+    /// Called again, it goes on where it was.
+    pub(in crate::messaging) async fn probe_is_due(&self) {
+        loop {
+            self.gate.pause().await;
+            match self.rehearse().await {
+                Ok(()) => return self.gate.probes(),
+                Err(error) => self.gate.failed(&chain(&error)),
+            }
+        }
+    }
+
+    /// Opens a change and notes a message that does not exist, then takes both back. A `SELECT 1` would succeed
+    /// on a database that is locked, full, read-only or without our tables.
+    async fn rehearse(&self) -> Result<(), DbErr> {
+        let change = self.changes.begin().await?;
+        let noted = inbox::first_time(change.tx(), self.queue.name, Uuid::now_v7(), Timestamp::now()).await;
+        change.roll_back().await;
+        noted.map(drop)
     }
 
     /// Makes one attempt. The caller carries out the settlement, whatever it is, exactly once.
@@ -80,47 +143,73 @@ impl<I: Intake> Processor<I> {
 
     async fn within_its_time(&self, message: &Message) -> Result<(), Failure> {
         let limit = self.options.handler_timeout;
-        match tokio::time::timeout(limit, self.tries(message)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Failure::Retry(format!(
-                "the handler took longer than {} ms",
-                limit.as_millis()
-            ))),
+        let standing = Standing::default();
+        let outcome = tokio::select! {
+            outcome = timeout(limit, self.tries(message, &standing)) => outcome,
+            () = self.last_work_is_over() => {
+                return Err(Failure::NotIts("the service stops".to_owned()));
+            }
+        };
+        let outcome = outcome.unwrap_or_else(|_| {
+            let late = format!("the handler took longer than {} ms", limit.as_millis());
+            Err(if standing.is_troubled() {
+                Failure::NotIts(late)
+            } else {
+                Failure::Retry(late)
+            })
+        });
+        match &outcome {
+            Err(Failure::NotIts(error)) => self.gate.failed(error),
+            // Whatever came of the message, the database took its inbox row.
+            _ => self.gate.succeeded(),
         }
+        outcome
     }
 
-    async fn tries(&self, message: &Message) -> Result<(), Failure> {
+    async fn last_work_is_over(&self) {
+        self.stopping.cancelled().await;
+        sleep(LAST_WORK).await;
+    }
+
+    async fn tries(&self, message: &Message, standing: &Standing) -> Result<(), Failure> {
         let mut waits = IN_PLACE.iter();
         loop {
-            let taken = AssertUnwindSafe(self.take(message));
+            let taken = AssertUnwindSafe(self.take(message, standing));
             let rejection = match taken.catch_unwind().await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(rejection)) => rejection,
                 // The panic's text went to the log with its place; it may quote personal data.
                 Err(_) => return Err(Failure::Panic),
             };
-            match (rejection.is_momentary(), rejection) {
-                (_, Rejection::DeadLetter { reason }) => return Err(Failure::Dead(reason)),
-                (momentary, Rejection::Retry(error)) => match waits.next() {
-                    Some(wait) if momentary => tokio::time::sleep(*wait).await,
-                    _ => {
-                        return Err(Failure::Retry(chain(error.as_ref())));
-                    }
-                },
+            let (momentary, own_trouble) = (rejection.is_momentary(), rejection.is_own_trouble());
+            standing.asks(false);
+            standing.failed.fetch_or(own_trouble, Ordering::Relaxed);
+            let error = match rejection {
+                Rejection::DeadLetter { reason } => return Err(Failure::Dead(reason)),
+                Rejection::Retry(error) => error,
+            };
+            match waits.next() {
+                // Behind a closed gate the trouble is more than a moment's.
+                Some(wait) if momentary && self.gate.is_open() => sleep(*wait).await,
+                _ if own_trouble => return Err(Failure::NotIts(chain(error.as_ref()))),
+                _ => return Err(Failure::Retry(chain(error.as_ref()))),
             }
         }
     }
 
     /// Takes the message in, once: what it asks for and its inbox row are one change.
-    async fn take(&self, message: &Message) -> Result<(), Rejection> {
+    async fn take(&self, message: &Message, standing: &Standing) -> Result<(), Rejection> {
+        standing.asks(true);
         let mut change = self.changes.begin_patiently().await?;
         if !inbox::first_time(change.tx(), self.queue.name, message.id, Timestamp::now()).await? {
             change.roll_back().await;
             return Ok(());
         }
+        standing.asks(false);
         // An intake that waits for something else holds a connection, on SQLite the only one that writes.
-        let deadline = change.tx().deadline();
+        let deadline = change.tx().deadline() + AFTER_ITS_CHANGE;
         let taken = timeout_at(deadline, self.intake.take(message, &mut change)).await;
+        standing.asks(true);
         match taken.unwrap_or_else(|_| Err(Rejection::retry("the intake took longer than its change may"))) {
             Ok(()) => Ok(change.commit().await?),
             Err(rejection) => {
@@ -135,6 +224,11 @@ impl<I: Intake> Processor<I> {
         self.metrics.message(queue, settlement.outcome());
         match settlement {
             Settlement::Ack => {}
+            Settlement::HandBack { .. } => {
+                trace::failed();
+                // Why, the gate says once for all.
+                tracing::debug!(queue, kind, id, "a message was handed back");
+            }
             Settlement::Delay { after, copy } => {
                 trace::failed();
                 let error = copy.header(header::LAST_ERROR);

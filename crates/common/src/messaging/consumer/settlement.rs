@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Retry(String),
     Dead(String),
     Panic,
+    /// The consumer's own database is in trouble, or its process ends: nothing that the message brought about.
+    NotIts(String),
 }
 
 /// What becomes of a message: exactly one of these, exactly once.
@@ -30,6 +32,9 @@ pub(in crate::messaging) enum Settlement {
     Delay { after: Duration, copy: Wire },
     /// A copy goes to the dead letters, then the original is done with.
     Dead { copy: Wire },
+    /// The message was not to blame. A copy goes through the shortest delay queue, as if it had never been here:
+    /// it costs no attempt, and no delivery either, as a message that is given back or lost with its channel would.
+    HandBack { after: Duration, copy: Wire },
 }
 
 impl Settlement {
@@ -37,12 +42,17 @@ impl Settlement {
         let Err(failure) = outcome else { return Self::Ack };
         let mut copy = wire;
         copy.strip_brokers_own();
+        if matches!(failure, Failure::NotIts(_)) {
+            // The settings have one delay at least.
+            let after = delays.iter().min().copied().unwrap_or_default();
+            return Self::HandBack { after, copy };
+        }
         let attempts = copy.count(header::ATTEMPT).saturating_add(1);
         copy.set(header::ATTEMPT, attempts.to_string());
         copy.set(header::FAILED_AT, now.to_rfc3339());
         let error = match failure {
             Failure::Dead(reason) => return Self::dead(copy, &reason),
-            Failure::Retry(error) => error,
+            Failure::Retry(error) | Failure::NotIts(error) => error,
             Failure::Panic => {
                 let panics = copy.count(PANICS).saturating_add(1);
                 copy.set(PANICS, panics.to_string());
@@ -69,6 +79,7 @@ impl Settlement {
             Self::Ack => "ack",
             Self::Delay { .. } => "retry",
             Self::Dead { .. } => "dead_letter",
+            Self::HandBack { .. } => "handed_back",
         }
     }
 
@@ -124,6 +135,24 @@ mod tests {
             panic!("too late");
         };
         assert_eq!(copy.header(header::REASON), Some("the handler panicked 5 times"));
+    }
+
+    #[test]
+    fn what_a_message_is_not_to_blame_for_costs_it_nothing_however_often() {
+        let mut wire = Wire::default();
+        wire.set(header::ATTEMPT, "1");
+        wire.set("x-delivery-count", "19");
+        for _ in 0..100 {
+            let Settlement::HandBack { after, copy } = settle(wire, Failure::NotIts("no database".into())) else {
+                panic!("it was blamed");
+            };
+            assert_eq!(after, LADDER[0]);
+            wire = copy;
+        }
+        assert_eq!(
+            wire.headers.into_iter().collect::<Vec<_>>(),
+            [(header::ATTEMPT.to_owned(), "1".to_owned())]
+        );
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl Rabbit {
         self.publisher.link().up().await;
     }
 
+    pub(in crate::messaging) fn connect_anew(&self) {
+        if let Some(session) = self.publisher.link().session() {
+            session.give_up("a queue is full over it, and may not be over another");
+        }
+    }
+
     pub(in crate::messaging) async fn publish_event(&self, kind: &str, wire: &Wire) -> Result<(), PublishError> {
         self.publisher.publish(&Destination::Event(kind), wire).await
     }
@@ -83,7 +89,6 @@ impl Rabbit {
             link: self.consuming.clone(),
             publisher: self.publisher.clone(),
             processor,
-            stopping: tasks.stopping().clone(),
         };
         tasks.spawn("consumer", worker.run());
     }

@@ -22,6 +22,11 @@ pub(super) struct MessageLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct QueueLabels {
+    pub(super) queue: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct CacheLabels {
     pub(super) layer: &'static str,
     pub(super) outcome: &'static str,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use common::config::{Service, Settings};
 use common::database::Database;
 use common::messaging::{
-    Broker, Change, Changes, Consumer, ConsumerOptions, DeadLetter, Intake, Message, OutboundMessage, Rejection,
-    spawn_relay,
+    Broker, Change, Changes, Consumer, ConsumerOptions, Consuming, DeadLetter, Intake, Message, OutboundMessage,
+    Rejection, spawn_relay,
 };
 use common::process::{State, Tasks};
 use common::telemetry::{Metrics, TraceContext};
@@ -19,8 +20,10 @@ use contracts::topology::{QUEUES, Queue};
 use contracts::{Event, EventData};
 use migrations::MigratorTrait;
 use sea_orm::{EntityTrait, PaginatorTrait};
+use secrecy::ExposeSecret;
 use test_support::{Namespace, PrivatePostgres, TestDatabase, amqp_url, eventually};
 use time::OffsetDateTime;
+use url::Url;
 use uuid::Uuid;
 
 /// Longest that anything here may take, on a machine that builds beside.
@@ -104,7 +107,11 @@ impl Fixture {
 
     /// The name of an exchange or queue on the broker.
     pub(crate) fn name(&self, name: &str) -> String {
-        format!("{}.{name}", self.namespace.as_ref().unwrap().name())
+        format!("{}.{name}", self.namespace())
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.as_ref().unwrap().name()
     }
 
     pub(crate) fn options(&self) -> ConsumerOptions {
@@ -138,14 +145,24 @@ impl Fixture {
     }
 
     /// Consumes `queue` into another database than the fixture's.
-    pub(crate) fn consume_into<I: Intake>(&self, store: &Store, queue: Queue, intake: I) {
+    pub(crate) fn consume_into<I: Intake>(&self, store: &Store, queue: Queue, intake: I) -> Consuming {
+        self.consume_into_as(&self.tasks, store, queue, intake)
+    }
+
+    pub(crate) fn consume_into_as<I: Intake>(
+        &self,
+        tasks: &Tasks,
+        store: &Store,
+        queue: Queue,
+        intake: I,
+    ) -> Consuming {
         let consumer = Consumer {
             queue,
             intake,
             changes: store.changes(),
             options: self.options(),
         };
-        self.broker.consume(consumer, &self.metrics, &self.tasks);
+        self.broker.consume(consumer, &self.metrics, tasks)
     }
 
     /// Consumes every queue that is not `queue`: in memory a publish waits for all of them.
@@ -286,7 +303,10 @@ pub(crate) fn someone() -> Event<UserRegistered> {
 }
 
 pub(crate) fn email_sent() -> Event<EmailSent> {
-    let user_id = Uuid::now_v7();
+    email_sent_to(Uuid::now_v7())
+}
+
+pub(crate) fn email_sent_to(user_id: Uuid) -> Event<EmailSent> {
     let data = EmailSent {
         email_id: Uuid::now_v7(),
         user_id,
@@ -336,6 +356,14 @@ impl Store {
     pub(crate) async fn sqlite() -> Self {
         let test = TestDatabase::sqlite();
         Self::at(test.url().to_owned(), Some(test)).await
+    }
+
+    /// On PostgreSQL, over another address that leads to it, such as a proxy's.
+    pub(crate) async fn through(store: &Store, address: SocketAddr) -> Self {
+        let mut url = Url::parse(store.settings.database.url.expose_secret()).unwrap();
+        url.set_ip_host(address.ip()).unwrap();
+        url.set_port(Some(address.port())).unwrap();
+        Self::at(url.into(), None).await
     }
 
     /// On a server that the test may kill.

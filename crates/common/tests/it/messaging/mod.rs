@@ -1,7 +1,9 @@
 //! One contract for both brokers, the relay on both databases, and what only RabbitMQ can suffer.
 
 mod contract;
+mod effects;
 pub(crate) mod fixture;
+mod gate;
 mod inbox;
 mod memory;
 mod missing;

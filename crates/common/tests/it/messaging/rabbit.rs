@@ -1,74 +1,19 @@
 //! Faults of a RabbitMQ of the test's own: each heals by itself, and every effect happens once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::messaging::{Change, Changes, Intake, Message, PublishError, Rejection};
+use common::messaging::PublishError;
 use common::process::State;
 use contracts::topology::EMAIL_WORKER_EVENTS;
-use sea_orm::{ConnectionTrait, Statement};
 use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use url::Url;
-use uuid::Uuid;
 
-use super::fixture::{Fixture, SOON, Store, commit, outbound, someone};
-
-/// Boots on a busy machine, and what comes after.
-const LONG: Duration = Duration::from_mins(2);
-
-/// Effects are rows, written in the change that the message is taken in with: none is lost between the two.
-struct Effects;
-
-impl Intake for Effects {
-    async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
-        let effect = format!("INSERT INTO effects VALUES ('{}')", message.id);
-        change.tx().execute_unprepared(&effect).await?;
-        Ok(())
-    }
-}
-
-async fn consume(fixture: &Fixture, store: &Store) {
-    let table = "CREATE TABLE effects (id TEXT NOT NULL)";
-    store.database.unguarded().execute_unprepared(table).await.unwrap();
-    fixture.consume_others(EMAIL_WORKER_EVENTS);
-    fixture.consume_into(store, EMAIL_WORKER_EVENTS, Effects);
-}
-
-/// How often each message had its effect.
-async fn effects(store: &Store) -> HashMap<Uuid, u32> {
-    let database = store.database.read();
-    let query = Statement::from_string(database.get_database_backend(), "SELECT id FROM effects");
-    let mut effects = HashMap::new();
-    for row in database.query_all_raw(query).await.unwrap() {
-        let id: String = row.try_get("", "id").unwrap();
-        *effects.entry(id.parse().unwrap()).or_default() += 1;
-    }
-    effects
-}
-
-async fn each_has_one_effect(store: &Store, ids: &[Uuid]) {
-    eventually(LONG, async || {
-        let effects = effects(store).await;
-        ids.iter().all(|id| effects.contains_key(id))
-    })
-    .await;
-    let effects = effects(store).await;
-    assert!(effects.values().all(|times| *times == 1), "an effect happened twice");
-}
-
-async fn write(changes: &Changes, count: usize) -> Vec<Uuid> {
-    let mut ids = Vec::new();
-    for _ in 0..count {
-        let event = someone();
-        commit(changes, std::slice::from_ref(&event)).await;
-        ids.push(event.id);
-    }
-    ids
-}
+use super::effects::{LONG, consume, each_has_one_effect, write};
+use super::fixture::{Fixture, SOON, Store, outbound, someone};
 
 #[tokio::test]
 async fn a_broker_that_comes_late_and_is_killed_in_between_loses_and_doubles_nothing() {

@@ -9,6 +9,7 @@ mod columns;
 mod load;
 mod logs;
 mod mail;
+mod own_trouble;
 mod postgres;
 mod provider;
 mod redis;
