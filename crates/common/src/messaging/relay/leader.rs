@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use sea_orm::sqlx::{self, Connection, PgConnection};
 use sea_orm::{DbErr, RuntimeErr};
-use tokio::time::timeout;
 
 use crate::database::{Database, within};
 
 /// Longest that the lock's connection may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
+/// Longest that the end waits for it; the lock goes with the connection all the same.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Makes the server notice within half a minute that a leader's machine is gone, and free the lock.
 const KEEPALIVE: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 /// Advisory locks are per database, and three services may share one: the schema makes the key a service's own.
@@ -67,7 +68,7 @@ impl Leadership {
         let Some(mut held) = connection.take() else {
             return false;
         };
-        let alive = matches!(timeout(ANSWER, held.ping()).await, Ok(Ok(())));
+        let alive = within(ANSWER, async { held.ping().await.map_err(lost) }).await.is_ok();
         *connection = alive.then_some(held);
         alive
     }
@@ -77,7 +78,8 @@ impl Leadership {
         if let Self::Lock { connection, .. } = self
             && let Some(held) = connection.take()
         {
-            let _ = timeout(ANSWER, held.close()).await;
+            let closing = async { held.close().await.map_err(lost) };
+            let _ = within(GOODBYE, closing).await;
         }
     }
 }

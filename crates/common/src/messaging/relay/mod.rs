@@ -3,8 +3,13 @@
 //! One relay at a time publishes a service's outbox (`leader.rs`), so that nothing overtakes. No
 //! transaction is open while the broker is waited for. A crash between a confirmation and the
 //! delete sends a message twice, with the same id; the inboxes drop the copy.
+//!
+//! A queue that is full holds back the types that go to it, and whatever follows one of theirs in its aggregate; one
+//! message of such a type asks now and then whether there is room (`work.rs`). All else goes on.
 
+mod holds;
 mod leader;
+mod rows;
 mod task;
 mod work;
 

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::leader::Leadership;
+use super::rows;
 use super::work::Work;
 use crate::Timestamp;
-use crate::database::{Database, within};
+use crate::database::{DEADLINE, Database, within};
 use crate::messaging::broker::Broker;
 use crate::messaging::change::Changes;
-use crate::messaging::outbox::row;
 use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
@@ -24,8 +23,6 @@ const POLL: Duration = Duration::from_secs(1);
 const MEASURE: Duration = Duration::from_secs(5);
 /// Rows that one read takes at most. No more than can be begun: rows that are read and left are read again.
 const BATCH: u64 = 200;
-/// Longest for one statement of ours; the pool's and the server's own limits are shorter.
-const STATEMENT: Duration = Duration::from_secs(5);
 /// How long the end waits for confirmations that are due; what it misses is sent again.
 const LAST_CONFIRMS: Duration = Duration::from_secs(2);
 
@@ -52,23 +49,28 @@ struct Relay {
 impl Relay {
     async fn run(self) {
         let mut leadership = Leadership::of(&self.database);
-        while !self.stopping.is_cancelled() {
-            match leadership.ask().await {
-                Ok(true) => self.lead(&mut leadership).await,
+        // Whatever is awaited in here is dropped when the service stops: no statement that hangs holds its end up.
+        while let Some(asked) = self.stopping.run_until_cancelled(Box::pin(leadership.ask())).await {
+            match asked {
+                Ok(true) => {
+                    let mut work = Work::new(self.broker.window());
+                    let leading = self.lead(&mut leadership, &mut work);
+                    if self.stopping.run_until_cancelled(leading).await.is_none() {
+                        self.finish(work).await;
+                    }
+                }
                 Ok(false) => tracing::debug!("another relay leads"),
                 Err(error) => tracing::warn!(error = chain(&error), "the relay can't ask for its lock"),
             }
-            tokio::select! {
-                () = self.stopping.cancelled() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
+            let again = self.stopping.run_until_cancelled(tokio::time::sleep(POLL));
+            again.await;
         }
         leadership.give_up().await;
     }
 
-    async fn lead(&self, leadership: &mut Leadership) {
+    /// Leads until the lock is lost.
+    async fn lead(&self, leadership: &mut Leadership, work: &mut Work) {
         tracing::info!("the relay leads");
-        let mut work = Work::new(self.broker.window());
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut measured: Option<Instant> = None;
@@ -76,11 +78,11 @@ impl Relay {
         loop {
             let ready = self.broker.is_ready();
             if look && ready {
-                self.look(&mut work).await;
+                self.look(work).await;
             }
+            let next_probe = work.next_probe();
             look = tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => break,
                 _ = poll.tick() => {
                     if !leadership.is_held().await {
                         tracing::warn!("the relay lost its lock and stands by");
@@ -95,43 +97,47 @@ impl Relay {
                     true
                 }
                 Some(any_confirmed) = work.next_published() => {
-                    self.delete(&mut work).await;
+                    self.delete(work).await;
                     any_confirmed
                 }
                 () = self.committed.notified() => true,
                 () = self.broker.ready(), if !ready => true,
+                () = sleep_until(next_probe.unwrap_or_else(Instant::now)), if ready && next_probe.is_some() => true,
             };
         }
-        self.finish(work).await;
     }
 
     /// Reads what may be published now and begins to.
     async fn look(&self, work: &mut Work) {
         self.delete(work).await;
-        if !work.has_room(Instant::now()) {
+        let now = Instant::now();
+        if !work.has_room(now) {
             return;
         }
-        match within(STATEMENT, self.read(work.not_now(), work.room())).await {
+        if work.is_refused_for_long(now) {
+            self.broker.connect_anew();
+        }
+        for kind in work.due_for_a_probe(now) {
+            let not_now = work.not_now(now);
+            let probe = rows::probe(&self.database, &kind, &not_now, BATCH);
+            match within(DEADLINE, probe).await {
+                Ok(rows) if rows.is_empty() => work.release(&kind),
+                Ok(rows) => work.probe(kind, rows, &self.broker, &self.metrics),
+                Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
+            }
+        }
+        let not_now = work.not_now(now);
+        let next = rows::next(&self.database, &not_now, BATCH.min(work.room()));
+        match within(DEADLINE, next).await {
             Ok(rows) => work.begin(rows, &self.broker, &self.metrics),
             Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
         }
     }
 
-    async fn read(&self, not_now: Vec<uuid::Uuid>, room: u64) -> Result<Vec<row::Model>, DbErr> {
-        let mut due = row::Entity::find().order_by_asc(row::Column::Id).limit(BATCH.min(room));
-        if !not_now.is_empty() {
-            due = due.filter(row::Column::Aggregate.is_not_in(not_now));
-        }
-        due.all(self.database.read()).await
-    }
-
     /// Deletes what was confirmed. What can't be deleted now is kept in mind: nothing is read before it is.
     async fn delete(&self, work: &mut Work) {
         while let Some(ids) = work.confirmed() {
-            let gone = row::Entity::delete_many()
-                .filter(row::Column::Id.is_in(ids.iter().copied()))
-                .exec(self.database.write());
-            if let Err(error) = within(STATEMENT, gone).await {
+            if let Err(error) = within(DEADLINE, rows::delete(&self.database, &ids)).await {
                 tracing::warn!(error = chain(&error), "confirmed outbox rows can't be deleted yet");
                 return;
             }
@@ -140,19 +146,12 @@ impl Relay {
     }
 
     async fn measure(&self) {
-        let rows = row::Entity::find();
-        let count = rows.clone().count(self.database.read());
-        let oldest = rows
-            .select_only()
-            .column(row::Column::CreatedAt)
-            .order_by_asc(row::Column::Id);
-        let oldest = oldest.into_tuple::<(Timestamp,)>().one(self.database.read());
         // The age first, and whatever becomes of the count: of very many rows it may take too long.
-        if let Ok(oldest) = within(STATEMENT, oldest).await {
-            let age = oldest.map_or(Duration::ZERO, |(created_at,)| Timestamp::now().since(created_at));
+        if let Ok(oldest) = within(DEADLINE, rows::oldest(&self.database)).await {
+            let age = oldest.map_or(Duration::ZERO, |created_at| Timestamp::now().since(created_at));
             self.metrics.outbox_oldest_age(age);
         }
-        if let Ok(count) = within(STATEMENT, count).await {
+        if let Ok(count) = within(DEADLINE, rows::count(&self.database)).await {
             self.metrics.outbox_pending(count);
         }
     }
@@ -160,6 +159,7 @@ impl Relay {
     /// Takes the confirmations that are due; begins nothing new.
     async fn finish(&self, mut work: Work) {
         let rest = async {
+            self.delete(&mut work).await;
             while work.next_published().await.is_some() {
                 self.delete(&mut work).await;
             }

@@ -1,4 +1,4 @@
-//! What the relay has in hand.
+//! What the relay has in hand, and what it leaves for later.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
@@ -9,19 +9,31 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::holds::{Holds, Waits};
+use super::rows::NotNow;
 use crate::messaging::broker::Broker;
 use crate::messaging::error::PublishError;
 use crate::messaging::message::OutboundMessage;
 use crate::messaging::outbox::row;
 use crate::telemetry::Metrics;
 
-/// First wait of an aggregate whose message was refused; doubles to the last.
-const FIRST_HOLD: Duration = Duration::from_secs(1);
-const LAST_HOLD: Duration = Duration::from_mins(1);
+/// How long an aggregate waits whose row can't be read: somebody has to look at it.
+const UNREADABLE: Waits = Waits {
+    first: Duration::from_secs(1),
+    last: Duration::from_mins(1),
+};
+/// How long a type waits that the broker refuses. One of its messages asks whether the queue is full still.
+const REFUSED: Waits = Waits {
+    first: Duration::from_millis(100),
+    last: Duration::from_secs(2),
+};
+/// RabbitMQ 3.10 tells a channel that a full queue has room again when a message leaves it, and not when its limit is
+/// raised or taken away. A channel that is refused for so long is replaced, with its connection.
+const DEAF: Duration = Duration::from_secs(15);
 /// Aggregates that may be held back before the relay stops reading further.
 const MAX_HELD: usize = 1_000;
 
-/// Rows that one statement deletes; databases bound the parameters of one.
+/// Rows that one statement deletes.
 const MAX_DELETED: usize = 1_000;
 
 /// What the relay has in hand: at most one message of an aggregate is on its way.
@@ -29,20 +41,31 @@ pub(super) struct Work {
     window: usize,
     publishing: FuturesUnordered<Pin<Box<dyn Future<Output = Published> + Send>>>,
     busy: HashSet<Uuid>,
-    held: HashMap<Uuid, Held>,
+    unreadable: Holds<Uuid>,
+    /// Types whose queue is full. A queue is so for all of its messages, whichever was refused.
+    refused: Holds<String>,
+    /// Since when the broker refuses something, or was last connected to anew for it.
+    refused_since: Option<Instant>,
     confirmed: Vec<i64>,
-}
-
-struct Held {
-    until: Instant,
-    wait: Duration,
 }
 
 /// How far the messages of one aggregate came.
 struct Published {
     aggregate: Uuid,
-    confirmed: Vec<i64>,
-    failure: Option<PublishError>,
+    /// The type that this was to tell something about.
+    probe: Option<String>,
+    confirmed: Vec<Confirmed>,
+    failure: Option<Failure>,
+}
+
+struct Confirmed {
+    id: i64,
+    kind: String,
+}
+
+enum Failure {
+    Unreadable,
+    Publish { kind: String, error: PublishError },
 }
 
 impl Work {
@@ -51,16 +74,19 @@ impl Work {
             window,
             publishing: FuturesUnordered::new(),
             busy: HashSet::new(),
-            held: HashMap::new(),
+            unreadable: Holds::new(UNREADABLE),
+            refused: Holds::new(REFUSED),
+            refused_since: None,
             confirmed: Vec::new(),
         }
     }
 
-    /// Whether more may be begun. Lets go of what was held back for long enough.
+    /// Whether more may be begun.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
-        // An entry stays a while after its time, so that the next refusal waits longer.
-        self.held.retain(|_, held| now < held.until + LAST_HOLD);
-        self.confirmed.is_empty() && self.publishing.len() < self.window && self.held.len() < MAX_HELD
+        self.unreadable.forget_old(now);
+        self.confirmed.is_empty()
+            && self.publishing.len() < self.window
+            && self.unreadable.running(now).count() < MAX_HELD
     }
 
     /// How many aggregates may be begun.
@@ -68,15 +94,47 @@ impl Work {
         u64::try_from(self.window.saturating_sub(self.publishing.len())).unwrap_or(u64::MAX)
     }
 
-    /// Aggregates whose rows must stay where they are for now.
-    pub(super) fn not_now(&self) -> Vec<Uuid> {
-        let now = Instant::now();
-        let held = self
-            .held
-            .iter()
-            .filter(|(_, held)| now < held.until)
-            .map(|(aggregate, _)| *aggregate);
-        self.busy.iter().copied().chain(held).collect()
+    /// What must stay where it is for now.
+    pub(super) fn not_now(&self, now: Instant) -> NotNow {
+        let unreadable = self.unreadable.running(now);
+        NotNow {
+            aggregates: self.busy.iter().chain(unreadable).copied().collect(),
+            // Until a probe got through, not until its time is over.
+            kinds: self.refused.known().cloned().collect(),
+        }
+    }
+
+    /// Types that are to be probed, with one message each. Each is held back again by this, for longer.
+    pub(super) fn due_for_a_probe(&mut self, now: Instant) -> Vec<String> {
+        let kinds = self.refused.over(now);
+        for kind in &kinds {
+            self.refused.hold(kind.clone(), now);
+        }
+        kinds
+    }
+
+    /// Whether the broker has refused something for so long that it is worth asking over another connection.
+    pub(super) fn is_refused_for_long(&mut self, now: Instant) -> bool {
+        if self.refused.known().next().is_none() {
+            self.refused_since = None;
+            return false;
+        }
+        let since = *self.refused_since.get_or_insert(now);
+        let for_long = now >= since + DEAF;
+        if for_long {
+            self.refused_since = Some(now);
+        }
+        for_long
+    }
+
+    /// When the next type is to be probed.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        self.refused.next_over()
+    }
+
+    /// Nothing waits of this type: there is nothing to hold back.
+    pub(super) fn release(&mut self, kind: &str) {
+        self.refused.release(&kind.to_owned());
     }
 
     /// Begins to publish `rows`, which stand in the order of their ids: aggregates side by side,
@@ -101,13 +159,26 @@ impl Work {
         }
     }
 
+    /// Begins to publish one aggregate's `rows`, to see whether messages of type `kind` are taken again.
+    pub(super) fn probe(&mut self, kind: String, rows: Vec<row::Model>, broker: &Broker, metrics: &Metrics) {
+        let Some(aggregate) = rows.first().map(|row| row.aggregate) else {
+            return;
+        };
+        self.busy.insert(aggregate);
+        let publishing = in_order(aggregate, rows, broker.clone(), metrics.clone());
+        self.publishing.push(Box::pin(publishing.map(|published| Published {
+            probe: Some(kind),
+            ..published
+        })));
+    }
+
     /// Waits until an aggregate's messages are through, or one of them is not; takes all that are.
     /// Says whether looking for more is worthwhile. `None`: nothing is on its way.
     pub(super) async fn next_published(&mut self) -> Option<bool> {
         let mut next = Some(self.publishing.next().await?);
         let mut look = false;
         while let Some(published) = next {
-            look |= self.take(published);
+            look |= self.take(published, Instant::now());
             next = self.publishing.next().now_or_never().flatten();
         }
         Some(look)
@@ -124,31 +195,41 @@ impl Work {
         self.confirmed.drain(..count);
     }
 
-    fn take(&mut self, published: Published) -> bool {
+    fn take(&mut self, published: Published, now: Instant) -> bool {
         let Published {
             aggregate,
+            probe,
             confirmed,
             failure,
         } = published;
         self.busy.remove(&aggregate);
-        self.confirmed.extend(confirmed);
+        // Others of the type may have left before the queue was full: only what was sent after says that it is not.
+        if let Some(kind) = probe
+            && confirmed.iter().any(|one| one.kind == kind)
+            && self.refused.release(&kind)
+        {
+            tracing::info!(kind, "the broker takes events of this type again");
+        }
+        self.confirmed.extend(confirmed.iter().map(|one| one.id));
         match failure {
             None => {
-                self.held.remove(&aggregate);
+                self.unreadable.release(&aggregate);
                 true
             }
-            // The broker's trouble, not this message's: the relay waits for the broker or its next poll.
-            Some(PublishError::Unavailable | PublishError::Unknown) => false,
-            Some(error @ (PublishError::Refused | PublishError::Unroutable)) => {
-                let wait = self
-                    .held
-                    .get(&aggregate)
-                    .map_or(FIRST_HOLD, |held| (held.wait * 2).min(LAST_HOLD));
-                tracing::warn!(%aggregate, %error, ?wait, "an outbox row waits");
-                let until = Instant::now() + wait;
-                self.held.insert(aggregate, Held { until, wait });
+            Some(Failure::Unreadable) => {
+                self.unreadable.hold(aggregate, now);
                 true
             }
+            Some(Failure::Publish { kind, error }) => match error {
+                // The broker's trouble, not this message's: the relay waits for the broker or its next poll.
+                PublishError::Unavailable | PublishError::Unknown => false,
+                PublishError::Refused | PublishError::Unroutable => {
+                    if let Some(wait) = self.refused.hold(kind.clone(), now) {
+                        tracing::warn!(kind, %error, ?wait, "events of this type wait; others go on");
+                    }
+                    true
+                }
+            },
         }
     }
 }
@@ -157,24 +238,30 @@ impl Work {
 async fn in_order(aggregate: Uuid, rows: Vec<row::Model>, broker: Broker, metrics: Metrics) -> Published {
     let mut published = Published {
         aggregate,
+        probe: None,
         confirmed: Vec::with_capacity(rows.len()),
         failure: None,
     };
     for row in rows {
-        let id = row.id;
-        let outcome = match OutboundMessage::try_from(row) {
-            Ok(message) => broker.publish(message).await,
+        let (id, kind) = (row.id, row.kind.clone());
+        let message = match OutboundMessage::try_from(row) {
+            Ok(message) => message,
             Err(error) => {
-                tracing::error!(%error, outbox_id = id, "an outbox row can't be read");
-                Err(PublishError::Refused)
+                tracing::error!(%error, %aggregate, outbox_id = id, "an outbox row can't be read, and what follows it waits");
+                published.failure = Some(Failure::Unreadable);
+                break;
             }
         };
-        if let Err(error) = outcome {
-            published.failure = Some(error);
+        if let Err(error) = broker.publish(message).await {
+            published.failure = Some(Failure::Publish { kind, error });
             break;
         }
         metrics.message(contracts::topology::EVENTS_EXCHANGE, "published");
-        published.confirmed.push(id);
+        published.confirmed.push(Confirmed { id, kind });
     }
     published
 }
+
+#[cfg(test)]
+#[path = "work_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 mod contract;
 mod effects;
 pub(crate) mod fixture;
+mod full_queue;
 mod gate;
 mod inbox;
 mod memory;

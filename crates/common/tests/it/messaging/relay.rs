@@ -1,6 +1,6 @@
 //! The relay: what was committed is published, in order, and nothing else is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use common::config::Service;
@@ -9,10 +9,12 @@ use common::process::Tasks;
 use contracts::events::UserRegistered;
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use sea_orm::{ConnectionTrait, Statement};
-use test_support::{PrivatePostgres, eventually};
+use test_support::{Fault, PrivatePostgres, eventually};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::fixture::{Fixture, SOON, Store, commit, done, sign_up, someone};
+use super::gate::postgres_proxy;
 
 /// Runs each test on either database, each with either broker.
 macro_rules! on_all {
@@ -242,4 +244,56 @@ async fn leaders(store: &Store) -> usize {
     let database = store.database.read();
     let query = Statement::from_string(database.get_database_backend(), LOCKS);
     database.query_all_raw(query).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn one_answer_that_is_lost_to_the_relay_stops_it_for_less_than_five_seconds() {
+    for statement in ["pg_try_advisory_lock", "SELECT id, aggregate", "DELETE FROM outbox"] {
+        let (store, fixture) = (Store::postgres().await, Fixture::memory().await);
+        fixture.consume_others(EMAIL_WORKER_EVENTS);
+        let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
+        let proxy = postgres_proxy().await;
+        let far = Store::through(&store, proxy.address()).await;
+        proxy.lose_answer_to(statement);
+        fixture.relay(&far);
+
+        let (first, second) = (someone(), someone());
+        let asked = Instant::now();
+        commit(&store.changes(), std::slice::from_ref(&first)).await;
+        eventually(SOON, async || proxy.has_lost_it()).await;
+        commit(&store.changes(), std::slice::from_ref(&second)).await;
+
+        seen.reaches(2).await;
+        store.outbox_is_empty().await;
+        println!(
+            "the answer to {statement} lost: all through after {:?}",
+            asked.elapsed()
+        );
+        assert!(
+            asked.elapsed() < Duration::from_secs(5),
+            "{statement}: {:?}",
+            asked.elapsed()
+        );
+        let different: HashSet<_> = seen.ids().into_iter().collect();
+        assert_eq!((seen.ids().len(), different.len()), (2, 2), "lost or doubled");
+        fixture.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_whose_statement_hangs_ends_in_time() {
+    let (store, fixture) = (Store::postgres().await, Fixture::memory().await);
+    let proxy = postgres_proxy().await;
+    let far = Store::through(&store, proxy.address()).await;
+    fixture.relay(&far);
+    eventually(SOON, async || leaders(&store).await == 1).await;
+
+    proxy.set(Fault::BlackHole).await;
+    commit(&store.changes(), &[someone()]).await;
+    // Its poll comes once a second, and a statement hangs for longer than that.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let stopped = Instant::now();
+    let ended = fixture.tasks.shut_down(Duration::from_secs(5)).await;
+
+    assert!(ended.is_ok(), "{ended:?} after {:?}", stopped.elapsed());
 }
