@@ -59,14 +59,9 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
     let jwks = OutboundClient::new(&published_keys::destination(), &metrics)?;
     let keys = PublishedKeys::spawn(jwks, jwks_url, &tasks);
-    let sms = settings.providers.sms.clone();
-    let destination = Destination {
-        places: SMS_PLACES,
-        ..Destination::new(SMS, sms.call_timeout, sms.try_timeout)
-    };
-    let sms_client = OutboundClient::new(&destination, &metrics)?;
+    let sms = sms_client(&settings, &metrics)?;
     let channels = Channels {
-        sms: Sms::new(sms, sms_client.clone())?,
+        sms: Sms::new(settings.providers.sms.clone(), sms.clone())?,
     };
 
     // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `spawn_relay` here.
@@ -91,7 +86,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let consuming = broker.consume(consumer, &metrics, &tasks);
 
-    let health = health((database.clone(), tables), broker, &keys, sms_client);
+    let health = health((database.clone(), tables), broker, &keys, sms);
     health.register("consumer", Need::Optional, move || {
         std::future::ready(consuming.state())
     });
@@ -113,6 +108,15 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         http_address,
         operations_address,
     })
+}
+
+fn sms_client(settings: &Settings, metrics: &Metrics) -> anyhow::Result<OutboundClient> {
+    let sms = &settings.providers.sms;
+    let destination = Destination {
+        places: SMS_PLACES,
+        ..Destination::new(SMS, sms.call_timeout, sms.try_timeout)
+    };
+    Ok(OutboundClient::new(&destination, metrics)?)
 }
 
 /// The description of the API (`OpenAPI` 3.1), as JSON.

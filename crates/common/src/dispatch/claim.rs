@@ -1,6 +1,5 @@
 //! Which rows a dispatcher takes, and how those that were left behind come back.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use sea_orm::sea_query::Iden;
@@ -9,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Delivery, delivery};
 use crate::Timestamp;
-use crate::database::Database;
+use crate::database::{Database, Many};
 
 /// Candidates looked at for each row that may be claimed: room to leave busy destinations out.
 const CANDIDATES: usize = 8;
@@ -36,55 +35,44 @@ pub(super) struct Wanted {
 /// One statement, committed at once. On PostgreSQL the candidates are locked and locked ones
 /// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
 pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) -> Result<Vec<Delivery>, DbErr> {
-    let mut values: Vec<Value> = vec![now.as_micros().into()];
-    let mut placeholder = |text: &str| {
-        values.push(text.into());
-        format!("${}", values.len())
+    let backend = database.write().get_database_backend();
+    let closed = Many::words(wanted.closed.iter().map(String::as_str));
+    let spoken_for = Many::ids(wanted.spoken_for.iter().copied());
+    let values: [Value; 5] = [
+        now.as_micros().into(),
+        closed.value(),
+        busy(wanted).into(),
+        spoken_for.value(),
+        wanted.holder.into(),
+    ];
+    let is_open = closed.lack(backend, "destination", 2);
+    let taken = match backend {
+        DbBackend::Postgres => "CAST((SELECT CAST($3 AS jsonb)) ->> destination AS bigint)",
+        _ => "$3 ->> destination",
     };
-    let mut open = String::new();
-    if !wanted.closed.is_empty() {
-        let closed: Vec<_> = wanted.closed.iter().map(|name| placeholder(name)).collect();
-        let _ = write!(open, "AND destination NOT IN ({})", closed.join(", "));
-    }
-    let mut taken = String::from("0");
-    if !wanted.busy.is_empty() {
-        taken = wanted
-            .busy
-            .iter()
-            .fold("CASE destination".to_owned(), |mut sql, (name, count)| {
-                let _ = write!(sql, " WHEN {} THEN {count}", placeholder(name));
-                sql
-            });
-        taken.push_str(" ELSE 0 END");
-    }
-    let lock = if database.is_postgres() {
-        "FOR UPDATE SKIP LOCKED"
-    } else {
-        ""
+    let is_free = spoken_for.lack(backend, "id", 4);
+    let lock = match backend {
+        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
+        _ => "",
     };
     let (limit, cap) = (wanted.limit, wanted.per_destination);
     let candidates = limit.saturating_mul(CANDIDATES);
-    let backend = database.write().get_database_backend();
-    values.push(ids(&wanted.spoken_for));
-    let spoken_for = listed(backend, values.len());
-    values.push(wanted.holder.into());
-    let holder = values.len();
     let until = lease_end(backend, wanted.lease, now);
     let columns = columns();
     let sql = format!(
         "WITH due AS MATERIALIZED ( \
             SELECT id, destination, priority, next_attempt_at FROM deliveries \
-            WHERE status = 'pending' AND next_attempt_at <= $1 {open} \
+            WHERE status = 'pending' AND next_attempt_at <= $1 AND {is_open} \
             ORDER BY priority DESC, next_attempt_at LIMIT {candidates} {lock} \
          ), placed AS ( \
             SELECT id, destination, row_number() OVER ( \
                 PARTITION BY destination ORDER BY priority DESC, next_attempt_at, id) AS place FROM due \
          ), picked AS ( \
-            SELECT id FROM placed WHERE place <= {cap} - {taken} ORDER BY place, id LIMIT {limit} \
+            SELECT id FROM placed WHERE place <= {cap} - COALESCE({taken}, 0) ORDER BY place, id LIMIT {limit} \
          ) \
          UPDATE deliveries SET status = 'sending', lease_until = {until}, lease_number = lease_number + 1, \
-            lease_holder = ${holder}, attempts = attempts + 1, updated_at = $1 \
-         WHERE id IN (SELECT id FROM picked) AND status = 'pending' AND NOT ({spoken_for}) RETURNING {columns}"
+            lease_holder = $5, attempts = attempts + 1, updated_at = $1 \
+         WHERE id IN (SELECT id FROM picked) AND status = 'pending' AND {is_free} RETURNING {columns}"
     );
     let statement = Statement::from_sql_and_values(backend, sql, values);
     delivery::Entity::find()
@@ -99,18 +87,14 @@ fn columns() -> String {
     names.join(", ")
 }
 
-/// Ids as one parameter, whatever their number, so that the statement stays the same and prepared.
-pub(super) fn ids(deliveries: &[Uuid]) -> Value {
-    let ids: Vec<_> = deliveries.iter().map(|id| id.simple().to_string()).collect();
-    ids.join(",").into()
-}
-
-/// Whether a row's id is among those of one parameter, in SQL.
-pub(super) fn listed(backend: DbBackend, parameter: usize) -> String {
-    match backend {
-        DbBackend::Postgres => format!("id = ANY (CAST(string_to_array(${parameter}, ',') AS uuid[]))"),
-        _ => format!("instr(${parameter}, lower(hex(id))) > 0"),
-    }
+/// How many sends each destination has under way: one JSON object, so that the statement stays the same.
+fn busy(wanted: &Wanted) -> String {
+    let busy: serde_json::Map<_, _> = wanted
+        .busy
+        .iter()
+        .map(|(name, sends)| (name.clone(), (*sends).into()))
+        .collect();
+    serde_json::Value::Object(busy).to_string()
 }
 
 /// The time by which leases are measured, in SQL.
@@ -142,12 +126,13 @@ pub(super) struct LeftBehind {
 /// what was sent meanwhile is about to be recorded. The row keeps its holder until somebody takes it.
 pub(super) async fn reap(database: &Database, spoken_for: &[Uuid], now: Timestamp) -> Result<Vec<LeftBehind>, DbErr> {
     let backend = database.write().get_database_backend();
-    let (clock, listed) = (lease_clock(backend, now), listed(backend, 2));
+    let spoken_for = Many::ids(spoken_for.iter().copied());
+    let (clock, is_free) = (lease_clock(backend, now), spoken_for.lack(backend, "id", 2));
     let sql = format!(
         "UPDATE deliveries SET status = 'pending', lease_until = NULL, updated_at = $1, last_error = $3 \
-         WHERE status = 'sending' AND lease_until <= {clock} AND NOT ({listed}) RETURNING id, channel"
+         WHERE status = 'sending' AND lease_until <= {clock} AND {is_free} RETURNING id, channel"
     );
-    let values = [now.as_micros().into(), ids(spoken_for), LEFT_BEHIND.into()];
+    let values = [now.as_micros().into(), spoken_for.value(), LEFT_BEHIND.into()];
     let statement = Statement::from_sql_and_values(backend, sql, values);
     let rows = database.write().query_all_raw(statement).await?;
     rows.iter()
@@ -168,13 +153,14 @@ pub(super) async fn give_back_untold(
     now: Timestamp,
 ) -> Result<u64, DbErr> {
     let backend = database.write().get_database_backend();
-    let listed = listed(backend, 3);
+    let in_hand = Many::ids(in_hand.iter().copied());
+    let is_untold = in_hand.lack(backend, "id", 3);
     let sql = format!(
         "UPDATE deliveries SET status = 'pending', lease_until = NULL, lease_holder = NULL, \
             attempts = attempts - 1, updated_at = $1 \
-         WHERE status = 'sending' AND lease_holder = $2 AND NOT ({listed})"
+         WHERE status = 'sending' AND lease_holder = $2 AND {is_untold}"
     );
-    let values = [now.as_micros().into(), holder.into(), ids(in_hand)];
+    let values = [now.as_micros().into(), holder.into(), in_hand.value()];
     let statement = Statement::from_sql_and_values(backend, sql, values);
     Ok(database.write().execute_raw(statement).await?.rows_affected())
 }

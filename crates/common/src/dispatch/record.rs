@@ -8,10 +8,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::claim::{ids, lease_end, listed};
+use super::claim::lease_end;
 use super::outcome::Transition;
 use super::{Delivery, Status, delivery};
 use crate::Timestamp;
+use crate::database::Many;
 
 /// Writes how a delivery stands now; false when the caller's lease is no longer the row's.
 ///
@@ -83,12 +84,13 @@ pub(super) async fn renew(
     now: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
     let backend = connection.get_database_backend();
-    let (end, ours) = (lease_end(backend, lease, now), listed(backend, 2));
+    let deliveries = Many::ids(deliveries.iter().copied());
+    let (end, ours) = (lease_end(backend, lease, now), deliveries.hold(backend, "id", 2));
     let sql = format!(
         "UPDATE deliveries SET lease_until = {end} \
          WHERE status = 'sending' AND lease_holder = $1 AND {ours} RETURNING id"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [holder.into(), ids(deliveries)]);
+    let statement = Statement::from_sql_and_values(backend, sql, [holder.into(), deliveries.value()]);
     let rows = connection.query_all_raw(statement).await?;
     rows.iter()
         .map(|row| Uuid::try_get_by(row, "id").map_err(DbErr::from))

@@ -21,8 +21,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use self::labels::HttpLabels;
 use self::labels::{
     CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels,
-    QueueLabels,
-    StateLabels,
+    QueueLabels, StateLabels,
 };
 use crate::Timestamp;
 use crate::config::Service;

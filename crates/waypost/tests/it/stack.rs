@@ -174,7 +174,7 @@ impl Stack {
         self.gateway.terminate();
         let status = self.gateway.exit(END).await;
         assert!(status.success(), "{status:?}\n{}", self.gateway.output());
-        self.gateway = on_core(self.core, "notification-gateway", &self.environment).spawn();
+        self.gateway = self.service("notification-gateway");
     }
 
     /// Starts all three services again, in place of those that have ended.

@@ -21,8 +21,8 @@ const TROUBLE: Duration = Duration::from_secs(2);
 /// Every end comes by then, whatever hangs.
 const END: Duration = Duration::from_secs(5);
 
-/// What lost an answer itself is there by then: a change has 10 s.
-const LOST: Duration = Duration::from_secs(12);
+/// What lost an answer itself is there by then: a change has 2.5 s.
+const LOST: Duration = Duration::from_secs(5);
 
 const HIDE: &str = "ALTER TABLE inbox RENAME TO hidden";
 const SHOW: &str = "ALTER TABLE hidden RENAME TO inbox";
