@@ -1,5 +1,6 @@
 //! Tests of common that meet real servers.
 #![expect(clippy::unwrap_used, reason = "what a test can't set up has failed")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth a look")]
 
 mod change;
 mod database;

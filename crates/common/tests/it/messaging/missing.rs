@@ -336,8 +336,8 @@ async fn a_broker_that_is_told_our_limit_takes_no_larger_body() {
         let queue = scene.fixture.name(UNROUTED);
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         let body = vec![b' '; bytes];
-        let sent = channel.basic_publish("".into(), queue.into(), options, &body, properties);
-        let confirmed = sent.await.unwrap().await;
+        let publish = channel.basic_publish("".into(), queue.into(), options, &body, properties);
+        let confirmed = publish.await.unwrap().await;
         assert_eq!(
             confirmed.is_ok_and(|confirmed| confirmed.is_ack()),
             is_taken,

@@ -212,13 +212,13 @@ async fn a_reply_without_an_end_is_cut_off_at_every_stage() {
 async fn as_many_lost_replies_as_there_are_turns_hold_nobody_up() {
     for stage in STAGES {
         let receiver = SmtpReceiver::start().await;
+        let begun = Begun::default();
         let client = client(&receiver, Deadlines::USUAL);
         receiver.script(stage, vec![Answer::nothing(); LIVELY]);
         let lost: Vec<_> = (0..LIVELY).map(|_| mail("lost@example.org")).collect();
         let others: Vec<_> = (0..20).map(|_| mail("other@example.org")).collect();
         let meanwhile = async {
             eventually(Duration::from_secs(5), || async { receiver.silent() == LIVELY }).await;
-            let begun = Begun::default();
             let sent = join_all(others.iter().map(|mail| client.send(mail, &begun)));
             timeout(Duration::from_secs(5), sent).await
         };
