@@ -12,6 +12,7 @@ mod client;
 mod command_line;
 mod embedded;
 mod faults;
+mod guarantees;
 mod journey;
 mod openapi;
 mod readme;
