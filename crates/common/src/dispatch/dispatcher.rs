@@ -52,6 +52,7 @@ impl<S: Sender> Dispatcher<S> {
             options,
             broker,
         } = self;
+        options.channels.iter().for_each(|channel| metrics.dispatches(channel));
         let stopping = tasks.stopping().clone();
         let shared = Arc::new(Shared::new(changes, sender, options, metrics, stopping));
         let waker = shared.waker();

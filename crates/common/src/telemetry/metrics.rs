@@ -271,13 +271,16 @@ impl Metrics {
         self.0.deliveries.get_or_create(&labels).inc();
     }
 
+    /// Has a channel's counters of what may arrive twice there from the start, so that their first rise is seen.
+    pub fn dispatches(&self, channel: &str) {
+        for cause in ["no_answer", "holder_lost"] {
+            self.0.maybe_sent.get_or_create(&CauseLabels::of(channel, cause));
+        }
+    }
+
     /// Counts one try of which nobody knows whether it arrived (`waypost_deliveries_maybe_sent_total`).
-    pub fn maybe_sent(&self, channel: &str, cause: &str) {
-        let labels = CauseLabels {
-            channel: channel.to_owned(),
-            cause: cause.to_owned(),
-        };
-        self.0.maybe_sent.get_or_create(&labels).inc();
+    pub fn maybe_sent(&self, channel: &str, cause: &'static str) {
+        self.0.maybe_sent.get_or_create(&CauseLabels::of(channel, cause)).inc();
     }
 
     /// How long the oldest due delivery of a channel has waited (`waypost_delivery_oldest_due_seconds`).

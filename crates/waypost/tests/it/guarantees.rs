@@ -11,8 +11,16 @@ fn each_promise_names_tests_that_there_are() {
     let mut tests = BTreeSet::new();
     collect(&root.join("crates"), &mut tests);
     for (number, line) in page.lines().enumerate() {
-        let is_promise = line.starts_with("- ") || line.split_once(". ").is_some_and(|(start, _)| start.parse::<u8>().is_ok());
-        let named: Vec<_> = line.split('`').skip(1).step_by(2).filter(|word| is_test(word)).collect();
+        let is_promise = line.starts_with("- ")
+            || line
+                .split_once(". ")
+                .is_some_and(|(start, _)| start.parse::<u8>().is_ok());
+        let named: Vec<_> = line
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| is_test(word))
+            .collect();
         assert_eq!(is_promise, !named.is_empty(), "line {}: {line}", number + 1);
         for name in named {
             assert!(tests.contains(name), "line {}: no test is called {name}", number + 1);
@@ -22,7 +30,10 @@ fn each_promise_names_tests_that_there_are() {
 
 /// A name as our tests have it: a sentence.
 fn is_test(word: &str) -> bool {
-    word.matches('_').count() >= 4 && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+    word.matches('_').count() >= 4
+        && word
+            .chars()
+            .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
         && !word.starts_with("waypost_")
 }
 
@@ -34,7 +45,10 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
             collect(&path, names);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let functions = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
+            let functions = text
+                .split("fn ")
+                .skip(1)
+                .filter_map(|rest| rest.split(['(', '<']).next());
             names.extend(functions.map(str::to_owned));
         }
     }

@@ -24,7 +24,7 @@ use crate::telemetry::Metrics;
 
 /// What stays is looked through again this often, although its number did not change.
 const AGAIN: Duration = Duration::from_secs(30);
-/// Looking through takes at most one part in so many of the time, however much there is.
+/// So many times as long as it took to find nothing, nobody looks: there may be very much that stays.
 const REST: u32 = 9;
 
 /// Looks after the queue of what found no queue.
@@ -88,8 +88,11 @@ impl Unrouted {
 
     fn remember(&mut self, sorted: &Sorted, began: Instant) {
         self.left = if sorted.is_stuck { u32::MAX } else { sorted.left };
-        self.rest_until = Instant::now() + began.elapsed() * REST;
-        self.again_at = Instant::now() + AGAIN;
+        let (now, took) = (Instant::now(), began.elapsed());
+        // What is moved may have more of its kind behind it; strangers alone are not worth all of the time.
+        let is_idle = sorted.moved == 0 && !sorted.is_stuck;
+        self.rest_until = if is_idle { now + (took * REST).min(AGAIN) } else { now };
+        self.again_at = now + AGAIN;
         self.metrics.unrouted_messages(sorted.left.into());
         self.metrics.unrouted_oldest_age(sorted.oldest);
         if sorted.moved > 0 {

@@ -46,7 +46,16 @@ pub(super) struct DeliveryLabels {
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct CauseLabels {
     pub(super) channel: String,
-    pub(super) cause: String,
+    pub(super) cause: &'static str,
+}
+
+impl CauseLabels {
+    pub(super) fn of(channel: &str, cause: &'static str) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            cause,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]

@@ -201,8 +201,7 @@ async fn a_delay_queue_and_the_dead_letter_queue_deleted_under_load_lose_nothing
     });
     for rung in LADDER {
         let queue = format!("{}.retry.{rung}", EMAIL_WORKER_EVENTS.name);
-        scene.delete_queue(&queue).await;
-        sleep(Duration::from_secs(2)).await;
+        sleep(AGAIN).await;
         scene.delete_queue(&queue).await;
         let ids = several(&scene, 50).await;
         let before = done_with.load(Ordering::SeqCst);
@@ -214,7 +213,7 @@ async fn a_delay_queue_and_the_dead_letter_queue_deleted_under_load_lose_nothing
         );
     }
 
-    sleep(Duration::from_secs(2)).await;
+    sleep(AGAIN).await;
     fails.store(true, Ordering::SeqCst);
     scene.delete_queue(&format!("{}.dead", EMAIL_WORKER_EVENTS.name)).await;
     let ids = several(&scene, 50).await;
