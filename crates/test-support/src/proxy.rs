@@ -38,6 +38,7 @@ pub struct FaultProxy {
     fault: watch::Sender<Fault>,
     listening: watch::Receiver<bool>,
     trap: Trap,
+    silenced: watch::Sender<u64>,
     task: JoinHandle<()>,
 }
 
@@ -69,10 +70,12 @@ impl FaultProxy {
         let (fault, faults) = watch::channel(Fault::Pass);
         let (listen, listening) = watch::channel(false);
         let trap = Trap::default();
+        let (silenced, heard) = watch::channel(0);
         let line = Line {
             upstream: upstream.into(),
             faults,
             trap: trap.clone(),
+            silences: heard,
         };
         let task = tokio::spawn(accept(port.number(), line, listen));
         let proxy = Self {
@@ -80,6 +83,7 @@ impl FaultProxy {
             fault,
             listening,
             trap,
+            silenced,
             task,
         };
         proxy.set(Fault::Pass).await;
@@ -107,6 +111,12 @@ impl FaultProxy {
         *self.trap.request() = Some(text.as_bytes().to_vec());
     }
 
+    /// Has every connection that is open now hear nothing more, as when its host is gone and another has its address:
+    /// those that are made after are carried on.
+    pub fn silence_open_connections(&self) {
+        self.silenced.send_modify(|times| *times += 1);
+    }
+
     /// Whether the answer has been lost that was to be.
     pub fn has_lost_it(&self) -> bool {
         self.trap.request().is_none()
@@ -125,6 +135,8 @@ struct Line {
     upstream: String,
     faults: watch::Receiver<Fault>,
     trap: Trap,
+    /// How often all open connections were silenced.
+    silences: watch::Receiver<u64>,
 }
 
 /// Listens for as long as the fault allows, and again when it ends.
@@ -173,6 +185,7 @@ async fn carry(client: TcpStream, line: Line) {
         upstream,
         mut faults,
         trap,
+        silences,
     } = line;
     // A black hole takes the connection and goes no further.
     if faults.wait_for(|fault| *fault != Fault::BlackHole).await.is_err() {
@@ -187,7 +200,8 @@ async fn carry(client: TcpStream, line: Line) {
     let (from_server, to_server) = server.into_split();
     let (silence, silent) = watch::channel(false);
     let mut request = Pump::new(from_client, to_server, faults.clone(), Role::Request { trap, silence });
-    let mut reply = Pump::new(from_server, to_client, faults, Role::Reply { silent });
+    let silences = (*silences.borrow(), silences.clone());
+    let mut reply = Pump::new(from_server, to_client, faults, Role::Reply { silent, silences });
     let cut = tokio::try_join!(request.run(), reply.run()).is_err();
     if cut {
         reset(request.from, reply.to);
@@ -219,7 +233,11 @@ enum Role {
     /// Looks for the request whose answer is to get lost.
     Request { trap: Trap, silence: watch::Sender<bool> },
     /// Carries nothing once it was found.
-    Reply { silent: watch::Receiver<bool> },
+    Reply {
+        silent: watch::Receiver<bool>,
+        /// How often all connections had been silenced when this one was made, and have been by now.
+        silences: (u64, watch::Receiver<u64>),
+    },
 }
 
 impl Pump {
@@ -252,8 +270,8 @@ impl Pump {
             {
                 silence.send_replace(true);
             }
-            if let Role::Reply { silent } = &self.role
-                && *silent.borrow()
+            if let Role::Reply { silent, silences } = &self.role
+                && (*silent.borrow() || *silences.1.borrow() > silences.0)
             {
                 continue;
             }

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, until};
 use super::errors::is_transient;
 use super::location::Location;
-use super::suspects::look_at;
+use super::suspects::{is_usable, look_at};
 use super::transaction::Transaction;
 use crate::config::{Service, Settings};
 use crate::telemetry::Metrics;
@@ -219,6 +219,11 @@ async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<D
                 ("search_path", schema),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
             ])
+        })
+        // The pool's own test has no time of its own.
+        .test_before_acquire(false)
+        .map_sqlx_postgres_before_acquire(|connection, about| {
+            Box::pin(async move { Ok(is_usable(connection, about.idle_for).await) })
         })
         .map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(look_at(connection))));
     let pool = Connection::new(sea_orm::Database::connect(options).await?, DEADLINE);

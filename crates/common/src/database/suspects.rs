@@ -1,9 +1,15 @@
-//! Which connections of the pool are looked at before they are used again.
+//! Which connections of the pool are looked at before they are used again, and which are closed unasked.
 //!
 //! Work that is dropped half-way, because its time is over or nobody waits any more, leaves a connection whose answer
 //! may be lost: on a host that is gone it never comes. The pool would ask such a connection whether it lives, wait
 //! for ever, and be one place short. So for a while after work was dropped, a connection that is given back must
 //! answer at once or is closed; and after a statement that was planned for an older table, it forgets its plans.
+//!
+//! A connection that rested must answer before it is handed out. When one does not, those that rest since before are
+//! closed unasked: their host is gone, and asking each would take a request's time.
+//!
+//! What is left: the pool itself asks each connection that comes back once more, without a deadline. When that very
+//! answer is lost, a place is, until the system gives the connection up.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,6 +22,8 @@ use sea_orm::sqlx::{Connection, PgConnection};
 const WATCHFUL: Duration = Duration::from_secs(5);
 /// A connection that answers later than this is closed. A statement that still runs has two seconds from the server.
 const ANSWER: Duration = Duration::from_secs(1);
+/// The same before one is handed out: whoever waits for it has a second, and a new one must be made in that.
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
 /// What happened last that makes a connection suspect; one for all databases of a process.
 static SUSPECTS: LazyLock<Suspects> = LazyLock::new(Suspects::new);
@@ -25,6 +33,7 @@ struct Suspects {
     /// In milliseconds after `began`, and one: 0 is never.
     dropped: AtomicU64,
     outdated: AtomicU64,
+    silent: AtomicU64,
 }
 
 impl Suspects {
@@ -33,6 +42,7 @@ impl Suspects {
             began: Instant::now(),
             dropped: AtomicU64::new(0),
             outdated: AtomicU64::new(0),
+            silent: AtomicU64::new(0),
         }
     }
 
@@ -41,9 +51,14 @@ impl Suspects {
     }
 
     fn is_recent(&self, what: &AtomicU64) -> bool {
+        self.is_within(what, WATCHFUL)
+    }
+
+    /// Whether `what` was noted within the last `span`.
+    fn is_within(&self, what: &AtomicU64, span: Duration) -> bool {
         let noted = what.load(Relaxed);
-        let watchful = u64::try_from(WATCHFUL.as_millis()).unwrap_or(u64::MAX);
-        noted > 0 && self.age() <= noted.saturating_add(watchful)
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        noted > 0 && self.age() <= noted.saturating_add(span)
     }
 
     fn age(&self) -> u64 {
@@ -89,6 +104,18 @@ pub(super) async fn look_at(connection: &mut PgConnection) -> Result<bool, SqlxE
     Ok(true)
 }
 
+/// Looks at a connection that rested for `rest`, before it is handed out; false has the pool close it and take another.
+pub(super) async fn is_usable(connection: &mut PgConnection, rest: Duration) -> bool {
+    if SUSPECTS.is_within(&SUSPECTS.silent, rest) {
+        return false;
+    }
+    let Ok(answered) = tokio::time::timeout(FIRST_ANSWER, connection.ping()).await else {
+        SUSPECTS.note(&SUSPECTS.silent);
+        return false;
+    };
+    answered.is_ok()
+}
+
 fn no_answer() -> SqlxError {
     SqlxError::Io(std::io::ErrorKind::TimedOut.into())
 }
@@ -104,5 +131,13 @@ mod tests {
         suspects.note(&suspects.dropped);
         assert!(suspects.is_recent(&suspects.dropped));
         assert!(!suspects.is_recent(&suspects.outdated));
+    }
+
+    #[test]
+    fn what_rests_since_before_a_silence_is_told_from_what_came_after() {
+        let suspects = Suspects::new();
+        suspects.note(&suspects.silent);
+        assert!(suspects.is_within(&suspects.silent, Duration::from_secs(1)));
+        assert!(!suspects.is_within(&suspects.dropped, Duration::from_secs(1)));
     }
 }

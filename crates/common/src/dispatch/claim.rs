@@ -6,14 +6,13 @@ use sea_orm::sea_query::Iden;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, Iterable, Statement, Value};
 use uuid::Uuid;
 
+use super::outcome::LEFT_BEHIND;
 use super::{Delivery, delivery};
 use crate::Timestamp;
 use crate::database::{Database, Many};
 
 /// Candidates looked at for each row that may be claimed: room to leave busy destinations out.
 const CANDIDATES: usize = 8;
-/// Said of a delivery whose holder gave no sign of life any more.
-const LEFT_BEHIND: &str = "whoever sent it was lost; it may have arrived";
 
 /// What may be claimed.
 pub(super) struct Wanted {
@@ -62,7 +61,7 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
     let sql = format!(
         "WITH due AS MATERIALIZED ( \
             SELECT id, destination, priority, next_attempt_at FROM deliveries \
-            WHERE status = 'pending' AND next_attempt_at <= $1 AND {is_open} \
+            WHERE status = 'pending' AND next_attempt_at <= $1 AND {is_open} AND {is_free} \
             ORDER BY priority DESC, next_attempt_at LIMIT {candidates} {lock} \
          ), placed AS ( \
             SELECT id, destination, row_number() OVER ( \
@@ -145,22 +144,25 @@ pub(super) async fn reap(database: &Database, spoken_for: &[Uuid], now: Timestam
         .collect()
 }
 
-/// Gives back what `holder` has taken and was not told of: the answer to its claim was lost. Costs no attempt.
+/// Gives back what `holder` took at one of these times and was not told of: the answers to its claims were lost.
+///
+/// It costs no attempt. A claim is known by its time, so that neither this statement nor a claim does harm
+/// when it reaches the database late.
 pub(super) async fn give_back_untold(
     database: &Database,
     holder: Uuid,
-    in_hand: &[Uuid],
+    claims: &[Timestamp],
     now: Timestamp,
 ) -> Result<u64, DbErr> {
     let backend = database.write().get_database_backend();
-    let in_hand = Many::ids(in_hand.iter().copied());
-    let is_untold = in_hand.lack(backend, "id", 3);
+    let claims = Many::numbers(claims.iter().map(|at| at.as_micros()));
+    let is_one = claims.hold(backend, "updated_at", 3);
     let sql = format!(
         "UPDATE deliveries SET status = 'pending', lease_until = NULL, lease_holder = NULL, \
             attempts = attempts - 1, updated_at = $1 \
-         WHERE status = 'sending' AND lease_holder = $2 AND {is_untold}"
+         WHERE status = 'sending' AND lease_holder = $2 AND {is_one}"
     );
-    let values = [now.as_micros().into(), holder.into(), in_hand.value()];
+    let values = [now.as_micros().into(), holder.into(), claims.value()];
     let statement = Statement::from_sql_and_values(backend, sql, values);
     Ok(database.write().execute_raw(statement).await?.rows_affected())
 }

@@ -84,6 +84,9 @@ async fn send<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery: &Delivery) -
         })
     };
     tokio::select! {
+        // Nothing begins that is to be broken off.
+        biased;
+        end = interruption(shared, hold) => end,
         outcome = tokio::time::timeout(shared.options.send_timeout, sending) => match outcome {
             Ok(Ok(outcome)) => End::Told(outcome),
             Ok(Err(_panic)) => {
@@ -92,7 +95,6 @@ async fn send<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery: &Delivery) -
             }
             Err(_) => broken_off("the send took too long"),
         },
-        end = interruption(shared, hold) => end,
     }
 }
 

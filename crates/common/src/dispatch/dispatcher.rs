@@ -68,7 +68,7 @@ impl<S: Sender> Dispatcher<S> {
             contact: Contact::default(),
             reaped: None,
             measured: None,
-            may_be_untold: false,
+            untold: Vec::new(),
         };
         tasks.spawn("dispatcher", rounds.run());
         waker
@@ -82,8 +82,8 @@ struct Rounds<S> {
     contact: Contact,
     reaped: Option<Instant>,
     measured: Option<Instant>,
-    /// A claim failed, and may have taken rows all the same.
-    may_be_untold: bool,
+    /// Claims that failed lately, and may have taken rows all the same: when, by either clock.
+    untold: Vec<(Instant, Timestamp)>,
 }
 
 impl<S: Sender> Rounds<S> {
@@ -103,14 +103,14 @@ impl<S: Sender> Rounds<S> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        if self.may_be_untold {
+        if !self.untold.is_empty() {
             let _ = self.give_back_untold().await;
         }
     }
 
     /// Takes up all that is due and has a place.
     async fn round(&mut self) -> Result<(), DbErr> {
-        if self.may_be_untold {
+        if !self.untold.is_empty() {
             self.give_back_untold().await?;
         }
         if is_due(self.reaped, self.shared.options.poll) {
@@ -119,10 +119,9 @@ impl<S: Sender> Rounds<S> {
         }
         while !self.shared.stopping.is_cancelled() {
             let Some(wanted) = self.shared.wanted() else { break };
-            let asked = Instant::now();
-            self.may_be_untold = true;
-            let rows = within(STATEMENT, claim(&self.shared.database, &wanted, Timestamp::now())).await?;
-            self.may_be_untold = false;
+            let (asked, now) = (Instant::now(), Timestamp::now());
+            let claimed = within(STATEMENT, claim(&self.shared.database, &wanted, now)).await;
+            let rows = claimed.inspect_err(|_| self.untold.push((asked, now)))?;
             if rows.is_empty() {
                 break;
             }
@@ -162,16 +161,17 @@ impl<S: Sender> Rounds<S> {
         Ok(())
     }
 
-    /// Gives back what a claim took whose answer was lost.
+    /// Gives back what claims took whose answers were lost. Again and again for as long as a lease: a claim may reach
+    /// the database long after it was given up here.
     async fn give_back_untold(&mut self) -> Result<(), DbErr> {
         let shared = &self.shared;
-        let in_hand: Vec<_> = shared.in_hand().iter().map(|hold| hold.delivery).collect();
-        let giving = give_back_untold(&shared.database, shared.holder, &in_hand, Timestamp::now());
+        let claims: Vec<_> = self.untold.iter().map(|(_, at)| *at).collect();
+        let giving = give_back_untold(&shared.database, shared.holder, &claims, Timestamp::now());
         let rows = within(STATEMENT, giving).await?;
         if rows > 0 {
             tracing::warn!(rows, "the answer to a claim was lost; its deliveries are due again");
         }
-        self.may_be_untold = false;
+        self.untold.retain(|(asked, _)| asked.elapsed() < shared.options.lease);
         Ok(())
     }
 }

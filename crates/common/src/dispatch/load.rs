@@ -15,6 +15,13 @@ use crate::database::Database;
 use crate::messaging::Changes;
 use crate::telemetry::Metrics;
 
+/// So many deliveries of others are believed at most: some dozen dispatchers that all lost the database.
+const MAX_OTHERS: usize = 10_000;
+/// A send that has begun and is not answered by then takes no place any more.
+const SILENT: Duration = Duration::from_secs(3);
+/// So many times the places are under way at most, those that wait for their answers included.
+const MAX_SILENT: usize = 8;
+
 /// What the dispatcher and its sends share.
 pub(super) struct Shared<S> {
     pub(super) changes: Changes,
@@ -45,7 +52,6 @@ impl Waker {
 #[derive(Default)]
 struct Load {
     in_hand: HashMap<Uuid, Arc<Hold>>,
-    by_destination: HashMap<String, usize>,
     resting: HashMap<String, Instant>,
     /// What another holder, which may not reach the database, said that it has, and until when it is believed.
     others: HashMap<Uuid, Instant>,
@@ -56,6 +62,7 @@ struct Load {
 /// A delivery that this dispatcher has in hand.
 pub(super) struct Hold {
     pub(super) delivery: Uuid,
+    destination: String,
     /// Whether the other side may have it.
     pub(super) begun: Begun,
     /// When the lease was asked for.
@@ -64,11 +71,22 @@ pub(super) struct Hold {
     pub(super) lost: CancellationToken,
 }
 
+impl Load {
+    /// How many places each destination takes. A send that waits for its answer for long takes none: the other side
+    /// may never say anything, and others must not wait for that.
+    fn busy(&self) -> HashMap<String, usize> {
+        let mut busy = HashMap::new();
+        for hold in self.in_hand.values().filter(|hold| !hold.begun.is_older_than(SILENT)) {
+            *busy.entry(hold.destination.clone()).or_default() += 1;
+        }
+        busy
+    }
+}
+
 /// A place in the load; dropping it frees it.
 pub(super) struct Slot<S: Sender> {
     shared: Arc<Shared<S>>,
     pub(super) hold: Arc<Hold>,
-    destination: String,
 }
 
 impl<S: Sender> Shared<S> {
@@ -125,7 +143,10 @@ impl<S: Sender> Shared<S> {
     /// Believes another holder that it has these in hand, for as long as a lease.
     pub(super) fn believe(&self, deliveries: impl IntoIterator<Item = Uuid>) {
         let until = Instant::now() + self.options.lease;
-        self.load().others.extend(deliveries.into_iter().map(|id| (id, until)));
+        let mut load = self.load();
+        let room = MAX_OTHERS.saturating_sub(load.others.len());
+        load.others
+            .extend(deliveries.into_iter().take(room).map(|id| (id, until)));
     }
 
     /// A sign of life was given at `asked`, for all that is in hand.
@@ -149,24 +170,21 @@ impl<S: Sender> Shared<S> {
         let spoken_for = self.spoken_for();
         let mut load = self.load();
         load.resting.retain(|_, until| *until > Instant::now());
-        let cap = self.options.places_per_destination;
-        let full = load
-            .by_destination
-            .iter()
-            .filter(|(_, sends)| **sends >= cap)
-            .map(|(name, _)| name.clone());
+        let (places, cap) = (self.options.places, self.options.places_per_destination);
+        let busy = load.busy();
+        let full = busy.iter().filter(|(_, sends)| **sends >= cap);
+        let closed = full.map(|(name, _)| name).chain(load.resting.keys()).cloned().collect();
+        let all = places * MAX_SILENT;
         let wanted = Wanted {
-            limit: self.options.places.saturating_sub(load.in_hand.len()),
+            limit: places
+                .saturating_sub(busy.values().sum())
+                .min(all.saturating_sub(load.in_hand.len())),
             per_destination: cap,
             lease: self.options.lease,
             holder: self.holder,
             spoken_for,
-            busy: load
-                .by_destination
-                .iter()
-                .map(|(name, sends)| (name.clone(), *sends))
-                .collect(),
-            closed: full.chain(load.resting.keys().cloned()).collect(),
+            closed,
+            busy: busy.into_iter().collect(),
         };
         (wanted.limit > 0).then_some(wanted)
     }
@@ -183,17 +201,15 @@ impl<S: Sender> Shared<S> {
     pub(super) fn take(self: &Arc<Self>, delivery: &Delivery, since: Instant) -> Slot<S> {
         let hold = Arc::new(Hold {
             delivery: delivery.id,
+            destination: delivery.destination.clone(),
             begun: Begun::default(),
             since,
             lost: CancellationToken::new(),
         });
-        let mut load = self.load();
-        load.in_hand.insert(delivery.id, Arc::clone(&hold));
-        *load.by_destination.entry(delivery.destination.clone()).or_default() += 1;
+        self.load().in_hand.insert(delivery.id, Arc::clone(&hold));
         Slot {
             shared: Arc::clone(self),
             hold,
-            destination: delivery.destination.clone(),
         }
     }
 }
@@ -202,16 +218,11 @@ impl<S: Sender> Drop for Slot<S> {
     fn drop(&mut self) {
         let mut load = self.shared.load();
         load.in_hand.remove(&self.hold.delivery);
-        let left = load.by_destination.get_mut(&self.destination).map_or(0, |sends| {
-            *sends -= 1;
-            *sends
-        });
-        if left == 0 {
-            load.by_destination.remove(&self.destination);
-        }
         let options = &self.shared.options;
+        let busy = load.busy();
+        let left = busy.get(&self.hold.destination).copied().unwrap_or_default();
         // At half, not at each: a claim for every single place would cost a statement a send.
-        if load.in_hand.len() <= options.places / 2 || left <= options.places_per_destination / 2 {
+        if busy.values().sum::<usize>() <= options.places / 2 || left <= options.places_per_destination / 2 {
             self.shared.wake.notify_one();
         }
         self.shared.freed.notify_one();

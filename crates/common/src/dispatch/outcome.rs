@@ -15,6 +15,13 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 const LONGEST_DESTINATION_PAUSE: Duration = Duration::from_mins(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
+/// So many tries of a delivery that is too old may have been cut short by the end of their process. One that had more
+/// may be what ends them.
+const CUT_SHORT: i32 = 5;
+/// Said of a delivery whose destination could not be asked.
+const RESTS: &str = "the destination rests";
+/// Said of a delivery whose holder gave no sign of life any more.
+pub(super) const LEFT_BEHIND: &str = "whoever sent it was lost; it may have arrived";
 /// Instead of words that the database refused.
 const NO_TEXT: &str = "what was said can't be stored";
 /// Longest message id of a provider that is kept, in bytes.
@@ -128,9 +135,9 @@ pub(super) fn before_sending(delivery: &Delivery, options: &DispatchOptions, now
     if delivery.expires_at.is_some_and(|end| end <= now) {
         return Some(Outcome::Expired);
     }
-    // Only what was tried before: a first try is due to everybody, however long we were away.
+    // A first try is due to everybody, however long we were away, and some may have been cut short before it began.
     let too_old = now >= delivery.created_at + options.give_up_after;
-    (delivery.attempts > 1 && too_old).then(|| exhausted(delivery.last_error.as_deref()))
+    (delivery.attempts > CUT_SHORT && too_old).then(|| exhausted(delivery.last_error.as_deref()))
 }
 
 /// Turns how a try ended into how the delivery stands: the schedule, its end, the row's new values.
@@ -145,7 +152,7 @@ pub(super) fn resolve(
         Outcome::Retry { .. } | Outcome::Unknown { .. } | Outcome::Unavailable { .. } => {
             let next = now + wait(&outcome, delivery, options);
             // Whoever was not tried yet has a try to come, however long the destination was away.
-            let is_untried = delivery.attempts <= 1 && matches!(outcome, Outcome::Unavailable { .. });
+            let is_untried = matches!(outcome, Outcome::Unavailable { .. }) && was_never_tried(delivery);
             if delivery.expires_at.is_some_and(|end| end <= next) {
                 Outcome::Expired
             } else if !is_untried && next > delivery.created_at + options.give_up_after {
@@ -183,9 +190,16 @@ pub(super) fn resolve(
     (outcome, row)
 }
 
+/// Whether no try has come to an end before: what was claimed by somebody who was lost counts as none.
+fn was_never_tried(delivery: &Delivery) -> bool {
+    delivery.attempts <= 1 || matches!(delivery.last_error.as_deref(), None | Some(RESTS | LEFT_BEHIND))
+}
+
 fn wait(outcome: &Outcome, delivery: &Delivery, options: &DispatchOptions) -> Duration {
     outcome.requested_wait().unwrap_or_else(|| {
-        let step = usize::try_from(delivery.attempts - 1).unwrap_or(0);
+        // What may have arrived waits a step longer: a slow destination should not get copy after copy.
+        let is_unknown = matches!(outcome, Outcome::Unknown { .. });
+        let step = usize::try_from(delivery.attempts - 1).unwrap_or(0) + usize::from(is_unknown);
         options
             .retry_delays
             .get(step)
@@ -205,7 +219,7 @@ fn exhausted(error: Option<&str>) -> Outcome {
 fn error_of(outcome: &Outcome) -> Option<&str> {
     match outcome {
         Outcome::Failed { error, .. } | Outcome::Retry { error, .. } | Outcome::Unknown { error } => Some(error),
-        Outcome::Unavailable { .. } => Some("the destination rests"),
+        Outcome::Unavailable { .. } => Some(RESTS),
         _ => None,
     }
 }

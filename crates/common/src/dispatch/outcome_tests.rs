@@ -153,7 +153,16 @@ fn what_was_never_tried_is_not_given_up() {
     };
     let (outcome, row) = resolve(away(), &delivery(1, None), &options(), late);
     assert_eq!((outcome, row.to, row.attempts), (away(), Status::Pending, 0));
-    let (_, row) = resolve(away(), &delivery(2, None), &options(), late);
+    // A claim that was lost, or a rest, was no try; a refusal was.
+    let known_by = |error: &str| Delivery {
+        last_error: Some(error.into()),
+        ..delivery(2, None)
+    };
+    for no_try in [delivery(2, None), known_by(LEFT_BEHIND), known_by(RESTS)] {
+        let (_, row) = resolve(away(), &no_try, &options(), late);
+        assert_eq!(row.to, Status::Pending);
+    }
+    let (_, row) = resolve(away(), &known_by("421 later"), &options(), late);
     assert_eq!((row.to, row.reason), (Status::Failed, Some(Reason::Exhausted)));
     // Its own end stands all the same.
     let (outcome, _) = resolve(away(), &delivery(1, Some(late)), &options(), late);
@@ -163,11 +172,15 @@ fn what_was_never_tried_is_not_given_up() {
 #[test]
 fn an_unknown_end_is_tried_again_on_schedule_and_counts() {
     let mut options = options();
-    options.retry_delays = vec![Duration::from_secs(10)];
+    options.retry_delays = vec![Duration::from_secs(10), Duration::from_mins(1)];
     let error = "no answer".to_owned();
     let (outcome, row) = resolve(Outcome::Unknown { error }, &delivery(1, None), &options, START);
     assert!(matches!(outcome, Outcome::Unknown { .. }));
     assert_eq!((row.to, row.attempts), (Status::Pending, 1));
-    assert_eq!(row.next_attempt_at, START + Duration::from_secs(10));
+    assert_eq!(
+        row.next_attempt_at,
+        START + Duration::from_mins(1),
+        "a step later than a refusal"
+    );
     assert_eq!(row.last_error.as_deref(), Some("no answer"));
 }

@@ -1,7 +1,8 @@
 //! What a service does with its deliveries.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use sea_orm::DbErr;
 
@@ -30,19 +31,24 @@ pub trait Sender: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), RecordError>> + Send;
 }
 
-/// Whether a send has come to where the other side may have it.
+/// Whether a send has come to where the other side may have it, and when.
 #[derive(Debug, Default)]
-pub struct Begun(AtomicBool);
+pub struct Begun(OnceLock<Instant>);
 
 impl Begun {
     /// Says that from here on the other side may have it. There is no way back.
     pub fn mark(&self) {
-        self.0.store(true, Relaxed);
+        self.0.get_or_init(Instant::now);
     }
 
     /// Whether that was said.
     pub fn is_marked(&self) -> bool {
-        self.0.load(Relaxed)
+        self.0.get().is_some()
+    }
+
+    /// Whether that was said so long ago.
+    pub(super) fn is_older_than(&self, age: Duration) -> bool {
+        self.0.get().is_some_and(|at| at.elapsed() > age)
     }
 }
 

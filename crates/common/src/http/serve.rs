@@ -21,7 +21,7 @@ use crate::telemetry::Metrics;
 /// A client must have sent its headers by then.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// What requests in hand get at shutdown, in seconds; below the drain time.
-const SHUTDOWN_S: u64 = 5;
+const SHUTDOWN_S: u64 = 3;
 /// Idle streams are cheap (22 kB each); the default of 25,000 would be the first limit.
 const CONNECTIONS_PER_WORKER: usize = 50_000;
 

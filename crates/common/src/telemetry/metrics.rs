@@ -274,7 +274,7 @@ impl Metrics {
     /// Has a channel's counters of what may arrive twice there from the start, so that their first rise is seen.
     pub fn dispatches(&self, channel: &str) {
         for cause in ["no_answer", "holder_lost"] {
-            self.0.maybe_sent.get_or_create(&CauseLabels::of(channel, cause));
+            let _ = self.0.maybe_sent.get_or_create(&CauseLabels::of(channel, cause));
         }
     }
 

@@ -65,18 +65,29 @@ async fn a_lost_answer_to_the_text_is_the_one_case_of_a_second_copy_and_it_has_t
 async fn a_worker_that_stops_finishes_the_mail_in_hand() {
     let world = World::production().await;
     let slow = Answer::say(250, "fine").after(Duration::from_millis(1500));
-    world.smtp.script(
-        Stage::Data,
-        [Answer::say(354, "go on").after(Duration::from_millis(1500))],
-    );
     world.smtp.script(Stage::Text, [slow]);
+    let worker = world.worker().await;
+    world.publish(&sign_up("ann@example.org", "Ann", "en")).await;
+    world.delivery("sending").await;
+    eventually(AT_MOST, || async { world.smtp.texts() == 1 }).await;
+
+    worker.stop().await;
+    assert_eq!(world.delivery("accepted").await.attempts, 1);
+    assert_eq!(world.smtp.per_recipient()["ann@example.org"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_hands_back_at_once_what_the_server_can_t_have_yet() {
+    let world = World::production().await;
+    let late = Answer::say(354, "go on").after(Duration::from_mins(1));
+    world.smtp.script(Stage::Data, [late]);
     let worker = world.worker().await;
     world.publish(&sign_up("ann@example.org", "Ann", "en")).await;
     world.delivery("sending").await;
 
     worker.stop().await;
-    assert_eq!(world.delivery("accepted").await.attempts, 1);
-    assert_eq!(world.smtp.per_recipient()["ann@example.org"], 1);
+    let row = world.delivery("pending").await;
+    assert_eq!((row.attempts, world.smtp.texts()), (0, 0));
 }
 
 /// Longest that other work may be held up by a reply that got lost, and that a worker takes to end.

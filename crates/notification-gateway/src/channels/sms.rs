@@ -116,6 +116,8 @@ fn failure(error: &OutboundError) -> Outcome {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Outcome::Unavailable { after: *retry_after },
         OutboundError::TooLarge { .. } | OutboundError::Timeout { .. } => unknown(error.to_string()),
+        // The request may have gone out; a connection that never was is told apart.
+        OutboundError::Transport(cause) if !cause.is_connect() => unknown(error.to_string()),
         _ => Outcome::Retry {
             error: error.to_string(),
             after: None,

@@ -115,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite> Conversation<S> {
         let Some(data) = self.text().await? else {
             return Ok(false);
         };
+        lock(&self.state).texts += 1;
         let answer = self.scripted(Stage::Text).await;
         if !matches!(answer, Some(What::Say(code, _)) if code >= 300) {
             let mail = Mail {

@@ -34,6 +34,7 @@ pub(super) struct State {
     pub(super) connections: usize,
     /// Conversations that fell silent.
     pub(super) silent: usize,
+    pub(super) texts: usize,
     /// What endless replies have come to.
     pub(super) endless_bytes: usize,
 }

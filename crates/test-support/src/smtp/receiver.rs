@@ -101,6 +101,11 @@ impl SmtpReceiver {
         };
     }
 
+    /// How many texts it has heard to their end, those that it has not answered yet included.
+    pub fn texts(&self) -> usize {
+        lock(&self.state).texts
+    }
+
     /// How many conversations it let fall silent, those that have ended since included.
     pub fn silent(&self) -> usize {
         lock(&self.state).silent

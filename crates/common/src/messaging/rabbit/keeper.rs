@@ -1,5 +1,6 @@
 //! Watches over what stands on the broker, for as long as the service lives.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,36 +29,52 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) async fn run(mut self) {
-        let stopping = self.stopping.clone();
+    pub(super) async fn run(self) {
+        let Self {
+            topology,
+            link,
+            mut unrouted,
+            stopping,
+        } = self;
+        let watching = async {
+            loop {
+                let session = link.connected().await;
+                give_up_unless(&session, topology.look(&session.connection)).await;
+                tokio::time::sleep(LEAST).await;
+                tokio::select! {
+                    () = topology.asked() => {}
+                    () = tokio::time::sleep(pause()) => {}
+                }
+            }
+        };
+        // Beside it: what waits may be much, and what is missing must not wait for it.
+        let sorting = async {
+            loop {
+                let session = link.connected().await;
+                give_up_unless(&session, unrouted.look(&session)).await;
+                tokio::time::sleep(pause()).await;
+            }
+        };
         tokio::select! {
             () = stopping.cancelled() => {}
-            () = self.keep() => {}
+            () = watching => {}
+            () = sorting => {}
         }
     }
+}
 
-    async fn keep(&mut self) {
-        let link = self.link.clone();
-        loop {
-            let session = link.connected().await;
-            let looked = tokio::select! {
-                looked = self.look(&session) => looked,
-                () = session.broken() => Ok(()),
-            };
-            if let Err(error) = looked {
-                session.give_up(&format!("the topology can't be looked at: {error}"));
-            }
-            tokio::time::sleep(LEAST).await;
-            tokio::select! {
-                () = self.topology.asked() => {}
-                // Many processes that started together do not look together.
-                () = tokio::time::sleep(LOOK.mul_f64(rand::random_range(0.75..1.0))) => {}
-            }
-        }
+/// Looks on a connection for as long as it is good, and has it replaced when the look fails.
+async fn give_up_unless(session: &Session, look: impl Future<Output = Result<(), CallError>>) {
+    let looked = tokio::select! {
+        looked = look => looked,
+        () = session.broken() => Ok(()),
+    };
+    if let Err(error) = looked {
+        session.give_up(&format!("the topology can't be looked at: {error}"));
     }
+}
 
-    async fn look(&mut self, session: &Session) -> Result<(), CallError> {
-        self.topology.look(&session.connection).await?;
-        self.unrouted.look(session).await
-    }
+/// Many processes that started together do not look together.
+fn pause() -> Duration {
+    LOOK.mul_f64(rand::random_range(0.75..1.0))
 }

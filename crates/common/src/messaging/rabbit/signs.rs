@@ -8,8 +8,9 @@ use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
     QueueDeclareOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Consumer, ExchangeKind};
+use tokio::time::interval;
 
 use super::deadline::{CALL, within};
 use super::link::Link;
@@ -18,6 +19,8 @@ use super::session::Session;
 use crate::messaging::error::PublishError;
 use crate::messaging::sign::SignOfLife;
 
+/// How often a listener makes sure that it would hear.
+const BIND_AGAIN: Duration = Duration::from_secs(5);
 /// Wait before a listener that ended is set up again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -55,11 +58,18 @@ pub(super) async fn hear(names: &Names, link: &Link, service: &str, mut heard: i
     loop {
         let session = link.connected().await;
         match within(CALL, listen(names, &session, service)).await {
-            Ok(mut signs) => {
+            Ok(Ears {
+                channel,
+                queue,
+                mut signs,
+            }) => {
                 let mut broken = pin!(session.broken());
+                let mut again = interval(BIND_AGAIN);
                 loop {
                     tokio::select! {
                         () = &mut broken => break,
+                        // An exchange that was deleted comes back without its bindings, and nobody would notice.
+                        _ = again.tick() => if within(CALL, bind(&channel, names, &queue, service)).await.is_err() { break },
                         sign = signs.next() => match sign {
                             Some(Ok(sign)) => SignOfLife::read(&sign.data).into_iter().for_each(&mut heard),
                             Some(Err(_)) | None => break,
@@ -73,30 +83,44 @@ pub(super) async fn hear(names: &Names, link: &Link, service: &str, mut heard: i
     }
 }
 
-async fn listen(names: &Names, session: &Session, service: &str) -> Result<Consumer, lapin::Error> {
+/// Where signs are heard.
+struct Ears {
+    channel: Channel,
+    queue: ShortString,
+    signs: Consumer,
+}
+
+async fn listen(names: &Names, session: &Session, service: &str) -> Result<Ears, lapin::Error> {
     let channel = session.connection.create_channel().await?;
-    declare(&channel, names).await?;
     let own = QueueDeclareOptions {
         exclusive: true,
         auto_delete: true,
         ..QueueDeclareOptions::default()
     };
     let queue = channel.queue_declare("".into(), own, FieldTable::default()).await?;
+    let queue = queue.name().clone();
+    bind(&channel, names, &queue, service).await?;
+    let no_ack = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    let signs = channel
+        .basic_consume(queue.clone(), "".into(), no_ack, FieldTable::default())
+        .await?;
+    Ok(Ears { channel, queue, signs })
+}
+
+/// Has the signs of `service` come to the queue; harmless when they do already.
+async fn bind(channel: &Channel, names: &Names, queue: &ShortString, service: &str) -> Result<(), lapin::Error> {
+    declare(channel, names).await?;
     channel
         .queue_bind(
-            queue.name().clone(),
+            queue.clone(),
             names.signs().into(),
             service.into(),
             QueueBindOptions::default(),
             FieldTable::default(),
         )
-        .await?;
-    let no_ack = BasicConsumeOptions {
-        no_ack: true,
-        ..BasicConsumeOptions::default()
-    };
-    channel
-        .basic_consume(queue.name().clone(), "".into(), no_ack, FieldTable::default())
         .await
 }
 

@@ -193,6 +193,33 @@ async fn a_commit_whose_answer_is_lost_is_recorded_once_and_nothing_is_sent_agai
     assert_eq!((sender.sent().len(), bench.recorded().await), (5, 5));
 }
 
+/// As when the database moves to another host under the same address.
+#[tokio::test]
+async fn open_connections_that_all_fall_silent_hold_up_nothing_for_long() {
+    let bench = Bench::postgres().await;
+    let proxy = proxy().await;
+    let sender = Scripted::accepting();
+    let database = bench.by(proxy.address()).await;
+    // All connections that it may have, at rest.
+    let busy = (0..8).map(|_| async { database.read().execute_unprepared("SELECT pg_sleep(0.2)").await });
+    futures_util::future::join_all(busy).await;
+    let running = Running::start(database, &sender, bench.leasing(20_000, 1_000));
+    let before = bench.add("a", 5).await;
+    bench.all_reach(&before, Status::Accepted).await;
+    proxy.silence_open_connections();
+    let silent_at = Instant::now();
+    let ids = bench.add("a", 20).await;
+    bench.all_reach(&ids, Status::Accepted).await;
+    let took = silent_at.elapsed();
+    running.stop().await;
+    println!(
+        "all open connections silent: sent 25, received {}, all after {took:?}",
+        sender.sent().len()
+    );
+    assert!(took < SOON + Duration::from_secs(3), "{took:?}");
+    assert_eq!((sender.sent().len(), bench.recorded().await), (25, 25));
+}
+
 #[tokio::test]
 async fn a_stop_while_an_answer_is_lost_ends_in_time() {
     for (name, statement) in STATEMENTS {
