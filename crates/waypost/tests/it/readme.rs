@@ -63,9 +63,11 @@ const FUNCTIONS: &str = r#"set -euo pipefail
 # An answer that is an error ends the script.
 curl() { command curl --silent --show-error --fail-with-body "$@"; }
 keep_up() {
+  # Or what the last one said would be taken for this one's, until it begins to write.
+  rm -f up.log
   up >up.log 2>&1 &
   local end=$((SECONDS + 600))
-  until grep -q "Waypost is up" up.log; do
+  until grep -qs "Waypost is up" up.log; do
     if ((SECONDS > end)) || ! kill -0 $! 2>/dev/null; then cat up.log; exit 1; fi
     sleep 0.2
   done
