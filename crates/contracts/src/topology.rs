@@ -5,14 +5,12 @@
 //!
 //! Two ways lead from the events exchange to each queue, and a message that takes both arrives once: through the
 //! queue's own exchange, `<queue>.in`, which notices that the queue is missing and sets the message aside in
-//! [`UNROUTED`]; and through [`BYPASS`], so that no single exchange or binding that is deleted costs an event.
+//! [`UNROUTED`]; and directly, so that no single exchange or binding that is deleted costs an event.
 
 use crate::{EventData, events};
 
 /// Topic exchange that every event goes to; the routing key is the event's type.
 pub const EVENTS_EXCHANGE: &str = "waypost.events";
-/// Topic exchange behind the events exchange that leads to every queue directly.
-pub const BYPASS: &str = "waypost.bypass";
 /// Direct exchange to the dead-letter queues; the routing key is the name of the work queue.
 pub const DEAD_EXCHANGE: &str = "waypost.dead";
 /// Fanout exchange, and its one bounded queue, for events that nobody binds or whose queue is missing.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::topology::{BYPASS, DEAD_EXCHANGE, EVENTS_EXCHANGE, SIGNS_EXCHANGE, UNROUTED};
+use contracts::topology::{DEAD_EXCHANGE, EVENTS_EXCHANGE, SIGNS_EXCHANGE, UNROUTED};
 
 use crate::messaging::error::BrokerError;
 
@@ -44,8 +44,9 @@ impl Names {
         self.of(EVENTS_EXCHANGE)
     }
 
-    pub(super) fn bypass(&self) -> String {
-        self.of(BYPASS)
+    /// An exchange of an earlier release.
+    pub(super) fn former_bypass(&self) -> String {
+        self.of("waypost.bypass")
     }
 
     pub(super) fn dead_exchange(&self) -> String {

@@ -47,11 +47,13 @@ pub(super) enum Target {
 pub(super) struct Objects {
     pub(super) exchanges: Vec<Exchange>,
     pub(super) queues: Vec<DeclaredQueue>,
-    /// In this order: what receives is bound before what sends to it, and the bypass before the ways that it stands
-    /// in for. An event that comes in between finds all of its queues, or none and waits among the unrouted.
+    /// In this order: what receives is bound before what sends to it.
     pub(super) bindings: Vec<Binding>,
-    /// What earlier releases bound and nobody needs any more.
-    pub(super) former: Vec<Binding>,
+    /// Stands while the bindings of an events exchange that was missing are made: an event that comes when only some
+    /// of its queues are bound waits among the unrouted for the others.
+    pub(super) catch_all: Binding,
+    /// Exchanges that earlier releases declared and nobody needs any more.
+    pub(super) former: Vec<String>,
 }
 
 impl Objects {
@@ -61,27 +63,21 @@ impl Objects {
             exchanges: exchanges(names),
             queues: vec![unrouted(names)],
             bindings: vec![to_queue(&names.unrouted(), "", &names.unrouted())],
-            former: Vec::new(),
+            catch_all: to_exchange(&names.events(), "#", &names.unrouted()),
+            former: vec![names.former_bypass()],
         };
         for queue in QUEUES {
             objects.queues.extend(queues(names, queue, ladder));
             let (work, dead) = (names.work(queue.name), names.dead(queue.name));
             objects.bindings.push(to_queue(&names.dead_exchange(), &work, &dead));
             objects.bindings.push(to_queue(&names.entry(queue.name), "", &work));
-            for kind in queue.bindings {
-                objects.bindings.push(to_queue(&names.bypass(), kind, &work));
-                objects.former.push(to_queue(&names.events(), kind, &work));
-            }
         }
-        objects
-            .bindings
-            .push(to_exchange(&names.events(), "#", &names.bypass()));
         for queue in QUEUES {
-            let entry = names.entry(queue.name);
-            let bindings = queue.bindings.iter();
-            objects
-                .bindings
-                .extend(bindings.map(|kind| to_exchange(&names.events(), kind, &entry)));
+            let (entry, work) = (names.entry(queue.name), names.work(queue.name));
+            for kind in queue.bindings {
+                objects.bindings.push(to_exchange(&names.events(), kind, &entry));
+                objects.bindings.push(to_queue(&names.events(), kind, &work));
+            }
         }
         objects
     }
@@ -101,7 +97,6 @@ fn exchanges(names: &Names) -> Vec<Exchange> {
     let mut exchanges = vec![
         plain(names.unrouted(), ExchangeKind::Fanout),
         plain(names.dead_exchange(), ExchangeKind::Direct),
-        noticing(names.bypass(), ExchangeKind::Topic),
         noticing(names.events(), ExchangeKind::Topic),
     ];
     let entries = QUEUES.iter().map(|queue| names.entry(queue.name));

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{
-    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions,
+    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, ExchangeUnbindOptions, QueueBindOptions,
+    QueueDeclareOptions,
 };
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::deadline::{CallError, DECLARE, within};
 use super::names::Names;
-use super::objects::{Binding, Objects, Target};
+use super::objects::{Binding, Exchange, Objects, Target};
 use crate::Timestamp;
 use crate::telemetry::Metrics;
 
@@ -65,9 +66,7 @@ impl Topology {
                 return self.declare_all(connection, began).await;
             }
             let channel = connection.create_channel().await?;
-            for binding in &self.objects.bindings {
-                bind(&channel, binding).await?;
-            }
+            self.bind_all(&channel).await?;
             self.set_whole(began);
             channel.close(200, "looked".into()).await
         })
@@ -85,6 +84,7 @@ impl Topology {
     }
 
     async fn declare_all(&self, connection: &Connection, began: Timestamp) -> Result<(), lapin::Error> {
+        let is_anew = self.misses_events(connection).await?;
         let channel = connection.create_channel().await?;
         for exchange in &self.objects.exchanges {
             let options = ExchangeDeclareOptions {
@@ -96,6 +96,9 @@ impl Topology {
                 .exchange_declare(exchange.name.as_str().into(), kind, options, arguments)
                 .await?;
         }
+        if is_anew {
+            bind(&channel, &self.objects.catch_all).await?;
+        }
         for queue in &self.objects.queues {
             let options = QueueDeclareOptions {
                 durable: true,
@@ -105,14 +108,34 @@ impl Topology {
                 .queue_declare(queue.name.as_str().into(), options, queue.arguments.clone())
                 .await?;
         }
-        for binding in &self.objects.bindings {
-            bind(&channel, binding).await?;
-        }
-        for binding in &self.objects.former {
-            unbind(&channel, binding).await?;
+        self.bind_all(&channel).await?;
+        for exchange in &self.objects.former {
+            let options = ExchangeDeleteOptions::default();
+            channel.exchange_delete(exchange.as_str().into(), options).await?;
         }
         self.set_whole(began);
         channel.close(200, "declared".into()).await
+    }
+
+    /// Whether the exchange is missing that every event goes to. A new one leads nowhere at first.
+    async fn misses_events(&self, connection: &Connection) -> Result<bool, lapin::Error> {
+        let channel = connection.create_channel().await?;
+        let is_events = |exchange: &&Exchange| exchange.name == self.objects.catch_all.from;
+        let events = self.objects.exchanges.iter().find(is_events);
+        let Some(events) = events else { return Ok(false) };
+        let is_there = exists(&channel, events).await?;
+        if is_there {
+            channel.close(200, "looked".into()).await?;
+        }
+        Ok(!is_there)
+    }
+
+    /// Makes all bindings, and only then takes away what stood in for them, whoever made it.
+    async fn bind_all(&self, channel: &Channel) -> Result<(), lapin::Error> {
+        for binding in &self.objects.bindings {
+            bind(channel, binding).await?;
+        }
+        unbind(channel, &self.objects.catch_all).await
     }
 
     /// Names what is not there. Asking for it costs the channel.
@@ -120,14 +143,8 @@ impl Topology {
         let mut missing = Vec::new();
         let mut channel = connection.create_channel().await?;
         for exchange in &self.objects.exchanges {
-            let options = ExchangeDeclareOptions {
-                passive: true,
-                ..Default::default()
-            };
-            let (name, kind) = (exchange.name.as_str(), exchange.kind.clone());
-            let asked = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
-            if !is_there(asked.await)? {
-                missing.push(name.to_owned());
+            if !exists(&channel, exchange).await? {
+                missing.push(exchange.name.clone());
                 channel = connection.create_channel().await?;
             }
         }
@@ -182,8 +199,15 @@ pub(super) fn is_not_found(error: &lapin::Error) -> bool {
         if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }
 
-fn is_there(asked: Result<(), lapin::Error>) -> Result<bool, lapin::Error> {
-    match asked {
+/// Whether there is such an exchange; if not, the channel is closed.
+async fn exists(channel: &Channel, exchange: &Exchange) -> Result<bool, lapin::Error> {
+    let options = ExchangeDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let (name, kind) = (exchange.name.as_str(), exchange.kind.clone());
+    let asked = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+    match asked.await {
         Ok(()) => Ok(true),
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(error),
@@ -208,19 +232,14 @@ async fn bind(channel: &Channel, binding: &Binding) -> Result<(), lapin::Error> 
     }
 }
 
+/// Takes a binding between exchanges away; one that is not there is no error.
 async fn unbind(channel: &Channel, binding: &Binding) -> Result<(), lapin::Error> {
+    let Target::Exchange(exchange) = &binding.to else {
+        return Ok(());
+    };
     let (from, key) = (binding.from.as_str().into(), binding.key.as_str().into());
-    match &binding.to {
-        Target::Queue(queue) => {
-            channel
-                .queue_unbind(queue.as_str().into(), from, key, FieldTable::default())
-                .await
-        }
-        Target::Exchange(exchange) => {
-            let options = ExchangeUnbindOptions::default();
-            channel
-                .exchange_unbind(exchange.as_str().into(), from, key, options, FieldTable::default())
-                .await
-        }
-    }
+    let options = ExchangeUnbindOptions::default();
+    channel
+        .exchange_unbind(exchange.as_str().into(), from, key, options, FieldTable::default())
+        .await
 }

@@ -68,14 +68,9 @@ async fn an_exchange_deleted_by_hand_loses_and_doubles_nothing_and_says_since_wh
     let stack = Stack::start(Servers::with_broker(&rabbit)).await;
     stack.up().await;
     let mut calls = Vec::new();
-    for (n, exchange) in [
-        "waypost.events",
-        "waypost.bypass",
-        "email-worker.events.in",
-        "waypost.unrouted",
-    ]
-    .into_iter()
-    .enumerate()
+    for (n, exchange) in ["waypost.events", "email-worker.events.in", "waypost.unrouted"]
+        .into_iter()
+        .enumerate()
     {
         let deletion = async {
             for_a_while(Duration::from_secs(1)).await;
@@ -86,7 +81,7 @@ async fn an_exchange_deleted_by_hand_loses_and_doubles_nothing_and_says_since_wh
             for_a_while(AGAIN).await;
         };
         let area = 411 + u32::try_from(n).unwrap();
-        let who = ["events", "bypass", "entry", "unrouted"][n];
+        let who = ["events", "entry", "unrouted"][n];
         calls.extend(signed_up(&stack, who, area, deletion).await);
         let listed = rabbit.control(&["list_exchanges", "name"]).await;
         assert!(
