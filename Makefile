@@ -49,9 +49,9 @@ test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for o
 	@scripts/test-api.sh
 
 .PHONY: bench
-bench: services ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
+bench: test-servers ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
 	@scripts/wrk.sh
-	source .waypost/services/env && cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
+	source .waypost/services/env && scripts/with-broker.sh cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check
 check: ## lints, format, documentation and the arrows, between crates and inside them
