@@ -53,11 +53,10 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = *event.metadata().level();
+        let service = current_service().unwrap_or(self.main).name();
         let left_out = if level <= Level::WARN {
-            let Some(left_out) = self
-                .failures
-                .admit(fields.failure(event.metadata().target()), Instant::now())
-            else {
+            let failure = format!("{service} {}", fields.failure(event.metadata().target()));
+            let Some(left_out) = self.failures.admit(failure, Instant::now()) else {
                 return Ok(());
             };
             left_out
@@ -67,7 +66,6 @@ where
         if left_out > 0 {
             fields.others.insert("repeated".into(), left_out.into());
         }
-        let service = current_service().unwrap_or(self.main).name();
         let span = context.lookup_current();
         if self.json {
             let line = json_line(

@@ -4,7 +4,7 @@ use test_support::{PrivateRabbit, eventually};
 
 use super::for_a_while;
 use super::load::{Call, SignUp, during, none_waited, p99, sign_up};
-use super::tally::{only, settled};
+use super::tally::{mostly_done, settled};
 use crate::client::{PATIENCE, wait_until};
 use crate::stack::{Servers, Stack};
 
@@ -51,12 +51,11 @@ async fn a_broker_frozen_and_then_killed_three_times_under_load_loses_and_double
         }
     };
     let began = Instant::now();
-    let killed = during(kills, 50, sign_up(&stack.client, "killed", None)).await;
+    let killed = during(kills, 20, sign_up(&stack.client, "killed", None)).await;
     let (count, took) = (killed.len() as u128, began.elapsed());
     let a_second = count * 1000 / took.as_millis();
     println!("{count} sign-ups in {took:?}, {a_second} a second");
-    only(&stack, &killed, &[201, 503]);
-    hardly_any_refused(&stack, &killed);
+    mostly_done(&stack, &killed);
     calls.extend(killed);
     settled(&stack, "broker frozen, then killed three times", &calls).await;
 }
@@ -73,8 +72,7 @@ async fn frozen_for_15_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
         rabbit.thaw();
     };
     let calls = during(freeze, 20, sign_up(&stack.client, "frozen", None)).await;
-    only(stack, &calls, &[201, 503]);
-    hardly_any_refused(stack, &calls);
+    mostly_done(stack, &calls);
     let frozen = frozen.unwrap();
     let before = p99(calls.iter().filter(|call| call.began < frozen));
     let meanwhile = p99(calls.iter().filter(|call| call.began >= frozen));
@@ -86,12 +84,4 @@ async fn frozen_for_15_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
         Duration::from_secs(10),
     );
     calls
-}
-
-/// A machine with too much to do may turn some away, at once and in so many words. Were it for the broker's sake,
-/// it would be nearly all.
-fn hardly_any_refused(stack: &Stack, calls: &[Call<SignUp>]) {
-    let refused = calls.iter().filter(|call| !call.what.is_done()).count();
-    println!("{refused} of {} were turned away by a busy service", calls.len());
-    assert!(refused * 2 <= calls.len(), "{}", stack.users.output());
 }

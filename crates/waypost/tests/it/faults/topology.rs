@@ -151,11 +151,11 @@ async fn signed_up(
 async fn messages_reached(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) {
     let sent = calls.iter().filter(|call| call.what.is_done()).count();
     let taken = eventually(PATIENCE, || async {
-        let taken = taken_by_number(stack).await;
+        let (taken, _) = taken_by_number(stack).await;
         (taken.len() >= sent).then_some(taken)
     })
     .await;
-    let doubled = taken.values().filter(|count| **count > 1).count();
+    let doubled = taken.values().filter(|keys| keys.len() > 1).count();
     println!(
         "{fault}, SMS: sent {sent}, received {}, lost {}, doubled {doubled}",
         taken.len(),
