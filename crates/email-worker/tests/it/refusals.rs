@@ -102,7 +102,10 @@ async fn a_refusal_that_is_about_us_loses_no_mail_and_each_arrives_once_when_it_
     );
     assert!(addresses.iter().all(|address| received[address] == 1), "{received:?}");
     assert!(!says_refused(&worker).await);
-    assert!(worker.get("/readyz").await.1.contains("\"mail\":\"up\""));
+    eventually(SOON, || async {
+        worker.get("/readyz").await.1.contains("\"mail\":\"up\"")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

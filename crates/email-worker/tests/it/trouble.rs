@@ -21,8 +21,11 @@ async fn a_server_that_is_away_costs_no_attempt_and_the_mail_leaves_when_it_is_b
     proxy.set(Fault::Pass).await;
     let row = world.delivery("accepted").await;
     assert_eq!(row.attempts, 1);
-    assert_eq!(worker.get("/readyz").await.0, 200);
-    assert!(worker.get("/readyz").await.1.contains("\"mail\":\"up\""));
+    eventually(SOON, || async {
+        let (status, body) = worker.get("/readyz").await;
+        status == 200 && body.contains("\"mail\":\"up\"")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,10 @@
 //! What the gateway does while its tables are missing or older than it.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use sea_orm::ConnectionTrait;
+use test_support::eventually;
 use uuid::Uuid;
 
 use crate::app::{Backend, FIRST, TestApp, on_both_databases};
@@ -45,5 +48,5 @@ async fn tables_that_are_older_than_the_gateway_are_said_and_cost_a_wait_only(ba
         inside.execute_unprepared(statement).await.unwrap();
     }
     assert_eq!(app.get(user, "/v1/notifications").await.0, 200);
-    assert_eq!(app.readyz().await.0, 200);
+    eventually(Duration::from_secs(20), || async { app.readyz().await.0 == 200 }).await;
 }
