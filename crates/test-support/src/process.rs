@@ -180,6 +180,16 @@ impl Process {
         signal("INT", &[self.id()]);
     }
 
+    /// Stops its time: SIGSTOP.
+    pub fn freeze(&self) {
+        signal("STOP", &[self.id()]);
+    }
+
+    /// Lets its time go on: SIGCONT.
+    pub fn thaw(&self) {
+        signal("CONT", &[self.id()]);
+    }
+
     /// Kills it, `kill -9`, and waits until it is gone.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

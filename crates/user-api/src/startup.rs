@@ -8,11 +8,11 @@ use common::{
     http::{Surface, Verifier, serve},
     messaging::{Broker, Changes, spawn_relay},
     process::{self, Health, Need, Tasks, operations},
-    store::{Cache, CacheOptions, Store},
+    store::{Cache, CacheOptions, Locks, Store},
     telemetry::Metrics,
 };
 
-use crate::{passwords::Passwords, routes::routes, signing_keys::SigningKeys, state::State};
+use crate::{passwords::Passwords, routes::routes, sessions::Sweep, signing_keys::SigningKeys, state::State};
 
 /// How long the start waits for the store, so that it does not begin with misses.
 const STORE_PATIENCE: Duration = Duration::from_millis(300);
@@ -54,6 +54,14 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let changes = Changes::new(Service::UserApi, database.clone());
     spawn_relay(&changes, broker.clone(), metrics.clone(), &tasks);
     let users = Cache::new(store.clone(), backends.cache, metrics.clone(), tasks.clone());
+    users.hears_others(STORE_PATIENCE).await;
+    let sweep = Sweep {
+        changes: changes.clone(),
+        locks: Locks::new(store.clone(), tasks.clone(), metrics.clone()),
+        metrics: metrics.clone(),
+        settings: settings.accounts.sessions,
+    };
+    sweep.spawn(&tasks);
     let state = State {
         keys: SigningKeys::open(database.clone(), changes.clone(), &tasks),
         passwords: Passwords::new(&settings.accounts.argon2)?,
@@ -98,6 +106,6 @@ fn health(state: &State, tables: Arc<[String]>, broker: &Broker, store: &Store) 
     let broker = broker.clone();
     health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
     let store = store.clone();
-    health.register("store", Need::Optional, move || std::future::ready(store.state()));
+    health.register("store", Need::Optional, move || std::future::ready(store.finding()));
     health
 }

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-use super::m20261123_000001_journey;
+use super::{m20261123_000001_journey, m20261129_000001_sweep};
 
 /// The migrations of user-api, oldest first.
 #[derive(Debug)]
@@ -11,7 +11,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261123_000001_journey::Migration)]
+        vec![
+            Box::new(m20261123_000001_journey::Migration),
+            Box::new(m20261129_000001_sweep::Migration),
+        ]
     }
 }
 

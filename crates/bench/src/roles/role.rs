@@ -12,6 +12,8 @@ use super::{bare, ceiling::ended, redis_get};
 pub(crate) enum Role {
     /// The API, as it is deployed.
     UserApi,
+    /// The API without the in-process layer of its cache.
+    RedisHit,
     /// The API with a cache that keeps nothing.
     Uncached,
     /// The worker, as it is deployed.
@@ -27,6 +29,7 @@ impl Role {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::UserApi => "user-api",
+            Self::RedisHit => "redis-hit",
             Self::Uncached => "uncached",
             Self::EmailWorker => "email-worker",
             Self::Bare => "bare",
@@ -41,13 +44,11 @@ pub(crate) fn serve(role: Role) -> ExitCode {
         Role::UserApi => run_service(Service::UserApi, |settings, tasks| {
             user_api::start(settings, user_api::Backends::default(), tasks)
         }),
-        Role::Uncached => run_service(Service::UserApi, |settings, tasks| {
-            let backends = user_api::Backends {
-                cache: keeps_nothing(),
-                ..user_api::Backends::default()
-            };
-            user_api::start(settings, backends, tasks)
+        Role::RedisHit => user_api_with(CacheOptions {
+            in_process: Duration::ZERO,
+            ..CacheOptions::default()
         }),
+        Role::Uncached => user_api_with(keeps_nothing()),
         Role::EmailWorker => run_service(Service::EmailWorker, |settings, tasks| {
             email_worker::start(settings, email_worker::Backends::default(), tasks)
         }),
@@ -56,11 +57,22 @@ pub(crate) fn serve(role: Role) -> ExitCode {
     }
 }
 
+fn user_api_with(cache: CacheOptions) -> ExitCode {
+    run_service(Service::UserApi, move |settings, tasks| {
+        let backends = user_api::Backends {
+            cache,
+            ..user_api::Backends::default()
+        };
+        user_api::start(settings, backends, tasks)
+    })
+}
+
 fn keeps_nothing() -> CacheOptions {
     CacheOptions {
         in_process: Duration::ZERO,
         fresh: Duration::ZERO,
         stale: Duration::ZERO,
+        lease: Duration::ZERO,
         // The queue for the database is part of what is measured; on a busy machine it is long.
         deadline: Duration::from_secs(10),
         ..CacheOptions::default()

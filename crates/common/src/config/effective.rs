@@ -96,6 +96,17 @@ mod tests {
                 "sqlite://.waypost/waypost.db",
             ),
             ("store.url", "memory://", "memory://"),
+            (
+                "store.url",
+                "redis+sentinel://me:abc@one:26379,two:26379/main/0",
+                "redis+sentinel://me:hidden@one:26379,two:26379/main/0",
+            ),
+            ("store.url", "redis+sentinel://me:a,bc@one/main", "<hidden>"),
+            (
+                "store.url",
+                "redis+sentinel://one/main?sentinel_password=abc",
+                "<hidden>",
+            ),
             ("broker.url", "amqp://me:a b c@:nothing", "<hidden>"),
             (
                 "mail.from",

@@ -18,5 +18,5 @@ pub use layers::{load, load_from};
 pub use service::Service;
 pub use settings::{
     Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Process, Profile, Providers,
-    Settings, Sms, Store, Telemetry,
+    Sessions, Settings, Sms, Store, Telemetry,
 };

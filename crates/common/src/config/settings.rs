@@ -52,6 +52,7 @@ pub struct Database {
 pub struct Store {
     pub url: SecretString,
     pub prefix: String,
+    pub ca_file: String,
     #[serde(rename = "response_timeout_ms", deserialize_with = "millis")]
     pub response_timeout: Duration,
 }
@@ -130,6 +131,17 @@ pub struct Operations {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Accounts {
     pub argon2: Argon2,
+    pub sessions: Sessions,
+}
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Sessions {
+    #[serde(rename = "lifetime_s", deserialize_with = "seconds")]
+    pub lifetime: Duration,
+    #[serde(rename = "sweep_every_ms", deserialize_with = "millis")]
+    pub sweep_every: Duration,
 }
 
 /// Cost of one password hash.
@@ -193,6 +205,9 @@ impl Settings {
         }
         if self.providers.sms.try_timeout >= self.providers.sms.call_timeout {
             return refuse("providers.sms.try_timeout_ms", "must be less than call_timeout_ms");
+        }
+        if self.accounts.sessions.sweep_every < Duration::from_millis(100) {
+            return refuse("accounts.sessions.sweep_every_ms", "must be at least 100");
         }
         if self.process.drain >= self.process.shutdown {
             return refuse("process.drain_ms", "must be less than shutdown_ms");

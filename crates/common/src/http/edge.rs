@@ -106,6 +106,9 @@ fn server_span(request: &ServiceRequest, method: &str) -> tracing::Span {
         http.route = route,
         url.path = Empty,
         http.response.status_code = Empty,
+        waypost.cache.layer = Empty,
+        waypost.cache.reason = Empty,
+        waypost.cache.ttl = Empty,
     )
 }
 

@@ -4,6 +4,9 @@
 
 use deadpool_redis::redis::RedisError;
 
+/// What to use instead of a cluster.
+pub(super) const CLUSTER_CURE: &str = "set store.url to a single Redis (redis://, rediss://) or to sentinels (redis+sentinel://host:26379,host:26379/master)";
+
 /// Why a store operation did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,13 +24,33 @@ pub enum StoreError {
 /// Why a store could not be set up from its settings.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The URL does not begin with a scheme.
+    #[error("store.url: no scheme in front; use {SCHEMES}")]
+    NoScheme,
     /// The URL's scheme is none that a store speaks.
-    #[error("store.url: the scheme `{0}` is not known; use redis:// or memory://")]
+    #[error("store.url: the scheme `{0}` is not known; use {SCHEMES}")]
     Scheme(String),
+    /// The URL names a cluster.
+    #[error("store.url: Redis Cluster is not supported: {CLUSTER_CURE}")]
+    Cluster,
+    /// The URL asks for TLS without a look at the certificate.
+    #[error("store.url: certificates are always checked; leave out `#insecure` and set store.ca_file")]
+    Unchecked,
     /// The URL is not one that the Redis client takes.
     #[error("store.url: not a usable Redis address")]
     Address(#[source] RedisError),
+    /// The URL of the sentinels is not whole.
+    #[error("store.url: {0}; the form is redis+sentinel://[user:password@]host:26379,host:26379/master[/database]")]
+    Sentinel(&'static str),
+    /// The file with the authorities to trust can't be read.
+    #[error("store.ca_file: can't be read")]
+    CaFile(#[source] std::io::Error),
+    /// The file with the authorities to trust holds none.
+    #[error("store.ca_file: no certificate in it; PEM is expected")]
+    NoCertificate,
     /// The connection pool refused its settings.
     #[error("store.url: the connection pool could not be built")]
     Pool(#[source] deadpool_redis::BuildError),
 }
+
+const SCHEMES: &str = "redis://, rediss://, redis+sentinel:// or memory://";

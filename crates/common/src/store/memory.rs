@@ -10,15 +10,28 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::broadcast;
 
-use super::versioned;
+use super::{subscription::Subscription, versioned};
 
 /// Most entries at a time; a user's entry is below 1 KiB, so this stays under some 50 MB.
 const CAPACITY: usize = 50_000;
 
-#[derive(Default)]
+/// Messages that a subscriber may be behind; one that is further behind has lost some and is told so.
+const BACKLOG: usize = 1_024;
+
 pub(super) struct Memory {
     entries: Mutex<HashMap<String, Entry>>,
+    messages: broadcast::Sender<(String, Bytes)>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            messages: broadcast::Sender::new(BACKLOG),
+        }
+    }
 }
 
 struct Entry {
@@ -53,6 +66,31 @@ impl Memory {
             entries.remove(key);
         }
         holds
+    }
+
+    pub(super) fn compare_and_extend(&self, key: &str, expected: &[u8], ttl: Duration) -> bool {
+        let mut entries = self.lock();
+        let holds = live(&entries, key).is_some_and(|value| value == expected);
+        if holds && let Some(entry) = entries.get_mut(key) {
+            entry.ends = Instant::now() + ttl;
+        }
+        holds
+    }
+
+    pub(super) fn drop_older(&self, key: &str, version: u64) {
+        let mut entries = self.lock();
+        if live(&entries, key).is_some_and(|current| versioned::is_older(current, version)) {
+            entries.remove(key);
+        }
+    }
+
+    pub(super) fn publish(&self, channel: String, message: &[u8]) {
+        // Nobody listens: nobody misses it.
+        let _ = self.messages.send((channel, Bytes::copy_from_slice(message)));
+    }
+
+    pub(super) fn subscribe(&self, channel: String) -> Subscription {
+        Subscription::memory(channel, self.messages.subscribe())
     }
 
     pub(super) fn put_if_newer(&self, key: String, encoded: &[u8], ttl: Duration) -> bool {

@@ -7,19 +7,32 @@
 //! What it must not become: a dependency of correctness. Every operation answers within some tens of
 //! milliseconds, and after three failures in a row a breaker has the next ones fail at once
 //! ([`StoreError::Away`]); callers fall back to the database. Nothing here may be the only copy of anything. It heals by itself.
+//!
+//! `address` takes the URL apart, `dialer` finds and dials the node that takes writes (`sentinel` asks who
+//! that is), `slots` hold what was dialled, and `upkeep` keeps them filled.
 
+mod address;
 pub mod cache;
+mod dialer;
 mod error;
+mod limits;
+mod lock;
 mod memory;
 mod operations;
 mod redis;
+mod sentinel;
 mod slots;
+mod subscription;
+mod tls;
+mod upkeep;
 mod versioned;
 
 pub use self::{
     cache::{Cache, CacheKey, CacheOptions},
     error::{OpenError, StoreError},
+    limits::Limits,
+    lock::{Guard, Locks},
     operations::Store,
-    slots::Limits,
+    subscription::{Heard, Lost, Subscription},
     versioned::Versioned,
 };

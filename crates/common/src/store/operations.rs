@@ -1,13 +1,16 @@
 //! What a store can do, on whichever backend its URL names.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Limits, OpenError, StoreError, Versioned, memory::Memory, redis::Redis, versioned};
+use super::{
+    Limits, OpenError, StoreError, Versioned, address::Address, dialer::Dialer, error::CLUSTER_CURE, memory::Memory,
+    redis::Redis, subscription::Subscription, versioned,
+};
 use crate::{
     config::Settings,
-    process::{State, Tasks},
+    process::{Finding, State, Tasks},
     telemetry::Metrics,
 };
 
@@ -38,7 +41,9 @@ impl Store {
             response: settings.store.response_timeout,
             ..Limits::default()
         };
-        let mut store = Self::open(url, &settings.store.prefix, limits, tasks)?;
+        let ca_file = Path::new(&settings.store.ca_file);
+        let address = Address::parse(url, Some(ca_file).filter(|file| !file.as_os_str().is_empty()))?;
+        let mut store = Self::at(address, &settings.store.prefix, limits, tasks)?;
         if let Backend::Redis(redis) = &mut store.backend {
             redis.count_in(metrics.clone());
         }
@@ -50,11 +55,13 @@ impl Store {
     /// # Errors
     /// As [`Store::connect`].
     pub fn open(url: &str, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
-        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-        let backend = match scheme {
-            "memory" => Backend::Memory(Arc::new(Memory::default())),
-            "redis" | "rediss" => Backend::Redis(Redis::open(url, limits, tasks)?),
-            other => return Err(OpenError::Scheme(other.to_owned())),
+        Self::at(Address::parse(url, None)?, prefix, limits, tasks)
+    }
+
+    fn at(address: Address, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
+        let backend = match Dialer::new(address, limits)? {
+            Some(dialer) => Backend::Redis(Redis::new(dialer, limits, tasks)),
+            None => Backend::Memory(Arc::new(Memory::default())),
         };
         Ok(Self {
             prefix: normal_prefix(prefix).into(),
@@ -67,6 +74,14 @@ impl Store {
         match &self.backend {
             Backend::Redis(redis) if !redis.answers() => State::Down,
             Backend::Redis(_) | Backend::Memory(_) => State::Up,
+        }
+    }
+
+    /// As [`Store::state`], with what to do where that is known.
+    pub fn finding(&self) -> Finding {
+        match &self.backend {
+            Backend::Redis(redis) if redis.is_a_cluster() => Finding::down(CLUSTER_CURE),
+            Backend::Redis(_) | Backend::Memory(_) => self.state().into(),
         }
     }
 
@@ -159,6 +174,86 @@ impl Store {
     pub async fn tombstone(&self, key: &str, version: u64, ttl: Duration) -> Result<bool, StoreError> {
         let encoded = versioned::encode(version, None);
         self.write_versioned(key, &encoded, ttl).await
+    }
+
+    /// Lets a value live `ttl` from now if it is `expected`; says whether it was.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn compare_and_extend(&self, key: &str, expected: &[u8], ttl: Duration) -> Result<bool, StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.compare_and_extend(&key, expected, ttl).await,
+            Backend::Memory(memory) => Ok(memory.compare_and_extend(&key, expected, ttl)),
+        }
+    }
+
+    /// Deletes what was written under a version below `version`.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn drop_older(&self, key: &str, version: u64) -> Result<(), StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.drop_older(&key, version).await,
+            Backend::Memory(memory) => {
+                memory.drop_older(&key, version);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells everybody who listens to `channel` now. Who does not hears nothing of it later.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), StoreError> {
+        let channel = self.full(channel);
+        match &self.backend {
+            Backend::Redis(redis) => redis.publish(&channel, message).await,
+            Backend::Memory(memory) => {
+                memory.publish(channel, message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Listens to `channel` over a connection of its own.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn subscribe(&self, channel: &str) -> Result<Subscription, StoreError> {
+        let channel = self.full(channel);
+        match &self.backend {
+            Backend::Redis(redis) => redis.subscribe(&channel).await,
+            Backend::Memory(memory) => Ok(memory.subscribe(channel)),
+        }
+    }
+
+    /// A number that is another one when what stands in it may be from before: its server was started anew, or
+    /// another one took over.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn incarnation(&self) -> Result<u64, StoreError> {
+        match &self.backend {
+            Backend::Redis(redis) => redis.incarnation().await,
+            Backend::Memory(_) => Ok(1),
+        }
+    }
+
+    /// Whether other processes may hold something in it, too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.backend, Backend::Redis(_))
+    }
+
+    /// Whether it has answered without a break for a second: time enough for everybody to repair in it what they
+    /// could not write while it was away.
+    pub fn is_settled(&self) -> bool {
+        match &self.backend {
+            Backend::Redis(redis) => redis.is_settled(),
+            Backend::Memory(_) => true,
+        }
     }
 
     async fn write_versioned(&self, key: &str, encoded: &[u8], ttl: Duration) -> Result<bool, StoreError> {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd};
 
-use super::{Limits, OpenError, StoreError, slots::Slots, versioned};
+use super::{Limits, StoreError, dialer::Dialer, slots::Slots, subscription::Subscription, versioned};
 use crate::{process::Tasks, resilience::BreakerState, telemetry::Metrics};
 
 /// Deletes the key if its value is the one given: the end of a lock by its owner alone.
@@ -38,18 +38,44 @@ static PUT_IF_NEWER: LazyLock<Script> = LazyLock::new(|| {
     ))
 });
 
+/// Lets the value live longer if it is the one given: the renewal of a lock by its owner alone.
+static COMPARE_AND_EXTEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+         return 0",
+    )
+});
+
+/// Deletes a versioned value that is older than the version given, in 19 digits.
+static DROP_OLDER: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        "local have = redis.call('GETRANGE', KEYS[1], 0, {header} - 1)
+         if #have == {header} and string.sub(have, 1, 3) == '{mark}' and string.sub(have, 4, 22) >= ARGV[1] then
+             return 0
+         end
+         return redis.call('DEL', KEYS[1])",
+        header = versioned::HEADER,
+        mark = versioned::MARK,
+    ))
+});
+
 #[derive(Clone)]
 pub(super) struct Redis {
+    dialer: Dialer,
     slots: Slots,
     metrics: Option<Metrics>,
 }
 
 impl Redis {
-    pub(super) fn open(url: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
-        let slots = Slots::new(url, limits)?;
-        let dialler = slots.clone();
-        tasks.spawn("store", dialler.keep_connected(tasks.stopping().clone()));
-        Ok(Self { slots, metrics: None })
+    pub(super) fn new(dialer: Dialer, limits: Limits, tasks: &Tasks) -> Self {
+        let slots = Slots::new(dialer.clone(), limits);
+        let upkeep = slots.clone();
+        tasks.spawn("store", upkeep.keep_connected(tasks.stopping().clone()));
+        Self {
+            dialer,
+            slots,
+            metrics: None,
+        }
     }
 
     /// Counts every command in `metrics`, and shows the breaker there.
@@ -82,6 +108,11 @@ impl Redis {
     /// Whether a command would be sent at present, and on a connection that stands.
     pub(super) fn answers(&self) -> bool {
         self.slots.is_connected() && self.slots.breaker() != BreakerState::Open
+    }
+
+    /// Whether what was found at the address is a cluster.
+    pub(super) fn is_a_cluster(&self) -> bool {
+        self.slots.is_a_cluster()
     }
 
     pub(super) async fn connected(&self, within: Duration) -> bool {
@@ -121,6 +152,57 @@ impl Redis {
         call.arg(expected);
         self.run("compare_and_delete", async |mut c| call.invoke_async(&mut c).await)
             .await
+    }
+
+    pub(super) async fn compare_and_extend(
+        &self,
+        key: &str,
+        expected: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut call = COMPARE_AND_EXTEND.key(key);
+        call.arg(expected).arg(milliseconds(ttl));
+        self.run("compare_and_extend", async |mut c| call.invoke_async(&mut c).await)
+            .await
+    }
+
+    pub(super) async fn drop_older(&self, key: &str, version: u64) -> Result<(), StoreError> {
+        let mut call = DROP_OLDER.key(key);
+        call.arg(versioned::digits(version));
+        self.run("drop_older", async |mut c| call.invoke_async::<()>(&mut c).await)
+            .await
+    }
+
+    pub(super) async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), StoreError> {
+        self.run("publish", async |mut c| {
+            cmd("PUBLISH").arg(channel).arg(message).query_async(&mut c).await
+        })
+        .await
+    }
+
+    pub(super) async fn subscribe(&self, channel: &str) -> Result<Subscription, StoreError> {
+        let client = self.dialer.client().await.map_err(|_| StoreError::Away)?;
+        Subscription::begin(client.get_async_pubsub(), channel).await
+    }
+
+    /// The server's own number, which it makes at each start.
+    pub(super) async fn incarnation(&self) -> Result<u64, StoreError> {
+        let asked = self.run("info", async |mut c| {
+            cmd("INFO").arg("server").query_async(&mut c).await
+        });
+        let info: String = match asked.await {
+            // A user that may not ask is no reason to do without the store.
+            Err(StoreError::Refused(_)) => String::new(),
+            answer => answer?,
+        };
+        let id = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+        let number = id.and_then(|id| u64::from_str_radix(id.get(..16)?, 16).ok());
+        // A service that hides it is taken for one that is never started anew.
+        Ok(number.unwrap_or(1))
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.slots.is_settled()
     }
 
     pub(super) async fn put_if_newer(&self, key: &str, encoded: &[u8], ttl: Duration) -> Result<bool, StoreError> {

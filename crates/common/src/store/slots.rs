@@ -1,9 +1,9 @@
 //! Long-lived connections to Redis, shared by all commands.
 //!
-//! deadpool-redis dials and configures them; a checkout and its PING for every command would cost
-//! 4.3 times the throughput, so each connection is taken out of the pool and put into a slot. A task
-//! of its own dials what is missing and pings what stands still. No command ever dials or waits for
-//! it: with no connection the answer is [`StoreError::Away`], at once.
+//! A checkout from deadpool-redis and its PING for every command would cost 4.3 times the throughput,
+//! so each connection is taken out of the pool and put into a slot. `upkeep` dials what is missing and
+//! asks after what stands. No command ever dials or waits for it: with no connection the answer is
+//! [`StoreError::Away`], at once.
 //!
 //! A breaker opens after three failed commands in a row, so a server that hangs costs three timeouts, and
 //! those that were under way by then.
@@ -14,27 +14,19 @@ use std::{
     future::Future,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use deadpool_redis::{
-    Connection, Manager, Pool, PoolConfig, Runtime, Timeouts,
-    redis::{
-        AsyncConnectionConfig, ErrorKind, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection, cmd,
-    },
-};
+use deadpool_redis::redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
 use tokio::{sync::Notify, time::timeout};
-use tokio_util::sync::CancellationToken;
 
-use super::{OpenError, StoreError};
+use super::{Limits, StoreError, dialer::Dialer};
 use crate::resilience::{Breaker, BreakerOptions, BreakerState, Verdict};
 
 /// Two: measured, more connections only thin the batching of each.
 const SLOTS: usize = 2;
-/// Pause between two tries to dial a server that is away.
-const REDIAL_EVERY: Duration = Duration::from_millis(100);
 /// So many failed commands in a row open the breaker.
 const FAILURES_TO_OPEN: usize = 3;
 /// How long the breaker stays open at first: short, since a probe without a connection costs nothing,
@@ -42,68 +34,44 @@ const FAILURES_TO_OPEN: usize = 3;
 const OPEN_FIRST: Duration = Duration::from_millis(100);
 /// The same at most, before its jitter of a fifth.
 const OPEN_LIMIT: Duration = Duration::from_millis(200);
-/// How often a connection that nobody uses is asked whether it still stands.
-const PING_EVERY: Duration = Duration::from_secs(1);
-
-/// How long the store may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// The answer to one command; the longest that a read loses to a server that hangs.
-    pub response: Duration,
-    /// Dialling and greeting, in the background.
-    pub connect: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            response: Duration::from_millis(50),
-            connect: Duration::from_millis(250),
-        }
-    }
-}
+/// So long after the server was away nobody answers from what stands in it: whoever could not write to it meanwhile
+/// repairs that first.
+const SETTLES_IN: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
-pub(super) struct Slots(Arc<Inner>);
+pub(super) struct Slots(pub(super) Arc<Inner>);
 
-struct Inner {
-    pool: Pool,
-    slots: [Slot; SLOTS],
+pub(super) struct Inner {
+    pub(super) dialer: Dialer,
+    pub(super) slots: [Slot; SLOTS],
     next: AtomicUsize,
-    generation: AtomicU64,
+    pub(super) generation: AtomicU64,
     response: Duration,
-    breaker: Arc<Breaker>,
-    doubted: Notify,
-    stands: Notify,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) doubted: Notify,
+    pub(super) stands: Notify,
+    pub(super) is_a_cluster: AtomicBool,
+    began: Instant,
+    /// When it was last found to be away, in milliseconds after `began`, and one: 0 is never.
+    away_at: AtomicU64,
 }
 
-/// One connection with its generation, by which a late failure of an old one is told.
+/// Room for one connection.
 #[derive(Default)]
-struct Slot(RwLock<Option<(u64, MultiplexedConnection)>>);
+pub(super) struct Slot(RwLock<Option<Standing>>);
+
+/// A connection with its node, and its generation, by which a late failure of an old one is told.
+#[derive(Clone)]
+pub(super) struct Standing {
+    pub(super) generation: u64,
+    pub(super) connection: MultiplexedConnection,
+    pub(super) node: Arc<str>,
+}
 
 impl Slots {
-    pub(super) fn new(url: &str, limits: Limits) -> Result<Self, OpenError> {
-        let connection = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limits.connect))
-            .set_response_timeout(Some(limits.response));
-        let manager = Manager::new_with_config(url, connection).map_err(OpenError::Address)?;
-        let timeouts = Timeouts {
-            wait: Some(limits.connect),
-            create: Some(limits.connect + Duration::from_millis(50)),
-            recycle: Some(limits.connect),
-        };
-        let config = PoolConfig {
-            max_size: SLOTS,
-            timeouts,
-            ..PoolConfig::default()
-        };
-        let pool = Pool::builder(manager)
-            .config(config)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(OpenError::Pool)?;
-        Ok(Self(Arc::new(Inner {
-            pool,
+    pub(super) fn new(dialer: Dialer, limits: Limits) -> Self {
+        Self(Arc::new(Inner {
+            dialer,
             slots: <[Slot; SLOTS]>::default(),
             next: AtomicUsize::new(0),
             generation: AtomicU64::new(0),
@@ -111,11 +79,29 @@ impl Slots {
             breaker: Breaker::new(breaker_options(limits.response), Instant::now()),
             doubted: Notify::new(),
             stands: Notify::new(),
-        })))
+            began: Instant::now(),
+            away_at: AtomicU64::new(0),
+            is_a_cluster: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn is_a_cluster(&self) -> bool {
+        self.0.is_a_cluster.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_connected(&self) -> bool {
         self.0.slots.iter().any(|slot| slot.get().is_some())
+    }
+
+    /// Whether it was not away within the last second.
+    pub(super) fn is_settled(&self) -> bool {
+        let away_at = self.0.away_at.load(Ordering::Relaxed);
+        away_at == 0 || self.0.began.elapsed() >= Duration::from_millis(away_at) + SETTLES_IN
+    }
+
+    pub(super) fn note_away(&self) {
+        let at = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.away_at.store(at.saturating_add(1), Ordering::Relaxed);
     }
 
     pub(super) fn breaker(&self) -> BreakerState {
@@ -142,6 +128,7 @@ impl Slots {
         R: Future<Output = RedisResult<T>>,
     {
         let Ok(permit) = self.0.breaker.admit(Instant::now()) else {
+            self.note_away();
             // A caller that tries in a tight loop must not keep the dialling task from running.
             tokio::task::yield_now().await;
             return Err(StoreError::Away);
@@ -149,7 +136,11 @@ impl Slots {
         let outcome = self.run_on_a_slot(call).await;
         let verdict = match &outcome {
             Ok(_) | Err(StoreError::Refused(_)) => Verdict::Success,
-            Err(StoreError::Away | StoreError::TimedOut) => Verdict::Failure,
+            Err(StoreError::Away) => {
+                self.note_away();
+                Verdict::Failure
+            }
+            Err(StoreError::TimedOut) => Verdict::Failure,
         };
         permit.report(verdict, Instant::now());
         outcome
@@ -163,15 +154,15 @@ impl Slots {
         let first = self.0.next.fetch_add(1, Ordering::Relaxed);
         let standing = (0..SLOTS)
             .map(|n| &self.0.slots[(first + n) % SLOTS])
-            .find_map(|slot| slot.get().map(|connection| (slot, connection)));
-        let Some((slot, (generation, connection))) = standing else {
+            .find_map(|slot| slot.get().map(|standing| (slot, standing)));
+        let Some((slot, standing)) = standing else {
             tokio::task::yield_now().await;
             return Err(StoreError::Away);
         };
         // The connection has its own limit for an answer; a script may need three.
-        match timeout(self.0.response * 3, call(connection)).await {
+        match timeout(self.0.response * 3, call(standing.connection)).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) if !error.is_timeout() => Err(self.failed(slot, generation, error)),
+            Ok(Err(error)) if !error.is_timeout() => Err(self.failed(slot, standing.generation, error)),
             Ok(Err(_)) | Err(_) => {
                 self.0.doubted.notify_one();
                 Err(StoreError::TimedOut)
@@ -187,88 +178,21 @@ impl Slots {
         }
         StoreError::Refused(error)
     }
-
-    /// Keeps every slot filled until `stopping`.
-    pub(super) async fn keep_connected(self, stopping: CancellationToken) {
-        let mut was_away = false;
-        loop {
-            let whole = self.dial_missing().await;
-            if whole == was_away {
-                was_away = !whole;
-                if whole {
-                    tracing::info!("the store is back");
-                } else {
-                    tracing::warn!("the store is away; reads go to the database");
-                }
-            }
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = self.pause(whole) => {}
-            }
-        }
-    }
-
-    /// Waits for a reason to look again, a doubt or the time, and asks every connection whether it still stands.
-    async fn pause(&self, whole: bool) {
-        if whole {
-            tokio::select! {
-                () = self.0.doubted.notified() => {}
-                () = tokio::time::sleep(PING_EVERY) => {}
-            }
-        } else {
-            tokio::time::sleep(REDIAL_EVERY).await;
-        }
-        self.ping_all().await;
-    }
-
-    async fn dial_missing(&self) -> bool {
-        for slot in &self.0.slots {
-            if slot.get().is_some() {
-                continue;
-            }
-            let Ok(pooled) = self.0.pool.get().await else {
-                return false;
-            };
-            let mut connection = Connection::take(pooled);
-            // A server that is still loading its data accepts connections and refuses commands.
-            if ping(&mut connection, self.0.response).await.is_err() {
-                return false;
-            }
-            let generation = self.0.generation.fetch_add(1, Ordering::Relaxed);
-            let mut held = slot.0.write().unwrap_or_else(PoisonError::into_inner);
-            *held = Some((generation, connection));
-            drop(held);
-            self.0.stands.notify_waiters();
-        }
-        true
-    }
-
-    async fn ping_all(&self) {
-        for slot in &self.0.slots {
-            let Some((generation, mut connection)) = slot.get() else {
-                continue;
-            };
-            if ping(&mut connection, self.0.response).await.is_err() {
-                slot.discard(generation);
-            } else if self.breaker() == BreakerState::HalfOpen
-                && let Ok(permit) = self.0.breaker.admit(Instant::now())
-            {
-                // Without commands nobody else would find out that the server is well again.
-                permit.report(Verdict::Success, Instant::now());
-            }
-        }
-    }
 }
 
 impl Slot {
-    fn get(&self) -> Option<(u64, MultiplexedConnection)> {
+    pub(super) fn get(&self) -> Option<Standing> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn fill(&self, standing: Standing) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(standing);
+    }
+
     /// Drops the connection of this generation; a newer one stays.
-    fn discard(&self, generation: u64) {
+    pub(super) fn discard(&self, generation: u64) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().is_some_and(|(now, _)| *now == generation) {
+        if held.as_ref().is_some_and(|held| held.generation == generation) {
             *held = None;
         }
     }
@@ -289,16 +213,11 @@ fn breaker_options(response: Duration) -> BreakerOptions {
     }
 }
 
-async fn ping(connection: &mut MultiplexedConnection, within: Duration) -> Result<(), ()> {
-    let ping = cmd("PING");
-    let answer = timeout(within, ping.query_async::<()>(connection));
-    matches!(answer.await, Ok(Ok(()))).then_some(()).ok_or(())
-}
-
-/// A server that answers, and yet is not the one to talk to: loading, or demoted to a replica.
+/// A server that answers, and yet is not the one to talk to: loading, demoted to a replica, or one of a cluster.
 fn is_not_serving(error: &RedisError) -> bool {
+    use ServerErrorKind::{Ask, BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly};
     matches!(
         error.kind(),
-        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::ReadOnly)
+        ErrorKind::Server(BusyLoading | MasterDown | ReadOnly | Moved | Ask | ClusterDown)
     )
 }

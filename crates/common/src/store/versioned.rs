@@ -23,11 +23,15 @@ pub struct Versioned {
     pub value: Option<Bytes>,
 }
 
-pub(super) fn encode(version: u64, value: Option<&[u8]>) -> Vec<u8> {
+/// A version as its digits stand in the header.
+pub(super) fn digits(version: u64) -> String {
     // Versions are database BIGINTs, so 19 digits hold them all.
-    let version = version.min(i64::MAX.unsigned_abs());
+    format!("{:0DIGITS$}", version.min(i64::MAX.unsigned_abs()))
+}
+
+pub(super) fn encode(version: u64, value: Option<&[u8]>) -> Vec<u8> {
     let kind = if value.is_some() { 'v' } else { 't' };
-    let mut encoded = format!("{MARK}{version:0DIGITS$}|{kind}|").into_bytes();
+    let mut encoded = format!("{MARK}{}|{kind}|", digits(version)).into_bytes();
     encoded.extend_from_slice(value.unwrap_or_default());
     encoded
 }
@@ -62,6 +66,12 @@ pub(super) fn may_replace(current: &[u8], new: &[u8]) -> bool {
         (Some((have, gone)), Some((offered, _))) => have < offered || (have == offered && !gone),
         _ => true,
     }
+}
+
+/// Whether what stands there was made from a version below `version`, or is none of ours.
+pub(super) fn is_older(current: &[u8], version: u64) -> bool {
+    let have = current.get(MARK.len()..MARK.len() + DIGITS);
+    !current.starts_with(MARK.as_bytes()) || have.is_none_or(|have| have < digits(version).as_bytes())
 }
 
 #[cfg(test)]

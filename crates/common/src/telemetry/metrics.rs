@@ -20,8 +20,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 pub use self::labels::HttpLabels;
 use self::labels::{
-    CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, MessageLabels,
-    QueueLabels, StateLabels,
+    CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, DirectionLabels,
+    LockLabels, LockNameLabels, MessageLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
 };
 use crate::Timestamp;
 use crate::config::Service;
@@ -74,6 +74,17 @@ definitions! {
     TOPOLOGY_MISSING_SINCE = "waypost_topology_missing_since_timestamp_seconds", Gauge, [],
         "When the topology was last seen whole before something was found missing; 0: nothing was";
     CACHE_READS = "waypost_cache_reads_total", Counter, ["layer", "outcome"], "Cache reads by layer and outcome";
+    CACHE_REFRESHES = "waypost_cache_refreshes_total", Counter,
+        ["reason", "outcome"], "Refreshes of cached values by what caused them and what came of them";
+    CACHE_INVALIDATIONS = "waypost_cache_invalidations_total", Counter,
+        ["direction"], "Keys whose change was told to other replicas, or heard from them";
+    CACHE_SUBSCRIPTION_UP = "waypost_cache_subscription_up", Gauge, [],
+        "Whether the changes of other replicas are heard: 1, else 0 and nothing is answered from the process";
+    CACHE_REPAIRS_PENDING = "waypost_cache_repairs_pending", Gauge, [],
+        "Keys whose change could not be written to the store and waits for it";
+    LOCKS = "waypost_lock_attempts_total", Counter, ["lock", "outcome"], "What came of asking for a lock, and locks that were lost";
+    LOCK_WAITS = "waypost_lock_wait_duration_seconds", Histogram, ["lock"], "How long somebody waited for what the holder of a lock does";
+    SESSIONS_SWEPT = "waypost_sessions_swept_total", Counter, ["outcome"], "Expired sessions by what the sweep did with them";
     STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
         ["command", "outcome"], "Duration of commands that were sent to Redis";
     DATABASE_CONNECTIONS = "waypost_database_connections", Gauge, ["state"], "Connections of the database pool by state";
@@ -88,9 +99,10 @@ definitions! {
         ["channel"], "How long the oldest due delivery has waited";
 }
 
-/// Boundaries in seconds, as OpenTelemetry's conventions advise for HTTP durations.
-const SECONDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+/// Boundaries in seconds: those that OpenTelemetry's conventions advise for HTTP durations, and three below them that
+/// tell an answer from the cache from one of the database.
+const SECONDS: [f64; 17] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
 /// A command to Redis takes a tenth of a millisecond on the same machine and is given up after 50 ms.
@@ -120,6 +132,13 @@ struct Inner {
     unrouted_oldest_age: FloatGauge,
     topology_missing_since: Gauge,
     cache_reads: Family<CacheLabels, Counter>,
+    cache_refreshes: Family<RefreshLabels, Counter>,
+    cache_invalidations: Family<DirectionLabels, Counter>,
+    cache_subscription_up: Gauge,
+    cache_repairs_pending: Gauge,
+    locks: Family<LockLabels, Counter>,
+    lock_waits: Durations<LockNameLabels>,
+    sessions_swept: Family<SweepLabels, Counter>,
     store_commands: Durations<CommandLabels>,
     database_connections: Family<StateLabels, Gauge>,
     breaker_state: Family<DestinationLabels, Gauge>,
@@ -147,6 +166,13 @@ impl Metrics {
             unrouted_oldest_age: FloatGauge::default(),
             topology_missing_since: Gauge::default(),
             cache_reads: Family::default(),
+            cache_refreshes: Family::default(),
+            cache_invalidations: Family::default(),
+            cache_subscription_up: Gauge::default(),
+            cache_repairs_pending: Gauge::default(),
+            locks: Family::default(),
+            lock_waits: Family::new_with_constructor(durations),
+            sessions_swept: Family::default(),
             store_commands: Family::new_with_constructor(command_durations),
             database_connections: Family::default(),
             breaker_state: Family::default(),
@@ -222,6 +248,81 @@ impl Metrics {
     /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `absent`, `error`.
     pub fn cache_read(&self, layer: &'static str, outcome: &'static str) {
         self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome }).inc();
+    }
+
+    /// Counts one refresh of a cached value (`waypost_cache_refreshes_total`), by its reason: `miss`, `stale`, `ageing`;
+    /// and its outcome: `loaded`, `shared` (another replica's was taken), `failed`.
+    pub fn cache_refresh(&self, reason: &'static str, outcome: &'static str) {
+        self.0
+            .cache_refreshes
+            .get_or_create(&RefreshLabels { reason, outcome })
+            .inc();
+    }
+
+    /// Counts keys whose change was `sent` or `received` (`waypost_cache_invalidations_total`).
+    pub fn cache_invalidations(&self, direction: &'static str, keys: u64) {
+        let labels = DirectionLabels { direction };
+        self.0.cache_invalidations.get_or_create(&labels).inc_by(keys);
+    }
+
+    /// Whether the changes of other replicas are heard (`waypost_cache_subscription_up`).
+    pub fn cache_subscription(&self, is_up: bool) {
+        self.0.cache_subscription_up.set(is_up.into());
+    }
+
+    /// Has the counters of a cache stand from the beginning, whose first event is what somebody waits for.
+    pub fn caches(&self, lock: &'static str) {
+        for outcome in ["loaded", "shared", "failed"] {
+            for reason in ["miss", "stale", "ageing"] {
+                drop(self.0.cache_refreshes.get_or_create(&RefreshLabels { reason, outcome }));
+            }
+        }
+        for direction in ["sent", "received"] {
+            drop(self.0.cache_invalidations.get_or_create(&DirectionLabels { direction }));
+        }
+        drop(self.0.lock_waits.get_or_create(&LockNameLabels { lock }));
+        self.locks(lock);
+    }
+
+    /// The same for a lock.
+    pub fn locks(&self, lock: &'static str) {
+        for outcome in ["acquired", "taken", "lost", "error"] {
+            drop(self.0.locks.get_or_create(&LockLabels { lock, outcome }));
+        }
+    }
+
+    /// The same for the sweep of sessions, which takes the lock `lock`.
+    pub fn sweeps(&self, lock: &'static str) {
+        for outcome in ["deleted", "fenced"] {
+            drop(self.0.sessions_swept.get_or_create(&SweepLabels { outcome }));
+        }
+        self.locks(lock);
+    }
+
+    /// Keys that wait to be repaired in the store (`waypost_cache_repairs_pending`).
+    pub fn cache_repairs_pending(&self, keys: usize) {
+        self.0
+            .cache_repairs_pending
+            .set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what came of asking for a lock (`waypost_lock_attempts_total`): `acquired`, `taken`, `error`; and `lost`.
+    pub fn lock(&self, lock: &'static str, outcome: &'static str) {
+        self.0.locks.get_or_create(&LockLabels { lock, outcome }).inc();
+    }
+
+    /// Somebody waited so long for what the holder of a lock does (`waypost_lock_wait_duration_seconds`).
+    pub fn lock_wait(&self, lock: &'static str, waited: Duration) {
+        let waits = self.0.lock_waits.get_or_create(&LockNameLabels { lock });
+        waits.observe(waited.as_secs_f64());
+    }
+
+    /// Counts expired sessions (`waypost_sessions_swept_total`): `deleted`; and batches that were `fenced` off.
+    pub fn sessions_swept(&self, outcome: &'static str, sessions: u64) {
+        self.0
+            .sessions_swept
+            .get_or_create(&SweepLabels { outcome })
+            .inc_by(sessions);
     }
 
     /// Counts one command that was sent to Redis (`waypost_store_command_duration_seconds`): `ok`,
@@ -334,6 +435,13 @@ impl Inner {
         add(registry, UNROUTED_OLDEST_AGE, self.unrouted_oldest_age.clone());
         add(registry, TOPOLOGY_MISSING_SINCE, self.topology_missing_since.clone());
         add(registry, CACHE_READS, self.cache_reads.clone());
+        add(registry, CACHE_REFRESHES, self.cache_refreshes.clone());
+        add(registry, CACHE_INVALIDATIONS, self.cache_invalidations.clone());
+        add(registry, CACHE_SUBSCRIPTION_UP, self.cache_subscription_up.clone());
+        add(registry, CACHE_REPAIRS_PENDING, self.cache_repairs_pending.clone());
+        add(registry, LOCKS, self.locks.clone());
+        add(registry, LOCK_WAITS, self.lock_waits.clone());
+        add(registry, SESSIONS_SWEPT, self.sessions_swept.clone());
         add(registry, STORE_COMMANDS, self.store_commands.clone());
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());
         add(registry, BREAKER_STATE, self.breaker_state.clone());

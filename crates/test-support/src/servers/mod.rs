@@ -3,9 +3,13 @@
 mod postgres;
 mod rabbit;
 mod redis;
+mod sentinel;
 mod server;
+mod tls_redis;
 
 pub use postgres::PrivatePostgres;
 pub use rabbit::PrivateRabbit;
 pub use redis::PrivateRedis;
+pub use sentinel::PrivateSentinel;
 pub use server::Server;
+pub use tls_redis::PrivateTlsRedis;

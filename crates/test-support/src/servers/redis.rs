@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use super::server::{Server, is_a_server, run};
-use crate::{Folder, Port};
+use super::server::{START, Server, is_a_server, run};
+use crate::{Folder, Port, eventually};
 
 /// A Redis of one test's own, empty at the start and after every kill.
 #[derive(Debug)]
@@ -20,15 +20,40 @@ impl PrivateRedis {
         redis
     }
 
+    /// Starts one with more arguments, for example `["--cluster-enabled", "yes"]`.
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let mut redis = Self::prepare_with(arguments);
+        redis.server.start().await;
+        redis
+    }
+
+    /// Starts a replica and waits until it has what its master has.
+    pub async fn replica_of(master: &Self) -> Self {
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await;
+        eventually(START, async || {
+            let state = replica.command(&["INFO", "replication"]).await;
+            state.contains("master_link_status:up")
+        })
+        .await;
+        replica
+    }
+
     /// One that does not run yet.
     pub fn prepare() -> Self {
+        Self::prepare_with(&[])
+    }
+
+    fn prepare_with(arguments: &[&str]) -> Self {
         let (port, folder) = (Port::reserve(), Folder::create());
         let mut command = Command::new("redis-server");
         command
             .args(["--port", &port.number().to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            // A replica has its first copy at once.
+            .args(["--repl-diskless-sync-delay", "0"])
             .arg("--dir")
-            .arg(folder.path());
+            .arg(folder.path())
+            .args(arguments);
         Self {
             server: Server::new(command, (b"PING\r\n", b"+PONG"), port, folder),
         }

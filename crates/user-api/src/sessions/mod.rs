@@ -2,6 +2,8 @@
 
 mod create;
 mod jwks;
+mod sweep;
 
 pub(crate) use create::create;
 pub(crate) use jwks::jwks;
+pub(crate) use sweep::Sweep;

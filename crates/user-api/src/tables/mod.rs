@@ -3,6 +3,7 @@
 //! Functions over `&impl ConnectionTrait`, so that the transaction is the caller's. They know no HTTP
 //! and no rule: not found is `Ok(None)`, a broken unique key is a variant of its own.
 
+pub(crate) mod fences;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
 mod statement;

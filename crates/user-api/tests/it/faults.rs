@@ -52,7 +52,7 @@ async fn without_redis_people_sign_up_and_read_and_it_heals() {
         (read.status == 200).then_some(read)
     })
     .await;
-    assert_eq!(read.header("cache-status"), "waypost-redis; fwd=miss");
+    assert_eq!(read.header("cache-status"), "waypost-redis; fwd=bypass");
     redis.start().await;
     eventually(SOON, async || app.readiness().await.json()["status"] == "up").await;
     assert_eq!(app.sign_up(&person("healed")).await.status, 201);

@@ -108,7 +108,7 @@ async fn store(settings: &Settings, tasks: &Tasks) -> Finding {
     if store.connected(PATIENCE).await {
         Ok("answers".to_owned())
     } else {
-        Err(("no connection".to_owned(), cure))
+        Err(("no connection".to_owned(), store.finding().cure.unwrap_or(cure)))
     }
 }
 

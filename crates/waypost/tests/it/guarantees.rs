@@ -1,4 +1,4 @@
-//! docs/delivery-guarantees.md names the test of each promise.
+//! docs/delivery-guarantees.md and docs/caching.md name the test of each promise.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,6 +24,22 @@ fn each_promise_names_tests_that_there_are() {
         assert_eq!(is_promise, !named.is_empty(), "line {}: {line}", number + 1);
         for name in named {
             assert!(tests.contains(name), "line {}: no test is called {name}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn each_strategy_of_the_cache_names_tests_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = fs::read_to_string(root.join("docs/caching.md")).unwrap();
+    let mut tests = BTreeSet::new();
+    collect(&root.join("crates"), &mut tests);
+    for strategy in page.split("\n## ").skip(1) {
+        let (title, text) = strategy.split_once('\n').unwrap();
+        let named = text.lines().find_map(|line| line.strip_prefix("- **Test:** "));
+        let named = named.unwrap_or_else(|| panic!("{title} names no test"));
+        for name in named.split('`').skip(1).step_by(2) {
+            assert!(tests.contains(name), "{title}: no test is called {name}");
         }
     }
 }

@@ -53,6 +53,14 @@ impl Servers {
     }
 }
 
+/// One more process of user-api.
+pub(crate) struct Replica {
+    pub(crate) process: Process,
+    pub(crate) client: Client,
+    pub(crate) operations: String,
+    _ports: [Port; 2],
+}
+
 pub(crate) struct Stack {
     pub(crate) smtp: SmtpReceiver,
     pub(crate) otlp: OtlpReceiver,
@@ -133,6 +141,23 @@ impl Stack {
     pub(crate) fn add_worker(&mut self) {
         let worker = self.service("email-worker");
         self.workers.push(worker);
+    }
+
+    /// Starts one more user-api over the same servers, and waits until it is ready.
+    pub(crate) async fn another_user_api(&self) -> Replica {
+        let ports = [Port::reserve(), Port::reserve()];
+        let [http, operations] = [&ports[0], &ports[1]].map(|port| format!("127.0.0.1:{}", port.number()));
+        let process = service("user-api", &self.environment, self.core, self.stalled)
+            .env("WAYPOST__USER_API__HTTP__ADDRESS", &http)
+            .env("WAYPOST__USER_API__OPERATIONS__ADDRESS", &operations)
+            .spawn();
+        wait_until(&operations, "up").await;
+        Replica {
+            client: Client::new(&http, &self.gateway_http),
+            process,
+            operations,
+            _ports: ports,
+        }
     }
 
     fn service(&self, name: &str) -> Process {

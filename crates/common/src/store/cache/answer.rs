@@ -1,6 +1,6 @@
 //! What a read is answered with, by whom, and how old it is.
 
-use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, sync::Arc};
 
 use bytes::Bytes;
 
@@ -45,28 +45,72 @@ pub struct Cached {
     pub bytes: Bytes,
 }
 
-/// The answer to a read, and where it came from.
+/// Why a layer answered a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It held a fresh value.
+    Hit,
+    /// No layer above held one.
+    Miss,
+    /// What the layers above held was not fresh any more.
+    Stale,
+    /// The layers above could not be read, or not be trusted.
+    Bypass,
+    /// A fresh value was not to be had in time, so that the last one known was answered.
+    FailSafe,
+}
+
+impl Reason {
+    /// As it stands in a span.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Bypass => "bypass",
+            Self::FailSafe => "failsafe",
+        }
+    }
+}
+
+/// The answer to a read, where it came from, and why from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
     /// The value; `None`: there is none.
     pub found: Option<Cached>,
     /// Who answered.
     pub layer: Layer,
-    /// For how long the answer has not been fresh any more.
-    pub stale_for: Option<Duration>,
+    /// Why.
+    pub reason: Reason,
+    /// For how many seconds the answer stays fresh; below zero, since when it is not any more.
+    pub fresh_for: i64,
 }
 
 impl Read {
+    /// Says in the request's span which layer answered, why, and for how many seconds that stays fresh.
+    pub fn show_in(&self, span: &tracing::Span) {
+        span.record("waypost.cache.layer", self.layer.label());
+        span.record("waypost.cache.reason", self.reason.label());
+        span.record("waypost.cache.ttl", self.fresh_for);
+    }
+
     /// The value of the header `Cache-Status` (RFC 9211).
     pub fn cache_status(&self) -> Cow<'static, str> {
-        let status = match self.layer {
+        let hit = match self.layer {
             Layer::InProcess => "waypost-l1; hit",
             Layer::Store => "waypost-redis; hit",
-            Layer::Database => "waypost-redis; fwd=miss",
+            Layer::Database => {
+                return match self.reason {
+                    Reason::Stale => "waypost-redis; fwd=stale",
+                    Reason::Bypass => "waypost-redis; fwd=bypass",
+                    Reason::Hit | Reason::Miss | Reason::FailSafe => "waypost-redis; fwd=miss",
+                }
+                .into();
+            }
         };
-        match self.stale_for {
-            Some(age) => format!("{status}; ttl=-{}; detail=failsafe", age.as_secs()).into(),
-            None => status.into(),
+        match self.reason {
+            Reason::FailSafe => format!("{hit}; ttl={}; detail=failsafe", self.fresh_for).into(),
+            _ => format!("{hit}; ttl={}", self.fresh_for).into(),
         }
     }
 }

@@ -1,19 +1,29 @@
 //! The cache itself: a read goes through the layers, a write goes into them.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use moka::future::Cache as Local;
 use serde::Serialize;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    CacheOptions, Layer, LoadError, Loaded, Read, ReadError,
-    entry::Entry,
-    flights::{Flight, Flights},
-    layers::Layers,
-};
-use crate::{Timestamp, process::Tasks, store::Store, telemetry::Metrics};
+use super::coherence::Coherence;
+use super::entry::Entry;
+use super::flights::{Answer, Flight, Flights};
+use super::layers::{Found, Layers};
+use super::local::Local;
+use super::refresh::{LOCK, Refresh};
+use super::{CacheOptions, LoadError, Loaded, Read, ReadError, Reason};
+use crate::Timestamp;
+use crate::process::Tasks;
+use crate::store::{Locks, Store};
+use crate::telemetry::Metrics;
+
+/// The flight ends by itself at the deadline; this is for its own end to come first.
+const MARGIN: Duration = Duration::from_millis(500);
+/// Where nobody vouches for the last value known, it stands in for a load that failed for so long at most.
+const UNVOUCHED_REST: Duration = Duration::from_secs(1);
 
 /// A key of the cache, bound to the one type that stands under it.
 pub trait CacheKey: Send + Sync {
@@ -21,11 +31,13 @@ pub trait CacheKey: Send + Sync {
     type Value: Serialize + Send + 'static;
     /// Form of the value; raised when its JSON changes, so that entries of the old form are misses.
     const FORMAT: u8;
+    /// Whether an old value may be answered when the database is slow or away. Never for what decides about rights.
+    const MAY_BE_STALE: bool;
     /// The key in the store, behind the store's prefix.
     fn store_key(&self) -> String;
 }
 
-/// A cache-aside cache of one kind of value.
+/// A cache of one kind of value, in this process, in the store and before the database.
 ///
 /// Cheap to clone; all clones share the layers.
 pub struct Cache<K> {
@@ -45,23 +57,22 @@ impl<K> Clone for Cache<K> {
 }
 
 impl<K: CacheKey> Cache<K> {
-    /// Makes a cache over `store`.
+    /// Makes a cache over `store`; `tasks` own what it does in the background.
     pub fn new(store: Store, options: CacheOptions, metrics: Metrics, tasks: Tasks) -> Self {
-        let local = Local::builder()
-            .max_capacity(options.in_process_bytes)
-            .weigher(|key: &String, entry: &Entry| {
-                let bytes = entry.value.as_ref().map_or(0, Bytes::len);
-                u32::try_from(key.len() + bytes + 100).unwrap_or(u32::MAX)
-            })
-            .time_to_live(options.in_process)
-            .build();
+        metrics.caches(LOCK);
+        let coherence = Arc::new(Coherence::new(store.clone(), metrics.clone(), tasks.stopping().clone()));
+        let local = Arc::new(Local::new(options.in_process_bytes));
+        coherence.spawn(&local, &tasks);
         let layers = Layers {
+            locks: Locks::new(store.clone(), tasks.clone(), metrics.clone()),
             store,
             local,
+            coherence,
             flights: Flights::default(),
             loads: Semaphore::new(options.loads),
             options,
             format: K::FORMAT,
+            may_be_stale: K::MAY_BE_STALE,
             metrics,
         };
         Self {
@@ -71,10 +82,20 @@ impl<K: CacheKey> Cache<K> {
         }
     }
 
+    /// Waits until the changes of other replicas are heard, `within` at the longest; says whether they are. Until then
+    /// nothing is answered from the process.
+    pub async fn hears_others(&self, within: Duration) -> bool {
+        let end = Instant::now() + within;
+        while !self.layers.coherence.hears() && Instant::now() < end {
+            sleep(Duration::from_millis(2)).await;
+        }
+        self.layers.coherence.hears()
+    }
+
     /// Reads through the layers; `load` asks the database, at most once a key at a time.
     ///
     /// # Errors
-    /// When the load fails or is late and no stale entry is left.
+    /// When the load fails or is late and no value is left that may be answered.
     ///
     /// # Cancel safety
     /// A reader that is dropped leaves the load going on for the others.
@@ -84,49 +105,135 @@ impl<K: CacheKey> Cache<K> {
         F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
     {
         let key = key.store_key();
-        if let Some(entry) = self.layers.local.get(&key).await {
-            self.layers.count(Layer::InProcess, "hit");
-            return Ok(entry.answer(Layer::InProcess, now));
-        }
-        self.layers.count(Layer::InProcess, "miss");
-        let stored = self.layers.read_store(&key, now).await;
-        if let Some(entry) = stored.as_ref().filter(|entry| entry.is_fresh(now)) {
-            self.layers.keep_local(&key, entry.clone()).await;
-            return Ok(entry.answer(Layer::Store, now));
-        }
-        let answer = match self.layers.flights.join(&key) {
-            (answer, None) => answer,
-            (answer, Some(flight)) => {
-                let layers = Arc::clone(&self.layers);
-                let refresh = layers.refresh::<K::Value, _, _>(key, stored, now, load);
-                self.tasks.spawn("cache refresh", lead(flight, refresh));
-                answer
+        match self.layers.look(&key, now).await {
+            Found::Fresh(entry, layer) => {
+                let answer = entry.answer(layer, Reason::Hit, now);
+                if self.layers.is_ageing(&entry, now) && !self.rests(&key) {
+                    drop(self.join(key, now, "ageing", Reason::Hit, load));
+                }
+                Ok(answer)
             }
-        };
-        // The flight has the same limit; the margin is for its own end to come first.
-        let limit = self.layers.options.deadline + Duration::from_millis(200);
-        let answer = timeout(limit, answer.wait()).await;
-        answer.unwrap_or(Err(ReadError::TimedOut))
+            Found::Stale(entry, layer) if K::MAY_BE_STALE => {
+                let last_known = entry.answer(layer, Reason::FailSafe, now);
+                if self.rests(&key) {
+                    return Ok(last_known);
+                }
+                let (answer, is_first) = self.join(key, now, "stale", Reason::Stale, load);
+                if !is_first {
+                    return Ok(last_known);
+                }
+                let in_time = timeout(self.layers.options.soft_deadline, answer.wait()).await;
+                Ok(in_time.ok().and_then(Result::ok).unwrap_or(last_known))
+            }
+            Found::Stale(..) => self.wait_for_load(key, now, Reason::Stale, None, load).await,
+            Found::Nothing { last_known, reason } => {
+                let last_known = last_known.filter(|_| K::MAY_BE_STALE);
+                let last_known = last_known.map(|(entry, layer)| entry.answer(layer, Reason::FailSafe, now));
+                self.wait_for_load(key, now, reason, last_known, load).await
+            }
+        }
     }
 
     /// Writes a value through, after the commit that made it. Failing to is no failure of the write.
+    ///
+    /// From then on this process does not answer with an older one, nor do others from what they hear of.
     pub async fn put(&self, key: &K, version: u64, value: &K::Value, now: Timestamp) {
-        let key = key.store_key();
-        let entry = match self.layers.fresh_entry(version, value, now) {
-            Ok(entry) => entry,
-            Err(error) => {
-                tracing::error!(%error, "a value could not be written as JSON");
-                return;
-            }
-        };
+        match self.layers.fresh_entry(version, value, now) {
+            Ok(entry) => self.change(key.store_key(), entry, now).await,
+            Err(error) => tracing::error!(%error, "a value could not be written as JSON"),
+        }
+    }
+
+    /// Says that a value is gone as of `version`, after the commit that deleted it. No slow reader brings it back.
+    pub async fn remove(&self, key: &K, version: u64, now: Timestamp) {
+        let until = now + self.layers.options.tombstone;
+        let gone = Entry::absent(version, self.layers.coherence.epoch(), until);
+        self.change(key.store_key(), gone, now).await;
+    }
+
+    /// Forgets what is older than `version`, here and in the store, and has the other replicas forget it: for a change
+    /// whose commit was not answered and may have come true.
+    pub fn doubt(&self, key: &K, version: u64) {
+        let (layers, key) = (&self.layers, key.store_key());
+        if !layers.local.outdate(&key, version) {
+            layers.coherence.forget_all();
+        }
+        layers.flights.detach(&key);
+        layers.coherence.repairs.mark(&key, version);
+        layers.coherence.tell(&key, version);
+    }
+
+    async fn change(&self, key: String, entry: Entry, now: Timestamp) {
+        let layers = &self.layers;
         // A load that began before the commit must not answer who comes after it.
-        self.layers.keep_local(&key, entry.clone()).await;
-        self.layers.flights.detach(&key);
-        self.layers.write_store(&key, &entry, now).await;
+        if !layers.local.outdate(&key, entry.version) {
+            layers.coherence.forget_all();
+        }
+        layers.flights.detach(&key);
+        layers.keep_local(&key, entry.clone(), layers.coherence.generation(), now);
+        layers.change_store(&key, &entry, now).await;
+        layers.coherence.tell_before_the_end().await;
+    }
+
+    /// Answers with what a load brings, or with what was known last.
+    async fn wait_for_load<L, F>(
+        &self,
+        key: String,
+        now: Timestamp,
+        told: Reason,
+        last_known: Option<Read>,
+        load: L,
+    ) -> Result<Read, ReadError>
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
+    {
+        if let Some(last_known) = &last_known
+            && self.layers.flights.rests(&key, UNVOUCHED_REST)
+        {
+            return Ok(last_known.clone());
+        }
+        let (answer, _) = self.join(key, now, "miss", told, load);
+        let limit = self.layers.options.deadline + MARGIN;
+        let answer = timeout(limit, answer.wait()).await.unwrap_or(Err(ReadError::TimedOut));
+        answer.or_else(|error| last_known.ok_or(error))
+    }
+
+    /// Whether what is old but vouched for is answered without another try.
+    fn rests(&self, key: &str) -> bool {
+        self.layers.flights.rests(key, self.layers.options.rest)
+    }
+
+    /// Joins the key's flight, or begins one; says whether it did.
+    fn join<L, F>(&self, key: String, now: Timestamp, reason: &'static str, told: Reason, load: L) -> (Answer, bool)
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
+    {
+        let (answer, flight) = self.layers.flights.join(&key);
+        let is_first = flight.is_some();
+        if let Some(flight) = flight {
+            let refresh = Refresh {
+                layers: Arc::clone(&self.layers),
+                key,
+                now,
+                reason,
+                told,
+            };
+            self.tasks.spawn(
+                "cache refresh",
+                lead(flight, self.layers.options.rest, refresh.run(load)),
+            );
+        }
+        (answer, is_first)
     }
 }
 
 /// Leads a flight: whatever becomes of the load, the flight ends.
-async fn lead(flight: Flight, refresh: impl Future<Output = Result<Read, ReadError>>) {
-    flight.land(refresh.await);
+async fn lead(flight: Flight, rest: Duration, refresh: impl Future<Output = Result<Read, ReadError>>) {
+    let outcome = refresh.await;
+    if outcome.is_err() {
+        flight.rest(rest);
+    }
+    flight.land(outcome);
 }

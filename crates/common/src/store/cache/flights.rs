@@ -2,19 +2,41 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Read, ReadError};
 
 type Outcome = Result<Read, ReadError>;
 type Under = HashMap<String, watch::Receiver<Option<Outcome>>>;
 
-/// The loads under way, by key.
+/// Keys whose refresh failed are remembered in this number.
+const MAX_RESTING: usize = 10_000;
+
+/// The loads under way, by key, and those that failed lately.
 #[derive(Clone, Default)]
-pub(super) struct Flights(Arc<Mutex<Under>>);
+pub(super) struct Flights(Arc<Inner>);
+
+/// Since when a key rests, and until when at most.
+#[derive(Clone, Copy)]
+struct Rest {
+    since: Instant,
+    until: Instant,
+}
+
+#[derive(Default)]
+struct Inner {
+    under: Mutex<Under>,
+    resting: Mutex<HashMap<String, Rest>>,
+    /// How many rest, for readers, who look at each read of what is stale.
+    rest: AtomicUsize,
+}
 
 /// The right and the duty to bring the answer; dropped without one, the waiters are told.
 pub(super) struct Flight {
@@ -43,17 +65,52 @@ impl Flights {
         (Answer(receiver), Some(flight))
     }
 
+    /// Whether a refresh of this key failed within `most`: who has anything to answer with does not try again yet.
+    pub(super) fn rests(&self, key: &str, most: Duration) -> bool {
+        if self.0.rest.load(Relaxed) == 0 {
+            return false;
+        }
+        let now = Instant::now();
+        let mut resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = resting.get(key).copied();
+        if rest.is_some_and(|rest| rest.until <= now) {
+            resting.remove(key);
+            self.0.rest.store(resting.len(), Relaxed);
+            return false;
+        }
+        rest.is_some_and(|rest| now < rest.since + most)
+    }
+
+    fn rest(&self, key: &str, span: Duration) {
+        let mut resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        if resting.len() >= MAX_RESTING {
+            resting.retain(|_, rest| rest.until > since);
+        }
+        // With too many of them, the others are tried at each read.
+        if resting.len() < MAX_RESTING {
+            let until = since + span;
+            resting.insert(key.to_owned(), Rest { since, until });
+        }
+        self.0.rest.store(resting.len(), Relaxed);
+    }
+
     /// Lets the key's flight end for those who wait for it, and nobody join it any more.
     pub(super) fn detach(&self, key: &str) {
         self.lock().remove(key);
     }
 
     fn lock(&self) -> MutexGuard<'_, Under> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.under.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Flight {
+    /// Has nobody try again for `span` who has anything to answer with.
+    pub(super) fn rest(&self, span: Duration) {
+        self.flights.rest(&self.key, span);
+    }
+
     pub(super) fn land(self, outcome: Outcome) {
         self.answer.send_replace(Some(outcome));
     }
@@ -82,13 +139,17 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Layer, *};
+    use super::{
+        super::{Layer, Reason},
+        *,
+    };
 
     fn nothing() -> Read {
         Read {
             found: None,
             layer: Layer::Database,
-            stale_for: None,
+            reason: Reason::Miss,
+            fresh_for: 5,
         }
     }
 

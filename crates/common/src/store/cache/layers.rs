@@ -1,34 +1,85 @@
-//! The layers below a [`super::Cache`]: how each is read and filled.
+//! The layers below a [`super::Cache`]: how each is looked at and filled.
 
-use std::future::Future;
 use std::sync::Arc;
 
-use moka::future::Cache as Local;
-use moka::ops::compute::Op;
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
+use super::coherence::Coherence;
 use super::entry::Entry;
 use super::flights::Flights;
-use super::{CacheOptions, Layer, LoadError, Loaded, Read, ReadError};
+use super::local::{Held, Local};
+use super::{CacheOptions, Layer, Reason};
 use crate::Timestamp;
-use crate::store::Store;
+use crate::store::{Locks, Store};
 use crate::telemetry::Metrics;
 
 pub(super) struct Layers {
     pub(super) store: Store,
-    pub(super) local: Local<String, Entry>,
+    pub(super) local: Arc<Local>,
+    pub(super) coherence: Arc<Coherence>,
     pub(super) flights: Flights,
+    pub(super) locks: Locks,
     pub(super) loads: Semaphore,
     pub(super) options: CacheOptions,
     pub(super) format: u8,
+    /// Whether an old value may be answered at all.
+    pub(super) may_be_stale: bool,
     pub(super) metrics: Metrics,
 }
 
+/// What the layers hold of a key.
+pub(super) enum Found {
+    /// A value to answer with.
+    Fresh(Entry, Layer),
+    /// One that was fresh until lately, and would have been dropped had it changed.
+    Stale(Entry, Layer),
+    /// Nothing, or only something that nobody vouches for: a last resort.
+    Nothing {
+        last_known: Option<(Entry, Layer)>,
+        reason: Reason,
+    },
+}
+
 impl Layers {
-    pub(super) async fn read_store(&self, key: &str, now: Timestamp) -> Option<Entry> {
+    /// Looks into the process, then into the store.
+    pub(super) async fn look(&self, key: &str, now: Timestamp) -> Found {
+        let held = self.local.get(key).filter(|held| held.entry.is_kept(now));
+        let vouched = held.as_ref().filter(|held| self.vouches_for(held));
+        if let Some(held) = vouched.filter(|held| now < held.until) {
+            self.count(Layer::InProcess, "hit");
+            return Found::Fresh(held.entry.clone(), Layer::InProcess);
+        }
+        self.count(Layer::InProcess, "miss");
+        let vouched = vouched.cloned();
+        let stored = self.look_into_store(key, now).await;
+        match stored {
+            Some(Found::Nothing { last_known, reason }) => {
+                // In the process it may have outlived the store's.
+                let stale = vouched.map(|held| Found::Stale(held.entry, Layer::InProcess));
+                let held = held.map(|held| (held.entry, Layer::InProcess));
+                let last_known = last_known
+                    .into_iter()
+                    .chain(held)
+                    .max_by_key(|(entry, _)| entry.version);
+                stale.unwrap_or(Found::Nothing { last_known, reason })
+            }
+            Some(found) => found,
+            None => Found::Nothing {
+                last_known: held.map(|held| (held.entry, Layer::InProcess)),
+                reason: Reason::Bypass,
+            },
+        }
+    }
+
+    /// What the store holds; `None`: it can't be read, or not be trusted.
+    pub(super) async fn look_into_store(&self, key: &str, now: Timestamp) -> Option<Found> {
+        if !self.coherence.may_read_store(key) {
+            self.count(Layer::Store, "bypass");
+            return None;
+        }
+        let generation = self.coherence.generation();
         let versioned = match self.store.get_versioned(key).await {
             Ok(versioned) => versioned,
             Err(error) => {
@@ -37,93 +88,90 @@ impl Layers {
                 return None;
             }
         };
-        let entry = versioned.and_then(|versioned| Entry::decode(versioned, self.format, now));
-        let outcome = match &entry {
-            None => "miss",
-            Some(entry) if entry.is_fresh(now) => "hit",
-            Some(_) => "stale",
+        let epoch = self.coherence.epoch();
+        let entry = versioned.and_then(|versioned| Entry::decode(versioned, self.format, epoch, now));
+        let found = match entry {
+            None => Found::Nothing {
+                last_known: None,
+                reason: Reason::Miss,
+            },
+            Some(entry) if !self.local.allows(key, entry.version) => Found::Nothing {
+                last_known: None,
+                reason: Reason::Stale,
+            },
+            Some(entry) if entry.epoch != epoch => Found::Nothing {
+                last_known: Some((entry, Layer::Store)),
+                reason: Reason::Stale,
+            },
+            Some(entry) if entry.is_fresh(now) => {
+                self.keep_local(key, entry.clone(), generation, now);
+                Found::Fresh(entry, Layer::Store)
+            }
+            Some(entry) => Found::Stale(entry, Layer::Store),
         };
-        self.count(Layer::Store, outcome);
-        entry
+        self.count(
+            Layer::Store,
+            match &found {
+                Found::Fresh(..) => "hit",
+                Found::Stale(..)
+                | Found::Nothing {
+                    last_known: Some(_), ..
+                } => "stale",
+                Found::Nothing { last_known: None, .. } => "miss",
+            },
+        );
+        Some(found)
     }
 
-    /// Loads from the database and fills the layers; falls back to the stale entry.
-    pub(super) async fn refresh<V, L, F>(
-        self: Arc<Self>,
-        key: String,
-        stale: Option<Entry>,
-        now: Timestamp,
-        load: L,
-    ) -> Result<Read, ReadError>
-    where
-        V: Serialize,
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<Loaded<V>>, LoadError>>,
-    {
-        // A flight that ended between this one's look at the layers and its start has filled them.
-        if let Some(entry) = self.local.get(&key).await {
-            return Ok(entry.answer(Layer::InProcess, now));
-        }
-        match self.load(load).await {
-            Ok(loaded) => {
-                self.count(Layer::Database, loaded.as_ref().map_or("absent", |_| "hit"));
-                let entry = match loaded {
-                    None => Entry::absent(now + self.options.absent),
-                    Some(Loaded { version, value }) => self
-                        .fresh_entry(version, &value, now)
-                        .map_err(|error| ReadError::Failed(Arc::new(error)))?,
-                };
-                self.keep_local(&key, entry.clone()).await;
-                self.write_store(&key, &entry, now).await;
-                Ok(entry.answer(Layer::Database, now))
-            }
-            Err(error) => {
-                self.count(Layer::Database, "error");
-                let stale = stale.ok_or(error)?;
-                self.keep_local(&key, stale.clone()).await;
-                Ok(stale.answer(Layer::Store, now))
-            }
-        }
+    /// Whether what is held is certain to be what all replicas know.
+    pub(super) fn vouches_for(&self, held: &Held) -> bool {
+        held.generation == self.coherence.generation() && self.coherence.hears()
     }
 
-    async fn load<V, L, F>(&self, load: L) -> Result<Option<Loaded<V>>, ReadError>
-    where
-        L: FnOnce() -> F,
-        F: Future<Output = Result<Option<Loaded<V>>, LoadError>>,
-    {
-        let bounded = async {
-            // The semaphore is never closed, so no permit means no limit to keep.
-            let _permit = self.loads.acquire().await.ok();
-            load().await
-        };
-        match timeout(self.options.deadline, bounded).await {
-            Ok(outcome) => outcome.map_err(|error| ReadError::Failed(error.into())),
-            Err(_) => Err(ReadError::TimedOut),
+    /// Whether a read should have this refreshed before its fresh life is over.
+    pub(super) fn is_ageing(&self, entry: &Entry, now: Timestamp) -> bool {
+        let left = self.options.fresh.mul_f64(1.0 - self.options.ageing_after);
+        entry.value.is_some() && !entry.is_fresh(now + left)
+    }
+
+    /// Keeps what a read brought that began in `generation`.
+    pub(super) fn keep_local(&self, key: &str, entry: Entry, generation: u64, now: Timestamp) {
+        if generation == self.coherence.generation() && !self.options.in_process.is_zero() {
+            let until = (now + self.options.in_process).min(entry.fresh_until);
+            let held = Held {
+                entry,
+                generation,
+                until,
+            };
+            self.local.keep(key, held);
         }
     }
 
-    pub(super) async fn write_store(&self, key: &str, entry: &Entry, now: Timestamp) {
-        let ttl = entry.kept_until.since(now);
-        let written = match entry.encode(self.format) {
-            Some(bytes) => {
-                let put = self.store.put_if_newer(key, entry.version, &bytes, ttl);
-                put.await
-            }
-            None => self.store.tombstone(key, entry.version, ttl).await,
-        };
-        if let Err(error) = written {
+    /// Writes what a load brought. Failing to is no failure of the load.
+    pub(super) async fn fill_store(&self, key: &str, entry: &Entry, now: Timestamp) {
+        if let Err(error) = self.write_store(key, entry, now).await {
             tracing::debug!(%error, "a value could not be cached");
         }
     }
 
-    pub(super) async fn keep_local(&self, key: &str, entry: Entry) {
-        self.local
-            .entry_by_ref(key)
-            .and_compute_with(|held| {
-                let newer = held.is_some_and(|held| held.value().version > entry.version);
-                std::future::ready(if newer { Op::Nop } else { Op::Put(entry) })
-            })
-            .await;
+    /// Writes a change through; what fails is repaired.
+    pub(super) async fn change_store(&self, key: &str, entry: &Entry, now: Timestamp) {
+        // Whoever waits for this may go away in the middle of it.
+        let unwritten = self.coherence.unwritten(key, entry.version);
+        match self.write_store(key, entry, now).await {
+            Ok(_) => unwritten.written(),
+            Err(error) => {
+                tracing::debug!(%error, "a change could not be written to the store and waits to be repaired there");
+            }
+        }
+    }
+
+    async fn write_store(&self, key: &str, entry: &Entry, now: Timestamp) -> Result<bool, crate::store::StoreError> {
+        let ttl = entry.kept_until.since(now);
+        match entry.encode(self.format) {
+            Some(bytes) => self.store.put_if_newer(key, entry.version, &bytes, ttl).await,
+            None => self.store.tombstone(key, entry.version, ttl).await,
+        }
     }
 
     pub(super) fn fresh_entry<V: Serialize>(
@@ -133,10 +181,16 @@ impl Layers {
         now: Timestamp,
     ) -> Result<Entry, serde_json::Error> {
         let jitter = rand::rng().random_range(0.9..=1.0);
+        let kept = if self.may_be_stale {
+            self.options.stale.max(self.options.fresh)
+        } else {
+            self.options.fresh
+        };
         Ok(Entry {
             version,
+            epoch: self.coherence.epoch(),
             fresh_until: now + self.options.fresh.mul_f64(jitter),
-            kept_until: now + self.options.stale.max(self.options.fresh),
+            kept_until: now + kept,
             value: Some(serde_json::to_vec(value)?.into()),
         })
     }

@@ -1,24 +1,29 @@
-//! Cache-aside reads: in-process, then the store, then the database.
+//! Reads that hardly touch the database: in-process, then the store, then the database.
 //!
-//! Why: a read that many make costs the database once. An entry is the bytes that are answered, made
-//! once, with the version of the row that they were made from; a lower version never replaces a
-//! higher one, so a slow reader cannot put an old value back. One flight a key and process loads,
-//! in a task of its own, so that a reader who goes away cancels nobody's load.
+//! Why: a read that many make costs the database once. An entry is the bytes that are answered, made once, with the
+//! version of the row that they were made from; a lower version never replaces a higher one, so a slow reader cannot
+//! put an old value back. `aside` is the way of a read and of a write, `refresh` what one load does, `coherence` what
+//! keeps replicas alike. docs/caching.md names each strategy and how to see it.
 //!
-//! What it must not do: fail a read that the database could answer (a store that is away is passed
-//! by), or decide about rights: an answer may be seconds old, or stale while the database is away.
-//! The in-process layer lives for a second: other replicas' writes are not announced to it.
+//! What it must not do: fail a read that the database could answer (a store that is away is passed by), or decide
+//! about rights: an answer may be a second old, or older and marked while the database is slow or away.
 
 mod answer;
 mod aside;
+mod coherence;
 mod entry;
 mod flights;
 mod layers;
 mod load;
+mod local;
 mod options;
+mod outgoing;
+mod recent;
+mod refresh;
+mod repairs;
 
 pub use self::{
-    answer::{Cached, Layer, Read, ReadError},
+    answer::{Cached, Layer, Read, ReadError, Reason},
     aside::{Cache, CacheKey},
     load::{LoadError, Loaded},
     options::CacheOptions,

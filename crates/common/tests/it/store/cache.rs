@@ -15,7 +15,7 @@ use common::{
     process::Tasks,
     store::{
         Cache, CacheKey, CacheOptions, Limits, Store,
-        cache::{Layer, LoadError, Loaded, Read, ReadError},
+        cache::{Layer, LoadError, Loaded, Read, ReadError, Reason},
     },
     telemetry::Metrics,
 };
@@ -23,16 +23,17 @@ use test_support::{PrivateRedis, eventually};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 /// A life of the in-process layer that no test outlives by chance.
-const BRIEF: Duration = Duration::from_millis(50);
+pub(super) const BRIEF: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
-struct Row(&'static str);
+pub(super) struct Row(pub(super) &'static str);
 
 impl CacheKey for Row {
     type Value = String;
     const FORMAT: u8 = 1;
+    const MAY_BE_STALE: bool = true;
     fn store_key(&self) -> String {
         format!("row:{}", self.0)
     }
@@ -44,34 +45,35 @@ struct NewRow(&'static str);
 impl CacheKey for NewRow {
     type Value = String;
     const FORMAT: u8 = 2;
+    const MAY_BE_STALE: bool = true;
     fn store_key(&self) -> String {
         format!("row:{}", self.0)
     }
 }
 
-type Found = Result<Option<Loaded<String>>, LoadError>;
+pub(super) type Found = Result<Option<Loaded<String>>, LoadError>;
 
 /// A table of one row that counts how often it is asked.
 #[derive(Clone, Default)]
-struct Table(Arc<AtomicUsize>);
+pub(super) struct Table(Arc<AtomicUsize>);
 
 impl Table {
-    fn asked(&self) -> usize {
+    pub(super) fn asked(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 
-    fn row(self, version: u64) -> Ready<Found> {
+    pub(super) fn row(self, version: u64) -> Ready<Found> {
         self.0.fetch_add(1, Ordering::SeqCst);
         let value = format!("version {version}");
         ready(Ok(Some(Loaded { version, value })))
     }
 
-    fn nothing(self) -> Ready<Found> {
+    pub(super) fn nothing(self) -> Ready<Found> {
         self.0.fetch_add(1, Ordering::SeqCst);
         ready(Ok(None))
     }
 
-    fn away(self) -> Ready<Found> {
+    pub(super) fn away(self) -> Ready<Found> {
         self.0.fetch_add(1, Ordering::SeqCst);
         ready(Err("the database is away".into()))
     }
@@ -95,7 +97,7 @@ impl Drop for Running {
 }
 
 /// A store that replicas share.
-async fn shared_store(url: &str) -> Store {
+pub(super) async fn shared_store(url: &str) -> Store {
     let tasks = Tasks::new(Service::UserApi);
     let limits = Limits {
         response: Duration::from_secs(5),
@@ -108,13 +110,15 @@ async fn shared_store(url: &str) -> Store {
 }
 
 /// One replica's cache.
-fn cache<K: CacheKey>(store: &Store, options: CacheOptions) -> Cache<K> {
+pub(super) async fn cache<K: CacheKey>(store: &Store, options: CacheOptions) -> Cache<K> {
     let metrics = Metrics::new(Service::UserApi);
     let tasks = Tasks::new(Service::UserApi);
-    Cache::new(store.clone(), options, metrics, tasks)
+    let cache = Cache::new(store.clone(), options, metrics, tasks);
+    assert!(cache.hears_others(SOON).await);
+    cache
 }
 
-fn patient() -> CacheOptions {
+pub(super) fn patient() -> CacheOptions {
     CacheOptions {
         in_process: Duration::from_mins(1),
         deadline: Duration::from_secs(10),
@@ -122,7 +126,7 @@ fn patient() -> CacheOptions {
     }
 }
 
-fn value(read: &Read) -> Option<(u64, &str)> {
+pub(super) fn value(read: &Read) -> Option<(u64, &str)> {
     let found = read.found.as_ref()?;
     Some((found.version, std::str::from_utf8(&found.bytes).unwrap()))
 }
@@ -146,7 +150,10 @@ on_both!(
 );
 
 async fn the_layers_answer_in_their_order(store: Store) {
-    let (here, there) = (cache::<Row>(&store, patient()), cache::<Row>(&store, patient()));
+    let (here, there) = (
+        cache::<Row>(&store, patient()).await,
+        cache::<Row>(&store, patient()).await,
+    );
     let (key, table, now) = (Row("a"), Table::default(), Timestamp::now());
     let load = || {
         let table = table.clone();
@@ -156,15 +163,15 @@ async fn the_layers_answer_in_their_order(store: Store) {
     assert_eq!(first.layer, Layer::Database);
     assert_eq!(first.cache_status(), "waypost-redis; fwd=miss");
     let second = here.read(&key, now, load()).await.unwrap();
-    assert_eq!(second.cache_status(), "waypost-l1; hit");
+    assert!(second.cache_status().starts_with("waypost-l1; hit; ttl="));
     let replica = there.read(&key, now, load()).await.unwrap();
-    assert_eq!(replica.cache_status(), "waypost-redis; hit");
+    assert!(replica.cache_status().starts_with("waypost-redis; hit; ttl="));
     assert_eq!(value(&replica), Some((3, "\"version 3\"")));
     assert_eq!(table.asked(), 1);
 }
 
 async fn nothing_is_remembered_and_gives_way_to_a_row(store: Store) {
-    let here = cache::<Row>(&store, patient());
+    let here = cache::<Row>(&store, patient()).await;
     let (key, table, now) = (Row("a"), Table::default(), Timestamp::now());
     for _ in 0..2 {
         let asked = table.clone();
@@ -173,7 +180,7 @@ async fn nothing_is_remembered_and_gives_way_to_a_row(store: Store) {
     }
     assert_eq!(table.asked(), 1);
     here.put(&key, 1, &"written".to_owned(), now).await;
-    let there = cache::<Row>(&store, patient());
+    let there = cache::<Row>(&store, patient()).await;
     for replica in [here, there] {
         let asked = table.clone();
         let read = replica.read(&key, now, move || asked.nothing()).await.unwrap();
@@ -183,7 +190,7 @@ async fn nothing_is_remembered_and_gives_way_to_a_row(store: Store) {
 }
 
 async fn a_write_is_read_at_once(store: Store) {
-    let here = cache::<Row>(&store, patient());
+    let here = cache::<Row>(&store, patient()).await;
     let (key, table, now) = (Row("a"), Table::default(), Timestamp::now());
     // A slow reader loads version 1 ...
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -206,7 +213,7 @@ async fn a_write_is_read_at_once(store: Store) {
         go_on.notify_one();
     };
     futures_util::future::join(slow, write).await;
-    for replica in [here, cache(&store, patient())] {
+    for replica in [here, cache(&store, patient()).await] {
         let asked = table.clone();
         let read = replica.read(&key, now, move || asked.row(2)).await.unwrap();
         assert_eq!(value(&read), Some((2, "\"version 2\"")));
@@ -214,11 +221,11 @@ async fn a_write_is_read_at_once(store: Store) {
 }
 
 async fn an_older_write_changes_nothing(store: Store) {
-    let here = cache::<Row>(&store, patient());
+    let here = cache::<Row>(&store, patient()).await;
     let (key, table, now) = (Row("a"), Table::default(), Timestamp::now());
     here.put(&key, 2, &"new".to_owned(), now).await;
     here.put(&key, 1, &"old".to_owned(), now).await;
-    for replica in [here, cache(&store, patient())] {
+    for replica in [here, cache(&store, patient()).await] {
         let asked = table.clone();
         let read = replica.read(&key, now, move || asked.row(2)).await.unwrap();
         assert_eq!(value(&read), Some((2, "\"new\"")));
@@ -226,7 +233,10 @@ async fn an_older_write_changes_nothing(store: Store) {
 }
 
 async fn another_format_is_a_miss(store: Store) {
-    let (old, new) = (cache::<Row>(&store, patient()), cache::<NewRow>(&store, patient()));
+    let (old, new) = (
+        cache::<Row>(&store, patient()).await,
+        cache::<NewRow>(&store, patient()).await,
+    );
     let (table, now) = (Table::default(), Timestamp::now());
     old.put(&Row("a"), 1, &"old form".to_owned(), now).await;
     let asked = table.clone();
@@ -239,14 +249,14 @@ async fn what_is_stale_is_refreshed(store: Store) {
         in_process: BRIEF,
         ..patient()
     };
-    let here = cache::<Row>(&store, options);
+    let here = cache::<Row>(&store, options).await;
     let (key, table, now) = (Row("a"), Table::default(), Timestamp::now());
     here.put(&key, 1, &"version 1".to_owned(), now).await;
     tokio::time::sleep(BRIEF * 2).await;
     let later = now + options.fresh;
     let asked = table.clone();
     let read = here.read(&key, later, move || asked.row(1)).await.unwrap();
-    assert_eq!((read.layer, read.stale_for), (Layer::Database, None));
+    assert_eq!((read.layer, read.reason), (Layer::Database, Reason::Stale));
     assert_eq!(table.asked(), 1);
 }
 
@@ -255,7 +265,7 @@ async fn a_stale_entry_answers_while_the_database_is_away(store: Store) {
         in_process: BRIEF,
         ..patient()
     };
-    let here = cache::<Row>(&store, options);
+    let here = cache::<Row>(&store, options).await;
     let (key, table, now) = (Row("a"), Table::default(), Timestamp::now());
     here.put(&key, 1, &"version 1".to_owned(), now).await;
     tokio::time::sleep(BRIEF * 2).await;
@@ -263,7 +273,7 @@ async fn a_stale_entry_answers_while_the_database_is_away(store: Store) {
     let asked = table.clone();
     let read = here.read(&key, later, move || asked.away()).await.unwrap();
     assert_eq!(value(&read), Some((1, "\"version 1\"")));
-    assert!(read.stale_for.unwrap() >= Duration::from_secs(30));
+    assert!(read.fresh_for <= -30, "{}", read.fresh_for);
     assert!(read.cache_status().ends_with("; detail=failsafe"));
     // Beyond the time that it is kept for, there is no answer.
     tokio::time::sleep(BRIEF * 2).await;
@@ -276,7 +286,7 @@ async fn a_stale_entry_answers_while_the_database_is_away(store: Store) {
 #[tokio::test]
 async fn two_thousand_readers_of_a_cold_key_ask_the_database_once() {
     let store = shared_store(&test_support::redis_url()).await;
-    let here = cache::<Row>(&store, patient());
+    let here = cache::<Row>(&store, patient()).await;
     let (table, now) = (Table::default(), Timestamp::now());
     let readers = (0..2000).map(|_| {
         let table = table.clone();
@@ -297,7 +307,7 @@ async fn two_thousand_readers_of_a_cold_key_ask_the_database_once() {
 #[tokio::test]
 async fn a_reader_who_goes_away_leaves_the_load_to_the_others() {
     let store = shared_store("memory://").await;
-    let here = cache::<Row>(&store, patient());
+    let here = cache::<Row>(&store, patient()).await;
     let (table, now) = (Table::default(), Timestamp::now());
     let go_on = Arc::new(Notify::new());
     let gone = {
@@ -324,7 +334,7 @@ async fn a_load_that_hangs_ends_at_the_deadline_and_loads_at_a_time_are_bounded(
         deadline: Duration::from_millis(300),
         ..CacheOptions::default()
     };
-    let here = cache::<Row>(&store, options);
+    let here = cache::<Row>(&store, options).await;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let now = Timestamp::now();
     let readers = ["a", "b", "c", "d", "e"].map(|key| {
@@ -350,7 +360,7 @@ async fn without_its_store_a_read_goes_to_the_database() {
         in_process: BRIEF,
         ..patient()
     };
-    let here = cache::<Row>(&store, options);
+    let here = cache::<Row>(&store, options).await;
     let (key, now) = (Row("a"), Timestamp::now());
     here.put(&key, 1, &"version 1".to_owned(), now).await;
     redis.kill();
@@ -363,9 +373,31 @@ async fn without_its_store_a_read_goes_to_the_database() {
     // Healed: a replica that has nothing in process reads from the store again.
     eventually(SOON, async || {
         here.put(&key, 1, &"version 1".to_owned(), now).await;
-        let (there, asked) = (cache::<Row>(&store, options), table.clone());
+        let (there, asked) = (cache::<Row>(&store, options).await, table.clone());
         let read = there.read(&key, now, move || asked.row(1)).await.unwrap();
         read.layer == Layer::Store
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_read_waits_once_for_a_store_that_hangs() {
+    let redis = PrivateRedis::start().await;
+    let limits = Limits {
+        response: Duration::from_secs(2),
+        connect: Duration::from_secs(5),
+    };
+    let store = Store::open(&redis.url(), "hangs", limits, &Tasks::new(Service::UserApi)).unwrap();
+    assert!(store.connected(SOON).await);
+    let here = cache::<Row>(&store, patient()).await;
+    redis.freeze();
+    let began = std::time::Instant::now();
+    let table = Table::default();
+    let read = here
+        .read(&Row("a"), Timestamp::now(), move || table.row(1))
+        .await
+        .unwrap();
+    assert_eq!(read.layer, Layer::Database);
+    // Not once more to write what was loaded.
+    assert!(began.elapsed() < limits.response * 2, "{:?}", began.elapsed());
 }

@@ -35,6 +35,21 @@ async fn slowest_call(store: &Store, how_long: Duration) -> Duration {
     slowest
 }
 
+/// Calls for `how_long` what hangs, and gives back how long each call took that was waited for.
+async fn waits(how_long: Duration, mut call: impl AsyncFnMut() -> Result<(), StoreError>) -> Vec<Duration> {
+    let (start, mut waits) = (Instant::now(), Vec::new());
+    while start.elapsed() < how_long {
+        let began = Instant::now();
+        match call().await {
+            Err(StoreError::TimedOut) => waits.push(began.elapsed()),
+            Err(StoreError::Away) => assert!(began.elapsed() < AT_ONCE),
+            other => panic!("a server that hangs answered {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    waits
+}
+
 #[tokio::test]
 async fn it_starts_without_its_server_and_connects_when_there_is_one() {
     let mut redis = PrivateRedis::prepare();
@@ -78,20 +93,46 @@ async fn a_server_that_hangs_costs_three_short_waits_at_most() {
     assert!(store.connected(SOON).await);
     eventually(SOON, || answers(&store)).await;
     redis.freeze();
-    let (began, mut timed_out) = (Instant::now(), 0);
-    while began.elapsed() < Duration::from_secs(2) {
-        let call = Instant::now();
-        match store.get("a").await {
-            Err(StoreError::TimedOut) => timed_out += 1,
-            Err(StoreError::Away) => {}
-            other => panic!("a frozen server answered {other:?}"),
-        }
-        assert!(call.elapsed() < AT_ONCE);
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    assert!((1..=3).contains(&timed_out), "{timed_out} commands were waited for");
+    let waits = waits(Duration::from_secs(2), async || store.get("a").await.map(|_| ())).await;
+    println!("a frozen server was waited for {} times: {waits:?}", waits.len());
+    assert!((1..=3).contains(&waits.len()), "{waits:?}");
+    assert!(waits.iter().all(|wait| *wait < AT_ONCE), "{waits:?}");
     assert_eq!(store.state(), State::Down);
     redis.thaw();
+    eventually(SOON, || answers(&store)).await;
+}
+
+#[tokio::test]
+async fn commands_that_hang_while_pings_are_answered_cost_one_wait_a_breaker_period() {
+    let redis = PrivateRedis::start().await;
+    let store = open(&redis.url());
+    assert!(store.connected(SOON).await);
+    eventually(SOON, || answers(&store)).await;
+    redis.command(&["CLIENT", "PAUSE", "60000", "WRITE"]).await;
+    let waits = waits(Duration::from_secs(2), async || store.set("a", b"2", LONG).await).await;
+    println!(
+        "writes that hang were waited for {} times in 2 s: {waits:?}",
+        waits.len()
+    );
+    // Three; then one for each 100 ms at least; and three more after a ping that closes the breaker, each second.
+    assert!(waits.len() <= 3 + 20 + 2 * 3, "{waits:?}");
+    redis.command(&["CLIENT", "UNPAUSE"]).await;
+    eventually(SOON, || answers(&store)).await;
+}
+
+#[tokio::test]
+async fn a_node_that_becomes_a_replica_is_left_though_it_answers() {
+    let (master, other) = (PrivateRedis::start().await, PrivateRedis::start().await);
+    let store = open(&master.url());
+    assert!(store.connected(SOON).await);
+    eventually(SOON, || answers(&store)).await;
+    master
+        .command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()])
+        .await;
+    // By itself, without a command.
+    eventually(SOON, async || store.state() == State::Down).await;
+    assert!(matches!(store.get("a").await, Err(StoreError::Away)));
+    master.command(&["REPLICAOF", "NO", "ONE"]).await;
     eventually(SOON, || answers(&store)).await;
 }
 
@@ -170,12 +211,4 @@ async fn a_flushed_server_still_knows_the_scripts() {
     redis.command(&["SCRIPT", "FLUSH"]).await;
     eventually(SOON, async || store.put_if_newer("row", 1, b"x", LONG).await.is_ok()).await;
     assert!(store.get_versioned("row").await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn an_unknown_scheme_is_refused_with_the_setting_s_name() {
-    let tasks = Tasks::new(Service::UserApi);
-    let refused = Store::open("http://x", "", Limits::default(), &tasks);
-    let Err(error) = refused else { panic!("http was taken") };
-    assert!(error.to_string().contains("store.url"));
 }

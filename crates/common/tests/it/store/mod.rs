@@ -1,5 +1,11 @@
-//! The store: one contract for Redis and memory, faults, and the cache that stands on it.
+//! The store: one contract for Redis and memory, faults, addresses, the cache that stands on it, and what several
+//! replicas see.
 
+mod address;
 mod cache;
 mod contract;
 mod faults;
+mod lock;
+mod replicas;
+mod sentinel;
+mod strategies;

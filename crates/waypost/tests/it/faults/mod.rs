@@ -13,6 +13,8 @@ mod own_trouble;
 mod postgres;
 mod provider;
 mod redis;
+mod replicas;
+mod sentinel;
 mod stop;
 mod tally;
 mod telemetry;

@@ -1,0 +1,154 @@
+//! Keys whose change could not be written to the store: what stands there may be old, until it is repaired.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Keys that are remembered. One more, and all that stands in the store is taken for old.
+const MAX_KEYS: usize = 10_000;
+
+#[derive(Default)]
+pub(super) struct Repairs {
+    marked: Mutex<Marked>,
+    /// How many are marked, for readers, who look at each read.
+    count: AtomicUsize,
+    added: Notify,
+}
+
+#[derive(Default)]
+struct Marked {
+    keys: HashMap<String, u64>,
+    /// There were more.
+    all: bool,
+}
+
+/// What is to be repaired.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Repair {
+    /// These keys, where what stands is older than these versions.
+    Keys(Vec<(String, u64)>),
+    /// Everything.
+    All,
+}
+
+impl Repairs {
+    /// Marks a key: what stands in the store may be older than `version`.
+    pub(super) fn mark(&self, key: &str, version: u64) {
+        let mut marked = self.lock();
+        if let Some(known) = marked.keys.get_mut(key) {
+            *known = version.max(*known);
+        } else if marked.keys.len() < MAX_KEYS {
+            marked.keys.insert(key.to_owned(), version);
+        } else {
+            marked.all = true;
+        }
+        self.counted(&marked);
+        drop(marked);
+        self.added.notify_one();
+    }
+
+    /// What stands there is `version` or newer.
+    pub(super) fn done(&self, key: &str, version: u64) {
+        if self.count.load(Relaxed) == 0 {
+            return;
+        }
+        let mut marked = self.lock();
+        if marked.keys.get(key).is_some_and(|known| *known <= version) {
+            marked.keys.remove(key);
+        }
+        self.counted(&marked);
+    }
+
+    /// Everything that stands there is known to be old.
+    pub(super) fn all_done(&self) {
+        let mut marked = self.lock();
+        *marked = Marked::default();
+        self.counted(&marked);
+    }
+
+    /// What stands there may all be old.
+    pub(super) fn mark_all(&self) {
+        let mut marked = self.lock();
+        marked.all = true;
+        self.counted(&marked);
+        drop(marked);
+        self.added.notify_one();
+    }
+
+    /// Whether what stands in the store under this key may be old.
+    pub(super) fn hold(&self, key: &str) -> bool {
+        if self.count.load(Relaxed) == 0 {
+            return false;
+        }
+        let marked = self.lock();
+        marked.all || marked.keys.contains_key(key)
+    }
+
+    /// How many keys wait.
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// What is to be repaired; waits until there is something.
+    pub(super) async fn due(&self) -> Repair {
+        loop {
+            let added = self.added.notified();
+            {
+                let marked = self.lock();
+                if marked.all {
+                    return Repair::All;
+                }
+                if !marked.keys.is_empty() {
+                    return Repair::Keys(
+                        marked
+                            .keys
+                            .iter()
+                            .map(|(key, version)| (key.clone(), *version))
+                            .collect(),
+                    );
+                }
+            }
+            added.await;
+        }
+    }
+
+    fn counted(&self, marked: &Marked) {
+        self.count.store(marked.keys.len() + usize::from(marked.all), Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Marked> {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_is_held_until_what_stands_is_as_new() {
+        let repairs = Repairs::default();
+        repairs.mark("a", 3);
+        repairs.mark("a", 2);
+        assert!(repairs.hold("a") && !repairs.hold("b"));
+        assert_eq!(repairs.due().await, Repair::Keys(vec![("a".to_owned(), 3)]));
+        repairs.done("a", 2);
+        assert!(repairs.hold("a"));
+        repairs.done("a", 3);
+        assert!(!repairs.hold("a"));
+    }
+
+    #[tokio::test]
+    async fn more_than_fit_hold_everything() {
+        let repairs = Repairs::default();
+        for n in 0..=MAX_KEYS {
+            repairs.mark(&n.to_string(), 1);
+        }
+        assert!(repairs.hold("whatever"));
+        assert_eq!(repairs.due().await, Repair::All);
+        repairs.all_done();
+        assert!(!repairs.hold("whatever"));
+    }
+}

@@ -1,0 +1,178 @@
+//! A lock that processes share: for efficiency, never for correctness.
+//!
+//! It is a key that lives for a lease, with its owner's token as the value; the owner renews it and deletes it by
+//! that token alone (the algorithm of Redis' documentation for a single node). It keeps two from doing the same work
+//! at the same time, as long as nothing goes wrong. A holder that is paused (by its machine, by SIGSTOP) for longer
+//! than its lease goes on without knowing that another holds the lock by now:
+//!
+//! ```text
+//! A  takes the lock, number 7 --- paused ------------------------ writes with number 7: refused
+//! B                                 takes the lock, number 8 --- writes
+//! ```
+//!
+//! So what must not be done twice carries a fencing number, which the holder takes from the database *after* it has
+//! the lock, and the statement that writes compares it with the highest that was given out (M. Kleppmann, "How to do
+//! distributed locking", 2016). Where the server is away there is no lock, and the caller decides what that means.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::process::Tasks;
+use crate::telemetry::Metrics;
+
+/// A lease is renewed so many times before it would end.
+const RENEWALS: u32 = 3;
+
+/// The locks of one store. Cheap to clone.
+#[derive(Clone)]
+pub struct Locks {
+    store: Store,
+    tasks: Tasks,
+    metrics: Metrics,
+}
+
+/// A lock that is held, until it is released, dropped or lost.
+///
+/// Dropped, it is not renewed any more and ends with its lease.
+#[must_use = "a lock that is dropped is not renewed"]
+pub struct Guard {
+    lock: Locks,
+    key: String,
+    token: String,
+    fence: Option<u64>,
+    lost: CancellationToken,
+    /// Ends the renewal.
+    renewed: DropGuard,
+}
+
+impl Locks {
+    /// Locks that stand in `store`; `tasks` renew them.
+    pub fn new(store: Store, tasks: Tasks, metrics: Metrics) -> Self {
+        Self { store, tasks, metrics }
+    }
+
+    /// Takes the lock `name` for `lease`, renewed for as long as the guard lives, unless somebody holds it.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses: nobody knows who holds it.
+    pub async fn try_acquire(
+        &self,
+        name: &'static str,
+        of: &str,
+        lease: Duration,
+    ) -> Result<Option<Guard>, StoreError> {
+        let key = format!("lock:{name}:{of}");
+        let token = Uuid::now_v7().simple().to_string();
+        // Before it is asked for: the server counts from later on.
+        let until = Instant::now() + lease;
+        let answer = self.store.set_if_absent(&key, token.as_bytes(), lease).await;
+        let outcome = match &answer {
+            Ok(true) => "acquired",
+            Ok(false) => "taken",
+            Err(_) => "error",
+        };
+        self.metrics.lock(name, outcome);
+        Ok(answer?.then(|| self.guard(name, key, token, lease, until)))
+    }
+
+    fn guard(&self, name: &'static str, key: String, token: String, lease: Duration, until: Instant) -> Guard {
+        let (lost, renewed) = (CancellationToken::new(), CancellationToken::new());
+        let renewal = Renewal {
+            locks: self.clone(),
+            name,
+            key: key.clone(),
+            token: token.clone(),
+            lease,
+            until,
+            lost: lost.clone(),
+        };
+        let ended = renewed.clone();
+        self.tasks.spawn("lock renewal", async move {
+            ended.run_until_cancelled(renewal.run()).await;
+        });
+        Guard {
+            lock: self.clone(),
+            key,
+            token,
+            fence: None,
+            lost,
+            renewed: renewed.drop_guard(),
+        }
+    }
+}
+
+impl Guard {
+    /// Keeps the fencing number that the database gave for this holding.
+    pub fn fenced(mut self, number: u64) -> Self {
+        self.fence = Some(number);
+        self
+    }
+
+    /// The fencing number, for the statements that write.
+    pub fn fence(&self) -> Option<u64> {
+        self.fence
+    }
+
+    /// Cancelled when the lock is lost: somebody else may hold it, or will in a moment.
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// Gives the lock up, for the next one to take it at once. Where that fails, its lease ends it.
+    pub async fn release(self) {
+        // First: a renewal in between would take it for lost.
+        drop(self.renewed);
+        let released = self
+            .lock
+            .store
+            .compare_and_delete(&self.key, self.token.as_bytes())
+            .await;
+        if let Err(error) = released {
+            tracing::debug!(%error, "a lock could not be released and ends with its lease");
+        }
+    }
+}
+
+/// What keeps one lock held.
+struct Renewal {
+    locks: Locks,
+    name: &'static str,
+    key: String,
+    token: String,
+    lease: Duration,
+    until: Instant,
+    lost: CancellationToken,
+}
+
+impl Renewal {
+    async fn run(mut self) {
+        while self.renew().await {}
+        self.locks.metrics.lock(self.name, "lost");
+        tracing::warn!(lock = self.name, "a lock was lost before its work was done");
+        self.lost.cancel();
+    }
+
+    /// Whether it is held still.
+    async fn renew(&mut self) -> bool {
+        sleep_until(self.until.min(Instant::now() + self.lease / RENEWALS)).await;
+        let asked = Instant::now();
+        if asked >= self.until {
+            return false;
+        }
+        let store = &self.locks.store;
+        let extended = store.compare_and_extend(&self.key, self.token.as_bytes(), self.lease);
+        match timeout_at(self.until, extended).await {
+            Ok(Ok(true)) => {
+                self.until = asked + self.lease;
+                true
+            }
+            // The store is away; the lease goes on, here as there.
+            Ok(Err(_)) => true,
+            Ok(Ok(false)) | Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! TLS to a node: which certificates are taken, and that they are checked.
+
+use std::{path::Path, sync::Arc};
+
+use deadpool_redis::redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates};
+
+use super::OpenError;
+
+/// Certificates of the authorities to trust, in PEM; `None` trusts those that browsers trust.
+pub(super) type Roots = Option<Arc<[u8]>>;
+
+/// A client of one node, over TLS when its address says so.
+pub(super) fn client(node: ConnectionInfo, roots: &Roots) -> RedisResult<Client> {
+    match (node.addr(), roots) {
+        (ConnectionAddr::TcpTls { .. }, Some(roots)) => {
+            let certificates = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(roots.to_vec()),
+            };
+            Client::build_with_tls(node, certificates)
+        }
+        _ => Client::open(node),
+    }
+}
+
+/// Sees to it that a connection over TLS can be made, and is checked.
+pub(super) fn secure(address: &ConnectionAddr) -> Result<(), OpenError> {
+    if let ConnectionAddr::TcpTls { insecure, .. } = address {
+        if *insecure {
+            return Err(OpenError::Unchecked);
+        }
+        // The client takes the process' provider and panics without one. Who came first stays: the
+        // HTTP client and the broker's use this same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    Ok(())
+}
+
+/// Reads the authorities to trust from a file.
+pub(super) fn read_roots(file: &Path) -> Result<Arc<[u8]>, OpenError> {
+    let pem = std::fs::read(file).map_err(OpenError::CaFile)?;
+    let begins = b"-----BEGIN CERTIFICATE-----";
+    if !pem.windows(begins.len()).any(|text| text == begins) {
+        return Err(OpenError::NoCertificate);
+    }
+    Ok(pem.into())
+}
