@@ -115,12 +115,13 @@ gave_up() { # what is wrong
 }
 
 # Signs two people up, logs them in, waits for their first notifications, and writes their tokens down, in the form
-# of Web Fuzzing Commons.
+# of Web Fuzzing Commons. Says the id of the first.
 people() { # user-api, notification-gateway, file
   "$python" - "$1" "$2" "$3" "$PATIENCE_S" <<'PYTHON'
 import json, sys, time, urllib.request
 
 users, gateway, file, patience = *sys.argv[1:4], float(sys.argv[4])
+ids = []
 
 
 def ask(url, body=None, token=None):
@@ -132,7 +133,7 @@ def ask(url, body=None, token=None):
 
 def arrive(name):
     account = {"email": f"{name}@example.com", "password": "correct horse"}
-    ask(f"{users}/v1/users", account | {"name": name.title(), "phone": "+15550100"})
+    ids.append(ask(f"{users}/v1/users", account | {"name": name.title(), "phone": "+15550100"})["id"])
     token = ask(f"{users}/v1/sessions", account)["access_token"]
     end = time.monotonic() + patience
     while not ask(f"{gateway}/v1/notifications", token=token)["items"]:
@@ -144,6 +145,7 @@ def arrive(name):
 
 with open(file, "w") as out:
     json.dump({"schema_version": "0.2.0", "auth": [arrive("ada"), arrive("bob")]}, out)
+print(ids[0])
 PYTHON
 }
 
@@ -187,7 +189,8 @@ waypost_up
 users=$(address_of user-api)
 gateway=$(address_of notification-gateway)
 export WAYPOST_TEST_PEOPLE="$run/people.json"
-people "$users" "$gateway" "$WAYPOST_TEST_PEOPLE"
+WAYPOST_TEST_ADA=$(people "$users" "$gateway" "$WAYPOST_TEST_PEOPLE")
+export WAYPOST_TEST_ADA
 
 failed=0
 judge user-api "$users" || failed=1

@@ -38,7 +38,11 @@ pub const EMAIL_WORKER_EVENTS: Queue = Queue {
 /// What notification-gateway reads.
 pub const GATEWAY_EVENTS: Queue = Queue {
     name: "notification-gateway.events",
-    bindings: &[events::UserRegistered::TYPE, events::EmailSent::TYPE],
+    bindings: &[
+        events::UserRegistered::TYPE,
+        events::UserUpdated::TYPE,
+        events::EmailSent::TYPE,
+    ],
 };
 
 /// Every work queue of the system.

@@ -16,7 +16,9 @@ pub(crate) fn routes() -> RouteTable {
             Endpoint::at("/v1/users").post(Class::SignUp, "Sign up", accounts::register),
             // Before `{id}`, which would take it for an id.
             Endpoint::at("/v1/users/me").get(Class::Read, "Read one's own account", accounts::read_me),
-            Endpoint::at("/v1/users/{id}").get(Class::Read, "Read an account: one's own", accounts::read),
+            Endpoint::at("/v1/users/{id}")
+                .get(Class::Read, "Read an account: one's own", accounts::read)
+                .patch(Class::Write, "Change an account: one's own", accounts::update),
         ],
     )
     .room(
@@ -42,6 +44,7 @@ mod tests {
             "POST /v1/users SignUp Anyone",
             "GET /v1/users/me Read Person",
             "GET /v1/users/{id} Read Person",
+            "PATCH /v1/users/{id} Write Person",
             "POST /v1/sessions Login Anyone",
             "GET /.well-known/jwks.json Public Anyone",
         ];

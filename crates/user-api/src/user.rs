@@ -1,10 +1,11 @@
-//! A person's account as the API shows it, and its key in the cache.
+//! A person's account as the API shows it and as events tell of it, and its key in the cache.
 
 use actix_web::http::header::EntityTag;
 use common::{
     Timestamp,
     store::{CacheKey, cache::Loaded},
 };
+use contracts::events::Person;
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -69,6 +70,20 @@ impl User {
     }
 }
 
+/// What an event says of the person in this row.
+pub(crate) fn person(row: &users::Model) -> Person {
+    Person {
+        user_id: row.id,
+        version: row.version,
+        email: row.email.clone(),
+        name: row.name.clone(),
+        locale: row.locale.clone(),
+        phone: row.phone.clone(),
+        time_zone: row.time_zone.clone(),
+        status: row.status.clone(),
+    }
+}
+
 /// The names in the column `roles`.
 pub(crate) fn role_names(roles: &Json) -> Vec<String> {
     let names = roles.as_array().into_iter().flatten();
@@ -92,7 +107,8 @@ pub(crate) struct UserKey(pub(crate) Uuid);
 
 impl CacheKey for UserKey {
     type Value = User;
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
+    const MAY_BE_STALE: bool = true;
 
     fn store_key(&self) -> String {
         format!("user:{}", self.0)

@@ -32,6 +32,8 @@ pub struct Issued<T>(PhantomData<T>);
 pub struct Found<T>(PhantomData<T>);
 /// 200 with a thing and its version; 304 when the caller has that version.
 pub struct Versioned<T>(PhantomData<T>);
+/// 200 with a thing as a change left it, and its version.
+pub struct Updated<T>(PhantomData<T>);
 /// 204.
 pub struct NoContent;
 
@@ -100,6 +102,13 @@ impl<T> Answer<Found<T>> {
     /// The thing, as JSON that was written before.
     pub fn found_bytes(body: Bytes) -> Self {
         Self::new(StatusCode::OK, body).header(CONTENT_TYPE, "application/json")
+    }
+}
+
+impl<T: Serialize> Answer<Updated<T>> {
+    /// The thing as it is now, in its version.
+    pub fn updated(tag: &EntityTag, body: &T) -> Self {
+        Self::json(StatusCode::OK, body).etag(tag)
     }
 }
 
@@ -192,6 +201,14 @@ impl<T: ToSchema> Describe for Answer<Versioned<T>> {
         operation.answer(200, found);
         let known = ResponseBuilder::new().description("The version in `If-None-Match` is the newest");
         operation.answer(304, known.header("ETag", tag()).header("Cache-Status", source()));
+    }
+}
+
+impl<T: ToSchema> Describe for Answer<Updated<T>> {
+    fn describe(operation: &mut OperationDoc) {
+        let schema = operation.schema::<T>();
+        let response = with_json("As it is now", schema).header("ETag", text_header("Its version"));
+        operation.answer(200, response);
     }
 }
 

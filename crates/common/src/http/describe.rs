@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder, Responses};
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{AdditionalProperties, Schema};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
@@ -75,11 +75,20 @@ impl OperationDoc {
         self.parameters.push(parameter.into());
     }
 
-    /// Adds a JSON body of type `T`.
-    pub fn json_body<T: ToSchema>(&mut self) {
+    /// Adds a body of type `T`, which may come as any of these media types.
+    pub fn body<T: ToSchema>(&mut self, media_types: &[&str]) {
         let content = ContentBuilder::new().schema(Some(self.schema::<T>())).build();
-        let body = RequestBodyBuilder::new().content("application/json", content);
+        let body = media_types.iter().fold(RequestBodyBuilder::new(), |body, media_type| {
+            body.content(*media_type, content.clone())
+        });
         self.body = Some(body.required(Some(Required::True)).build());
+    }
+
+    /// Says of the schema of `T`, which was added before, that its members are all that there are.
+    pub(super) fn has_no_other_members<T: ToSchema>(&mut self) {
+        if let Some(RefOr::T(Schema::Object(object))) = self.schemas.get_mut(T::name().as_ref()) {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
     }
 
     /// Adds an answer that is no problem.

@@ -20,7 +20,9 @@ use super::{Problem, kinds};
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Longest that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-const OTHER_TYPE: &str = "This has another type than the field.";
+/// What a body may come as.
+const MEDIA_TYPES: &[&str] = &["application/json"];
+pub(super) const OTHER_TYPE: &str = "This has another type than the field.";
 
 /// A JSON body of at most [`MAX_BODY_BYTES`], read within ten seconds.
 ///
@@ -34,45 +36,61 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let refusal = refuse_by_headers(request);
-        let mut payload = payload.take();
-        Box::pin(async move {
-            if let Some(problem) = refusal {
-                return Err(problem);
-            }
-            let bytes = tokio::time::timeout(BODY_TIMEOUT, read(&mut payload))
-                .await
-                .map_err(|_| Problem::new(&kinds::REQUEST_TIMEOUT))??;
-            parse(&bytes).map(Self)
-        })
+        let body = json_body(request, payload, MEDIA_TYPES);
+        Box::pin(async move { body.await.map(Self) })
+    }
+}
+
+/// Takes the body, which may come as any of these media types; it is read when this is awaited.
+pub(super) fn json_body<T: DeserializeOwned + 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    media_types: &[&str],
+) -> impl Future<Output = Result<T, Problem>> + use<T> {
+    let refusal = refuse_by_headers(request, media_types);
+    let mut payload = payload.take();
+    async move {
+        if let Some(problem) = refusal {
+            return Err(problem);
+        }
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, read(&mut payload))
+            .await
+            .map_err(|_| Problem::new(&kinds::REQUEST_TIMEOUT))??;
+        parse(&bytes)
     }
 }
 
 impl<T: ToSchema> Describe for JsonBody<T> {
     fn describe(operation: &mut OperationDoc) {
-        operation.json_body::<T>();
-        for kind in [
-            &kinds::MALFORMED_JSON,
-            &kinds::BAD_REQUEST,
-            &kinds::REQUEST_TIMEOUT,
-            &kinds::TOO_LARGE,
-            &kinds::UNSUPPORTED_MEDIA_TYPE,
-            &kinds::VALIDATION,
-        ] {
-            operation.problem(kind);
-        }
+        operation.body::<T>(MEDIA_TYPES);
+        describe_refusals(operation);
     }
 }
 
-fn refuse_by_headers(request: &HttpRequest) -> Option<Problem> {
+/// Adds the problems of a body.
+pub(super) fn describe_refusals(operation: &mut OperationDoc) {
+    for kind in [
+        &kinds::MALFORMED_JSON,
+        &kinds::BAD_REQUEST,
+        &kinds::REQUEST_TIMEOUT,
+        &kinds::TOO_LARGE,
+        &kinds::UNSUPPORTED_MEDIA_TYPE,
+        &kinds::VALIDATION,
+    ] {
+        operation.problem(kind);
+    }
+}
+
+fn refuse_by_headers(request: &HttpRequest, media_types: &[&str]) -> Option<Problem> {
     let content_type = request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Some(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE));
+    if !media_types.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
+        let known = format!("Send `Content-Type: {}`.", media_types.join("` or `"));
+        return Some(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE).detail(known));
     }
     let length = request
         .headers()
@@ -96,7 +114,7 @@ async fn read(payload: &mut Payload) -> Result<BytesMut, Problem> {
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Problem::new(&kinds::MALFORMED_JSON).detail("The body is not UTF-8."))?;
     if !text.trim_start().starts_with('{') {
@@ -109,7 +127,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let path = error.path().to_string();
         // Serde calls a number where a word must be a fault of the JSON.
         if error.inner().classify() != Category::Data && is_json(text) {
-            return Problem::new(&kinds::VALIDATION).error(pointer(&path, ""), "type", OTHER_TYPE);
+            return Problem::new(&kinds::VALIDATION).error(pointer_to(&path, ""), "type", OTHER_TYPE);
         }
         explain(&path, error.inner())
     })?;
@@ -141,11 +159,11 @@ fn explain(path: &str, error: &serde_json::Error) -> Problem {
     } else {
         ("", "type", OTHER_TYPE)
     };
-    Problem::new(&kinds::VALIDATION).error(pointer(path, field), code, detail)
+    Problem::new(&kinds::VALIDATION).error(pointer_to(path, field), code, detail)
 }
 
 /// `a.b[0]` and a field of it as a JSON Pointer; `.` is the whole document.
-fn pointer(path: &str, field: &str) -> String {
+fn pointer_to(path: &str, field: &str) -> String {
     let path = path.replace('[', ".").replace(']', "");
     let mut parts: Vec<&str> = path
         .split('.')
@@ -154,8 +172,13 @@ fn pointer(path: &str, field: &str) -> String {
     if !field.is_empty() && parts.last() != Some(&field) {
         parts.push(field);
     }
-    parts.iter().fold(String::new(), |pointer, part| {
-        pointer + "/" + &part.replace('~', "~0").replace('/', "~1")
+    pointer(parts)
+}
+
+/// The JSON Pointer (RFC 6901) that these names lead along.
+pub(super) fn pointer<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().fold(String::new(), |pointer, name| {
+        pointer + "/" + &name.replace('~', "~0").replace('/', "~1")
     })
 }
 

@@ -1,7 +1,7 @@
 //! What every public HTTP surface shares.
 //!
 //! An operation is a handler whose signature says everything: what it reads (extractors such as [`JsonBody`],
-//! [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not ([`OperationError`]). A
+//! [`MergePatch`], [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not ([`OperationError`]). A
 //! [`RouteTable`] of [`Endpoint`]s is all that [`serve`] needs; `Allow`, HEAD, the pages for problems and the
 //! API's description follow from it.
 //!
@@ -22,6 +22,8 @@ mod failure;
 mod in_order;
 mod json_body;
 pub mod keys;
+mod merge_patch;
+mod oneself;
 mod operation;
 mod pages;
 mod path_id;
@@ -33,13 +35,15 @@ mod unread_body;
 mod verifier;
 mod violations;
 
-pub use answer::{Answer, Created, Found, Issued, NoContent, Versioned};
+pub use answer::{Answer, Created, Found, Issued, NoContent, Updated, Versioned};
 pub use caller::{Admin, Caller, Scope, Scoped, StreamCaller};
-pub use conditional::KnownVersions;
+pub use conditional::{ExpectedVersions, KnownVersions};
 pub use describe::{Access, Describe, OperationDoc};
 pub use endpoint::{Class, Endpoint};
 pub use failure::Failure;
 pub use json_body::{JsonBody, MAX_BODY_BYTES};
+pub use merge_patch::{Edit, Member, MergePatch, OtherMembers};
+pub use oneself::Oneself;
 pub use operation::{Missing, NoRefusal, OperationError, Refusal};
 pub use path_id::PathId;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};

@@ -47,9 +47,11 @@ kinds! {
     NOT_FOUND 404 "not-found" "There is nothing here" "Check the address. Ids are UUIDs."
     METHOD_NOT_ALLOWED 405 "method-not-allowed" "This method does not go here" "The `Allow` header lists the methods that do."
     REQUEST_TIMEOUT 408 "request-timeout" "The body came too slowly" "Send the whole body within ten seconds."
+    PRECONDITION_FAILED 412 "precondition-failed" "It has changed since you saw it" "`If-Match` does not name the version that stands there now. Read it again, look at what has changed, and send your change with its new `ETag`."
     TOO_LARGE 413 "too-large" "The body is too large" "Bodies may have 64 KiB."
     UNSUPPORTED_MEDIA_TYPE 415 "unsupported-media-type" "The body has a type that is not read here" "Send `Content-Type: application/json`."
     VALIDATION 422 "validation" "The input breaks the rules" "`errors` names each field with what is wrong with it."
+    PRECONDITION_REQUIRED 428 "precondition-required" "Say which version you change" "Send `If-Match` with the `ETag` of the version that you have read, so that nobody else's change is undone; `If-Match: *` changes whichever there is."
     INTERNAL 500 "internal" "Something broke on our side" "Try again later; tell us the trace id if it stays."
     UNAVAILABLE 503 "unavailable" "Something that this needs is away" "Try again after the time in `Retry-After`."
 }

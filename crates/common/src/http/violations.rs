@@ -33,6 +33,14 @@ impl Violations {
     pub fn note_optional<T>(&mut self, pointer: &str, parsed: Option<Result<T, Violation>>) -> Option<Option<T>> {
         self.note(pointer, parsed.transpose())
     }
+
+    /// What was read, unless something was noted.
+    ///
+    /// # Errors
+    /// All that was noted.
+    pub fn unless_broken<T>(self, read: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(read) } else { Err(self) }
+    }
 }
 
 impl From<Violations> for Problem {
@@ -57,7 +65,8 @@ mod tests {
         assert_eq!(violations.note::<u8>("/b", Err(TOO_SHORT)), None);
         assert_eq!(violations.note_optional::<u8>("/c", None), Some(None));
         assert_eq!(violations.note_optional::<u8>("/d", Some(Err(TOO_SHORT))), None);
-        let problem = Problem::from(violations);
+        assert_eq!(Violations::default().unless_broken(1), Ok(1));
+        let problem = Problem::from(violations.unless_broken(1).unwrap_err());
         let pointers: Vec<_> = problem
             .field_errors()
             .iter()

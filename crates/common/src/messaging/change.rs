@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use contracts::{Event, EventData};
 use sea_orm::DbErr;
+use tokio::time::Instant;
 
 use super::outbox::{Outbox, OutboxError, row};
 use crate::Timestamp;
@@ -23,7 +24,8 @@ use crate::telemetry::TraceContext;
 type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Observer = Arc<dyn Fn(Step) + Send + Sync>;
 
-/// For looking a change up whose commit was not answered: its own time is over by then, and somebody waits.
+/// For looking a change up whose commit was not answered, and as long again for what follows it: its own time is over
+/// by then, and somebody waits.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How far a commit has come.
@@ -166,27 +168,23 @@ impl Change {
             outbox.wake();
         }
         reached(Step::Woken);
-        let following = async {
-            for follow_up in follow_ups {
-                follow_up.await;
-            }
-        };
-        if tokio::time::timeout_at(deadline, following).await.is_err() {
-            tracing::warn!("what follows a change was left out: its time was over");
-        }
+        follow(follow_ups, deadline).await;
         Ok(())
     }
 
     /// As [`Self::commit`]; where the answer to it is lost, `is_there` is asked whether the change is committed.
     ///
     /// For what is made once: who is told that it failed would meet its own work when trying again. `is_there` reads
-    /// on another connection, by an id that only this change has written. Follow-ups are left out then.
+    /// on another connection, by an id or a row that only this change has written. What is there is followed as after
+    /// any commit, within half a second: a cache would else go on with what was before.
     ///
     /// # Errors
     /// As [`Self::commit`]. That the change is not committed is certain only when the database could be asked.
-    pub async fn commit_or_find(self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
-        let outbox = self.outbox.clone();
+    pub async fn commit_or_find(mut self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
+        let (outbox, deadline) = (self.outbox.clone(), self.tx.deadline());
+        let follow_ups = std::mem::take(&mut self.follow_ups);
         let Err(error) = self.commit().await else {
+            follow(follow_ups, deadline).await;
             return Ok(());
         };
         if !is_transient(&error) || !matches!(within(LOOK, is_there).await, Ok(true)) {
@@ -197,6 +195,7 @@ impl Change {
             "the answer to a commit was lost; the change is there"
         );
         outbox.wake();
+        follow(follow_ups, Instant::now() + LOOK).await;
         Ok(())
     }
 
@@ -207,6 +206,18 @@ impl Change {
         if let Err(error) = self.tx.roll_back().await {
             tracing::debug!(%error, "a change was not rolled back in time; the database does so by itself");
         }
+    }
+}
+
+/// Runs what follows a commit, in its order, for as long as there is time.
+async fn follow(follow_ups: Vec<FollowUp>, deadline: Instant) {
+    let following = async {
+        for follow_up in follow_ups {
+            follow_up.await;
+        }
+    };
+    if tokio::time::timeout_at(deadline, following).await.is_err() {
+        tracing::warn!("what follows a change was left out: its time was over");
     }
 }
 

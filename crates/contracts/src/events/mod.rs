@@ -4,7 +4,11 @@
 //! or changes its meaning asks for a new version.
 
 mod email_sent;
+mod person;
 mod user_registered;
+mod user_updated;
 
 pub use email_sent::EmailSent;
+pub use person::Person;
 pub use user_registered::UserRegistered;
+pub use user_updated::UserUpdated;

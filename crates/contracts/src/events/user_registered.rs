@@ -2,45 +2,18 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+use super::Person;
 use crate::EventData;
 
 /// Somebody signed up: `user.registered.v1`, from user-api to both workers.
-///
-/// Carries what the receivers need to write to the person, so that none of them asks user-api.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
 pub struct UserRegistered {
-    /// The person.
-    pub user_id: Uuid,
-    /// Version of the account that this tells of; receivers drop what is older than what they hold.
-    pub version: i64,
-    /// Address for mail.
-    pub email: String,
-    /// Name as the person wrote it.
-    pub name: String,
-    /// BCP 47 language tag; unknown ones are served in English.
-    pub locale: String,
-    /// E.164 number, when the person gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-    /// IANA time zone, when the person gave one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// State of the account: `active`, `suspended`, `deleting`.
-    pub status: String,
+    /// Who they are; the data of the message is this alone.
+    pub person: Person,
 }
 
 impl EventData for UserRegistered {
     const TYPE: &'static str = "user.registered.v1";
-}
-
-impl std::fmt::Debug for UserRegistered {
-    /// Personal data stays out of logs.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserRegistered")
-            .field("user_id", &self.user_id)
-            .field("version", &self.version)
-            .finish_non_exhaustive()
-    }
 }

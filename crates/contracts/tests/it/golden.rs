@@ -1,13 +1,13 @@
-use contracts::events::{EmailSent, UserRegistered};
+use contracts::events::{EmailSent, Person, UserRegistered, UserUpdated};
 use uuid::Uuid;
 
 const USER: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0001);
 const EVENT: Uuid = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0002);
 
-fn registered() -> UserRegistered {
-    UserRegistered {
+fn ada(version: i64) -> Person {
+    Person {
         user_id: USER,
-        version: 1,
+        version,
         email: "ada@example.com".into(),
         name: "Ada".into(),
         locale: "en".into(),
@@ -17,11 +17,26 @@ fn registered() -> UserRegistered {
     }
 }
 
+fn registered() -> UserRegistered {
+    UserRegistered { person: ada(1) }
+}
+
 #[test]
 fn user_registered_v1_keeps_its_bytes() {
     let golden = include_str!("golden/user.registered.v1.json").trim_end();
     assert_eq!(serde_json::to_string_pretty(&registered()).unwrap(), golden);
     assert_eq!(serde_json::from_str::<UserRegistered>(golden).unwrap(), registered());
+}
+
+#[test]
+fn user_updated_v1_keeps_its_bytes() {
+    let mut person = ada(2);
+    person.phone = None;
+    person.time_zone = Some("Europe/Berlin".into());
+    let updated = UserUpdated { person };
+    let golden = include_str!("golden/user.updated.v1.json").trim_end();
+    assert_eq!(serde_json::to_string_pretty(&updated).unwrap(), golden);
+    assert_eq!(serde_json::from_str::<UserUpdated>(golden).unwrap(), updated);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::emails::Template;
 
 /// Orders the welcome mail, once for each event; the dispatcher hears of it once it is committed.
 pub(super) async fn take(message: &Message, change: &mut Change, dispatcher: Waker) -> Result<(), Rejection> {
-    let user: UserRegistered = message.decode()?;
+    let UserRegistered { person: user } = message.decode()?;
     let order = MailOrder {
         template: Template::Welcome,
         user_id: user.user_id,

@@ -58,7 +58,10 @@ async fn two_workers_at_once_send_each_mail_once() {
     }
     world.smtp.wait_for(events.len(), SOON * 3).await;
     settle(&workers, 2 * events.len()).await;
-    let expected: BTreeMap<String, usize> = events.iter().map(|event| (event.data.email.clone(), 1)).collect();
+    let expected: BTreeMap<String, usize> = events
+        .iter()
+        .map(|event| (event.data.person.email.clone(), 1))
+        .collect();
     assert_eq!(world.smtp.per_recipient(), expected);
     assert!(
         world.smtp.connections() <= 40,
@@ -80,7 +83,10 @@ async fn the_gateway_hears_of_the_mail_that_left_under_the_id_it_left_with() {
     let (message, sent) = world.heard.wait_for(1).await.remove(0);
     assert_eq!(message.causation_id, Some(event.id));
     assert_eq!(message.subject, Some(event.subject));
-    assert_eq!((sent.user_id, sent.source_event_id), (event.data.user_id, event.id));
+    assert_eq!(
+        (sent.user_id, sent.source_event_id),
+        (event.data.person.user_id, event.id)
+    );
     assert_eq!(sent.template, "welcome");
     let mail = world.smtp.mails().remove(0);
     let mail = MessageParser::default().parse(&mail.data).unwrap();

@@ -10,7 +10,7 @@ use common::messaging::{
 };
 use common::process::Tasks;
 use common::telemetry::{Metrics, TraceContext};
-use contracts::events::{EmailSent, UserRegistered};
+use contracts::events::{EmailSent, Person, UserRegistered};
 use contracts::topology::GATEWAY_EVENTS;
 use contracts::{Event, EventData};
 use email_worker::{Backends, Running, start};
@@ -220,7 +220,7 @@ impl Intake for Heard {
 /// Somebody signs up.
 pub(crate) fn sign_up(email: &str, name: &str, locale: &str) -> Event<UserRegistered> {
     let user_id = Uuid::now_v7();
-    let data = UserRegistered {
+    let person = Person {
         user_id,
         version: 1,
         email: email.to_owned(),
@@ -230,5 +230,5 @@ pub(crate) fn sign_up(email: &str, name: &str, locale: &str) -> Event<UserRegist
         time_zone: None,
         status: "active".to_owned(),
     };
-    Event::new(user_id, OffsetDateTime::UNIX_EPOCH, data)
+    Event::new(user_id, OffsetDateTime::UNIX_EPOCH, UserRegistered { person })
 }

@@ -3,9 +3,9 @@
 use common::dispatch::Waker;
 use common::messaging::{Change, Intake, Message, Rejection};
 use contracts::EventData;
-use contracts::events::{EmailSent, UserRegistered};
+use contracts::events::{EmailSent, UserRegistered, UserUpdated};
 
-use super::{email_sent, user_registered};
+use super::{email_sent, user_registered, user_updated};
 use crate::live::Live;
 
 /// Takes in what the gateway's queue brings.
@@ -21,6 +21,7 @@ impl Intake for GatewayEvents {
                 let followers = (self.live.clone(), self.dispatcher.clone());
                 user_registered::take(message, change, followers).await
             }
+            UserUpdated::TYPE => user_updated::take(message, change).await,
             EmailSent::TYPE => email_sent::take(message, change).await,
             other => Err(Rejection::dead_letter(format!("nobody here handles {other}"))),
         }

@@ -4,6 +4,8 @@
 
 mod email_sent;
 mod events;
+mod recipient;
 mod user_registered;
+mod user_updated;
 
 pub(crate) use events::GatewayEvents;

@@ -38,10 +38,10 @@ impl std::fmt::Debug for Model {
 }
 
 /// Takes over what an event says of a person, unless something newer is known; either way the row
-/// is locked until the transaction ends.
-pub(crate) async fn upsert(tx: &impl ConnectionTrait, recipient: Model) -> Result<(), DbErr> {
-    let version = recipient.version;
-    let mut row = ActiveModel::from(recipient);
+/// is locked until the transaction ends. Answers with the newer of the two.
+pub(crate) async fn upsert(tx: &impl ConnectionTrait, recipient: Model) -> Result<Model, DbErr> {
+    let (user_id, version) = (recipient.user_id, recipient.version);
+    let mut row = ActiveModel::from(recipient.clone());
     row.last_seq = ActiveValue::Set(0);
     let newer = OnConflict::column(Column::UserId)
         .update_columns([
@@ -56,11 +56,15 @@ pub(crate) async fn upsert(tx: &impl ConnectionTrait, recipient: Model) -> Resul
         ])
         .action_and_where(Expr::col((Entity, Column::Version)).lt(version))
         .to_owned();
-    Entity::insert(row)
+    let written = Entity::insert(row)
         .on_conflict(newer)
         .exec_without_returning(tx)
         .await?;
-    Ok(())
+    if written > 0 {
+        return Ok(recipient);
+    }
+    let newer = Entity::find_by_id(user_id).filter(Column::Version.gt(version));
+    Ok(newer.one(tx).await?.unwrap_or(recipient))
 }
 
 /// Takes the person's next notification number, under the row's lock.

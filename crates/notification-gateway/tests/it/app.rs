@@ -14,7 +14,7 @@ use common::messaging::{
 use common::process::Tasks;
 use common::telemetry::Metrics;
 use common::telemetry::TraceContext;
-use contracts::events::{EmailSent, UserRegistered};
+use contracts::events::{EmailSent, Person, UserRegistered, UserUpdated};
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use contracts::{Event, EventData};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -286,7 +286,7 @@ impl TestApp {
 }
 
 pub(crate) fn registered(user: Uuid, phone: Option<&str>) -> Event<UserRegistered> {
-    let data = UserRegistered {
+    let person = Person {
         user_id: user,
         version: 1,
         email: "ada@example.com".into(),
@@ -296,21 +296,29 @@ pub(crate) fn registered(user: Uuid, phone: Option<&str>) -> Event<UserRegistere
         time_zone: None,
         status: "active".into(),
     };
-    Event::new(user, Timestamp::now().to_offset(), data)
+    Event::new(user, Timestamp::now().to_offset(), UserRegistered { person })
+}
+
+/// The same person in another version of their account.
+pub(crate) fn updated(person: &Person, version: i64, change: impl FnOnce(&mut Person)) -> Event<UserUpdated> {
+    let mut person = person.clone();
+    person.version = version;
+    change(&mut person);
+    Event::new(person.user_id, Timestamp::now().to_offset(), UserUpdated { person })
 }
 
 /// What email-worker says after it sent the mail that `cause` asked for.
 pub(crate) fn email_sent(cause: &Event<UserRegistered>) -> Event<EmailSent> {
     let data = EmailSent {
         email_id: Uuid::now_v7(),
-        user_id: cause.data.user_id,
+        user_id: cause.data.person.user_id,
         template: "welcome".into(),
         source_event_id: cause.id,
         notification_id: None,
         message_id: "m@waypost.example".into(),
         reason: None,
     };
-    Event::new(cause.data.user_id, Timestamp::now().to_offset(), data)
+    Event::new(cause.data.person.user_id, Timestamp::now().to_offset(), data)
 }
 
 /// `{"in_app": "delivered", ..}` of a notification.

@@ -14,8 +14,8 @@ on_both_databases!(
 
 async fn a_sign_up_becomes_a_notification_and_a_delivery_a_channel(backend: Backend) {
     let app = TestApp::start(&backend).await;
-    let with_phone = app.sign_up(Some("+15550123")).await.data.user_id;
-    let without = app.sign_up(None).await.data.user_id;
+    let with_phone = app.sign_up(Some("+15550123")).await.data.person.user_id;
+    let without = app.sign_up(None).await.data.person.user_id;
 
     let expected = channels(&[("in_app", "delivered"), ("sms", "accepted")]);
     let items = app
@@ -47,11 +47,11 @@ async fn an_email_joins_its_notification_whichever_comes_first(backend: Backend)
     app.publish(Service::UserApi, &second).await;
     app.publish(Service::EmailWorker, &email_sent(&second)).await;
     for event in [first, second] {
-        app.notifications(event.data.user_id, |items| {
+        app.notifications(event.data.person.user_id, |items| {
             items.len() == 1 && items[0]["channels"] == expected
         })
         .await;
-        let delivery = app.delivery(event.data.user_id, "email", |_| true).await;
+        let delivery = app.delivery(event.data.person.user_id, "email", |_| true).await;
         assert_eq!(
             (&delivery["provider"], &delivery["reason"]),
             (&"email-worker".into(), &"accepted".into())
@@ -71,7 +71,7 @@ async fn the_same_event_again_changes_nothing(backend: Backend) {
         app.publish(Service::UserApi, &event),
         app.publish(Service::UserApi, &event)
     );
-    let user = event.data.user_id;
+    let user = event.data.person.user_id;
     app.delivery(user, "sms", |delivery| delivery["status"] == "accepted")
         .await;
     // Even when the inbox has forgotten the event, its effects are there once.
@@ -93,8 +93,8 @@ async fn numbers_have_no_gaps_and_older_news_of_a_person_is_dropped(backend: Bac
     let app = TestApp::start(&backend).await;
     let user = Uuid::now_v7();
     let mut newest = registered(user, None);
-    newest.data.version = 9;
-    newest.data.name = "Ada Lovelace".into();
+    newest.data.person.version = 9;
+    newest.data.person.name = "Ada Lovelace".into();
     app.publish(Service::UserApi, &newest).await;
     let events: Vec<_> = (0..10).map(|_| registered(user, None)).collect();
     futures_util::future::join_all(events.iter().map(|event| app.publish(Service::UserApi, event))).await;
@@ -110,8 +110,10 @@ async fn numbers_have_no_gaps_and_older_news_of_a_person_is_dropped(backend: Bac
 async fn the_notification_is_in_the_persons_language(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let mut event = registered(Uuid::now_v7(), None);
-    event.data.locale = "zh-CN".into();
+    event.data.person.locale = "zh-CN".into();
     app.publish(Service::UserApi, &event).await;
-    let items = app.notifications(event.data.user_id, |items| items.len() == 1).await;
+    let items = app
+        .notifications(event.data.person.user_id, |items| items.len() == 1)
+        .await;
     assert_eq!(items[0]["title"], "欢迎，Ada");
 }

@@ -56,7 +56,7 @@ async fn a_message_whose_answer_is_lost_goes_out_again_under_its_key_and_others_
     let backend = Backend::sqlite().await;
     let (way, app) = by_bad_way(&backend).await;
     way.lose_answer_to("%2B15550123");
-    let lost = app.sign_up(Some(PHONE)).await.data.user_id;
+    let lost = app.sign_up(Some(PHONE)).await.data.person.user_id;
     let others: Vec<Uuid> = (0..10).map(|_| Uuid::now_v7()).collect();
     for (n, user) in others.iter().enumerate() {
         let phone = format!("+1555020{n}");
@@ -87,7 +87,7 @@ async fn a_lost_answer_does_not_hold_the_end_up() {
     backend.settings.process.drain = Duration::from_secs(4);
     let app = TestApp::start(&backend).await;
     app.provider.is(Mood::Hangs);
-    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
     until(|| !app.provider.calls().is_empty()).await;
     let began = Instant::now();
     let ended = app.tasks.shut_down(Duration::from_secs(5)).await;

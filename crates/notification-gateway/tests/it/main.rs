@@ -16,3 +16,4 @@ mod sms;
 mod stream;
 mod tables;
 mod tokens;
+mod updates;

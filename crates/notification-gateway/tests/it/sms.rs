@@ -21,7 +21,7 @@ on_both_databases!(
 
 async fn the_provider_gets_the_form_that_it_knows(backend: Backend) {
     let app = TestApp::start(&backend).await;
-    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
     let delivery = app
         .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
         .await;
@@ -52,7 +52,7 @@ async fn a_refusal_is_final_and_says_why(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let document = r#"{"code": 21211, "message": "The 'To' number +15550123 is not valid"}"#;
     app.provider.is(Mood::Answers(400, None, document));
-    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
     let delivery = app
         .delivery(user, "sms", |delivery| delivery["status"] == "failed")
         .await;
@@ -70,7 +70,7 @@ async fn a_wish_to_be_called_later_is_obeyed(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.provider.is(Mood::Answers(429, Some("30"), "{}"));
     let before = common::Timestamp::now().to_offset();
-    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
     let delivery = app
         .delivery(user, "sms", |delivery| delivery["last_error"] == "HTTP 429")
         .await;
@@ -88,7 +88,7 @@ async fn a_wish_to_be_called_later_is_obeyed(backend: Backend) {
 async fn a_failure_that_passes_is_tried_again_until_it_works(backend: Backend) {
     let app = TestApp::start(&backend).await;
     app.provider.is(Mood::Answers(503, None, ""));
-    let user = app.sign_up(Some(PHONE)).await.data.user_id;
+    let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
     let delivery = app
         .delivery(user, "sms", |delivery| delivery["last_error"] == "HTTP 503")
         .await;
@@ -105,7 +105,7 @@ async fn a_refusal_of_our_own_account_waits_until_it_is_put_right(backend: Backe
     let app = TestApp::start(&backend).await;
     for status in [401, 403, 404] {
         app.provider.is(Mood::Answers(status, None, r#"{"code": 20003}"#));
-        let user = app.sign_up(Some(PHONE)).await.data.user_id;
+        let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
         let error = format!("HTTP {status}, code 20003");
         let delivery = app
             .delivery(user, "sms", |delivery| delivery["last_error"] == error.as_str())
@@ -127,7 +127,7 @@ async fn an_answer_that_is_not_the_providers_is_no_success(backend: Backend) {
     ] {
         app.provider
             .is(Mood::Answers(status, None, "<html>Please log in</html>"));
-        let user = app.sign_up(Some(PHONE)).await.data.user_id;
+        let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
         let delivery = app
             .delivery(user, "sms", |delivery| delivery["last_error"] == error)
             .await;

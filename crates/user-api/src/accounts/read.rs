@@ -6,10 +6,9 @@ use actix_web::{
 };
 use common::{
     Timestamp,
-    http::{Answer, Caller, KnownVersions, Missing, OperationError, PathId, Problem, Refusal, Versioned, kinds},
+    http::{Answer, Caller, KnownVersions, Missing, Oneself, OperationError, Versioned},
     store::cache::{LoadError, Read, ReadError},
 };
-use strum::EnumIter;
 use uuid::Uuid;
 
 use crate::{
@@ -20,35 +19,14 @@ use crate::{
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Why an account is not shown.
-#[derive(Debug, Clone, Copy, EnumIter)]
-pub(crate) enum ReadRefusal {
-    /// The same for every id but one's own, so that it says nothing about who exists.
-    NotYours,
-    Gone,
-}
-
-impl Refusal for ReadRefusal {
-    fn problem(&self) -> Problem {
-        match self {
-            Self::NotYours => Problem::new(&kinds::FORBIDDEN),
-            Self::Gone => Problem::new(&kinds::NOT_FOUND),
-        }
-    }
-}
-
 /// Reads the account of an id.
 pub(crate) async fn read(
     state: Data<State>,
-    caller: Caller,
-    id: PathId,
+    Oneself(caller): Oneself,
     known: KnownVersions,
-) -> Result<Answer<Versioned<User>>, OperationError<ReadRefusal>> {
-    if id.0 != caller.user_id {
-        return Err(OperationError::Refused(ReadRefusal::NotYours));
-    }
-    let found = answer(&state, id.0, &known).await?;
-    found.ok_or(OperationError::Refused(ReadRefusal::Gone))
+) -> Result<Answer<Versioned<User>>, OperationError<Missing>> {
+    let found = answer(&state, caller.user_id, &known).await?;
+    found.ok_or(OperationError::Refused(Missing::NotFound))
 }
 
 /// Reads the caller's own account.
@@ -64,6 +42,7 @@ pub(crate) async fn read_me(
 /// The account, unless the caller has this version; `None` when it is gone.
 async fn answer(state: &State, id: Uuid, known: &KnownVersions) -> Result<Option<Answer<Versioned<User>>>, ReadError> {
     let read = find(state, id, Timestamp::now()).await?;
+    read.show_in(&tracing::Span::current());
     let status = read.cache_status();
     let answer = read.found.map(|user| {
         let tag = etag(id, user.version);

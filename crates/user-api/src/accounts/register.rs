@@ -18,7 +18,7 @@ use crate::{
     profile::{Email, Locale, Name, Password, Phone, TimeZone},
     state::State,
     tables::users::{self, InsertError},
-    user::{User, UserKey, cache_version, etag},
+    user::{User, UserKey, cache_version, etag, person},
 };
 
 /// What a person signs up with.
@@ -151,16 +151,7 @@ async fn sign_up(change: &mut Change, row: users::Model) -> Result<User, Registe
         Err(InsertError::EmailTaken) => return Err(OperationError::Refused(RegisterRefusal::EmailTaken)),
         Err(InsertError::Database(error)) => return Err(Failure::from(error).into()),
     }
-    let registered = UserRegistered {
-        user_id: row.id,
-        version: row.version,
-        email: row.email.clone(),
-        name: row.name.clone(),
-        locale: row.locale.clone(),
-        phone: row.phone.clone(),
-        time_zone: row.time_zone.clone(),
-        status: row.status.clone(),
-    };
+    let registered = UserRegistered { person: person(&row) };
     change.tell(&Event::new(row.id, row.created_at.to_offset(), registered))?;
     Ok(row.into())
 }

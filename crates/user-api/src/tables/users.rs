@@ -4,6 +4,7 @@ use common::Timestamp;
 use sea_orm::{
     ActiveModelBehavior, ColumnTrait, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation,
     EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, QueryFilter, QuerySelect, SqlErr,
+    sea_query::{Expr, LockType},
 };
 use serde_json::Value as Json;
 use tracing::Instrument;
@@ -81,6 +82,35 @@ pub(crate) async fn insert(tx: &impl ConnectionTrait, user: Model) -> Result<(),
 pub(crate) async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
     let span = statement(db, "SELECT", "users");
     Entity::find_by_id(id).one(db).instrument(span).await
+}
+
+/// Finds an account and keeps it as it is until the transaction ends; on SQLite the transaction has the write lock.
+///
+/// Log-ins go on meanwhile: a session refers to the account's key, which no change touches.
+pub(crate) async fn find_locked(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
+    let span = statement(tx, "SELECT", "users");
+    let found = Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
+    found.one(tx).instrument(span).await
+}
+
+/// Writes what the person changed, as the version that follows the one which stands there.
+///
+/// Fails when another stands there, which cannot be while the row is locked.
+pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
+    let span = statement(tx, "UPDATE", "users");
+    let update = Entity::update_many()
+        .col_expr(Column::Name, Expr::value(row.name.as_str()))
+        .col_expr(Column::Locale, Expr::value(row.locale.as_str()))
+        .col_expr(Column::Phone, Expr::value(row.phone.as_deref()))
+        .col_expr(Column::TimeZone, Expr::value(row.time_zone.as_deref()))
+        .col_expr(Column::Version, Expr::value(row.version))
+        .col_expr(Column::UpdatedAt, Expr::value(row.updated_at))
+        .filter(Column::Id.eq(row.id))
+        .filter(Column::Version.eq(row.version - 1));
+    match update.exec(tx).instrument(span).await?.rows_affected {
+        1 => Ok(()),
+        _ => Err(DbErr::RecordNotUpdated),
+    }
 }
 
 /// Looks up by the lower-case form of an address.

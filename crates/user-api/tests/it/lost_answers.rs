@@ -6,7 +6,7 @@ use common::messaging::Broker;
 use serde_json::{Value, json};
 use test_support::{FaultProxy, TestDatabase, eventually};
 
-use crate::test_app::{Answer, SOON, TestApp, ada, by_proxy, migrate, settings};
+use crate::test_app::{Answer, SOON, TestApp, ada, by_proxy, migrate, settings, tag};
 
 /// The deadline of 2.5 s, half a second for looking up, and what a busy machine adds.
 const ANSWERED: Duration = Duration::from_secs(6);
@@ -99,6 +99,58 @@ async fn a_sign_up_that_loses_an_answer_before_its_commit_is_none_and_is_told_so
             stand.app.count("outbox").await,
             "{text}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_commit_is_not_answered_is_a_change_and_is_read_at_once() {
+    let stand = Stand::new().await;
+    let (id, token) = stand.app.ada_logged_in().await;
+    // The version before is at hand, in process and in the store.
+    assert_eq!(stand.app.read_user(&id, &token).await.json()["version"], 1);
+    let (etag, patch) = (tag(&id, 1), json!({"phone": null}));
+    let change = stand.app.change_user((&id, &token), &etag, &patch);
+    let answer = stand.losing("COMMIT", change).await;
+    assert_eq!(
+        (answer.status, answer.header("etag")),
+        (200, &*tag(&id, 2)),
+        "{}",
+        answer.text
+    );
+    let read = stand.app.read_user(&id, &token).await;
+    assert_eq!(
+        (read.json(), read.header("etag")),
+        (answer.json(), answer.header("etag"))
+    );
+    let events = format!("SELECT count(*) AS n FROM outbox WHERE aggregate = '{id}'");
+    assert_eq!(stand.app.query::<i64>(&events, "n").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_loses_an_answer_before_its_commit_is_none_and_is_told_so() {
+    for text in ["FOR NO KEY UPDATE", r#"UPDATE "users""#, r#"INSERT INTO "outbox""#] {
+        let stand = Stand::new().await;
+        // By way of a replica: a connection that has prepared a statement sends its text no more.
+        let replica = TestApp::start_with(stand.app.settings.clone(), None).await;
+        eventually(SOON, async || replica.readiness().await.status == 200).await;
+        let (id, token) = replica.ada_logged_in().await;
+        let (etag, patch) = (tag(&id, 1), json!({"phone": null}));
+        let change = || stand.app.change_user((&id, &token), &etag, &patch);
+        let answer = stand.losing(text, change()).await;
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (503, "unavailable"),
+            "{text}"
+        );
+        // At once, or when the server has given the broken transaction up and its lock with it.
+        let again = eventually(SOON, async || {
+            let again = change().await;
+            (again.status != 503).then_some(again)
+        })
+        .await;
+        assert_eq!((again.status, again.header("etag")), (200, &*tag(&id, 2)), "{text}");
+        let events = format!("SELECT count(*) AS n FROM outbox WHERE aggregate = '{id}'");
+        assert_eq!(stand.app.query::<i64>(&events, "n").await, 2, "{text}");
     }
 }
 

@@ -15,3 +15,4 @@ mod refusals;
 mod sign_up;
 mod tables;
 mod test_app;
+mod update;

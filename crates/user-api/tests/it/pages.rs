@@ -45,13 +45,14 @@ async fn the_page_needs_nothing_from_elsewhere() {
 async fn what_can_be_read_has_a_head_and_takes_no_other_method() {
     let app = TestApp::start_embedded().await;
     let (id, token) = app.ada_logged_in().await;
-    for path in [
-        "/v1/users/me",
-        &format!("/v1/users/{id}"),
-        "/.well-known/jwks.json",
-        "/openapi.json",
-        "/docs",
-        "/problems/validation",
+    let account = format!("/v1/users/{id}");
+    for (path, allow) in [
+        ("/v1/users/me", "GET, HEAD"),
+        (&account, "GET, HEAD, PATCH"),
+        ("/.well-known/jwks.json", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
+        ("/problems/validation", "GET, HEAD"),
     ] {
         let url = app.url(path);
         let got = app.get(path, Some(&token)).await;
@@ -59,14 +60,21 @@ async fn what_can_be_read_has_a_head_and_takes_no_other_method() {
         assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
         assert_eq!(head.header("content-length"), got.text.len().to_string(), "{path}");
         let posted = app.send(|client| client.post(&url).bearer_auth(&token)).await;
-        assert_eq!((posted.status, posted.header("allow")), (405, "GET, HEAD"), "{path}");
+        assert_eq!((posted.status, posted.header("allow")), (405, allow), "{path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_problem_has_its_page() {
     let app = TestApp::start_embedded().await;
-    for slug in ["email-taken", "bad-credentials", "validation", "unavailable"] {
+    for slug in [
+        "email-taken",
+        "bad-credentials",
+        "validation",
+        "precondition-failed",
+        "precondition-required",
+        "unavailable",
+    ] {
         let page = app.get(&format!("/problems/{slug}"), None).await;
         assert_eq!(page.status, 200);
         assert!(page.text.contains(slug));

@@ -2,15 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::test_app::{TestApp, ada};
-
-/// Both sets of backends under each point.
-macro_rules! on_both {
-    ($($point:ident),+ $(,)?) => {
-        mod servers { $(#[tokio::test(flavor = "multi_thread")] async fn $point() { super::$point(super::TestApp::start().await).await; })+ }
-        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $point() { super::$point(super::TestApp::start_embedded().await).await; })+ }
-    };
-}
+use crate::test_app::{TestApp, ada, on_both};
 
 on_both!(
     a_person_signs_up_and_gets_their_whole_account,

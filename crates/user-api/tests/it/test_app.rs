@@ -11,6 +11,7 @@ use common::{
     database::Database,
     messaging::Broker,
     process::Tasks,
+    store::CacheOptions,
 };
 use migrations::MigratorTrait;
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
@@ -100,6 +101,20 @@ pub(crate) fn ada() -> Value {
     })
 }
 
+/// Both sets of backends under each point.
+macro_rules! on_both {
+    ($($point:ident),+ $(,)?) => {
+        mod servers { $(#[tokio::test(flavor = "multi_thread")] async fn $point() { super::$point(super::TestApp::start().await).await; })+ }
+        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $point() { super::$point(super::TestApp::start_embedded().await).await; })+ }
+    };
+}
+pub(crate) use on_both;
+
+/// The entity tag of an account's version.
+pub(crate) fn tag(id: &str, version: u32) -> String {
+    format!("\"{}-{version}\"", id.replace('-', ""))
+}
+
 impl TestApp {
     /// On PostgreSQL and Redis.
     pub(crate) async fn start() -> Self {
@@ -127,6 +142,23 @@ impl TestApp {
         app
     }
 
+    /// On PostgreSQL and Redis, with nothing kept in the process.
+    pub(crate) async fn start_without_a_layer_in_process() -> Self {
+        let app = Self::start().await;
+        let cache = CacheOptions {
+            in_process_bytes: 0,
+            ..CacheOptions::default()
+        };
+        let backends = Backends {
+            broker: Some(Broker::memory()),
+            cache,
+        };
+        let alone = Self::launch_with(app.settings.clone(), backends, Arc::clone(&app.shared)).await;
+        app.stop().await;
+        alone.until_ready().await;
+        alone
+    }
+
     /// With exactly these settings; the database may be away.
     pub(crate) async fn start_with(settings: Settings, broker: Option<Broker>) -> Self {
         let shared = Shared {
@@ -145,17 +177,16 @@ impl TestApp {
     }
 
     async fn launch(settings: Settings, broker: Option<Broker>, shared: Arc<Shared>) -> Self {
+        let backends = Backends {
+            broker,
+            ..Backends::default()
+        };
+        Self::launch_with(settings, backends, shared).await
+    }
+
+    async fn launch_with(settings: Settings, backends: Backends, shared: Arc<Shared>) -> Self {
         let tasks = Tasks::new(Service::UserApi);
-        let running = start(
-            settings.clone(),
-            Backends {
-                broker,
-                ..Backends::default()
-            },
-            tasks.clone(),
-        )
-        .await
-        .unwrap();
+        let running = start(settings.clone(), backends, tasks.clone()).await.unwrap();
         Self {
             settings,
             running,
@@ -193,6 +224,19 @@ impl TestApp {
     pub(crate) async fn read_user_unless(&self, id: &str, token: &str, etag: &str) -> Answer {
         let request = self.client.get(self.url(&format!("/v1/users/{id}")));
         send(request.bearer_auth(token).header("if-none-match", etag)).await
+    }
+
+    /// Changes an account that stands in the version of `etag`.
+    pub(crate) async fn change_user(&self, (id, token): (&str, &str), etag: &str, patch: &Value) -> Answer {
+        let request = self.client.patch(self.url(&format!("/v1/users/{id}")));
+        let request = request.header("content-type", "application/merge-patch+json");
+        send(
+            request
+                .bearer_auth(token)
+                .header("if-match", etag)
+                .body(patch.to_string()),
+        )
+        .await
     }
 
     pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {

@@ -98,6 +98,39 @@ impl Client {
         Some((answer.status().as_u16(), cache))
     }
 
+    /// Reads an account; gives back its version when the answer is 200.
+    pub(crate) async fn version_of(&self, id: &str, token: &str) -> Option<i64> {
+        let request = self
+            .http
+            .get(format!("{}/v1/users/{id}", self.users))
+            .bearer_auth(token);
+        let answer = request.send().await.ok()?;
+        let user: Value = answer.error_for_status().ok()?.json().await.ok()?;
+        user["version"].as_i64()
+    }
+
+    /// Changes the name of an account that has this version; gives back the new version, or the status that is none
+    /// of success.
+    pub(crate) async fn rename(&self, id: &str, token: &str, version: i64, name: &str) -> Result<i64, Option<u16>> {
+        let tag = format!("\"{}-{version}\"", id.replace('-', ""));
+        let request = self
+            .http
+            .patch(format!("{}/v1/users/{id}", self.users))
+            .bearer_auth(token)
+            .header("if-match", tag)
+            .header("content-type", "application/merge-patch+json")
+            .body(json!({"name": name}).to_string());
+        let answer = request.send().await.map_err(|_| None)?;
+        let status = answer.status().as_u16();
+        let user: Value = answer
+            .error_for_status()
+            .map_err(|_| Some(status))?
+            .json()
+            .await
+            .map_err(|_| None)?;
+        user["version"].as_i64().ok_or(Some(status))
+    }
+
     pub(crate) async fn log_in(&self, email: &str) -> String {
         let body = json!({"email": email, "password": PASSWORD});
         let answer = self
@@ -118,6 +151,14 @@ impl Client {
             .get(format!("{}/v1/users/{id}", self.users))
             .bearer_auth(token);
         request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Changes an account, whatever its version; gives back the status and the body.
+    pub(crate) async fn change_user(&self, id: &str, token: &str, patch: &Value) -> (u16, Value) {
+        let request = self.http.patch(format!("{}/v1/users/{id}", self.users));
+        let request = request.bearer_auth(token).header("if-match", "*");
+        let answer = request.json(patch).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     pub(crate) async fn notifications(&self, token: &str) -> Vec<Value> {

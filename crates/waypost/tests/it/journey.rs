@@ -53,6 +53,34 @@ async fn one_sign_up_becomes_an_email_a_notification_and_an_sms_in_one_trace() {
     assert!(whole, "{:?}\n{}", is_whole(&stack), stack.otlp.tree(TRACE));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_phone_number_reaches_the_copy_of_the_gateway() {
+    let stack = Stack::without_worker(Servers::shared()).await;
+    stack.up().await;
+    let more = json!({"phone": "+15550100", "time_zone": "Europe/London"});
+    let (status, user) = stack.client.sign_up_with("ada@example.com", more, None).await.unwrap();
+    assert_eq!(status, 201, "{user}");
+    let id = user["id"].as_str().unwrap();
+    let token = stack.client.log_in("ada@example.com").await;
+    let copy = async |expected: &str| {
+        let query = format!(
+            "SELECT concat_ws(' ', version, name, coalesce(phone, '-'), coalesce(time_zone, '-'))
+             FROM notification_gateway.recipients WHERE user_id = '{id}'"
+        );
+        eventually(PATIENCE, || async { stack.texts(&query).await == [expected] }).await;
+    };
+    copy("1 Ada +15550100 Europe/London").await;
+
+    let patch = json!({"phone": "+15550200", "time_zone": null});
+    let (status, changed) = stack.client.change_user(id, &token, &patch).await;
+    assert_eq!((status, &changed["phone"]), (200, &json!("+15550200")), "{changed}");
+    copy("2 Ada +15550200 -").await;
+
+    let (status, changed) = stack.client.change_user(id, &token, &json!({"phone": null})).await;
+    assert_eq!((status, &changed["version"]), (200, &json!(3)), "{changed}");
+    copy("3 Ada - -").await;
+}
+
 /// SERVER under the caller; PRODUCER under it; a CONSUMER of each worker under that; the answer's way back;
 /// the call to the provider; and no span whose parent is missing.
 fn is_whole(stack: &Stack) -> Result<(), String> {

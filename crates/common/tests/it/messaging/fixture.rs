@@ -15,7 +15,7 @@ use common::messaging::{
 };
 use common::process::{State, Tasks};
 use common::telemetry::{Metrics, TraceContext};
-use contracts::events::{EmailSent, UserRegistered};
+use contracts::events::{EmailSent, Person, UserRegistered};
 use contracts::topology::{QUEUES, Queue};
 use contracts::{Event, EventData};
 use migrations::MigratorTrait;
@@ -285,7 +285,7 @@ pub(crate) fn consume_all(broker: &Broker, changes: &Changes, metrics: &Metrics,
 
 /// A sign-up of somebody, version `version` of their account.
 pub(crate) fn sign_up(user_id: Uuid, version: i64) -> Event<UserRegistered> {
-    let data = UserRegistered {
+    let person = Person {
         user_id,
         version,
         email: format!("{user_id}@example.org"),
@@ -295,7 +295,7 @@ pub(crate) fn sign_up(user_id: Uuid, version: i64) -> Event<UserRegistered> {
         time_zone: None,
         status: "active".into(),
     };
-    Event::new(user_id, now(), data)
+    Event::new(user_id, now(), UserRegistered { person })
 }
 
 pub(crate) fn someone() -> Event<UserRegistered> {

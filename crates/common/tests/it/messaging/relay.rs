@@ -106,7 +106,10 @@ async fn an_aggregates_events_arrive_in_order(store: Store, fixture: Fixture) {
     let mut versions: HashMap<Uuid, Vec<i64>> = HashMap::new();
     for message in seen.reaches(300).await {
         let data: UserRegistered = message.decode().unwrap();
-        versions.entry(data.user_id).or_default().push(data.version);
+        versions
+            .entry(data.person.user_id)
+            .or_default()
+            .push(data.person.version);
     }
     for person in people {
         assert_eq!(versions[&person], (0..30).collect::<Vec<_>>());

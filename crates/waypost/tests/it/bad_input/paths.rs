@@ -17,6 +17,7 @@ pub(super) fn cases(own_id: &str, token: &str) -> Vec<Case> {
         lists(&bearer),
         states(&bearer),
         patches(&bearer),
+        changes(own_id, &bearer),
         headers(&bearer),
     ]
     .into_iter()
@@ -283,6 +284,78 @@ fn patches(bearer: &[u8]) -> Vec<Case> {
         (&headers, b"\0\xff{[["),
         Fine(204),
     ));
+    cases
+}
+
+/// Patches of an account, and what each is answered with.
+fn bodies_of_changes() -> Vec<(String, Expected)> {
+    let nested = |name: &str, levels: usize| {
+        let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+        format!(r#"{{"{name}":{open}1{close}}}"#)
+    };
+    let many: Vec<String> = (0..6000).map(|n| format!(r#""f{n:04}":0"#)).collect();
+    vec![
+        ("{}".to_owned(), Fine(200)),
+        ("[]".to_owned(), Field("")),
+        ("{".to_owned(), Problem(400, "malformed-json")),
+        (r#"{"name":"A\u0000"}"#.to_owned(), Field("/name")),
+        (r#"{"name":null}"#.to_owned(), Field("/name")),
+        (r#"{"phone":"+1\u0000"}"#.to_owned(), Field("/phone")),
+        (r#"{"phone":{"$ne":null}}"#.to_owned(), Field("/phone")),
+        (r#"{"phone":null,"phone":null}"#.to_owned(), Field("/phone")),
+        (r#"{"__proto__":{"roles":["admin"]}}"#.to_owned(), Field("/__proto__")),
+        (r#"{"roles":["admin"]}"#.to_owned(), Field("/roles")),
+        (nested("name", 20_000), Field("/name")),
+        // No further than the reader's own bound.
+        (nested("x", 20_000), Problem(400, "malformed-json")),
+        (format!("{{{}}}", many.join(",")), Field("/f0000")),
+    ]
+}
+
+/// Changes of an account that change nothing, for one reason or another.
+fn changes(own_id: &str, bearer: &[u8]) -> Vec<Case> {
+    let path = format!("/v1/users/{own_id}");
+    let content: &[u8] = b"content-type: application/merge-patch+json";
+    let change = |name: String, headers: &[&[u8]], body: &[u8], expected| {
+        let name = format!("PATCH an account, {name}");
+        Case::new(name, (To::Users, "PATCH", &path), (headers, body), expected)
+    };
+    let bodies = bodies_of_changes();
+    let mut cases: Vec<Case> = bodies
+        .iter()
+        .map(|(body, expected)| {
+            change(
+                format!("{body:.40}"),
+                &[bearer, content, b"if-match: *"],
+                body.as_bytes(),
+                *expected,
+            )
+        })
+        .collect();
+    let bad_request = Problem(400, "bad-request");
+    let conditions: [(&[u8], Expected); 8] = [
+        (b"x-nothing: 1", Problem(428, "precondition-required")),
+        (b"if-match:", bad_request),
+        (b"if-match: 1", bad_request),
+        (b"if-match: \"", bad_request),
+        (b"if-match: \xff", bad_request),
+        (b"if-match: *, *", bad_request),
+        (b"if-match: \"\xff\"", Problem(412, "precondition-failed")),
+        (b"if-match: W/\"1\",,\"\"", Problem(412, "precondition-failed")),
+    ];
+    for (header, expected) in conditions {
+        let name = String::from_utf8_lossy(header).into_owned();
+        cases.push(change(name, &[bearer, content, header], b"{}", expected));
+    }
+    let tags = format!("if-match: {}", r#""a","#.repeat(10_000)).into_bytes();
+    let overtaken = Problem(412, "precondition-failed");
+    cases.push(change(
+        "ten thousand tags".to_owned(),
+        &[bearer, content, &tags],
+        b"{}",
+        overtaken,
+    ));
+    cases.push(change("no token".to_owned(), &[content], b"{", UNAUTHORIZED));
     cases
 }
 

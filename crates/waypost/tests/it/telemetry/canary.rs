@@ -148,7 +148,7 @@ fn person() -> Value {
     json!({"email": ADDRESS, "name": NAME, "password": PASSWORD, "phone": format!("+{PHONE_DIGITS}")})
 }
 
-/// Signs up, logs in, reads; gives back the access token.
+/// Signs up, logs in, changes, reads; gives back the access token.
 async fn life(stack: &Stack) -> String {
     let users = stack.client.users();
     let http = http();
@@ -169,7 +169,12 @@ async fn life(stack: &Stack) -> String {
         .unwrap();
     let tokens: Value = tokens.json().await.unwrap();
     let token = tokens["access_token"].as_str().unwrap().to_owned();
-    assert_eq!(stack.client.read_user(user["id"].as_str().unwrap(), &token).await, 200);
+    let id = user["id"].as_str().unwrap();
+    let patch = json!({"name": format!("{NAME} II"), "phone": format!("+{PHONE_DIGITS}1")});
+    assert_eq!(stack.client.change_user(id, &token, &patch).await.0, 200);
+    let wrong = json!({"phone": ADDRESS, "email": ADDRESS, NAME: PASSWORD});
+    assert_eq!(stack.client.change_user(id, &token, &wrong).await.0, 422);
+    assert_eq!(stack.client.read_user(id, &token).await, 200);
     assert_eq!(stack.client.stream(&token).await.next().await.unwrap()["seq"], 1);
     token
 }
