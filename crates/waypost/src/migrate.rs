@@ -1,12 +1,20 @@
 //! Makes and changes the tables of the three services.
 
+use std::time::Duration;
+
 use common::config::{Service, Settings};
 use common::database::{Database, DatabaseError, Location};
 use migrations::MigratorTrait;
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
 
 /// Name of the advisory lock that lets one migration run at a time on a PostgreSQL database.
 const LOCK: &str = "SELECT pg_advisory_lock(hashtext('waypost.migrate'))";
+/// A change of a table waits no longer than this for those who use it: whoever comes after it waits behind it, and a
+/// service's statement has two seconds.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '1s'";
+/// How often a table is asked for that is in use, and the pause in which others get through.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the tables could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +62,26 @@ async fn on_postgres(url: &str, schema: &'static str, service: Service) -> Resul
     connection
         .execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
         .await?;
-    let done = up(&connection, service).await;
+    connection.execute_unprepared(LOCK_TIMEOUT).await?;
+    let mut done = up(&connection, service).await;
+    for _ in 1..TRIES {
+        if !done.as_ref().is_err_and(is_in_use) {
+            break;
+        }
+        tracing::warn!(%service, "a table is in use; its migration is tried again");
+        tokio::time::sleep(PAUSE).await;
+        done = up(&connection, service).await;
+    }
     connection.close().await?;
     done
+}
+
+/// Whether a lock was not to be had in time (`lock_not_available`): the migration was rolled back.
+fn is_in_use(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    matches!(&**error, SqlxError::Database(error) if error.code().as_deref() == Some("55P03"))
 }
 
 async fn up(connection: &DatabaseConnection, service: Service) -> Result<(), DbErr> {

@@ -7,6 +7,7 @@ mod database;
 mod dispatch;
 mod messaging;
 mod metrics;
+mod migrations;
 mod outbound;
 mod scripted_server;
 mod store;

@@ -14,6 +14,7 @@ mod embedded;
 mod faults;
 mod guarantees;
 mod journey;
+mod migrate;
 mod openapi;
 mod readme;
 mod stack;
