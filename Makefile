@@ -48,6 +48,11 @@ run-readme:
 test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
 	@scripts/test-api.sh
 
+.PHONY: check-plans
+check-plans: ## what PostgreSQL does for each hot statement over tables of a million rows: a scan or a large sort fails
+	@scripts/services.sh postgres
+	cargo test --workspace --test plans -- --nocapture
+
 .PHONY: bench
 bench: test-servers ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
 	@scripts/wrk.sh
@@ -57,7 +62,7 @@ bench: test-servers ## the services beside their ceilings, in one run; ONLY=read
 check: ## lints, format, documentation and the arrows, between crates and inside them
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --package waypost --test jaeger -- -D warnings
+	cargo clippy --package waypost --test jaeger --test plans -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace --test arrows
 

@@ -19,6 +19,11 @@ is_a_server!(PrivatePostgres);
 impl PrivatePostgres {
     /// Makes a cluster, starts it and waits until it takes statements.
     pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same with settings of the test's own, as `postgresql.conf` has them: `shared_buffers=512MB`.
+    pub async fn with(settings: &[&str]) -> Self {
         let (port, folder) = (Port::reserve(), Folder::create());
         let programs = programs();
         let root = is_root();
@@ -45,6 +50,7 @@ impl PrivatePostgres {
             .args(["-c", "max_connections=200"])
             .arg("-c")
             .arg(format!("unix_socket_directories={}", folder.path().display()))
+            .args(settings.iter().flat_map(|setting| ["-c", *setting]))
             .current_dir("/");
         let server = Server::new(command, (SSL_REQUEST, b"N"), port, folder);
         let mut postgres = Self { server };
