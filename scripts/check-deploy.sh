@@ -15,6 +15,13 @@ trap 'rm -rf "$work"' EXIT
 # With the rules that it names.
 promtool check config deploy/prometheus/prometheus.yml
 promtool test rules deploy/prometheus/tests/*.yml
+# What an alert calls its runbook is a heading there.
+sed -n 's/^ *runbook: *//p' deploy/prometheus/alerts.yml | while IFS='#' read -r page heading; do
+  if ! grep -qix "## $heading" "$page"; then
+    echo "check-deploy: an alert refers to $page#$heading, which is not there" >&2
+    exit 1
+  fi
+done
 for dashboard in deploy/grafana/dashboards/*.json; do
   rules="$work/$(basename "$dashboard" .json).yml"
   # A JSON string is a YAML string too. Grafana puts a duration in for its own variable, which the shell must leave alone.
