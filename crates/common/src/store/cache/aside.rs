@@ -154,22 +154,14 @@ impl<K: CacheKey> Cache<K> {
     /// Forgets what is older than `version`, here and in the store, and has the other replicas forget it: for a change
     /// whose commit was not answered and may have come true.
     pub fn doubt(&self, key: &K, version: u64) {
-        let (layers, key) = (&self.layers, key.store_key());
-        if !layers.local.outdate(&key, version) {
-            layers.coherence.forget_all();
-        }
-        layers.flights.detach(&key);
-        layers.coherence.repairs.mark(&key, version);
-        layers.coherence.tell(&key, version);
+        let key = key.store_key();
+        self.layers.overtake(&key, version);
+        drop(self.layers.coherence.unwritten(&key, version));
     }
 
     async fn change(&self, key: String, entry: Entry, now: Timestamp) {
         let layers = &self.layers;
-        // A load that began before the commit must not answer who comes after it.
-        if !layers.local.outdate(&key, entry.version) {
-            layers.coherence.forget_all();
-        }
-        layers.flights.detach(&key);
+        layers.overtake(&key, entry.version);
         layers.keep_local(&key, entry.clone(), layers.coherence.generation(), now);
         layers.change_store(&key, &entry, now).await;
         layers.coherence.tell_before_the_end().await;

@@ -167,6 +167,13 @@ impl Coherence {
         .await;
     }
 
+    /// Drops what this process holds of a key that is older than `version`, and lets nothing older in.
+    pub(super) fn outdate(&self, local: &Local, key: &str, version: u64) {
+        if !local.outdate(key, version) {
+            self.forget_all();
+        }
+    }
+
     /// No load that is under way may keep its value, nor may anything be answered that is held.
     pub(super) fn forget_all(&self) {
         self.generation.fetch_add(1, Relaxed);
@@ -222,9 +229,7 @@ impl Coherence {
             Some(News::Keys(keys)) => {
                 self.metrics.cache_invalidations("received", count(keys.len()));
                 for (key, version) in keys {
-                    if !local.outdate(&key, version) {
-                        self.forget_all();
-                    }
+                    self.outdate(local, &key, version);
                 }
             }
             Some(News::Everything { epoch }) => {
@@ -256,11 +261,16 @@ impl Coherence {
     }
 
     async fn announce_next(&self) {
-        let next = Unsent::of(&self.outgoing, self.outgoing.next(|| self.epoch()).await);
-        let message = next.news().encode(&self.origin);
+        let mut next = Unsent {
+            news: self.outgoing.next(|| self.epoch()).await,
+            outgoing: &self.outgoing,
+            is_sent: false,
+        };
+        let message = next.news.encode(&self.origin);
         match self.store.publish(CHANNEL, message.as_bytes()).await {
             Ok(()) => {
-                let keys = match next.sent() {
+                next.is_sent = true;
+                let keys = match &next.news {
                     News::Keys(keys) => keys.len(),
                     News::Everything { .. } => 1,
                 };
@@ -351,29 +361,14 @@ impl Coherence {
 /// News that wait again if they are dropped before they are sent.
 struct Unsent<'a> {
     outgoing: &'a Outgoing,
-    news: Option<News>,
-}
-
-impl<'a> Unsent<'a> {
-    fn of(outgoing: &'a Outgoing, news: News) -> Self {
-        let news = Some(news);
-        Self { outgoing, news }
-    }
-
-    fn news(&self) -> &News {
-        const NOTHING: &News = &News::Keys(Vec::new());
-        self.news.as_ref().unwrap_or(NOTHING)
-    }
-
-    fn sent(mut self) -> News {
-        self.news.take().unwrap_or(News::Keys(Vec::new()))
-    }
+    news: News,
+    is_sent: bool,
 }
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
-        if let Some(news) = self.news.take() {
-            self.outgoing.put_back(news);
+        if !self.is_sent {
+            self.outgoing.put_back(&self.news);
         }
     }
 }

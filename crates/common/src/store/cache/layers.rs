@@ -134,6 +134,13 @@ impl Layers {
         entry.value.is_some() && !entry.is_fresh(now + left)
     }
 
+    /// Leaves nothing older than `version` to answer with: a load that began before the commit must not answer who
+    /// comes after it.
+    pub(super) fn overtake(&self, key: &str, version: u64) {
+        self.coherence.outdate(&self.local, key, version);
+        self.flights.detach(key);
+    }
+
     /// Keeps what a read brought that began in `generation`.
     pub(super) fn keep_local(&self, key: &str, entry: Entry, generation: u64, now: Timestamp) {
         if generation == self.coherence.generation() && !self.options.in_process.is_zero() {

@@ -21,6 +21,7 @@ mod outgoing;
 mod recent;
 mod refresh;
 mod repairs;
+mod versions;
 
 pub use self::{
     answer::{Cached, Layer, Read, ReadError, Reason},

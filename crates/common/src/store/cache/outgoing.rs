@@ -1,12 +1,11 @@
 //! Changes that are still to be told to the other replicas, each key once.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Keys that wait to be told. More than this, and the others are told to forget everything.
-const MAX_KEYS: usize = 10_000;
+use super::versions::Versions;
+
 /// Keys that one message names.
 const MAX_IN_MESSAGE: usize = 500;
 
@@ -21,26 +20,15 @@ pub(super) enum News {
 
 #[derive(Default)]
 pub(super) struct Outgoing {
-    waiting: Mutex<Waiting>,
+    /// With too many of them, the others are told to forget everything.
+    waiting: Mutex<Versions>,
     added: Notify,
-}
-
-#[derive(Default)]
-struct Waiting {
-    keys: HashMap<String, u64>,
-    all: bool,
 }
 
 impl Outgoing {
     pub(super) fn add(&self, key: &str, version: u64) {
         let mut waiting = self.lock();
-        if let Some(known) = waiting.keys.get_mut(key) {
-            *known = version.max(*known);
-        } else if waiting.keys.len() < MAX_KEYS {
-            waiting.keys.insert(key.to_owned(), version);
-        } else {
-            waiting.all = true;
-        }
+        waiting.add(key, version);
         drop(waiting);
         self.added.notify_one();
     }
@@ -67,7 +55,7 @@ impl Outgoing {
     }
 
     /// It was not told: it waits again.
-    pub(super) fn put_back(&self, news: News) {
+    pub(super) fn put_back(&self, news: &News) {
         match news {
             News::Keys(keys) => keys.iter().for_each(|(key, version)| self.add(key, *version)),
             News::Everything { .. } => self.add_all(),
@@ -77,7 +65,7 @@ impl Outgoing {
     fn take(&self, epoch: u64) -> Option<News> {
         let mut waiting = self.lock();
         if waiting.all {
-            *waiting = Waiting::default();
+            *waiting = Versions::default();
             return Some(News::Everything { epoch });
         }
         let some: Vec<_> = waiting.keys.keys().take(MAX_IN_MESSAGE).cloned().collect();
@@ -86,7 +74,7 @@ impl Outgoing {
         (!keys.is_empty()).then_some(News::Keys(keys))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Versions> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,7 +128,7 @@ mod tests {
         outgoing.add("a", 3);
         let news = outgoing.next(|| 7).await;
         assert_eq!(news, News::Keys(vec![("a".to_owned(), 3)]));
-        outgoing.put_back(news.clone());
+        outgoing.put_back(&news);
         assert_eq!(outgoing.next(|| 7).await, news);
         assert_eq!(outgoing.take(7), None);
     }

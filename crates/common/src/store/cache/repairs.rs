@@ -1,27 +1,19 @@
 //! Keys whose change could not be written to the store: what stands there may be old, until it is repaired.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Keys that are remembered. One more, and all that stands in the store is taken for old.
-const MAX_KEYS: usize = 10_000;
+use super::versions::Versions;
 
 #[derive(Default)]
 pub(super) struct Repairs {
-    marked: Mutex<Marked>,
+    /// With too many of them, all that stands in the store is taken for old.
+    marked: Mutex<Versions>,
     /// How many are marked, for readers, who look at each read.
     count: AtomicUsize,
     added: Notify,
-}
-
-#[derive(Default)]
-struct Marked {
-    keys: HashMap<String, u64>,
-    /// There were more.
-    all: bool,
 }
 
 /// What is to be repaired.
@@ -37,13 +29,7 @@ impl Repairs {
     /// Marks a key: what stands in the store may be older than `version`.
     pub(super) fn mark(&self, key: &str, version: u64) {
         let mut marked = self.lock();
-        if let Some(known) = marked.keys.get_mut(key) {
-            *known = version.max(*known);
-        } else if marked.keys.len() < MAX_KEYS {
-            marked.keys.insert(key.to_owned(), version);
-        } else {
-            marked.all = true;
-        }
+        marked.add(key, version);
         self.counted(&marked);
         drop(marked);
         self.added.notify_one();
@@ -64,7 +50,7 @@ impl Repairs {
     /// Everything that stands there is known to be old.
     pub(super) fn all_done(&self) {
         let mut marked = self.lock();
-        *marked = Marked::default();
+        *marked = Versions::default();
         self.counted(&marked);
     }
 
@@ -114,17 +100,18 @@ impl Repairs {
         }
     }
 
-    fn counted(&self, marked: &Marked) {
+    fn counted(&self, marked: &Versions) {
         self.count.store(marked.keys.len() + usize::from(marked.all), Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Marked> {
+    fn lock(&self) -> MutexGuard<'_, Versions> {
         self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::versions::MAX_KEYS;
     use super::*;
 
     #[tokio::test]

@@ -138,6 +138,7 @@ macro_rules! on_both {
         mod memory { $(#[tokio::test] async fn $point() { super::$point(super::shared_store("memory://").await).await; })+ }
     };
 }
+pub(super) use on_both;
 
 on_both!(
     the_layers_answer_in_their_order,

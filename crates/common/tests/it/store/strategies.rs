@@ -10,7 +10,7 @@ use common::store::{CacheKey, CacheOptions, Store};
 use test_support::eventually;
 use tokio::sync::Notify;
 
-use super::cache::{BRIEF, Row, SOON, Table, cache, patient, shared_store, value};
+use super::cache::{BRIEF, Row, SOON, Table, cache, on_both, patient, shared_store, value};
 
 /// What decides about rights.
 struct Right(&'static str);
@@ -22,13 +22,6 @@ impl CacheKey for Right {
     fn store_key(&self) -> String {
         format!("right:{}", self.0)
     }
-}
-
-macro_rules! on_both {
-    ($($point:ident),+ $(,)?) => {
-        mod redis { $(#[tokio::test] async fn $point() { super::$point(super::shared_store(&test_support::redis_url()).await).await; })+ }
-        mod memory { $(#[tokio::test] async fn $point() { super::$point(super::shared_store("memory://").await).await; })+ }
-    };
 }
 
 on_both!(

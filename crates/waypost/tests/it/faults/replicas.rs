@@ -182,11 +182,7 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
         .set("ACCOUNTS__SESSIONS__LIFETIME_S", "3600");
     let stack = Stack::start(servers).await;
     stack.up().await;
-    let replicas = [
-        stack.another_user_api().await,
-        stack.another_user_api().await,
-        stack.another_user_api().await,
-    ];
+    let replicas = three_more(&stack).await;
     let (_, user) = stack.client.sign_up("sessions@example.com").await.unwrap();
     let id = user["id"].as_str().unwrap();
     let old = format!(
@@ -238,6 +234,15 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
     assert_eq!(total, EXPIRED);
 }
 
+/// Three processes beside the stack's own.
+async fn three_more(stack: &Stack) -> [Replica; 3] {
+    [
+        stack.another_user_api().await,
+        stack.another_user_api().await,
+        stack.another_user_api().await,
+    ]
+}
+
 async fn lost_or_fenced(replica: &Replica) -> u64 {
     let lost = "lock=\"session-sweep\",outcome=\"lost\"";
     swept(replica, "fenced").await + counter(&replica.operations, "waypost_lock_attempts_total", lost).await
@@ -272,11 +277,7 @@ async fn the_expiry_of_a_hot_key_on_three_processes_costs_one_query() {
     let namespace = servers.namespace.name().to_owned();
     let stack = Stack::start(servers).await;
     stack.up().await;
-    let replicas = [
-        stack.another_user_api().await,
-        stack.another_user_api().await,
-        stack.another_user_api().await,
-    ];
+    let replicas = three_more(&stack).await;
     let (_, user) = stack.client.sign_up("hot@example.com").await.unwrap();
     let id = user["id"].as_str().unwrap().to_owned();
     let token = stack.client.log_in("hot@example.com").await;
