@@ -5,6 +5,8 @@ use std::{ffi::OsStr, process::Command, time::Duration};
 use anyhow::Context;
 use test_support::{Process, ProcessBuilder};
 
+use crate::usage;
+
 /// How the cores are divided.
 pub(crate) struct Cores {
     divided: bool,
@@ -49,14 +51,5 @@ impl Cores {
 
 /// What a process has used of the processor so far, all its threads together.
 pub(crate) fn processor_time(process: &Process) -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).context("the process is gone")?;
-    // After "pid (name)": state is the first field, user and system time the 12th and 13th, in 1/100 s.
-    let (_, fields) = stat.rsplit_once(')').context("an unknown form of /proc/pid/stat")?;
-    let ticks = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(str::parse::<u64>)
-        .sum::<Result<u64, _>>()?;
-    Ok(Duration::from_millis(ticks * 10))
+    usage::processor_time(process.id()).context("the process is gone")
 }

@@ -20,6 +20,7 @@ mod report;
 mod roles;
 mod sample;
 mod stack;
+mod usage;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -53,11 +54,16 @@ enum Child {
     /// Publishes as fast as lapin can.
     #[command(hide = true)]
     Publish { messages: usize },
+    /// Reads a cache in so many threads at once.
+    #[command(hide = true)]
+    ReadOn { threads: usize },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Comparison {
     Reads,
+    Threads,
+    Writes,
     SignUps,
     Relay,
     Journey,
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
     match arguments.child {
         Some(Child::Serve { role }) => roles::serve(role),
         Some(Child::Publish { messages }) => roles::publish(messages),
+        Some(Child::ReadOn { threads }) => parts::read_on(threads),
         None => match measure(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -95,6 +102,12 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     runtime.block_on(async {
         if chosen(Comparison::Reads) {
             report.add(parts::reads(&cores, effort).await.context("reads")?);
+        }
+        if chosen(Comparison::Threads) {
+            report.add(parts::threads(effort).await.context("threads")?);
+        }
+        if chosen(Comparison::Writes) {
+            report.add(parts::writes(&cores, effort).await.context("writes")?);
         }
         if chosen(Comparison::SignUps) {
             report.add(parts::sign_ups(&cores, effort).await.context("sign-ups")?);

@@ -27,6 +27,8 @@ pub(crate) struct Part {
     pub(crate) conditions: Vec<String>,
     pub(crate) rows: Vec<Row>,
     pub(crate) checks: Vec<Check>,
+    /// What bounds the figures, as this run measured it.
+    pub(crate) bottleneck: String,
 }
 
 /// One side of a comparison.
@@ -136,6 +138,7 @@ impl Part {
             let (what, target) = (check.what, check.target);
             let _ = writeln!(text, "  => {what}: {:.2}, target {target}: {verdict}", check.measured);
         }
+        let _ = writeln!(text, "  => {}", self.bottleneck);
         text
     }
 }

@@ -120,7 +120,7 @@ impl Server {
         while Instant::now() < end {
             let up = match role {
                 // They have no operations port; any answer will do.
-                Role::Bare | Role::RedisGet => ask(self.address, "/").await.is_ok(),
+                Role::Bare | Role::RedisGet | Role::Transaction => ask(self.address, "/").await.is_ok(),
                 _ => {
                     matches!(ask(self.operations, "/readyz").await, Ok((_, text)) if text.contains(r#""status":"up""#) && !text.contains("down"))
                 }

@@ -1,6 +1,6 @@
 //! As much as the server can take: every connection asks again as soon as it was answered.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::bail;
 use tokio::{task::JoinSet, time::Instant};
@@ -10,9 +10,12 @@ use super::{percentile, throughput::Throughput, wire::Connection, wrk};
 /// Connections that keep a server busy.
 const CONNECTIONS: usize = 64;
 
+/// Where this stands in a request, a number of as many digits is put that stands in no other one of the turn.
+pub(crate) const NUMBER: &str = "########";
+
 /// Sends `requests` in turn for as long as `turn`: by wrk where it is installed, else from here.
 ///
-/// Fails when one of them is not answered by 200.
+/// Fails when one of them is not answered by success.
 pub(crate) async fn saturate(address: SocketAddr, requests: &[Vec<u8>], turn: Duration) -> anyhow::Result<Throughput> {
     if wrk::is_installed() {
         return wrk::run(address, requests, CONNECTIONS, turn).await;
@@ -45,16 +48,28 @@ async fn ask_on(
 ) -> anyhow::Result<Vec<Duration>> {
     let mut connection = Connection::open(address).await?;
     let mut latencies = Vec::new();
-    for request in requests.iter().cycle().skip(first % requests.len().max(1)) {
+    let numbers = (first..).step_by(CONNECTIONS);
+    let in_turn = requests.iter().cycle().skip(first % requests.len().max(1));
+    for (number, request) in numbers.zip(in_turn) {
+        let request = numbered(request, number);
         let begin = Instant::now();
         if begin >= end {
             break;
         }
-        let status = connection.ask(request).await?.status;
-        if status != 200 {
+        let status = connection.ask(&request).await?.status;
+        if !(200..300).contains(&status) {
             bail!("answered {status}");
         }
         latencies.push(begin.elapsed());
     }
     Ok(latencies)
+}
+
+/// A request with `number` where it is to stand; most have no such place.
+fn numbered(request: &[u8], number: usize) -> Cow<'_, [u8]> {
+    let Some(at) = request.windows(NUMBER.len()).position(|part| part == NUMBER.as_bytes()) else {
+        return Cow::Borrowed(request);
+    };
+    let digits = format!("{number:0width$}", width = NUMBER.len());
+    Cow::Owned([&request[..at], digits.as_bytes(), &request[at + NUMBER.len()..]].concat())
 }

@@ -8,7 +8,7 @@ mod wire;
 mod wrk;
 
 pub(crate) use self::{
-    closed::saturate,
+    closed::{NUMBER, saturate},
     open::{Arrival, open_loop},
     percentile::percentile,
     throughput::Throughput,

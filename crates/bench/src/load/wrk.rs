@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr, process::Command, time::Duration};
 use anyhow::{Context, bail, ensure};
 use test_support::Folder;
 
-use super::Throughput;
+use super::{NUMBER, Throughput};
 
 /// What ends our line in wrk's output.
 const MARK: &str = "bench-result";
@@ -46,20 +46,27 @@ fn script(requests: &[Vec<u8>]) -> anyhow::Result<String> {
         // Debug's escapes of ASCII are Lua's.
         writeln!(script, "  {:?},", std::str::from_utf8(request)?)?;
     }
+    let numbered = requests
+        .iter()
+        .any(|request| request.windows(NUMBER.len()).any(|part| part == NUMBER.as_bytes()));
     write!(
         script,
         "}}
 local sent = 0
+local numbered = {numbered}
 request = function()
   sent = sent + 1
-  return requests[sent % #requests + 1]
+  local one = requests[sent % #requests + 1]
+  if numbered then one = one:gsub('{NUMBER}', string.format('%0{}d', sent)) end
+  return one
 end
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format('%d %d %d %d %d {MARK}\\n', summary.requests, summary.duration,
     e.connect + e.read + e.write + e.timeout + e.status, latency:percentile(50), latency:percentile(99)))
 end
-"
+",
+        NUMBER.len()
     )?;
     Ok(script)
 }
@@ -77,7 +84,7 @@ fn read(output: &str) -> anyhow::Result<Throughput> {
     // A busy machine now and then costs a request its time-out; more than that is a failure of the server.
     ensure!(
         errors * 100 <= requests,
-        "{errors} of {requests} requests were not answered by 200"
+        "{errors} of {requests} requests were not answered by success"
     );
     Ok(Throughput {
         requests: requests - errors,

@@ -14,6 +14,7 @@ use crate::{
     report::{Part, Row},
     roles::Role,
     stack::{Stack, sign_up},
+    usage::Usage,
 };
 
 /// Sign-ups a second.
@@ -47,7 +48,9 @@ pub(crate) async fn journey(cores: &Cores, effort: Effort) -> anyhow::Result<Par
     let count = (RATE * length.as_secs_f64()) as usize;
     let address = |n: usize| format!("p{n}@bench.example");
     let requests = (0..count).map(|n| sign_up(&address(n))).collect();
+    let usage = Usage::now();
     let arrivals = open_loop(api.address, RATE, requests, 201).await?;
+    let bottleneck = usage.bottleneck("The sign-up");
     let mails = all_mails(&smtp, 20 + count).await?;
     let mut accepted = Vec::with_capacity(count);
     for (n, arrival) in arrivals.iter().enumerate() {
@@ -67,6 +70,7 @@ pub(crate) async fn journey(cores: &Cores, effort: Effort) -> anyhow::Result<Par
         ],
         rows: vec![row("201 answered", &answered), row("mail accepted", &accepted)],
         checks: Vec::new(),
+        bottleneck,
     })
 }
 

@@ -5,5 +5,14 @@ mod journey;
 mod reads;
 mod relay;
 mod sign_ups;
+mod threads;
+mod writes;
 
-pub(crate) use self::{journey::journey, reads::reads, relay::relay, sign_ups::sign_ups};
+pub(crate) use self::{
+    journey::journey,
+    reads::reads,
+    relay::relay,
+    sign_ups::sign_ups,
+    threads::{read_on, threads},
+    writes::writes,
+};

@@ -14,6 +14,7 @@ use crate::{
     roles::Role,
     sample::sample_message,
     stack::{Server, Stack},
+    usage::Usage,
 };
 
 /// Enough for some seconds.
@@ -39,9 +40,12 @@ pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
     let outbox = stack.connect("user_api").await?;
     let mut raw = Vec::new();
     let mut relayed = Vec::new();
+    let mut bottleneck = String::new();
     for _ in 0..effort.rounds {
         raw.push(publish_alone(cores).await?);
+        let usage = Usage::now();
         relayed.push(publish_through(&api, &outbox).await?);
+        bottleneck = usage.bottleneck("The relay");
     }
     let of = |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
     let ratios = relayed
@@ -80,6 +84,7 @@ pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
             target: ">= 0.50",
             holds: measured >= TARGET,
         }],
+        bottleneck,
     })
 }
 
@@ -166,7 +171,8 @@ async fn fill(outbox: &DatabaseConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn wait_until_empty(outbox: &DatabaseConnection) -> anyhow::Result<()> {
+/// Waits until everything in an outbox is published.
+pub(super) async fn wait_until_empty(outbox: &DatabaseConnection) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {
         let sql = "SELECT count(*) AS rows FROM outbox";

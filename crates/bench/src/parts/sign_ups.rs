@@ -14,6 +14,7 @@ use crate::{
     report::{Check, Part, Row},
     roles::Role,
     stack::{Stack, sign_up},
+    usage::Usage,
 };
 
 /// Sign-ups a second.
@@ -42,6 +43,7 @@ pub(crate) async fn sign_ups(cores: &Cores, effort: Effort) -> anyhow::Result<Pa
     let sides = ["instant", "slow"];
     let mut turns: [Vec<Turn>; 2] = [Vec::new(), Vec::new()];
     let mut sent = 0;
+    let mut bottleneck = String::new();
     for round in 0..=effort.rounds {
         for (side, turns) in sides.iter().zip(&mut turns) {
             let slow = (*side == "slow").then(|| Answer::say(250, "kept").after(SLOW));
@@ -49,7 +51,9 @@ pub(crate) async fn sign_ups(cores: &Cores, effort: Effort) -> anyhow::Result<Pa
             // The first round is the warm-up.
             let count = if round == 0 { 40 } else { count };
             let requests = (0..count).map(|n| sign_up(&format!("{side}{round}-{n}@bench.example")));
+            let usage = Usage::now();
             let arrivals = open_loop(api.address, RATE, requests.collect(), 201).await?;
+            bottleneck = usage.bottleneck("The sign-up beside a slow mail server");
             if round > 0 {
                 turns.push(Turn::of(&arrivals));
             }
@@ -58,7 +62,10 @@ pub(crate) async fn sign_ups(cores: &Cores, effort: Effort) -> anyhow::Result<Pa
             drain(&smtp, sent).await?;
         }
     }
-    Ok(compare(&turns, count, effort))
+    Ok(Part {
+        bottleneck,
+        ..compare(&turns, count, effort)
+    })
 }
 
 /// What the sign-ups of one turn took, in milliseconds.
@@ -126,5 +133,6 @@ fn compare([instant, slow]: &[Vec<Turn>; 2], count: usize, effort: Effort) -> Pa
             target: "<= 1.2",
             holds: measured <= TARGET,
         }],
+        bottleneck: String::new(),
     }
 }

@@ -5,6 +5,7 @@ mod ceiling;
 mod publisher;
 mod redis_get;
 mod role;
+mod transaction;
 
 pub(crate) use self::{
     bare::BODY_FILE,

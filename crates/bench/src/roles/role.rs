@@ -5,7 +5,10 @@ use std::{process::ExitCode, time::Duration};
 use clap::ValueEnum;
 use common::{config::Service, process::run_service, store::CacheOptions};
 
-use super::{bare, ceiling::ended, redis_get};
+use super::{bare, ceiling::ended, redis_get, transaction};
+
+/// Each of the 64 people is read every few milliseconds: this is some ten reads long.
+const SHORT_LIFE: Duration = Duration::from_millis(25);
 
 /// A server that this program can be.
 #[derive(Clone, Copy, ValueEnum)]
@@ -16,12 +19,16 @@ pub(crate) enum Role {
     RedisHit,
     /// The API with a cache that keeps nothing.
     Uncached,
+    /// The API with a cache that forgets so soon that some nine reads of ten find what they look for.
+    NineOfTen,
     /// The worker, as it is deployed.
     EmailWorker,
     /// An actix-web handler that answers fixed bytes.
     Bare,
     /// An actix-web handler that answers what one Redis GET gives.
     RedisGet,
+    /// An actix-web handler that commits the rows of one sign-up.
+    Transaction,
 }
 
 impl Role {
@@ -31,9 +38,11 @@ impl Role {
             Self::UserApi => "user-api",
             Self::RedisHit => "redis-hit",
             Self::Uncached => "uncached",
+            Self::NineOfTen => "nine-of-ten",
             Self::EmailWorker => "email-worker",
             Self::Bare => "bare",
             Self::RedisGet => "redis-get",
+            Self::Transaction => "transaction",
         }
     }
 }
@@ -49,11 +58,18 @@ pub(crate) fn serve(role: Role) -> ExitCode {
             ..CacheOptions::default()
         }),
         Role::Uncached => user_api_with(keeps_nothing()),
+        Role::NineOfTen => user_api_with(CacheOptions {
+            fresh: SHORT_LIFE,
+            stale: Duration::ZERO,
+            lease: Duration::ZERO,
+            ..CacheOptions::default()
+        }),
         Role::EmailWorker => run_service(Service::EmailWorker, |settings, tasks| {
             email_worker::start(settings, email_worker::Backends::default(), tasks)
         }),
         Role::Bare => ended(bare::serve()),
         Role::RedisGet => ended(redis_get::serve()),
+        Role::Transaction => ended(transaction::serve()),
     }
 }
 

@@ -5,7 +5,7 @@
 //! for ever, and be one place short. So for a while after work was dropped, a connection that is given back must
 //! answer at once or is closed; and after a statement that was planned for an older table, it forgets its plans.
 //!
-//! A connection that rested must answer before it is handed out. When one does not, those that rest since before are
+//! A connection that rested for a moment must answer before it is handed out. When one does not, those that rest since before are
 //! closed unasked: their host is gone, and asking each would take a request's time.
 //!
 //! What is left: the pool itself asks each connection that comes back once more, without a deadline. When that very
@@ -24,6 +24,10 @@ const WATCHFUL: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(1);
 /// The same before one is handed out: whoever waits for it has a second, and a new one must be made in that.
 const FIRST_ANSWER: Duration = Duration::from_millis(500);
+
+/// One that rested for less is not asked: under load that would be a round trip a request, to learn what the statement
+/// before has told just now.
+const JUST_USED: Duration = Duration::from_millis(100);
 
 /// What happened last that makes a connection suspect; one for all databases of a process.
 static SUSPECTS: LazyLock<Suspects> = LazyLock::new(Suspects::new);
@@ -108,6 +112,9 @@ pub(super) async fn look_at(connection: &mut PgConnection) -> Result<bool, SqlxE
 pub(super) async fn is_usable(connection: &mut PgConnection, rest: Duration) -> bool {
     if SUSPECTS.is_within(&SUSPECTS.silent, rest) {
         return false;
+    }
+    if rest < JUST_USED {
+        return true;
     }
     let Ok(answered) = tokio::time::timeout(FIRST_ANSWER, connection.ping()).await else {
         SUSPECTS.note(&SUSPECTS.silent);

@@ -115,13 +115,15 @@ async fn commit(state: &Data<State>, mut change: Change, row: &users::Model, now
     let (id, version, user) = (row.id, cache_version(row.version), User::from(row.clone()));
     let (users, database) = (state.users.clone(), state.database.clone());
     change.then(async move { users.put(&UserKey(id), version, &user, now).await });
+    // Until it is known what became of it, and when nobody waits to hear that: what was before must not be answered.
+    let doubt = state.users.doubt(&UserKey(id), version);
     // Told that it failed, the person would send it again and hear that somebody else was faster. The whole row is
     // compared: another change may have made a version of the same number.
-    let committed = change.commit_or_find(async { Ok(users::find(database.read(), id).await?.as_ref() == Some(row)) });
-    // Whether it came true is not known: what was before must not be answered for long.
-    committed
-        .await
-        .inspect_err(|_| state.users.doubt(&UserKey(id), version))
+    change
+        .commit_or_find(async { Ok(users::find(database.read(), id).await?.as_ref() == Some(row)) })
+        .await?;
+    doubt.is_over();
+    Ok(())
 }
 
 /// What a person changes, once it keeps every rule.

@@ -151,12 +151,15 @@ impl<K: CacheKey> Cache<K> {
         self.change(key.store_key(), gone, now).await;
     }
 
-    /// Forgets what is older than `version`, here and in the store, and has the other replicas forget it: for a change
-    /// whose commit was not answered and may have come true.
-    pub fn doubt(&self, key: &K, version: u64) {
-        let key = key.store_key();
-        self.layers.overtake(&key, version);
-        drop(self.layers.coherence.unwritten(&key, version));
+    /// Has what is older than `version` forgotten unless the change that makes it is told as done: for one whose commit
+    /// is not answered, or that nobody waits for any more when it comes.
+    pub fn doubt(&self, key: &K, version: u64) -> Doubt {
+        Doubt {
+            layers: Arc::clone(&self.layers),
+            key: key.store_key(),
+            version,
+            is_over: false,
+        }
     }
 
     async fn change(&self, key: String, entry: Entry, now: Timestamp) {
@@ -212,20 +215,49 @@ impl<K: CacheKey> Cache<K> {
                 reason,
                 told,
             };
-            self.tasks.spawn(
-                "cache refresh",
-                lead(flight, self.layers.options.rest, refresh.run(load)),
-            );
+            self.tasks
+                .spawn("cache refresh", lead(flight, self.layers.options.rest, refresh, load));
         }
         (answer, is_first)
     }
 }
 
 /// Leads a flight: whatever becomes of the load, the flight ends.
-async fn lead(flight: Flight, rest: Duration, refresh: impl Future<Output = Result<Read, ReadError>>) {
-    let outcome = refresh.await;
+async fn lead<V, L, F>(flight: Flight, rest: Duration, refresh: Refresh, load: L)
+where
+    V: Serialize,
+    L: FnOnce() -> F,
+    F: Future<Output = Result<Option<Loaded<V>>, LoadError>>,
+{
+    let outcome = refresh.run(&flight, load).await;
     if outcome.is_err() {
         flight.rest(rest);
     }
     flight.land(outcome);
+}
+
+/// That a change may have come true. Dropped, it has what is older than the change forgotten, here, in the store and by
+/// the other replicas.
+#[must_use = "dropped at once, it forgets before the change is made"]
+pub struct Doubt {
+    layers: Arc<Layers>,
+    key: String,
+    version: u64,
+    is_over: bool,
+}
+
+impl Doubt {
+    /// The change is committed, and the cache was told of it.
+    pub fn is_over(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.layers.overtake(&self.key, self.version);
+            drop(self.layers.coherence.unwritten(&self.key, self.version));
+        }
+    }
 }

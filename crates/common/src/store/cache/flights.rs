@@ -111,6 +111,11 @@ impl Flight {
         self.flights.rest(&self.key, span);
     }
 
+    /// Gives the answer to those who wait, while the flight goes on with what they need not wait for.
+    pub(super) fn answer(&self, read: Read) {
+        self.answer.send_replace(Some(Ok(read)));
+    }
+
     pub(super) fn land(self, outcome: Outcome) {
         self.answer.send_replace(Some(outcome));
     }
@@ -163,6 +168,17 @@ mod tests {
         assert!(first.wait().await.is_ok());
         assert!(second.wait().await.is_ok());
         assert!(flights.join("a").1.is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_what_a_flight_does_after_its_answer() {
+        let flights = Flights::default();
+        let (first, flight) = flights.join("a");
+        let flight = flight.unwrap();
+        flight.answer(nothing());
+        assert!(first.wait().await.is_ok());
+        let (late, none) = flights.join("a");
+        assert!(none.is_none() && late.wait().await.is_ok());
     }
 
     #[tokio::test]

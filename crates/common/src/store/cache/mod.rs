@@ -25,7 +25,7 @@ mod versions;
 
 pub use self::{
     answer::{Cached, Layer, Read, ReadError, Reason},
-    aside::{Cache, CacheKey},
+    aside::{Cache, CacheKey, Doubt},
     load::{LoadError, Loaded},
     options::CacheOptions,
 };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::flights::Flight;
 use super::layers::{Found, Layers};
 use super::{Layer, LoadError, Loaded, Read, ReadError, Reason};
 use crate::Timestamp;
@@ -58,8 +59,9 @@ enum Turn {
 }
 
 impl Refresh {
-    /// Loads the value, or takes what another replica has loaded, and fills the layers with it.
-    pub(super) async fn run<V, L, F>(self, load: L) -> Result<Read, ReadError>
+    /// Loads the value, or takes what another replica has loaded, and fills the layers with it. Who waits for `flight`
+    /// is answered before the store is written to.
+    pub(super) async fn run<V, L, F>(self, flight: &Flight, load: L) -> Result<Read, ReadError>
     where
         V: Serialize,
         L: FnOnce() -> F,
@@ -72,7 +74,7 @@ impl Refresh {
                 return Ok(read);
             }
             Ok(Turn::Own(guard)) => {
-                let loaded = self.load_and_fill(load, end).await;
+                let loaded = self.load_and_fill(flight, load, end).await;
                 if let Some(guard) = guard {
                     guard.release().await;
                 }
@@ -138,7 +140,7 @@ impl Refresh {
         }
     }
 
-    async fn load_and_fill<V, L, F>(&self, load: L, end: Instant) -> Result<Read, ReadError>
+    async fn load_and_fill<V, L, F>(&self, flight: &Flight, load: L, end: Instant) -> Result<Read, ReadError>
     where
         V: Serialize,
         L: FnOnce() -> F,
@@ -160,13 +162,16 @@ impl Refresh {
                 .fresh_entry(version, &value, now)
                 .map_err(|error| ReadError::Failed(Arc::new(error)))?,
         };
-        if layers.local.allows(&self.key, entry.version) {
+        let read = entry.answer(Layer::Database, self.told, now);
+        let is_newest = layers.local.allows(&self.key, entry.version);
+        if is_newest {
             layers.keep_local(&self.key, entry.clone(), generation, now);
-            if !self.leaves_the_store_alone() && generation == layers.coherence.generation() {
-                layers.fill_store(&self.key, &entry, now).await;
-            }
         }
-        Ok(entry.answer(Layer::Database, self.told, now))
+        flight.answer(read.clone());
+        if is_newest && !self.leaves_the_store_alone() && generation == layers.coherence.generation() {
+            layers.fill_store(&self.key, &entry, now).await;
+        }
+        Ok(read)
     }
 
     async fn load<V, L, F>(&self, load: L, end: Instant) -> Result<Option<Loaded<V>>, ReadError>

@@ -27,6 +27,12 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 /// A life of the in-process layer that no test outlives by chance.
 pub(super) const BRIEF: Duration = Duration::from_millis(50);
 
+/// For tests of what is done while the store answers, on a machine where it may take its time to.
+pub(super) const UNHURRIED: Limits = Limits {
+    response: Duration::from_secs(5),
+    connect: Duration::from_secs(5),
+};
+
 #[derive(Clone)]
 pub(super) struct Row(pub(super) &'static str);
 
@@ -99,12 +105,8 @@ impl Drop for Running {
 /// A store that replicas share.
 pub(super) async fn shared_store(url: &str) -> Store {
     let tasks = Tasks::new(Service::UserApi);
-    let limits = Limits {
-        response: Duration::from_secs(5),
-        connect: Duration::from_secs(5),
-    };
     let prefix = format!("test-{}", Uuid::now_v7());
-    let store = Store::open(url, &prefix, limits, &tasks).unwrap();
+    let store = Store::open(url, &prefix, UNHURRIED, &tasks).unwrap();
     assert!(store.connected(SOON).await);
     store
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use test_support::{PrivateRedis, eventually};
+use test_support::{Fault, FaultProxy, PrivateRedis, eventually};
 
 use super::for_a_while;
 use super::load::{Call, during, none_waited, p99};
@@ -100,6 +100,51 @@ async fn redis_frozen_killed_and_flushed_under_reads_costs_nobody_an_answer() {
             "{fault}: no hit within {HITS_AGAIN:?}, {hit:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_redis_that_swallows_delays_or_resets_costs_nobody_an_answer() {
+    let redis = PrivateRedis::start().await;
+    let link = FaultProxy::start(redis.url().trim_start_matches("redis://").trim_end_matches('/')).await;
+    let servers = Servers {
+        redis: format!("redis://{}", link.address()),
+        ..Servers::shared()
+    };
+    let stack = Stack::start(servers.set("STORE__RESPONSE_TIMEOUT_MS", "50")).await;
+    stack.up().await;
+    let people = people(&stack.client).await;
+    let kinds = [
+        ("link black-holed", Fault::BlackHole),
+        ("answers black-holed", Fault::MuteReplies),
+        ("link 200 ms late", Fault::Delay(Duration::from_millis(200))),
+        ("link resetting", Fault::ResetAfter(100)),
+    ];
+    let mut at = Vec::new();
+    let faults = async {
+        for (_, fault) in kinds {
+            for_a_while(Duration::from_secs(3)).await;
+            link.set(fault).await;
+            let began = Instant::now();
+            for_a_while(Duration::from_secs(5)).await;
+            link.set(Fault::Pass).await;
+            at.push((began, Instant::now()));
+        }
+        for_a_while(HITS_AGAIN).await;
+    };
+    let client = stack.client.clone();
+    let reads: Vec<Read> = during(faults, 40, |n| {
+        let (client, (id, token)) = (client.clone(), people[n % PEOPLE].clone());
+        async move { client.read_through_cache(&id, &token).await }
+    })
+    .await;
+    for ((kind, _), (began, ended)) in kinds.iter().zip(at) {
+        let meanwhile = reads.iter().filter(|read| (began..ended).contains(&read.began));
+        nobody_noticed(kind, &meanwhile.collect::<Vec<_>>());
+        let hit = first_hit(&reads, ended);
+        println!("Redis {kind}: hits again after {hit:?}");
+        assert!(hit.is_some_and(|hit| hit < HITS_AGAIN), "{kind}: {hit:?}");
+    }
+    nobody_noticed("well or not", &reads.iter().collect::<Vec<_>>());
 }
 
 /// Every read was answered, without waiting for Redis.

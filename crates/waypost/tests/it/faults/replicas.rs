@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use test_support::{PrivateRedis, eventually};
+use test_support::{PrivateRedis, PrivateSentinel, eventually};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -63,8 +63,45 @@ struct Counted {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_reads_and_writes_over_three_replicas_see_nothing_too_old_while_redis_is_killed_and_frozen() {
     let mut redis = PrivateRedis::start().await;
+    let url = redis.url();
+    let faults = async {
+        for_a_while(Duration::from_secs(10)).await;
+        println!(
+            "cut: {}",
+            redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.trim()
+        );
+        for_a_while(Duration::from_secs(8)).await;
+        redis.kill();
+        for_a_while(Duration::from_secs(8)).await;
+        redis.start().await;
+        for_a_while(Duration::from_secs(8)).await;
+        redis.freeze();
+        for_a_while(Duration::from_secs(6)).await;
+        redis.thaw();
+        for_a_while(Duration::from_secs(6)).await;
+        redis.command(&["FLUSHALL"]).await;
+    };
+    nothing_is_too_old_while(faults, url, Duration::from_mins(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_reads_and_writes_over_three_replicas_see_nothing_too_old_while_redis_fails_over() {
+    let mut sentinel = PrivateSentinel::start().await;
+    let url = sentinel.url();
+    let faults = async {
+        for_a_while(Duration::from_secs(6)).await;
+        sentinel.nodes[0].kill();
+        let next = sentinel.nodes[1].port();
+        eventually(PATIENCE, async || sentinel.master().await == next).await;
+    };
+    nothing_is_too_old_while(faults, url, Duration::from_secs(20)).await;
+}
+
+/// Reads and changes people at random, over three processes, for `length`, while `faults` happen to their Redis: no
+/// answer is older than is promised.
+async fn nothing_is_too_old_while(faults: impl Future<Output = ()>, redis: String, length: Duration) {
     let servers = Servers {
-        redis: redis.url(),
+        redis,
         ..Servers::shared()
     }
     .set("STORE__RESPONSE_TIMEOUT_MS", "50");
@@ -76,7 +113,7 @@ async fn random_reads_and_writes_over_three_replicas_see_nothing_too_old_while_r
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let counted = Arc::new(Counted::default());
-    let end = Instant::now() + Duration::from_mins(1);
+    let end = Instant::now() + length;
     let mut load = JoinSet::new();
     for task in 0..12_u64 {
         let (clients, people, counted) = (clients.clone(), people.clone(), counted.clone());
@@ -87,21 +124,7 @@ async fn random_reads_and_writes_over_three_replicas_see_nothing_too_old_while_r
             }
         });
     }
-    for_a_while(Duration::from_secs(10)).await;
-    println!(
-        "cut: {}",
-        redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.trim()
-    );
-    for_a_while(Duration::from_secs(8)).await;
-    redis.kill();
-    for_a_while(Duration::from_secs(8)).await;
-    redis.start().await;
-    for_a_while(Duration::from_secs(8)).await;
-    redis.freeze();
-    for_a_while(Duration::from_secs(6)).await;
-    redis.thaw();
-    for_a_while(Duration::from_secs(6)).await;
-    redis.command(&["FLUSHALL"]).await;
+    faults.await;
     load.join_all().await;
     let ages = counted.ages.lock().unwrap().clone();
     println!(

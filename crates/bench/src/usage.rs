@@ -1,0 +1,124 @@
+//! Who used the processor meanwhile: that is what bounds a figure, or that nobody did.
+
+use std::{fmt::Write as _, fs, time::Duration};
+
+use tokio::time::Instant;
+
+/// From this share of a core on, whoever has it is what bounds.
+const NEARLY_ALL: f64 = 0.85;
+/// All that take part. The server's processes are this program as well.
+const OTHERS: [(&str, &str); 3] = [
+    ("PostgreSQL", "postgres"),
+    ("Redis", "redis-server"),
+    ("RabbitMQ", "beam.smp"),
+];
+
+/// What all who take part have used of the processor so far.
+pub(crate) struct Usage {
+    at: Instant,
+    used: Vec<(&'static str, Duration)>,
+}
+
+impl Usage {
+    pub(crate) fn now() -> Self {
+        let own = std::process::id();
+        let mut used = vec![("the server", Duration::ZERO), ("the load", Duration::ZERO)];
+        used.extend(OTHERS.map(|(name, _)| (name, Duration::ZERO)));
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let Some(Stat {
+                program,
+                ticks,
+                of_children,
+            }) = stat(id)
+            else {
+                continue;
+            };
+            let (index, ticks) = match OTHERS.iter().position(|(_, name)| *name == program) {
+                Some(index) => (index + 2, ticks),
+                // wrk has ended when it is counted: it stands among the children of this program.
+                None if id == own => (1, ticks + of_children),
+                None if program == "bench" => (0, ticks),
+                None => continue,
+            };
+            used[index].1 += Duration::from_millis(ticks * 10);
+        }
+        Self {
+            at: Instant::now(),
+            used,
+        }
+    }
+
+    /// A sentence on what bounds `side`, measured from this moment to now.
+    pub(crate) fn bottleneck(&self, side: &str) -> String {
+        let now = Self::now();
+        let took = (now.at - self.at).as_secs_f64();
+        let shares = now.used.iter().zip(&self.used);
+        let mut shares: Vec<_> = shares
+            .map(|((name, now), (_, before))| (*name, now.saturating_sub(*before).as_secs_f64() / took))
+            .collect();
+        shares.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        let (first, most) = shares[0];
+        let all: f64 = shares.iter().map(|(_, share)| share).sum();
+        let mut text = match most {
+            NEARLY_ALL.. => format!("{side} is bounded by the core of {first}"),
+            _ if all > NEARLY_ALL * processors() => {
+                format!("{side} is bounded by the machine, whose cores are used up, most by {first}")
+            }
+            _ => format!("{side} is bounded by waiting (answers, commits), not by a processor"),
+        };
+        text.push_str("; of a core:");
+        for (name, share) in shares.iter().filter(|(_, share)| *share >= 0.005) {
+            let _ = write!(text, " {name} {share:.2},");
+        }
+        text.pop();
+        text
+    }
+}
+
+/// How many the machine has; this process may be bound to one.
+#[expect(clippy::cast_precision_loss, reason = "a count of processors")]
+fn processors() -> f64 {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count()
+        .max(1) as f64
+}
+
+/// What one process has used of the processor so far, all its threads together; `None` when it is gone.
+pub(crate) fn processor_time(process: u32) -> Option<Duration> {
+    Some(Duration::from_millis(stat(process)?.ticks * 10))
+}
+
+struct Stat {
+    program: String,
+    /// Of user and system, in 1/100 s.
+    ticks: u64,
+    /// The same of children that have ended.
+    of_children: u64,
+}
+
+fn stat(process: u32) -> Option<Stat> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // "pid (name) state ...": user and system time are the 12th and 13th after the name, then those of children.
+    let (head, fields) = stat.rsplit_once(')')?;
+    let program = head.split_once('(')?.1.to_owned();
+    let times: Option<Vec<u64>> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .map(|time| time.parse().ok())
+        .collect();
+    let [user, system, children_user, children_system] = times?[..] else {
+        return None;
+    };
+    Some(Stat {
+        program,
+        ticks: user + system,
+        of_children: children_user + children_system,
+    })
+}
