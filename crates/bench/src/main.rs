@@ -54,9 +54,9 @@ enum Child {
     /// Publishes as fast as lapin can.
     #[command(hide = true)]
     Publish { messages: usize },
-    /// Reads a cache in so many threads at once.
+    /// Reads one cache, or one each, in so many threads at once.
     #[command(hide = true)]
-    ReadOn { threads: usize },
+    ReadOn { threads: usize, sharing: parts::Sharing },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     match arguments.child {
         Some(Child::Serve { role }) => roles::serve(role),
         Some(Child::Publish { messages }) => roles::publish(messages),
-        Some(Child::ReadOn { threads }) => parts::read_on(threads),
+        Some(Child::ReadOn { threads, sharing }) => parts::read_on(threads, sharing),
         None => match measure(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -13,8 +13,8 @@ use tracing::Instrument;
 
 use crate::argon2id::Argon2id;
 
-/// How many may wait for each one that runs: some two seconds of waiting.
-const QUEUE_PER_SLOT: usize = 32;
+/// How many may wait for each one that runs: some two seconds of waiting, with the parameters that are built in.
+const QUEUE_PER_SLOT: usize = 96;
 
 /// Why a password was neither hashed nor checked.
 #[derive(Debug, thiserror::Error)]

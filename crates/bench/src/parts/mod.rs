@@ -13,6 +13,6 @@ pub(crate) use self::{
     reads::reads,
     relay::relay,
     sign_ups::sign_ups,
-    threads::{read_on, threads},
+    threads::{Sharing, read_on, threads},
     writes::writes,
 };

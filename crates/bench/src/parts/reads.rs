@@ -67,7 +67,7 @@ pub(crate) async fn reads(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
     let [endpoint, ratio] = telemetry.clone();
     let settings = [endpoint, ratio, ("WAYPOST__STORE__URL", "memory://".to_owned())];
     let uncached = stack.start(Role::Uncached, &settings).await?;
-    let nine_of_ten = stack.start(Role::NineOfTen, &telemetry).await?;
+    let nine_of_ten = stack.start(Role::NineOfTen, &settings).await?;
 
     let servers = [
         ("bare actix-web handler, the same bytes", bare),

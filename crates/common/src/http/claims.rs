@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -103,14 +103,16 @@ impl From<TokenError> for Problem {
 /// # Errors
 /// 401 when there is none.
 pub fn token_of(request: &HttpRequest) -> Result<&str, Problem> {
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    header
-        .and_then(|header| header.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
+    // As bytes: asking a header for its text looks at each byte of a token by itself.
+    let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let token = header.and_then(|header| {
+        let (scheme, token) = header.split_at_checked(header.iter().position(|byte| *byte == b' ')?)?;
+        let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
+        is_bearer
+            .then(|| std::str::from_utf8(token.trim_ascii()).ok())
+            .flatten()
+    });
+    token
         .filter(|token| !token.is_empty())
         .ok_or_else(|| Problem::new(&kinds::UNAUTHORIZED))
 }

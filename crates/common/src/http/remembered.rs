@@ -17,10 +17,13 @@ const GENERATION: usize = 4096;
 #[derive(Default)]
 pub(super) struct Remembered(RwLock<Generations>);
 
+/// A fast hash: nobody chooses what is kept here, since only a good token is.
+type Tokens = HashMap<Box<str>, Claims, foldhash::fast::RandomState>;
+
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Box<str>, Claims>,
-    old: HashMap<Box<str>, Claims>,
+    young: Tokens,
+    old: Tokens,
 }
 
 impl Remembered {
