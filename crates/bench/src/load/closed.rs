@@ -1,17 +1,14 @@
 //! As much as the server can take: every connection asks again as soon as it was answered.
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::bail;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{percentile, throughput::Throughput, wire::Connection, wrk};
+use super::{number::numbered, percentile, throughput::Throughput, wire::Connection, wrk};
 
 /// Connections that keep a server busy.
 const CONNECTIONS: usize = 64;
-
-/// Where this stands in a request, a number of as many digits is put that stands in no other one of the turn.
-pub(crate) const NUMBER: &str = "########";
 
 /// Sends `requests` in turn for as long as `turn`: by wrk where it is installed, else from here.
 ///
@@ -63,13 +60,4 @@ async fn ask_on(
         latencies.push(begin.elapsed());
     }
     Ok(latencies)
-}
-
-/// A request with `number` where it is to stand; most have no such place.
-fn numbered(request: &[u8], number: usize) -> Cow<'_, [u8]> {
-    let Some(at) = request.windows(NUMBER.len()).position(|part| part == NUMBER.as_bytes()) else {
-        return Cow::Borrowed(request);
-    };
-    let digits = format!("{number:0width$}", width = NUMBER.len());
-    Cow::Owned([&request[..at], digits.as_bytes(), &request[at + NUMBER.len()..]].concat())
 }

@@ -1,6 +1,7 @@
 //! The load: closed-loop for throughput, open-loop for latency.
 
 mod closed;
+mod number;
 mod open;
 mod percentile;
 mod throughput;
@@ -8,9 +9,9 @@ mod wire;
 mod wrk;
 
 pub(crate) use self::{
-    closed::{NUMBER, saturate},
+    closed::saturate,
+    number::NUMBER,
     open::{Arrival, open_loop},
     percentile::percentile,
-    throughput::Throughput,
     wire::{Connection, get, post},
 };

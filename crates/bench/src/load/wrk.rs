@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr, process::Command, time::Duration};
 use anyhow::{Context, bail, ensure};
 use test_support::Folder;
 
-use super::{NUMBER, Throughput};
+use super::{number::NUMBER, throughput::Throughput};
 
 /// What ends our line in wrk's output.
 const MARK: &str = "bench-result";

@@ -6,38 +6,19 @@
 //! after the commit (waking, follow-ups) is found in another way: whoever is woken also looks by itself.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{Event, EventData};
 use sea_orm::DbErr;
-use tokio::time::Instant;
+use sea_orm::sea_query::InsertStatement;
+use tracing::Span;
 
-use super::outbox::{Outbox, OutboxError, row};
-use crate::Timestamp;
+use super::creation::Creation;
+use super::outbox::{Outbox, OutboxError};
+use super::told::{Observer, Step, Told};
 use crate::config::Service;
-use crate::database::{DEADLINE, Database, Transaction, is_transient, within};
-use crate::process::chain;
-use crate::telemetry::TraceContext;
-
-type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Observer = Arc<dyn Fn(Step) + Send + Sync>;
-
-/// For looking a change up whose commit was not answered, and as long again for what follows it: its own time is over
-/// by then, and somebody waits.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// How far a commit has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The events stand in the outbox; nothing is committed.
-    EventsWritten,
-    /// Rows and events are committed; nobody knows.
-    Committed,
-    /// The relay was woken; no follow-up has run.
-    Woken,
-}
+use crate::database::{DEADLINE, Database, Transaction};
 
 /// Opens the changes of one service. Cheap to clone.
 #[derive(Clone)]
@@ -82,11 +63,19 @@ impl Changes {
     async fn begin_within(&self, limit: Duration) -> Result<Change, DbErr> {
         Ok(Change {
             tx: self.database.begin(limit).await?,
-            outbox: self.outbox.clone(),
-            events: Vec::new(),
-            follow_ups: Vec::new(),
-            observer: self.observer.clone(),
+            told: self.told(),
         })
+    }
+
+    /// Opens a change that is the making of one row and the events that tell of it: in one statement, where the
+    /// database can. `statement` is that statement's span.
+    pub fn creation(&self, row: InsertStatement, statement: Span) -> Creation {
+        Creation::new(self.database.clone(), row, statement, self.told())
+    }
+
+    /// What is told with a change that begins now.
+    fn told(&self) -> Told {
+        Told::new(self.outbox.clone(), self.observer.clone())
     }
 
     /// Where the events are left: what the relay publishes.
@@ -111,10 +100,7 @@ impl std::fmt::Debug for Changes {
 /// An open change. Dropped before [`Change::commit`], it leaves nothing behind.
 pub struct Change {
     tx: Transaction,
-    outbox: Outbox,
-    events: Vec<row::ActiveModel>,
-    follow_ups: Vec<FollowUp>,
-    observer: Option<Observer>,
+    told: Told,
 }
 
 impl Change {
@@ -130,16 +116,14 @@ impl Change {
     /// # Errors
     /// [`OutboxError`] when the event can't travel; the change should then be dropped.
     pub fn tell<T: EventData>(&mut self, event: &Event<T>) -> Result<(), OutboxError> {
-        let row = self.outbox.row_of(event, TraceContext::current(), Timestamp::now())?;
-        self.events.push(row);
-        Ok(())
+        self.told.tell(event)
     }
 
     /// Adds what is done once the change is committed, and never otherwise.
     ///
     /// A crash may leave it out, and so may the end of the change's time: it must be found in another way too.
     pub fn then(&mut self, follow_up: impl Future<Output = ()> + Send + 'static) {
-        self.follow_ups.push(Box::pin(follow_up));
+        self.told.then(follow_up);
     }
 
     /// Writes the events, commits, wakes the relay, and runs the follow-ups in their order.
@@ -150,25 +134,10 @@ impl Change {
     /// # Cancel safety
     /// Dropped before the commit's answer, whether it is committed is unknown; after it, follow-ups are left out.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self {
-            tx,
-            outbox,
-            events,
-            follow_ups,
-            observer,
-        } = self;
-        let reached = |step| observer.iter().for_each(|observer| observer(step));
-        let tells = !events.is_empty();
-        Outbox::append(&tx, events).await?;
-        reached(Step::EventsWritten);
+        let Self { tx, mut told } = self;
         let deadline = tx.deadline();
-        tx.commit().await?;
-        reached(Step::Committed);
-        if tells {
-            outbox.wake();
-        }
-        reached(Step::Woken);
-        follow(follow_ups, deadline).await;
+        told.commit(tx).await?;
+        told.follow(deadline).await;
         Ok(())
     }
 
@@ -180,22 +149,13 @@ impl Change {
     ///
     /// # Errors
     /// As [`Self::commit`]. That the change is not committed is certain only when the database could be asked.
-    pub async fn commit_or_find(mut self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
-        let (outbox, deadline) = (self.outbox.clone(), self.tx.deadline());
-        let follow_ups = std::mem::take(&mut self.follow_ups);
-        let Err(error) = self.commit().await else {
-            follow(follow_ups, deadline).await;
-            return Ok(());
-        };
-        if !is_transient(&error) || !matches!(within(LOOK, is_there).await, Ok(true)) {
-            return Err(error);
+    pub async fn commit_or_find(self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
+        let Self { tx, mut told } = self;
+        let deadline = tx.deadline();
+        match told.commit(tx).await {
+            Ok(()) => told.follow(deadline).await,
+            Err(error) => told.follow_if_there(error, is_there).await?,
         }
-        tracing::warn!(
-            error = chain(&error),
-            "the answer to a commit was lost; the change is there"
-        );
-        outbox.wake();
-        follow(follow_ups, Instant::now() + LOOK).await;
         Ok(())
     }
 
@@ -209,23 +169,10 @@ impl Change {
     }
 }
 
-/// Runs what follows a commit, in its order, for as long as there is time.
-async fn follow(follow_ups: Vec<FollowUp>, deadline: Instant) {
-    let following = async {
-        for follow_up in follow_ups {
-            follow_up.await;
-        }
-    };
-    if tokio::time::timeout_at(deadline, following).await.is_err() {
-        tracing::warn!("what follows a change was left out: its time was over");
-    }
-}
-
 impl std::fmt::Debug for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Change")
-            .field("events", &self.events.len())
-            .field("follow_ups", &self.follow_ups.len())
+            .field("told", &self.told)
             .finish_non_exhaustive()
     }
 }

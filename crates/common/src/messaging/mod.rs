@@ -2,7 +2,8 @@
 //!
 //! The way of a message, and the file that holds each step:
 //!
-//! 1. a [`Change`] writes it in the transaction of the change that it tells of (`change.rs`, `outbox.rs`);
+//! 1. a [`Change`] writes it in the transaction of the change that it tells of (`change.rs`, `outbox.rs`), or a
+//!    [`Creation`] with the one row that it makes (`creation.rs`);
 //! 2. the relay ([`spawn_relay`]) publishes what was committed, one aggregate's events in order,
 //!    and deletes a row when the broker confirmed it;
 //! 3. the [`Broker`] (RabbitMQ, or memory for one process) routes it to every bound queue;
@@ -21,6 +22,7 @@
 mod broker;
 mod change;
 mod consumer;
+mod creation;
 mod dead_letter;
 mod error;
 mod inbox;
@@ -31,12 +33,14 @@ mod rabbit;
 mod rejection;
 mod relay;
 mod sign;
+mod told;
 mod trace;
 mod wire;
 
 pub use broker::Broker;
-pub use change::{Change, Changes, Step};
+pub use change::{Change, Changes};
 pub use consumer::{Consumer, ConsumerOptions, Consuming, Intake};
+pub use creation::Creation;
 pub use dead_letter::DeadLetter;
 pub use error::{BrokerError, PublishError};
 pub use message::{Message, OutboundMessage};
@@ -44,3 +48,4 @@ pub use outbox::OutboxError;
 pub use rejection::Rejection;
 pub use relay::spawn_relay;
 pub(crate) use sign::SignOfLife;
+pub use told::Step;

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
 
 use crate::process::{Guard, family, signal};
 use crate::{Folder, Port, eventually};
 
 /// How long a server may take to answer; RabbitMQ boots in 6 s on an idle machine.
 pub(super) const START: Duration = Duration::from_secs(90);
+
+/// Between two looks at a server that starts.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What the private servers have in common: a process that comes and goes on one port, over data that stays.
 #[derive(Debug)]
@@ -40,9 +44,24 @@ impl Server {
     }
 
     /// Starts it, when it does not run, and waits until it answers.
+    ///
+    /// One that ends at once is started again: a database that was killed refuses while its last child is dying.
     pub async fn start(&mut self) {
+        let end = Instant::now() + START;
         self.launch();
-        self.ready().await;
+        while !self.answers().await {
+            assert!(Instant::now() < end, "no server answers; it wrote:\n{}", self.log());
+            if self.has_ended() {
+                self.running = None;
+                self.launch();
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let running = self.running.as_mut();
+        running.is_some_and(|(child, _)| matches!(child.try_wait(), Ok(Some(_))))
     }
 
     /// Starts it without waiting.

@@ -4,7 +4,6 @@ use actix_web::{http::header::CACHE_CONTROL, web::Data};
 use common::{
     Timestamp,
     http::{Answer, Created, Failure, JsonBody, OperationError, Problem, Refusal, Violations},
-    messaging::Change,
 };
 use contracts::{Event, events::UserRegistered};
 use secrecy::SecretString;
@@ -17,7 +16,7 @@ use crate::{
     problems,
     profile::{Email, Locale, Name, Password, Phone, TimeZone},
     state::State,
-    tables::users::{self, InsertError},
+    tables::users,
     user::{User, UserKey, cache_version, etag, person},
 };
 
@@ -70,25 +69,24 @@ pub(crate) async fn register(
         .hash(registration.password.clone().into_secret())
         .await?;
     let now = Timestamp::now();
-    let mut change = state.changes.begin().await?;
-    let user = match sign_up(&mut change, registration.into_row(password_hash, now)).await {
-        Ok(user) => user,
-        Err(error) => {
-            change.roll_back().await;
-            return Err(error);
-        }
-    };
-    let version = cache_version(user.version);
-    let answer = Answer::created(&format!("/v1/users/{}", user.id), &user)
-        .etag(&etag(user.id, version))
+    let row = registration.into_row(password_hash, now);
+    let (insert, statement) = users::insertion(state.database.read(), row.clone());
+    let mut creation = state.changes.creation(insert, statement);
+    let registered = UserRegistered { person: person(&row) };
+    creation.tell(&Event::new(row.id, now.to_offset(), registered))?;
+    let user = User::from(row);
+    let (id, version, database) = (user.id, cache_version(user.version), state.database.clone());
+    let answer = Answer::created(&format!("/v1/users/{id}"), &user)
+        .etag(&etag(id, version))
         .header(CACHE_CONTROL, "private, no-cache");
-    let (id, database) = (user.id, state.database.clone());
-    change.then(async move { state.users.put(&UserKey(id), version, &user, now).await });
+    creation.then(async move { state.users.put(&UserKey(id), version, &user, now).await });
     // Told that it failed, the person would sign up again and hear that the address is taken.
-    change
-        .commit_or_find(async { Ok(users::find(database.read(), id).await?.is_some()) })
-        .await?;
-    Ok(answer)
+    let is_there = async || Ok(users::find(database.read(), id).await?.is_some());
+    match creation.commit_or_find(is_there).await {
+        Ok(()) => Ok(answer),
+        Err(error) if users::is_email_taken(&error) => Err(OperationError::Refused(RegisterRefusal::EmailTaken)),
+        Err(error) => Err(Failure::from(error).into()),
+    }
 }
 
 /// A sign-up that keeps every rule.
@@ -142,16 +140,4 @@ impl Registration {
             updated_at: now,
         }
     }
-}
-
-/// The account, and the event that tells of it.
-async fn sign_up(change: &mut Change, row: users::Model) -> Result<User, RegisterError> {
-    match users::insert(change.tx(), row.clone()).await {
-        Ok(()) => {}
-        Err(InsertError::EmailTaken) => return Err(OperationError::Refused(RegisterRefusal::EmailTaken)),
-        Err(InsertError::Database(error)) => return Err(Failure::from(error).into()),
-    }
-    let registered = UserRegistered { person: person(&row) };
-    change.tell(&Event::new(row.id, row.created_at.to_offset(), registered))?;
-    Ok(row.into())
 }

@@ -3,11 +3,11 @@
 use common::Timestamp;
 use sea_orm::{
     ActiveModelBehavior, ColumnTrait, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation,
-    EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, QueryFilter, QuerySelect, SqlErr,
-    sea_query::{Expr, LockType},
+    EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, QueryFilter, QuerySelect, QueryTrait, SqlErr,
+    sea_query::{Expr, InsertStatement, LockType},
 };
 use serde_json::Value as Json;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::statement::statement;
@@ -49,15 +49,6 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Why a user was not inserted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InsertError {
-    #[error("the address belongs to another account")]
-    EmailTaken,
-    #[error("the user could not be written")]
-    Database(#[source] DbErr),
-}
-
 /// What logging in needs of a user.
 #[derive(Clone)]
 pub(crate) struct Credentials {
@@ -66,17 +57,16 @@ pub(crate) struct Credentials {
     pub(crate) roles: Json,
 }
 
-pub(crate) async fn insert(tx: &impl ConnectionTrait, user: Model) -> Result<(), InsertError> {
-    let span = statement(tx, "INSERT", "users");
-    let insert = Entity::insert(user.into_active_model());
-    match insert.exec_without_returning(tx).instrument(span).await {
-        Ok(_) => Ok(()),
-        // The id is made here, so the one unique key that can break is the address.
-        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-            Err(InsertError::EmailTaken)
-        }
-        Err(error) => Err(InsertError::Database(error)),
-    }
+/// The statement by which an account is made, and its span.
+pub(crate) fn insertion(db: &impl ConnectionTrait, user: Model) -> (InsertStatement, Span) {
+    let insert = Entity::insert(user.into_active_model()).into_query();
+    (insert, statement(db, "INSERT", "users"))
+}
+
+/// Whether an account was not made because its address belongs to another one: the id is made here, so the one unique
+/// key that can break is the address.
+pub(crate) fn is_email_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 pub(crate) async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {

@@ -17,8 +17,17 @@ const GATEWAY: &str = "notification_gateway";
 
 /// What every sign-up, log-in, read, event and delivery costs.
 pub(crate) const HOT: &[Hot] = &[
-    hot("sign-up: the account", USERS, &["INSERT INTO \"users\""]),
-    hot("sign-up: its event", USERS, &["INSERT INTO \"outbox\""]),
+    hot(
+        "sign-up: the account and its event",
+        USERS,
+        &["INSERT INTO \"users\"", "INSERT INTO \"outbox\""],
+    ),
+    hot(
+        "change: the account as it stands",
+        USERS,
+        &["FROM \"users\"", "FOR NO KEY UPDATE"],
+    ),
+    hot("change: the account", USERS, &["UPDATE \"users\""]),
     hot(
         "log-in: the credentials",
         USERS,

@@ -70,12 +70,14 @@ impl Drop for Shown {
     }
 }
 
-/// A sign-up, until its mail was sent and told of.
+/// A sign-up and a change, until the mail was sent and told of.
 async fn journey(client: &Client) {
     let phone = json!({"phone": "+15550100"});
     let (status, user) = client.sign_up_with("ada@example.com", phone, None).await.unwrap();
     assert_eq!(status, 201, "{user}");
     let token = client.log_in("ada@example.com").await;
+    let id = user["id"].as_str().unwrap();
+    client.rename(id, &token, 1, "Ada King").await.unwrap();
     eventually(PATIENCE, || async {
         let list = client.notifications(&token).await;
         list.first().is_some_and(|one| one["channels"]["email"] == "accepted")

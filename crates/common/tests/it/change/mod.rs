@@ -1,4 +1,5 @@
 //! A change is there as a whole or not at all, wherever the process ends.
 
 mod crashes;
+mod creation;
 mod order;

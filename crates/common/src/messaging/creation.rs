@@ -1,0 +1,130 @@
+//! A change that makes one row: the row and the events that tell of it, in one statement.
+//!
+//! Why: a transaction is four round trips (begin, row, events, commit), and a connection that nobody else can have
+//! meanwhile. PostgreSQL takes both rows in one statement, which is a transaction by itself: `WITH made AS (INSERT ..)
+//! INSERT INTO outbox ..`. Nothing has to be locked before the events are written, since nobody else can know of an
+//! aggregate that is only being made. SQLite has no such statement; there it is a [`Change`](super::Change).
+
+use std::future::Future;
+
+use contracts::{Event, EventData};
+use sea_orm::sea_query::{CommonTableExpression, InsertStatement, WithClause, WithQuery};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryTrait};
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
+
+use super::outbox::{OutboxError, row};
+use super::told::{Step, Told};
+use crate::database::{DEADLINE, Database, is_transient};
+
+/// What the new row is called in the statement.
+const MADE: &str = "made";
+
+/// The making of one row, not yet done. Dropped before [`Creation::commit_or_find`], it leaves nothing behind.
+pub struct Creation {
+    database: Database,
+    row: InsertStatement,
+    statement: Span,
+    told: Told,
+}
+
+impl Creation {
+    pub(super) fn new(database: Database, row: InsertStatement, statement: Span, told: Told) -> Self {
+        Self {
+            database,
+            row,
+            statement,
+            told,
+        }
+    }
+
+    /// Adds an event that tells of the row; as [`Change::tell`](super::Change::tell).
+    ///
+    /// # Errors
+    /// [`OutboxError`] when the event can't travel.
+    pub fn tell<T: EventData>(&mut self, event: &Event<T>) -> Result<(), OutboxError> {
+        self.told.tell(event)
+    }
+
+    /// Adds what is done once the row is committed; as [`Change::then`](super::Change::then).
+    pub fn then(&mut self, follow_up: impl Future<Output = ()> + Send + 'static) {
+        self.told.then(follow_up);
+    }
+
+    /// Makes the row and its events, wakes the relay, and runs the follow-ups; within 2.5 s. Where the answer is lost,
+    /// `is_there` is asked whether the row is there; as [`Change::commit_or_find`](super::Change::commit_or_find).
+    ///
+    /// # Errors
+    /// [`DbErr`], a broken unique key among them. That nothing is made is certain only when the database could be
+    /// asked.
+    pub async fn commit_or_find<F>(self, is_there: impl Fn() -> F) -> Result<(), DbErr>
+    where
+        F: Future<Output = Result<bool, DbErr>>,
+    {
+        if self.database.is_postgres() {
+            Box::pin(self.in_one_statement(is_there)).await
+        } else {
+            Box::pin(self.in_a_transaction(is_there())).await
+        }
+    }
+
+    async fn in_one_statement<F>(mut self, is_there: impl Fn() -> F) -> Result<(), DbErr>
+    where
+        F: Future<Output = Result<bool, DbErr>>,
+    {
+        let deadline = Instant::now() + DEADLINE;
+        let database = self.database.write();
+        let statement = both(self.row, self.told.take_events());
+        let write = || database.execute(&statement).instrument(self.statement.clone());
+        self.told.reached(Step::EventsWritten);
+        let mut written = write().await;
+        // A connection that turns out to be dead is replaced once, as at the begin of a transaction. Should the first
+        // have done it all the same, the second meets the key, and the row is found.
+        if let Err(error) = &written
+            && is_transient(error)
+            && Instant::now() + DEADLINE / 2 < deadline
+            && matches!(is_there().await, Ok(false))
+        {
+            written = write().await;
+        }
+        match written {
+            Ok(_) => {
+                self.told.committed();
+                self.told.follow(deadline).await;
+                Ok(())
+            }
+            Err(error) => self.told.follow_if_there(error, is_there()).await,
+        }
+    }
+
+    async fn in_a_transaction(mut self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
+        let tx = self.database.begin(DEADLINE).await?;
+        let deadline = tx.deadline();
+        if let Err(error) = tx.execute(&self.row).instrument(self.statement).await {
+            if let Err(error) = tx.roll_back().await {
+                tracing::debug!(%error, "a row that was not made was not rolled back in time");
+            }
+            return Err(error);
+        }
+        match self.told.commit(tx).await {
+            Ok(()) => self.told.follow(deadline).await,
+            Err(error) => self.told.follow_if_there(error, is_there).await?,
+        }
+        Ok(())
+    }
+}
+
+/// The row and the rows of the outbox as one statement.
+fn both(row: InsertStatement, events: Vec<row::ActiveModel>) -> WithQuery {
+    let made = CommonTableExpression::new().query(row).table_name(MADE).to_owned();
+    let events = row::Entity::insert_many(events).into_query();
+    events.with(WithClause::new().cte(made).to_owned())
+}
+
+impl std::fmt::Debug for Creation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Creation")
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
+}

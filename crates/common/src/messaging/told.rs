@@ -1,0 +1,135 @@
+//! What goes with a change: the events that tell of it, and what follows its commit.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::{Event, EventData};
+use sea_orm::DbErr;
+use tokio::time::Instant;
+
+use super::outbox::{Outbox, OutboxError, row};
+use crate::Timestamp;
+use crate::database::{Transaction, is_transient, within};
+use crate::process::chain;
+use crate::telemetry::TraceContext;
+
+type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Observer = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// For looking a change up whose commit was not answered, and as long again for what follows it: its own time is over
+/// by then, and somebody waits.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How far a commit has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The events stand in the outbox; nothing is committed.
+    EventsWritten,
+    /// Rows and events are committed; nobody knows.
+    Committed,
+    /// The relay was woken; no follow-up has run.
+    Woken,
+}
+
+/// The events of one change, in the form in which they travel, and its follow-ups.
+pub(super) struct Told {
+    outbox: Outbox,
+    events: Vec<row::ActiveModel>,
+    tells: bool,
+    follow_ups: Vec<FollowUp>,
+    observer: Option<Observer>,
+}
+
+impl Told {
+    pub(super) fn new(outbox: Outbox, observer: Option<Observer>) -> Self {
+        Self {
+            outbox,
+            events: Vec::new(),
+            tells: false,
+            follow_ups: Vec::new(),
+            observer,
+        }
+    }
+
+    pub(super) fn tell<T: EventData>(&mut self, event: &Event<T>) -> Result<(), OutboxError> {
+        let row = self.outbox.row_of(event, TraceContext::current(), Timestamp::now())?;
+        self.events.push(row);
+        self.tells = true;
+        Ok(())
+    }
+
+    pub(super) fn then(&mut self, follow_up: impl Future<Output = ()> + Send + 'static) {
+        self.follow_ups.push(Box::pin(follow_up));
+    }
+
+    /// The rows of the outbox, to be written with the change.
+    pub(super) fn take_events(&mut self) -> Vec<row::ActiveModel> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Writes the events as the last statement of `tx`, commits, and wakes the relay.
+    pub(super) async fn commit(&mut self, tx: Transaction) -> Result<(), DbErr> {
+        Outbox::append(&tx, self.take_events()).await?;
+        self.reached(Step::EventsWritten);
+        tx.commit().await?;
+        self.committed();
+        Ok(())
+    }
+
+    pub(super) fn reached(&self, step: Step) {
+        self.observer.iter().for_each(|observer| observer(step));
+    }
+
+    /// Says that rows and events are committed: the relay is woken.
+    pub(super) fn committed(&self) {
+        self.reached(Step::Committed);
+        if self.tells {
+            self.outbox.wake();
+        }
+        self.reached(Step::Woken);
+    }
+
+    /// Runs what follows the commit, in its order, for as long as there is time.
+    pub(super) async fn follow(self, deadline: Instant) {
+        let following = async {
+            for follow_up in self.follow_ups {
+                follow_up.await;
+            }
+        };
+        if tokio::time::timeout_at(deadline, following).await.is_err() {
+            tracing::warn!("what follows a change was left out: its time was over");
+        }
+    }
+
+    /// After a commit that failed with `error`: goes on as after any other when it is there all the same.
+    ///
+    /// # Errors
+    /// `error` when it is not, or when the database can't be asked.
+    pub(super) async fn follow_if_there(
+        self,
+        error: DbErr,
+        is_there: impl Future<Output = Result<bool, DbErr>>,
+    ) -> Result<(), DbErr> {
+        if !is_transient(&error) || !matches!(within(LOOK, is_there).await, Ok(true)) {
+            return Err(error);
+        }
+        tracing::warn!(
+            error = chain(&error),
+            "the answer to a commit was lost; the change is there"
+        );
+        self.outbox.wake();
+        self.follow(Instant::now() + LOOK).await;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Told")
+            .field("events", &self.events.len())
+            .field("follow_ups", &self.follow_ups.len())
+            .finish_non_exhaustive()
+    }
+}
