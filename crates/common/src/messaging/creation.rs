@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::outbox::{OutboxError, row};
-use super::told::{Step, Told};
-use crate::database::{DEADLINE, Database, is_transient};
+use super::told::{LOOK, Step, Told};
+use crate::database::{DEADLINE, Database, is_transient, within};
 
 /// What the new row is called in the statement.
 const MADE: &str = "made";
@@ -77,18 +77,24 @@ impl Creation {
         let statement = both(self.row, self.told.take_events());
         let write = || database.execute(&statement).instrument(self.statement.clone());
         self.told.reached(Step::EventsWritten);
-        let mut written = write().await;
-        // A connection that turns out to be dead is replaced once, as at the begin of a transaction. Should the first
-        // have done it all the same, the second meets the key, and the row is found.
-        if let Err(error) = &written
-            && is_transient(error)
-            && Instant::now() + DEADLINE / 2 < deadline
-            && matches!(is_there().await, Ok(false))
-        {
-            written = write().await;
-        }
+        let looks = || within(LOOK, is_there());
+        let written = match write().await {
+            // A connection that turns out to be dead is replaced once, as at the begin of a transaction.
+            Err(error)
+                if is_transient(&error)
+                    && Instant::now() + DEADLINE / 2 < deadline
+                    && matches!(looks().await, Ok(false)) =>
+            {
+                match write().await {
+                    // The first has done it all the same: the second met its key.
+                    Err(_) if matches!(looks().await, Ok(true)) => Ok(()),
+                    again => again.map(drop),
+                }
+            }
+            first => first.map(drop),
+        };
         match written {
-            Ok(_) => {
+            Ok(()) => {
                 self.told.committed();
                 self.told.follow(deadline).await;
                 Ok(())

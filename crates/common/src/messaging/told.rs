@@ -20,7 +20,7 @@ pub(super) type Observer = Arc<dyn Fn(Step) + Send + Sync>;
 
 /// For looking a change up whose commit was not answered, and as long again for what follows it: its own time is over
 /// by then, and somebody waits.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// How far a commit has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ const ANSWERED: Duration = Duration::from_secs(6);
 struct Stand {
     app: TestApp,
     way: FaultProxy,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Stand {
@@ -30,11 +30,7 @@ impl Stand {
         let broker: Option<Broker> = None;
         let app = TestApp::start_with(settings, broker).await;
         eventually(SOON, async || app.readiness().await.status == 200).await;
-        Self {
-            app,
-            way,
-            _database: database,
-        }
+        Self { app, way, database }
     }
 
     /// Loses the answer to the statement with this text while `request` needs it; other requests go on.
@@ -81,6 +77,21 @@ async fn a_sign_up_whose_commit_is_not_answered_is_a_sign_up() {
     assert_eq!(logged_in.status, 201);
     let token = logged_in.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(stand.app.read_user(&id, &token).await.json(), answer.json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_up_on_a_connection_that_was_just_closed_is_made_on_another() {
+    let stand = Stand::new().await;
+    assert_eq!(stand.app.sign_up(&ada()).await.status, 201);
+    let close = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for n in 0..10 {
+        stand.database.execute(close).await;
+        let answer = stand.app.sign_up(&person(&format!("after{n}"))).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+    assert_eq!(stand.app.count("users").await, 11);
+    assert_eq!(stand.app.count("outbox").await, 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]
