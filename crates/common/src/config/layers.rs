@@ -57,7 +57,14 @@ fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> 
 
     let mut layers = split(defaults, service);
     if profile(&[&file, &environment], service)? == Profile::Test {
-        layers.extend(split(parse(&File::from_str(TEST_PROFILE, FileFormat::Toml))?, service));
+        let mut test = parse(&File::from_str(TEST_PROFILE, FileFormat::Toml))?;
+        for layer in [&file, &environment]
+            .into_iter()
+            .flat_map(|layer| split(layer.clone(), service))
+        {
+            leave_limits_that_are_set(&mut test, &layer);
+        }
+        layers.extend(split(test, service));
     }
     layers.extend(split(file, service));
     layers.extend(split(environment, service));
@@ -67,6 +74,22 @@ fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> 
         .fold(Config::builder(), |builder, layer| builder.add_source(Layer(layer)))
         .build()
         .map_err(ConfigError::Value)
+}
+
+/// Drops the limits of profile `test` whose rate or burst `layer` sets: a low rate beside a burst that nobody meets
+/// would limit nobody.
+fn leave_limits_that_are_set(test: &mut Map<String, Value>, layer: &Map<String, Value>) {
+    let table = |value: &Value| value.clone().into_table().ok();
+    let Some(set) = layer.get("limits").and_then(table) else {
+        return;
+    };
+    let Some(ValueKind::Table(limits)) = test.get_mut("limits").map(|limits| &mut limits.kind) else {
+        return;
+    };
+    limits.retain(|class, _| {
+        let numbers = set.get(class).and_then(table);
+        numbers.is_none_or(|numbers| !numbers.contains_key("rate") && !numbers.contains_key("burst"))
+    });
 }
 
 /// One layer that was read already.
@@ -267,6 +290,35 @@ mod tests {
     fn a_bad_value_names_its_key() {
         let error = with(&[("WAYPOST__BROKER__PREFETCH", "many")]).unwrap_err().to_string();
         assert!(error.contains("broker.prefetch"), "{error}");
+    }
+
+    #[test]
+    fn profile_test_limits_nobody_unless_a_number_of_the_class_is_set() {
+        let limits = |vars: &[(&str, &str)]| with(&[&[("WAYPOST__PROFILE", "test")], vars].concat()).unwrap().limits;
+        assert!(limits(&[]).login.burst > 100_000);
+        assert!(
+            limits(&[("WAYPOST__LIMITS__LOGIN__ALGORITHM", "leaky_bucket")])
+                .login
+                .burst
+                > 100_000
+        );
+        let set = limits(&[("WAYPOST__USER_API__LIMITS__LOGIN__RATE", "30")]);
+        assert_eq!((set.login.rate.to_bits(), set.login.burst), (30_f64.to_bits(), 10));
+        assert!(set.read.burst > 100_000);
+    }
+
+    #[test]
+    fn a_limit_or_a_proxy_that_can_t_be_is_named() {
+        for (key, value, named) in [
+            ("WAYPOST__LIMITS__LOGIN__RATE", "0", "limits.login.rate"),
+            ("WAYPOST__LIMITS__MAIL__BURST", "0", "limits.mail.burst"),
+            ("WAYPOST__LIMITS__READ__ALGORITHM", "bucket", "limits.read.algorithm"),
+            ("WAYPOST__HTTP__TRUSTED_PROXIES", "0.0.0.0/0", "http.trusted_proxies"),
+            ("WAYPOST__HTTP__TRUSTED_PROXIES", "proxy", "http.trusted_proxies"),
+        ] {
+            let error = with(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]

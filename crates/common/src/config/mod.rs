@@ -9,12 +9,16 @@ mod effective;
 mod error;
 mod for_tests;
 mod layers;
+mod limits;
+mod networks;
 mod service;
 mod settings;
 
 pub use effective::{EffectiveSetting, effective};
 pub use error::ConfigError;
 pub use layers::{load, load_from};
+pub use limits::{Algorithm, RateLimit, RateLimits};
+pub use networks::Networks;
 pub use service::Service;
 pub use settings::{
     Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Process, Profile, Providers,

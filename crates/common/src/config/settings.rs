@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de};
 
+use super::limits::RateLimits;
+use super::networks::Networks;
 use super::{ConfigError, Service};
 
 /// What kind of place this runs in.
@@ -31,6 +33,7 @@ pub struct Settings {
     pub mail: Mail,
     pub telemetry: Telemetry,
     pub http: Http,
+    pub limits: RateLimits,
     pub operations: Operations,
     pub accounts: Accounts,
     pub auth: Auth,
@@ -117,6 +120,7 @@ pub enum LogFormat {
 pub struct Http {
     pub address: String,
     pub public_url: String,
+    pub trusted_proxies: Networks,
 }
 
 /// The operations port.
@@ -208,6 +212,9 @@ impl Settings {
         }
         if self.accounts.sessions.sweep_every < Duration::from_millis(100) {
             return refuse("accounts.sessions.sweep_every_ms", "must be at least 100");
+        }
+        if let Some((key, problem)) = self.limits.broken() {
+            return refuse(&key, problem);
         }
         if self.process.drain >= self.process.shutdown {
             return refuse("process.drain_ms", "must be less than shutdown_ms");

@@ -186,7 +186,9 @@ impl TestApp {
 
     async fn launch_with(settings: Settings, backends: Backends, shared: Arc<Shared>) -> Self {
         let tasks = Tasks::new(Service::UserApi);
-        let running = start(settings.clone(), backends, tasks.clone()).await.unwrap();
+        let running = Box::pin(start(settings.clone(), backends, tasks.clone()))
+            .await
+            .unwrap();
         Self {
             settings,
             running,
