@@ -11,6 +11,7 @@
 //! - [`process`]: owned tasks, health, the operations port, shutdown
 //! - [`database`]: a service's own schema or file, behind one type
 //! - [`store`]: cache and other short-lived shared state, on Redis or in memory
+//! - [`limits`]: rate limits over the store, and without it
 //! - [`messaging`]: outbox, broker, consumers
 //! - [`outbound`]: calls to other systems over HTTP
 //! - [`dispatch`]: from a delivery row to its outcome
@@ -25,6 +26,7 @@ pub mod database;
 pub mod dispatch;
 pub mod error_chain;
 pub mod http;
+pub mod limits;
 pub mod messaging;
 pub mod outbound;
 pub mod process;

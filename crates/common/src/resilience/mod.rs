@@ -3,17 +3,20 @@
 //! Each takes the time as an argument and answers at once, so that a rejection costs nothing and
 //! a test needs no waiting: [`Backoff`] says how long to wait, [`RetryBudget`] whether a retry may
 //! be made at all, [`Breaker`] whether a destination is worth a call, [`TokenBucket`] whether the
-//! agreed rate allows one, [`Bulkhead`] whether a place is free. Nothing here sleeps, spawns, logs
+//! agreed rate allows one, [`Quota`] the same over state that is kept elsewhere, [`Bulkhead`] whether a place is free. Nothing here sleeps, spawns, logs
 //! or knows HTTP: `outbound` puts them in order around a call.
 
 mod backoff;
 mod breaker;
 mod budget;
 mod bulkhead;
+mod gcra;
 mod token_bucket;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, BreakerMode, BreakerOptions, BreakerState, Permit, Rejected, Verdict};
 pub use budget::RetryBudget;
 pub use bulkhead::{Bulkhead, Place};
+pub(crate) use gcra::micros;
+pub use gcra::{Drawn, Quota};
 pub use token_bucket::TokenBucket;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use super::{subscription::Subscription, versioned};
+use crate::resilience::{Drawn, Quota, micros};
 
 /// Most entries at a time; a user's entry is below 1 KiB, so this stays under some 50 MB.
 const CAPACITY: usize = 50_000;
@@ -23,6 +24,7 @@ const BACKLOG: usize = 1_024;
 pub(super) struct Memory {
     entries: Mutex<HashMap<String, Entry>>,
     messages: broadcast::Sender<(String, Bytes)>,
+    began: Instant,
 }
 
 impl Default for Memory {
@@ -30,6 +32,7 @@ impl Default for Memory {
         Self {
             entries: Mutex::default(),
             messages: broadcast::Sender::new(BACKLOG),
+            began: Instant::now(),
         }
     }
 }
@@ -82,6 +85,19 @@ impl Memory {
         if live(&entries, key).is_some_and(|current| versioned::is_older(current, version)) {
             entries.remove(key);
         }
+    }
+
+    pub(super) fn draw(&self, key: String, quota: Quota, wanted: i64, known: i64) -> Drawn {
+        let mut entries = self.lock();
+        // Above 0, which stands for no arrival.
+        let now = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX / 2) + 1;
+        // One whose life is over by another look at the clock is none by this one too, or still counts.
+        let kept = entries.get(&key).and_then(|entry| entry.value.as_ref().try_into().ok());
+        let kept = kept.map_or(0, i64::from_be_bytes);
+        let drawn = quota.draw(kept.max(known), now, wanted);
+        let life = micros(drawn.arrival - now);
+        insert(&mut entries, key, &drawn.arrival.to_be_bytes(), life);
+        drawn
     }
 
     pub(super) fn publish(&self, channel: String, message: &[u8]) {

@@ -1,4 +1,4 @@
-//! The store: short-lived shared state (cache, later locks and rate limits) behind one URL.
+//! The store: short-lived shared state (cache, locks, rate limits) behind one URL.
 //!
 //! Why: replicas share what they have read, and an embedded process needs the same operations with
 //! no server installed. So a [`Store`] is Redis or memory, chosen by URL, and one contract suite
@@ -14,6 +14,7 @@
 mod address;
 pub mod cache;
 mod dialer;
+mod draw;
 mod error;
 mod limits;
 mod lock;

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::Settings,
     process::{Finding, State, Tasks},
+    resilience::{Drawn, Quota},
     telemetry::Metrics,
 };
 
@@ -200,6 +201,20 @@ impl Store {
                 memory.drop_older(&key, version);
                 Ok(())
             }
+        }
+    }
+
+    /// Draws up to `wanted` tokens of the limit `quota` that is kept at `key`, by the store's own clock.
+    ///
+    /// `known` is the furthest arrival that the caller has seen there; 0 is none. A store that has forgotten it learns it again.
+    ///
+    /// # Errors
+    /// When the store is away, slow or refuses.
+    pub async fn draw(&self, key: &str, quota: Quota, wanted: i64, known: i64) -> Result<Drawn, StoreError> {
+        let key = self.full(key);
+        match &self.backend {
+            Backend::Redis(redis) => redis.draw(&key, quota, wanted, known).await,
+            Backend::Memory(memory) => Ok(memory.draw(key, quota, wanted, known)),
         }
     }
 

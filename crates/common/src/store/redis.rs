@@ -11,8 +11,12 @@ use std::{
 use bytes::Bytes;
 use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd};
 
-use super::{Limits, StoreError, dialer::Dialer, slots::Slots, subscription::Subscription, versioned};
-use crate::{process::Tasks, resilience::BreakerState, telemetry::Metrics};
+use super::{Limits, StoreError, dialer::Dialer, draw::draw, slots::Slots, subscription::Subscription, versioned};
+use crate::{
+    process::Tasks,
+    resilience::{BreakerState, Drawn, Quota},
+    telemetry::Metrics,
+};
 
 /// Deletes the key if its value is the one given: the end of a lock by its owner alone.
 static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
@@ -171,6 +175,12 @@ impl Redis {
         call.arg(versioned::digits(version));
         self.run("drop_older", async |mut c| call.invoke_async::<()>(&mut c).await)
             .await
+    }
+
+    pub(super) async fn draw(&self, key: &str, quota: Quota, wanted: i64, known: i64) -> Result<Drawn, StoreError> {
+        let call = draw(key, quota, wanted, known);
+        let (granted, arrival, now) = self.run("draw", async |mut c| call.invoke_async(&mut c).await).await?;
+        Ok(Drawn { granted, arrival, now })
     }
 
     pub(super) async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use self::labels::HttpLabels;
 use self::labels::{
     CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, DirectionLabels,
-    LockLabels, LockNameLabels, MessageLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
+    LimitLabels, LockLabels, LockNameLabels, MessageLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
 };
 use crate::Timestamp;
 use crate::config::Service;
@@ -84,6 +84,8 @@ definitions! {
         "Keys whose change could not be written to the store and waits for it";
     LOCKS = "waypost_lock_attempts_total", Counter, ["lock", "outcome"], "What came of asking for a lock, and locks that were lost";
     LOCK_WAITS = "waypost_lock_wait_duration_seconds", Histogram, ["lock"], "How long somebody waited for what the holder of a lock does";
+    LIMIT_DECISIONS = "waypost_limit_decisions_total", Counter,
+        ["class", "algorithm", "outcome"], "Decisions of the rate limits by class, algorithm and what came of them";
     SESSIONS_SWEPT = "waypost_sessions_swept_total", Counter, ["outcome"], "Expired sessions by what the sweep did with them";
     STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
         ["command", "outcome"], "Duration of commands that were sent to Redis";
@@ -138,6 +140,7 @@ struct Inner {
     cache_repairs_pending: Gauge,
     locks: Family<LockLabels, Counter>,
     lock_waits: Durations<LockNameLabels>,
+    limit_decisions: Family<LimitLabels, Counter>,
     sessions_swept: Family<SweepLabels, Counter>,
     store_commands: Durations<CommandLabels>,
     database_connections: Family<StateLabels, Gauge>,
@@ -172,6 +175,7 @@ impl Metrics {
             cache_repairs_pending: Gauge::default(),
             locks: Family::default(),
             lock_waits: Family::new_with_constructor(durations),
+            limit_decisions: Family::default(),
             sessions_swept: Family::default(),
             store_commands: Family::new_with_constructor(command_durations),
             database_connections: Family::default(),
@@ -317,6 +321,18 @@ impl Metrics {
         waits.observe(waited.as_secs_f64());
     }
 
+    /// The counter of one outcome of the rate limits (`waypost_limit_decisions_total`), which stands from then on: who
+    /// decides on every request keeps it. Outcomes that pass: `leased` (a token that was in hand), `drawn` (from the store),
+    /// `alone` (the store is away), `delayed`; and `refused`.
+    pub fn limit_decisions(&self, class: &'static str, algorithm: &'static str, outcome: &'static str) -> Counter {
+        let labels = LimitLabels {
+            class,
+            algorithm,
+            outcome,
+        };
+        self.0.limit_decisions.get_or_create_owned(&labels)
+    }
+
     /// Counts expired sessions (`waypost_sessions_swept_total`): `deleted`; and batches that were `fenced` off.
     pub fn sessions_swept(&self, outcome: &'static str, sessions: u64) {
         self.0
@@ -441,6 +457,7 @@ impl Inner {
         add(registry, CACHE_REPAIRS_PENDING, self.cache_repairs_pending.clone());
         add(registry, LOCKS, self.locks.clone());
         add(registry, LOCK_WAITS, self.lock_waits.clone());
+        add(registry, LIMIT_DECISIONS, self.limit_decisions.clone());
         add(registry, SESSIONS_SWEPT, self.sessions_swept.clone());
         add(registry, STORE_COMMANDS, self.store_commands.clone());
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());

@@ -5,6 +5,7 @@
 mod change;
 mod database;
 mod dispatch;
+mod limits;
 mod messaging;
 mod metrics;
 mod migrations;

@@ -44,6 +44,13 @@ pub(super) struct DirectionLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct LimitLabels {
+    pub(super) class: &'static str,
+    pub(super) algorithm: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct LockLabels {
     pub(super) lock: &'static str,
     pub(super) outcome: &'static str,

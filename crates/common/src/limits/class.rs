@@ -1,0 +1,72 @@
+//! The classes of requests, each with a limit of its own.
+
+use crate::config::{Profile, RateLimit, RateLimits};
+
+/// On a developer's machine everything comes from one source: it may do so many times as much.
+const DEVELOPMENT: u32 = 20;
+
+/// The class of rate limit that an operation counts towards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Reads of a person.
+    Read,
+    /// Changes of a person.
+    Write,
+    /// Log-ins of a source.
+    Login,
+    /// Sign-ups of a source.
+    SignUp,
+    /// What sends mail, of a source.
+    Mail,
+    /// Documents for everybody, of a source.
+    Public,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Read,
+        Self::Write,
+        Self::Login,
+        Self::SignUp,
+        Self::Mail,
+        Self::Public,
+    ];
+
+    /// Its name in settings, headers and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Login => "login",
+            Self::SignUp => "sign_up",
+            Self::Mail => "mail",
+            Self::Public => "public",
+        }
+    }
+
+    /// Whether it counts a person, and not a source.
+    pub const fn counts_people(self) -> bool {
+        matches!(self, Self::Read | Self::Write)
+    }
+
+    /// Its limit as it is set.
+    pub(super) fn limit(self, limits: &RateLimits, profile: Profile) -> RateLimit {
+        let limit = match self {
+            Self::Read => limits.read,
+            Self::Write => limits.write,
+            Self::Login => limits.login,
+            Self::SignUp => limits.sign_up,
+            Self::Mail => limits.mail,
+            Self::Public => limits.public,
+        };
+        if self.counts_people() || profile != Profile::Development {
+            return limit;
+        }
+        RateLimit {
+            rate: limit.rate * f64::from(DEVELOPMENT),
+            burst: limit.burst * DEVELOPMENT,
+            ..limit
+        }
+    }
+}
