@@ -8,9 +8,11 @@ use common::config::Settings;
 use common::database::Database;
 use common::dispatch::{DispatchOptions, Dispatcher};
 use common::http::{Surface, Verifier, serve};
+use common::limits::Limiter;
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
 use common::outbound::{Destination, OutboundClient};
 use common::process::{Health, Need, Tasks, operations};
+use common::store::Store;
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
 
@@ -56,9 +58,9 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let tables: Arc<[String]> = migrations::notification_gateway::names().into();
     database.check_migrated(&tables).await?;
 
-    let jwks_url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
-    let jwks = OutboundClient::new(&published_keys::destination(), &metrics)?;
-    let keys = PublishedKeys::spawn(jwks, jwks_url, &tasks);
+    // Holds the rate limits; without it they hold for this replica alone.
+    let store = Store::connect(&settings, &tasks, &metrics)?;
+    let keys = published_keys(&settings, &metrics, &tasks)?;
     let sms = sms_client(&settings, &metrics)?;
     let channels = Channels {
         sms: Sms::new(settings.providers.sms.clone(), sms.clone())?,
@@ -86,7 +88,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let consuming = broker.consume(consumer, &metrics, &tasks);
 
-    let health = health((database.clone(), tables), broker, &keys, sms);
+    let health = health((database.clone(), tables), (broker, store.clone()), &keys, sms);
     health.register("consumer", Need::Optional, move || {
         std::future::ready(consuming.state())
     });
@@ -101,6 +103,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         routes,
         state: Arc::new(state),
         verifier: Verifier::new(keys),
+        limiter: Limiter::new(&settings, tasks.service(), store, &metrics),
         metrics,
     };
     let http_address = serve(&settings, surface, &tasks)?;
@@ -108,6 +111,12 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         http_address,
         operations_address,
     })
+}
+
+fn published_keys(settings: &Settings, metrics: &Metrics, tasks: &Tasks) -> anyhow::Result<Arc<PublishedKeys>> {
+    let url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
+    let client = OutboundClient::new(&published_keys::destination(), metrics)?;
+    Ok(PublishedKeys::spawn(client, url, tasks))
 }
 
 fn sms_client(settings: &Settings, metrics: &Metrics) -> anyhow::Result<OutboundClient> {
@@ -127,7 +136,7 @@ pub fn openapi() -> String {
 /// Only the database is needed for the main job; a provider is judged by its breaker, never probed.
 fn health(
     (database, tables): (Database, Arc<[String]>),
-    broker: Broker,
+    (broker, store): (Broker, Store),
     keys: &Arc<PublishedKeys>,
     sms: OutboundClient,
 ) -> Health {
@@ -137,6 +146,7 @@ fn health(
         async move { database.readiness(&tables).await }
     });
     let keys = Arc::clone(keys);
+    health.register("store", Need::Optional, move || std::future::ready(store.finding()));
     health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
     health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
     health.register(SMS, Need::Optional, move || std::future::ready(sms.state()));

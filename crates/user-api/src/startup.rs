@@ -6,6 +6,7 @@ use common::{
     config::{Service, Settings},
     database::Database,
     http::{Surface, Verifier, serve},
+    limits::Limiter,
     messaging::{Broker, Changes, spawn_relay},
     process::{self, Health, Need, Tasks, operations},
     store::{Cache, CacheOptions, Locks, Store},
@@ -74,6 +75,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let surface = Surface {
         routes,
         verifier: Verifier::new(Arc::new(state.keys.clone())),
+        limiter: Limiter::new(&settings, Service::UserApi, store, &metrics),
         state: Arc::new(state),
         metrics,
     };

@@ -1,12 +1,13 @@
 //! Who calls, as a handler asks for it: the type of an argument is the right that the operation wants.
 
+use std::borrow::Cow;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::web::{self, Data};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{Either, FutureExt, Map};
 use serde::Deserialize;
 use utoipa::PartialSchema;
@@ -23,8 +24,8 @@ use crate::Timestamp;
 /// What an administrator's token has among its roles.
 const ADMIN: &str = "admin";
 
-type Verified = Result<Claims, Problem>;
-type Verification = Either<Ready<Verified>, Pin<Box<dyn Future<Output = Verified>>>>;
+type Outcome = Result<Claims, Problem>;
+type Verification = Either<Ready<Outcome>, Pin<Box<dyn Future<Output = Outcome>>>>;
 
 /// What a token must say to be of a kind of caller.
 trait Right: Sized {
@@ -40,7 +41,7 @@ macro_rules! extract_by_header {
     ($right:ty $(, $scope:ident)?) => {
         impl$(<$scope: Scope>)? FromRequest for $right {
             type Error = Problem;
-            type Future = Map<Verification, fn(Verified) -> Result<Self, Problem>>;
+            type Future = Map<Verification, fn(Outcome) -> Result<Self, Problem>>;
 
             fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
                 let verified = match token_of(request) {
@@ -153,19 +154,12 @@ impl StreamCaller {
 
 impl FromRequest for StreamCaller {
     type Error = Problem;
-    type Future = Map<Verification, fn(Verified) -> Result<Self, Problem>>;
+    type Future = Map<Verification, fn(Outcome) -> Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        #[derive(Deserialize)]
-        struct Query {
-            access_token: String,
-        }
-        let verified = match token_of(request) {
-            Ok(token) => verify(request, token),
-            Err(missing) => match web::Query::<Query>::from_query(request.query_string()) {
-                Ok(query) => verify(request, &query.access_token),
-                Err(_) => refused(missing),
-            },
+        let verified = match any_token(request) {
+            Some(token) => verify(request, &token),
+            None => refused(Problem::new(&kinds::UNAUTHORIZED)),
         };
         verified.map(|verified| Self::of(verified?).map_err(Problem::new))
     }
@@ -186,12 +180,34 @@ impl Describe for StreamCaller {
     }
 }
 
+/// What the token of a request was found to say, by who looked at it before the extractors do.
+pub(super) struct Verified(pub(super) Outcome);
+
+/// The token of a request: that of the header, without one that of the query.
+pub(super) fn any_token(request: &HttpRequest) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Query {
+        access_token: String,
+    }
+    if let Ok(token) = token_of(request) {
+        return Some(token.into());
+    }
+    if request.query_string().is_empty() {
+        return None;
+    }
+    let query = web::Query::<Query>::from_query(request.query_string());
+    query.ok().map(|query| query.into_inner().access_token.into())
+}
+
 fn refused(problem: Problem) -> Verification {
     Either::Left(ready(Err(problem)))
 }
 
 /// What a token says, once it is verified: at once by the keys that are known, else after a look for newer ones.
-fn verify(request: &HttpRequest, token: &str) -> Verification {
+pub(super) fn verify(request: &HttpRequest, token: &str) -> Verification {
+    if let Some(Verified(outcome)) = request.extensions_mut().remove() {
+        return Either::Left(ready(outcome));
+    }
     let Some(verifier) = request.app_data::<Data<Verifier>>().cloned() else {
         return refused(Problem::new(&kinds::INTERNAL));
     };

@@ -175,6 +175,11 @@ fn problem_response(kinds: &[&'static Kind], problem: &Ref) -> Response {
 fn headers_of(kinds: &[&'static Kind]) -> Vec<(&'static str, &'static str)> {
     match kinds.first().map(|kind| kind.status) {
         Some(401) => vec![("WWW-Authenticate", "`Bearer`")],
+        Some(429) => vec![
+            ("Retry-After", "Seconds after which to try again"),
+            ("RateLimit", "What is left: `r` requests, all again in `t` seconds"),
+            ("RateLimit-Policy", "The limit: `q` requests in `w` seconds"),
+        ],
         Some(503) => vec![("Retry-After", "Seconds after which to try again")],
         _ => Vec::new(),
     }

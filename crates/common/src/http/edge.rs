@@ -16,6 +16,7 @@ use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::Problem;
+use super::limit::keep_headers;
 use super::unread_body::ChunkedBody;
 use crate::config::Service;
 use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
@@ -109,6 +110,7 @@ fn server_span(request: &ServiceRequest, method: &str) -> tracing::Span {
         waypost.cache.layer = Empty,
         waypost.cache.reason = Empty,
         waypost.cache.ttl = Empty,
+        waypost.limit.refused = Empty,
     )
 }
 
@@ -141,6 +143,7 @@ fn with_problem<B: MessageBody>(mut response: ServiceResponse<B>) -> ServiceResp
     let trace = TraceContext::current();
     let mut rendered = problem.render(Some(response.request().path()), Some(trace.trace_id()));
     rendered.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+    keep_headers(response.headers(), rendered.headers_mut());
     response.into_response(rendered).map_into_right_body()
 }
 

@@ -7,26 +7,11 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, web};
 use utoipa::openapi::path::HttpMethod;
 
-use super::Problem;
 use super::describe::{Access, Describe, OperationDoc};
 use super::in_order::InOrder;
-
-/// The class of rate limit that an operation counts towards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Reads of a person.
-    Read,
-    /// Changes of a person.
-    Write,
-    /// Log-ins of a source.
-    Login,
-    /// Sign-ups of a source.
-    SignUp,
-    /// What sends mail, of a source.
-    Mail,
-    /// Documents for everybody, of a source.
-    Public,
-}
+use super::limit::limited;
+use super::{Problem, kinds};
+use crate::limits::Class;
 
 /// One path and its methods. `Allow`, HEAD and the description follow from them.
 pub struct Endpoint {
@@ -104,9 +89,11 @@ impl Endpoint {
         let describe: fn(&mut OperationDoc) = |operation| {
             Args::describe(operation);
             F::Output::describe(operation);
+            operation.problem(&kinds::RATE_LIMITED);
         };
         let mut doc = OperationDoc::default();
         Args::describe(&mut doc);
+        let route = route.to(move |InOrder(args): InOrder<Args>| handler.call(args));
         self.offers.push(Offer {
             method,
             described,
@@ -116,7 +103,7 @@ impl Endpoint {
             name: type_name::<F>().rsplit("::").next().unwrap_or_default(),
             access: doc.access,
             describe,
-            route: route.to(move |InOrder(args): InOrder<Args>| handler.call(args)),
+            route: limited(route, class, doc.access),
         });
         self
     }
@@ -147,6 +134,11 @@ impl Offer {
     }
 }
 
+/// A route that anybody may take, with a limit a source: `public(readable().to(handler))`.
+pub(super) fn public(route: Route) -> Route {
+    limited(route, Class::Public, Access::Anyone)
+}
+
 /// A route for GET and HEAD: `readable().to(handler)`.
 pub(super) fn readable() -> Route {
     web::route().guard(Any(Get()).or(Head()))
@@ -155,5 +147,7 @@ pub(super) fn readable() -> Route {
 /// The default of a resource: 405, with the methods that it has.
 pub(super) fn only(allow: &str) -> Route {
     let allow = allow.to_owned();
-    web::to(move || std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone()))))
+    public(web::to(move || {
+        std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())))
+    }))
 }

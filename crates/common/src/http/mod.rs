@@ -7,6 +7,7 @@
 //!
 //! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
+//! - the limit (`limit.rs`) is the layer around each route that counts towards its class of rate limit;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
 //! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;
 //! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
@@ -22,6 +23,7 @@ mod failure;
 mod in_order;
 mod json_body;
 pub mod keys;
+mod limit;
 mod merge_patch;
 mod oneself;
 mod operation;
@@ -31,6 +33,7 @@ mod problem;
 mod remembered;
 mod route_table;
 mod serve;
+mod source;
 mod unread_body;
 mod verifier;
 mod violations;
@@ -39,7 +42,7 @@ pub use answer::{Answer, Created, Found, Issued, NoContent, Updated, Versioned};
 pub use caller::{Admin, Caller, Scope, Scoped, StreamCaller};
 pub use conditional::{ExpectedVersions, KnownVersions};
 pub use describe::{Access, Describe, OperationDoc};
-pub use endpoint::{Class, Endpoint};
+pub use endpoint::Endpoint;
 pub use failure::Failure;
 pub use json_body::{JsonBody, MAX_BODY_BYTES};
 pub use merge_patch::{Edit, Member, MergePatch, OtherMembers};
@@ -51,3 +54,5 @@ pub use route_table::RouteTable;
 pub use serve::{Surface, serve};
 pub use verifier::{TokenKeys, Verifier};
 pub use violations::{Violation, Violations};
+
+pub use crate::limits::Class;

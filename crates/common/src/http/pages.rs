@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::{OpenApi, Server};
 use utoipa_swagger_ui::Config;
 
-use super::endpoint::{only, readable};
+use super::endpoint::{only, public, readable};
 use super::{Kind, Problem, kinds};
 
 /// What the page reads.
@@ -27,12 +27,14 @@ pub(super) fn api_docs(app: &mut ServiceConfig, mut description: OpenApi, public
     let pages = |path: &'static str| {
         web::resource(path)
             .app_data(config.clone())
-            .route(readable().to(page))
+            .route(public(readable().to(page)))
             .default_service(only("GET, HEAD"))
     };
     app.service(
         web::resource(DOCUMENT)
-            .route(readable().to(move || std::future::ready(HttpResponse::Ok().json(&description))))
+            .route(public(
+                readable().to(move || std::future::ready(HttpResponse::Ok().json(&description))),
+            ))
             .default_service(only("GET, HEAD")),
     )
     .service(pages("/docs"))
@@ -76,7 +78,7 @@ pub(super) fn problem_pages(app: &mut ServiceConfig, kinds: Vec<&'static Kind>) 
     };
     app.service(
         web::resource("/problems/{slug}")
-            .route(readable().to(page))
+            .route(public(readable().to(page)))
             .default_service(only("GET, HEAD")),
     );
 }

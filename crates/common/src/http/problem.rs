@@ -52,6 +52,7 @@ kinds! {
     UNSUPPORTED_MEDIA_TYPE 415 "unsupported-media-type" "The body has a type that is not read here" "Send `Content-Type: application/json`."
     VALIDATION 422 "validation" "The input breaks the rules" "`errors` names each field with what is wrong with it."
     PRECONDITION_REQUIRED 428 "precondition-required" "Say which version you change" "Send `If-Match` with the `ETag` of the version that you have read, so that nobody else's change is undone; `If-Match: *` changes whichever there is."
+    RATE_LIMITED 429 "rate-limited" "Too many requests" "Wait for the seconds in `Retry-After`, then go on more slowly. `RateLimit-Policy` says how many requests (`q`) come back in how many seconds (`w`), `RateLimit` how many are left (`r`)."
     INTERNAL 500 "internal" "Something broke on our side" "Try again later; tell us the trace id if it stays."
     UNAVAILABLE 503 "unavailable" "Something that this needs is away" "Try again after the time in `Retry-After`."
 }

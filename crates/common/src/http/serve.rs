@@ -10,11 +10,14 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 
 use super::edge::{Edge, edge};
+use super::endpoint::public;
+use super::limit::Limits;
 use super::pages::{api_docs, problem_pages};
 use super::route_table::RouteTable;
 use super::verifier::Verifier;
 use super::{Problem, kinds};
 use crate::config::Settings;
+use crate::limits::Limiter;
 use crate::process::{KEEP_ALIVE, Tasks, listen, own_server};
 use crate::telemetry::Metrics;
 
@@ -33,13 +36,15 @@ pub struct Surface<S> {
     pub state: Arc<S>,
     /// Checks the tokens of its callers.
     pub verifier: Verifier,
+    /// Holds the limits of its classes.
+    pub limiter: Limiter,
     /// Where requests are counted.
     pub metrics: Metrics,
 }
 
 /// Serves the surface of one service until its tasks stop; answers with the bound address.
 ///
-/// The layers, outside in: the edge (trace, problem documents, durations), then the route.
+/// The layers, outside in: the edge (trace, problem documents, durations), the route, its limit, its handler.
 ///
 /// # Errors
 /// An [`io::Error`] that names the setting when the port can't be taken.
@@ -55,6 +60,10 @@ pub fn serve<S: Send + Sync + 'static>(
         metrics: surface.metrics,
         sample_ratio: settings.telemetry.sample_ratio,
     });
+    let limits = Data::new(Limits {
+        limiter: surface.limiter,
+        trusted_proxies: settings.http.trusted_proxies.clone(),
+    });
     let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
     let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
     // Once: each worker builds its own app, and all serve the same pages.
@@ -65,10 +74,11 @@ pub fn serve<S: Send + Sync + 'static>(
             .app_data(state.clone())
             .app_data(verifier.clone())
             .app_data(edge_data.clone())
+            .app_data(limits.clone())
             .configure(|app| routes().configure(app))
             .configure(|app| problem_pages(app, kinds))
             .configure(|app| api_docs(app, description, &public_url))
-            .default_service(web::to(not_found))
+            .default_service(public(web::to(not_found)))
             .wrap(from_fn(edge))
     })
     .client_request_timeout(HEADERS_TIMEOUT)

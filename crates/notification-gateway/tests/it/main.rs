@@ -9,6 +9,7 @@ mod app;
 mod documents;
 mod events;
 mod faults;
+mod limits;
 mod lost_answers;
 mod notifications;
 mod provider;

@@ -6,6 +6,7 @@
 )]
 
 mod faults;
+mod limits;
 mod log_in;
 mod lost_answers;
 mod pages;
