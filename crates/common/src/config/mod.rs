@@ -21,6 +21,6 @@ pub use limits::{Algorithm, RateLimit, RateLimits};
 pub use networks::Networks;
 pub use service::Service;
 pub use settings::{
-    Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Process, Profile, Providers,
-    Sessions, Settings, Sms, Store, Telemetry,
+    Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Overload, Process, Profile,
+    Providers, Sessions, Settings, Sms, Store, Telemetry,
 };

@@ -35,6 +35,7 @@ pub struct Settings {
     pub http: Http,
     pub limits: RateLimits,
     pub operations: Operations,
+    pub overload: Overload,
     pub accounts: Accounts,
     pub auth: Auth,
     pub providers: Providers,
@@ -128,6 +129,14 @@ pub struct Http {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Operations {
     pub address: String,
+}
+
+/// How many requests are under way at a time, in each lane.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Overload {
+    pub least: usize,
+    pub most: usize,
 }
 
 /// Accounts.
@@ -227,6 +236,10 @@ impl Settings {
         }
         if self.broker.prefetch == 0 {
             return refuse("broker.prefetch", "must be at least 1");
+        }
+        // Below four places, what matters most would have none of its own.
+        if self.overload.least < 4 || self.overload.most < self.overload.least {
+            return refuse("overload.least", "must be from 4 to overload.most");
         }
         if self.database.max_connections < 4 {
             return refuse("database.max_connections", "must be at least 4");

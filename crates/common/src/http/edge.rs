@@ -111,6 +111,7 @@ fn server_span(request: &ServiceRequest, method: &str) -> tracing::Span {
         waypost.cache.reason = Empty,
         waypost.cache.ttl = Empty,
         waypost.limit.refused = Empty,
+        waypost.shed.priority = Empty,
     )
 }
 

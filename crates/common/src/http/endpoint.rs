@@ -10,8 +10,10 @@ use utoipa::openapi::path::HttpMethod;
 use super::describe::{Access, Describe, OperationDoc};
 use super::in_order::InOrder;
 use super::limit::limited;
+use super::shed::Shedder;
 use super::{Problem, kinds};
 use crate::limits::Class;
+use crate::resilience::Priority;
 
 /// One path and its methods. `Allow`, HEAD and the description follow from them.
 pub struct Endpoint {
@@ -30,6 +32,8 @@ pub(super) struct Offer {
     /// Name of the handler: the operation's id.
     pub(super) name: &'static str,
     pub(super) access: Access,
+    /// Whether an account is made safe by it, so that it is refused last.
+    pub(super) is_securing: bool,
     pub(super) describe: fn(&mut OperationDoc),
     route: Route,
 }
@@ -102,9 +106,20 @@ impl Endpoint {
             summary,
             name: type_name::<F>().rsplit("::").next().unwrap_or_default(),
             access: doc.access,
+            is_securing: false,
             describe,
             route: limited(route, class, doc.access),
         });
+        self
+    }
+
+    /// Says of the method that was added last that it makes an account safe: logging out, revoking, a new password.
+    /// When not all requests can be served, such ones are refused last.
+    #[must_use]
+    pub fn securing(mut self) -> Self {
+        if let Some(offer) = self.offers.last_mut() {
+            offer.is_securing = true;
+        }
         self
     }
 
@@ -116,19 +131,31 @@ impl Endpoint {
         &self.offers
     }
 
-    /// The resource that answers these methods, and 405 to all others.
-    pub(super) fn into_resource(self) -> Resource {
+    /// The resource that answers these methods, each behind its limit, and 405 to all others; `first` is the number of the
+    /// first of them in the table.
+    pub(super) fn into_resource(self, shedder: &Shedder, first: usize) -> Resource {
         let methods: Vec<&str> = self.offers.iter().flat_map(Offer::methods).collect();
         let allow = methods.join(", ");
-        let resource = self
-            .offers
-            .into_iter()
-            .fold(web::resource(self.path), |resource, offer| resource.route(offer.route));
+        let offers = self.offers.into_iter().zip(first..);
+        let resource = offers.fold(web::resource(self.path), |resource, (offer, number)| {
+            let load = (offer.class, offer.priority());
+            resource.route(shedder.guard(offer.route, number, load))
+        });
         resource.default_service(only(&allow))
     }
 }
 
 impl Offer {
+    /// Who is refused first when not all can be served: other systems and whoever reads without a name, who can come
+    /// again; then people; last, what makes an account safe.
+    pub(super) fn priority(&self) -> Priority {
+        match (self.access, self.class) {
+            _ if self.is_securing => Priority::Critical,
+            (Access::Service(_), _) | (_, Class::Public) | (Access::Anyone, Class::Read) => Priority::Sheddable,
+            _ => Priority::Normal,
+        }
+    }
+
     fn methods(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.method.as_str()).chain(self.head.then_some("HEAD"))
     }

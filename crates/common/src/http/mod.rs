@@ -7,7 +7,8 @@
 //!
 //! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
-//! - the limit (`limit.rs`) is the layer around each route that counts towards its class of rate limit;
+//! - shedding (`shed.rs`) stands around each route: what could only be served too late is refused at once;
+//! - the limit (`limit.rs`) stands inside it, and counts the request towards its class of rate limit;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
 //! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;
 //! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
@@ -33,6 +34,7 @@ mod problem;
 mod remembered;
 mod route_table;
 mod serve;
+mod shed;
 mod source;
 mod unread_body;
 mod verifier;

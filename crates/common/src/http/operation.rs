@@ -90,6 +90,7 @@ impl<A: Describe, R: Refusal> Describe for Result<A, OperationError<R>> {
             operation.problem(kind);
         }
         operation.problem(&kinds::UNAVAILABLE);
+        operation.problem(&kinds::OVERLOADED);
         operation.problem(&kinds::INTERNAL);
     }
 }

@@ -54,6 +54,7 @@ kinds! {
     PRECONDITION_REQUIRED 428 "precondition-required" "Say which version you change" "Send `If-Match` with the `ETag` of the version that you have read, so that nobody else's change is undone; `If-Match: *` changes whichever there is."
     RATE_LIMITED 429 "rate-limited" "Too many requests" "Wait for the seconds in `Retry-After`, then go on more slowly. `RateLimit-Policy` says how many requests (`q`) come back in how many seconds (`w`), `RateLimit` how many are left (`r`)."
     INTERNAL 500 "internal" "Something broke on our side" "Try again later; tell us the trace id if it stays."
+    OVERLOADED 503 "overloaded" "Too much is asked at once" "Nothing was done for this request. Try again after the time in `Retry-After`, and less often where it comes from a program."
     UNAVAILABLE 503 "unavailable" "Something that this needs is away" "Try again after the time in `Retry-After`."
 }
 
@@ -172,7 +173,7 @@ impl Problem {
     pub(super) fn of_status(status: StatusCode) -> Self {
         let same = kinds::ALL
             .iter()
-            .find(|kind| kind.status == status.as_u16() && kind.slug != "malformed-json");
+            .find(|kind| kind.status == status.as_u16() && !["malformed-json", "overloaded"].contains(&kind.slug));
         Self::new(match same {
             Some(kind) => kind,
             None if status.is_server_error() => &kinds::INTERNAL,

@@ -10,6 +10,7 @@ use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, P
 
 use super::describe::{BEARER, OperationDoc};
 use super::endpoint::{Endpoint, Offer};
+use super::shed::Shedder;
 use super::{Kind, kinds};
 
 /// The routes of one service, room by room. A path that matches more than one row belongs to the first.
@@ -93,12 +94,18 @@ impl RouteTable {
         all
     }
 
-    /// Serves every row.
-    pub(super) fn configure(self, app: &mut ServiceConfig) {
-        for (_, endpoints) in self.rooms {
-            for endpoint in endpoints {
-                app.service(endpoint.into_resource());
-            }
+    /// How many operations it has.
+    pub(super) fn operations(&self) -> usize {
+        self.endpoints().map(|(_, endpoint)| endpoint.offers().len()).sum()
+    }
+
+    /// Serves every row, each operation behind its limit.
+    pub(super) fn configure(self, app: &mut ServiceConfig, shedder: &Shedder) {
+        let mut number = 0;
+        for endpoint in self.rooms.into_iter().flat_map(|(_, endpoints)| endpoints) {
+            let offers = endpoint.offers().len();
+            app.service(endpoint.into_resource(shedder, number));
+            number += offers;
         }
     }
 
@@ -114,14 +121,15 @@ impl RouteTable {
 }
 
 impl fmt::Display for RouteTable {
-    /// A line a method: method, path, class of limit, who may.
+    /// A line a method: method, path, class of limit, who may, and whether it is refused last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (_, endpoint) in self.endpoints() {
-            for Offer {
-                method, class, access, ..
-            } in endpoint.offers()
-            {
-                writeln!(f, "{method} {} {class:?} {access:?}", endpoint.path())?;
+            for offer in endpoint.offers() {
+                let Offer {
+                    method, class, access, ..
+                } = offer;
+                let securing = if offer.is_securing { " Securing" } else { "" };
+                writeln!(f, "{method} {} {class:?} {access:?}{securing}", endpoint.path())?;
             }
         }
         Ok(())

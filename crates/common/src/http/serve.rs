@@ -14,6 +14,7 @@ use super::endpoint::public;
 use super::limit::Limits;
 use super::pages::{api_docs, problem_pages};
 use super::route_table::RouteTable;
+use super::shed::Shedder;
 use super::verifier::Verifier;
 use super::{Problem, kinds};
 use crate::config::Settings;
@@ -44,7 +45,8 @@ pub struct Surface<S> {
 
 /// Serves the surface of one service until its tasks stop; answers with the bound address.
 ///
-/// The layers, outside in: the edge (trace, problem documents, durations), the route, its limit, its handler.
+/// The layers, outside in: the edge (trace, problem documents, durations), the route, its concurrency limit, its rate
+/// limit, its handler.
 ///
 /// # Errors
 /// An [`io::Error`] that names the setting when the port can't be taken.
@@ -57,7 +59,7 @@ pub fn serve<S: Send + Sync + 'static>(
     let bound = listener.local_addr()?;
     let edge_data = Data::new(Edge {
         service: tasks.service(),
-        metrics: surface.metrics,
+        metrics: surface.metrics.clone(),
         sample_ratio: settings.telemetry.sample_ratio,
     });
     let limits = Data::new(Limits {
@@ -68,6 +70,7 @@ pub fn serve<S: Send + Sync + 'static>(
     let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
     // Once: each worker builds its own app, and all serve the same pages.
     let (description, kinds) = (routes().openapi(), routes().kinds());
+    let shedder = Shedder::new(settings.overload, routes().operations(), surface.metrics);
     let server = HttpServer::new(move || {
         let (description, kinds) = (description.clone(), kinds.clone());
         App::new()
@@ -75,7 +78,7 @@ pub fn serve<S: Send + Sync + 'static>(
             .app_data(verifier.clone())
             .app_data(edge_data.clone())
             .app_data(limits.clone())
-            .configure(|app| routes().configure(app))
+            .configure(|app| routes().configure(app, &shedder))
             .configure(|app| problem_pages(app, kinds))
             .configure(|app| api_docs(app, description, &public_url))
             .default_service(public(web::to(not_found)))

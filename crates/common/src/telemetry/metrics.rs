@@ -20,8 +20,9 @@ use prometheus_client::registry::{Metric, Registry};
 
 pub use self::labels::HttpLabels;
 use self::labels::{
-    CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels, DirectionLabels,
-    LimitLabels, LockLabels, LockNameLabels, MessageLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
+    BulkheadLabels, CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels,
+    DirectionLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, PlaceLabels, PriorityLabels,
+    QueueLabels, RefreshLabels, StateLabels, SweepLabels,
 };
 use crate::Timestamp;
 use crate::config::Service;
@@ -89,6 +90,11 @@ definitions! {
     SESSIONS_SWEPT = "waypost_sessions_swept_total", Counter, ["outcome"], "Expired sessions by what the sweep did with them";
     STORE_COMMANDS = "waypost_store_command_duration_seconds", Histogram,
         ["command", "outcome"], "Duration of commands that were sent to Redis";
+    CONCURRENCY_LIMIT = "waypost_concurrency_limit", Gauge, ["lane"], "Requests that may be under way at a time";
+    CONCURRENCY_IN_FLIGHT = "waypost_concurrency_in_flight", Gauge, ["lane"], "Requests that are under way";
+    REQUESTS_SHED = "waypost_requests_shed_total", Counter, ["priority"], "Requests that were refused because too many were under way";
+    BULKHEAD_PLACES = "waypost_bulkhead_places", Gauge, ["bulkhead", "state"], "Places of a bulkhead by state";
+    BULKHEAD_REJECTIONS = "waypost_bulkhead_rejections_total", Counter, ["bulkhead"], "Work that found no place in a bulkhead in time";
     DATABASE_CONNECTIONS = "waypost_database_connections", Gauge, ["state"], "Connections of the database pool by state";
     BREAKER_STATE = "waypost_breaker_state", Gauge, ["destination"], "Circuit breaker: 0 closed, 1 half-open, 2 open";
     DESTINATION_REFUSES = "waypost_destination_refuses", Gauge,
@@ -143,6 +149,11 @@ struct Inner {
     limit_decisions: Family<LimitLabels, Counter>,
     sessions_swept: Family<SweepLabels, Counter>,
     store_commands: Durations<CommandLabels>,
+    concurrency_limit: Family<LaneLabels, Gauge>,
+    concurrency_in_flight: Family<LaneLabels, Gauge>,
+    requests_shed: Family<PriorityLabels, Counter>,
+    bulkhead_places: Family<PlaceLabels, Gauge>,
+    bulkhead_rejections: Family<BulkheadLabels, Counter>,
     database_connections: Family<StateLabels, Gauge>,
     breaker_state: Family<DestinationLabels, Gauge>,
     destination_refuses: Family<DestinationLabels, Gauge>,
@@ -178,6 +189,11 @@ impl Metrics {
             limit_decisions: Family::default(),
             sessions_swept: Family::default(),
             store_commands: Family::new_with_constructor(command_durations),
+            concurrency_limit: Family::default(),
+            concurrency_in_flight: Family::default(),
+            requests_shed: Family::default(),
+            bulkhead_places: Family::default(),
+            bulkhead_rejections: Family::default(),
             database_connections: Family::default(),
             breaker_state: Family::default(),
             destination_refuses: Family::default(),
@@ -349,6 +365,39 @@ impl Metrics {
         histogram.observe(took.as_secs_f64());
     }
 
+    /// A lane's limit and what is under way in it (`waypost_concurrency_limit`, `waypost_concurrency_in_flight`).
+    pub fn concurrency(&self, lane: &'static str, limit: usize, in_flight: usize) {
+        let labels = LaneLabels { lane };
+        let shown = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.0.concurrency_limit.get_or_create(&labels).set(shown(limit));
+        self.0
+            .concurrency_in_flight
+            .get_or_create(&labels)
+            .set(shown(in_flight));
+    }
+
+    /// Counts one request that was refused because too many were under way (`waypost_requests_shed_total`).
+    pub fn request_shed(&self, priority: &'static str) {
+        self.0.requests_shed.get_or_create(&PriorityLabels { priority }).inc();
+    }
+
+    /// Has that counter of a priority stand from the beginning, so that its first rise is seen.
+    pub fn sheds(&self, priority: &'static str) {
+        drop(self.0.requests_shed.get_or_create(&PriorityLabels { priority }));
+    }
+
+    /// Places of a bulkhead, and all that found none so far (`waypost_bulkhead_places`,
+    /// `waypost_bulkhead_rejections_total`).
+    pub fn bulkhead(&self, bulkhead: &'static str, (used, free): (usize, usize), rejections: u64) {
+        for (state, count) in [("used", used), ("free", free)] {
+            let labels = PlaceLabels { bulkhead, state };
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.0.bulkhead_places.get_or_create(&labels).set(count);
+        }
+        let counter = self.0.bulkhead_rejections.get_or_create(&BulkheadLabels { bulkhead });
+        counter.inner().store(rejections, Ordering::Relaxed);
+    }
+
     /// Connections of the database pool (`waypost_database_connections`).
     pub fn database_connections(&self, used: u32, idle: u32) {
         for (state, count) in [("used", used), ("idle", idle)] {
@@ -460,6 +509,11 @@ impl Inner {
         add(registry, LIMIT_DECISIONS, self.limit_decisions.clone());
         add(registry, SESSIONS_SWEPT, self.sessions_swept.clone());
         add(registry, STORE_COMMANDS, self.store_commands.clone());
+        add(registry, CONCURRENCY_LIMIT, self.concurrency_limit.clone());
+        add(registry, CONCURRENCY_IN_FLIGHT, self.concurrency_in_flight.clone());
+        add(registry, REQUESTS_SHED, self.requests_shed.clone());
+        add(registry, BULKHEAD_PLACES, self.bulkhead_places.clone());
+        add(registry, BULKHEAD_REJECTIONS, self.bulkhead_rejections.clone());
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());
         add(registry, BREAKER_STATE, self.breaker_state.clone());
         add(registry, DESTINATION_REFUSES, self.destination_refuses.clone());

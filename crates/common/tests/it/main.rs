@@ -10,6 +10,7 @@ mod messaging;
 mod metrics;
 mod migrations;
 mod outbound;
+mod overload;
 mod scripted_server;
 mod store;
 mod subscriber;

@@ -74,6 +74,7 @@ async fn every_problem_has_its_page() {
         "precondition-failed",
         "precondition-required",
         "unavailable",
+        "overloaded",
     ] {
         let page = app.get(&format!("/problems/{slug}"), None).await;
         assert_eq!(page.status, 200);

@@ -107,3 +107,24 @@ pub(super) struct CommandLabels {
 pub(super) struct StateLabels {
     pub(super) state: &'static str,
 }
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct LaneLabels {
+    pub(super) lane: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct PriorityLabels {
+    pub(super) priority: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct PlaceLabels {
+    pub(super) bulkhead: &'static str,
+    pub(super) state: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct BulkheadLabels {
+    pub(super) bulkhead: &'static str,
+}

@@ -1,0 +1,148 @@
+//! Refuses, before anything is done for it, what could only be served too late.
+//!
+//! Each route stands behind the concurrency limit of its lane: reads, writes, and what hashes a password, which takes
+//! some hundred times as long and must not be taken for a queue of the others. A request that is refused costs
+//! no body, no token check and no handler: 503 with `Retry-After`, at once. The place of one that is let in is free again
+//! as soon as its answer begins, so that a stream holds none.
+//!
+//! Health is answered on a port of its own, which has no such limit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Route, middleware::from_fn};
+use strum::{EnumIter, IntoEnumIterator};
+use tracing::Span;
+
+use super::{Problem, kinds};
+use crate::config::Overload;
+use crate::limits::Class;
+use crate::resilience::{ConcurrencyLimit, ConcurrencyOptions, Outcome, Priority};
+use crate::telemetry::Metrics;
+
+/// What shares one limit, because it takes about as long and waits for the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter)]
+enum Lane {
+    Reads,
+    Writes,
+    Passwords,
+}
+
+impl Lane {
+    const fn of(class: Class) -> Self {
+        match class {
+            Class::Read | Class::Public => Self::Reads,
+            Class::Write | Class::Mail => Self::Writes,
+            Class::Login | Class::SignUp => Self::Passwords,
+        }
+    }
+
+    /// What takes longer needs fewer at a time, and a queue of as many would last as many times as long.
+    const fn most(self, of_reads: usize) -> usize {
+        match self {
+            Self::Reads => of_reads,
+            Self::Writes => of_reads / 4,
+            Self::Passwords => of_reads / 8,
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Writes => "writes",
+            Self::Passwords => "passwords",
+        }
+    }
+}
+
+/// The limits of one service. Cheap to clone; all its workers share them.
+#[derive(Clone)]
+pub(super) struct Shedder {
+    limits: Arc<[(Lane, Arc<ConcurrencyLimit>)]>,
+    metrics: Metrics,
+}
+
+/// What stands before one operation.
+struct Gate {
+    limit: Arc<ConcurrencyLimit>,
+    operation: usize,
+    priority: Priority,
+    metrics: Metrics,
+}
+
+impl Shedder {
+    /// The limits for a table of so many operations, shown in `metrics`.
+    pub(super) fn new(settings: Overload, operations: usize, metrics: Metrics) -> Self {
+        let limit = |lane: Lane| {
+            let options = ConcurrencyOptions {
+                least: settings.least,
+                most: lane.most(settings.most),
+            };
+            (lane, ConcurrencyLimit::new(options, operations, Instant::now()))
+        };
+        let limits: Arc<[_]> = Lane::iter().map(limit).collect();
+        for priority in Priority::ALL {
+            metrics.sheds(priority.label());
+        }
+        let shown = Arc::clone(&limits);
+        metrics.at_each_reading(move |metrics| {
+            for (lane, limit) in &*shown {
+                metrics.concurrency(lane.label(), limit.limit(Instant::now()), limit.in_flight());
+            }
+        });
+        Self { limits, metrics }
+    }
+
+    /// Puts the limit of its class in front of the route of the operation with this number.
+    pub(super) fn guard(&self, route: Route, operation: usize, (class, priority): (Class, Priority)) -> Route {
+        let lane = Lane::of(class);
+        let Some((_, limit)) = self.limits.iter().find(|(own, _)| *own == lane) else {
+            return route;
+        };
+        let gate = Arc::new(Gate {
+            limit: Arc::clone(limit),
+            operation,
+            priority,
+            metrics: self.metrics.clone(),
+        });
+        route.wrap(from_fn(move |request, next| {
+            let gate = Arc::clone(&gate);
+            async move { gate.pass(request, next).await }
+        }))
+    }
+}
+
+impl Gate {
+    async fn pass<B: MessageBody + 'static>(
+        &self,
+        request: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse<actix_web::body::EitherBody<B>>, Error> {
+        let place = match self.limit.admit(self.priority, self.operation, Instant::now()) {
+            Ok(place) => place,
+            Err(overloaded) => {
+                self.metrics.request_shed(self.priority.label());
+                Span::current().record("waypost.shed.priority", self.priority.label());
+                let problem = Problem::new(&kinds::OVERLOADED).retry_after(overloaded.retry_after);
+                let (request, _) = request.into_parts();
+                return Ok(ServiceResponse::from_err(problem, request).map_into_right_body());
+            }
+        };
+        let answered = next.call(request).await;
+        let is_success = answered.as_ref().is_ok_and(|answer| {
+            let status = answer.status();
+            status.is_success() || status.is_redirection()
+        });
+        let outcome = if is_success {
+            Outcome::Succeeded
+        } else {
+            Outcome::Failed
+        };
+        place.finish(outcome, Instant::now());
+        answered.map(ServiceResponse::map_into_left_body)
+    }
+}

@@ -1,0 +1,199 @@
+//! The concurrency limits before a real surface: who is refused, how, and that every place comes back.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use common::config::{Service, Settings};
+use common::http::{Answer, Class, Endpoint, NoContent, OperationError, RouteTable, Surface, Verifier, serve};
+use common::http::{TokenKeys, keys::KeySet};
+use common::process::Tasks;
+use common::telemetry::Metrics;
+use reqwest::StatusCode;
+use test_support::eventually;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+const SOON: Duration = Duration::from_secs(30);
+/// Of the lane of writes: a quarter of 64. People may use 14 of these, what makes an account safe all.
+const MOST: usize = 64;
+
+/// Handlers wait until it is opened.
+struct Gate(Semaphore);
+
+struct NoKeys;
+
+impl TokenKeys for NoKeys {
+    fn known(&self) -> Option<KeySet> {
+        None
+    }
+
+    fn look(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+async fn change(gate: Data<Gate>) -> Result<Answer<NoContent>, OperationError> {
+    let _passed = gate.0.acquire().await;
+    Ok(Answer::no_content())
+}
+
+async fn log_out(gate: Data<Gate>) -> Result<Answer<NoContent>, OperationError> {
+    change(gate).await
+}
+
+async fn page(gate: Data<Gate>) -> Result<Answer<NoContent>, OperationError> {
+    change(gate).await
+}
+
+fn routes() -> RouteTable {
+    RouteTable::new("Test", "Three priorities.").room(
+        "things",
+        [
+            Endpoint::at("/change").post(Class::Write, "Changes something", change),
+            Endpoint::at("/session")
+                .post(Class::Write, "Logs out", log_out)
+                .securing(),
+            Endpoint::at("/page").get(Class::Public, "Reads", page),
+        ],
+    )
+}
+
+struct Server {
+    address: String,
+    gate: Arc<Gate>,
+    metrics: Metrics,
+    client: reqwest::Client,
+    tasks: Tasks,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut settings = Settings::for_tests(Service::UserApi);
+        settings.overload.most = MOST;
+        let (tasks, metrics) = (Tasks::new(Service::UserApi), Metrics::new(Service::UserApi));
+        let gate = Arc::new(Gate(Semaphore::new(0)));
+        let surface = Surface {
+            routes,
+            state: Arc::clone(&gate),
+            verifier: Verifier::new(Arc::new(NoKeys)),
+            metrics: metrics.clone(),
+        };
+        let address = serve(&settings, surface, &tasks).unwrap();
+        Self {
+            address: address.to_string(),
+            gate,
+            metrics,
+            client: reqwest::Client::builder().timeout(SOON).build().unwrap(),
+            tasks,
+        }
+    }
+
+    /// Begins so many requests, and waits until all are under way.
+    async fn hold(&self, path: &str, lane: &str, more: usize, total: usize) -> JoinSet<StatusCode> {
+        let mut held = JoinSet::new();
+        for _ in 0..more {
+            let request = self.request(path);
+            held.spawn(async move { request.send().await.unwrap().status() });
+        }
+        eventually(SOON, async || self.in_flight(lane) == total).await;
+        held
+    }
+
+    fn request(&self, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{path}", self.address);
+        if path == "/page" {
+            self.client.get(url)
+        } else {
+            self.client.post(url)
+        }
+    }
+
+    async fn is_refused(&self, path: &str) {
+        let answer = self.request(path).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer.headers()["retry-after"], "1");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(problem["type"], "/problems/overloaded");
+        let explained = self.client.get(format!("http://{}/problems/overloaded", self.address));
+        assert_eq!(explained.send().await.unwrap().status(), 200);
+    }
+
+    fn shown(&self, series: &str) -> usize {
+        let text = self.metrics.render();
+        let line = text.lines().find(|line| line.starts_with(series));
+        line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    fn in_flight(&self, lane: &str) -> usize {
+        self.shown(&format!(
+            "waypost_concurrency_in_flight{{service=\"user-api\",lane=\"{lane}\"}}"
+        ))
+    }
+
+    fn shed(&self, priority: &str) -> usize {
+        self.shown(&format!(
+            "waypost_requests_shed_total{{service=\"user-api\",priority=\"{priority}\"}}"
+        ))
+    }
+
+    /// Lets all through that wait and that come.
+    async fn open(&self, held: impl IntoIterator<Item = JoinSet<StatusCode>>) {
+        self.gate.0.add_permits(1_000);
+        for held in held {
+            for status in held.join_all().await {
+                assert_eq!(status, StatusCode::NO_CONTENT);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_an_account_safe_is_refused_last_and_reading_without_a_name_first() {
+    let server = Server::start();
+    let people = server.hold("/change", "writes", 14, 14).await;
+    server.is_refused("/change").await;
+    let safe = server.hold("/session", "writes", 2, 16).await;
+    server.is_refused("/session").await;
+    // Who reads stands in another lane.
+    let readers = server.hold("/page", "reads", 44, 44).await;
+    server.is_refused("/page").await;
+    for (priority, times) in [("critical", 1), ("normal", 1), ("sheddable", 1)] {
+        assert_eq!(server.shed(priority), times, "{priority}");
+    }
+    server.open([people, safe, readers]).await;
+    eventually(SOON, async || {
+        server.in_flight("writes") + server.in_flight("reads") == 0
+    })
+    .await;
+    let answer = server.request("/change").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    server.tasks.stopping().cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_leaves_their_place_and_who_is_refused_sends_no_body() {
+    let server = Server::start();
+    let mut held = server.hold("/change", "writes", 14, 14).await;
+    // The body is announced and never sent: who waited for it would not answer.
+    let mut connection = TcpStream::connect(&server.address).await.unwrap();
+    let request =
+        "POST /change HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    tokio::time::timeout(SOON, connection.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer, b"HTTP/1.1 503");
+    held.abort_all();
+    while held.join_next().await.is_some() {}
+    eventually(SOON, async || server.in_flight("writes") == 0).await;
+    server.open([]).await;
+    server.tasks.stopping().cancel();
+}
