@@ -7,6 +7,7 @@
 
 mod accounts;
 mod argon2id;
+mod hashing_threads;
 mod passwords;
 mod problems;
 mod profile;

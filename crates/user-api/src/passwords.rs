@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use argon2::password_hash;
-use common::config::Argon2 as Cost;
+use common::{config::Argon2 as Cost, resilience::Bulkhead, telemetry::Metrics};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use crate::argon2id::Argon2id;
+use crate::{argon2id::Argon2id, hashing_threads::HashingThreads};
 
 /// How many may wait for each one that runs: some two seconds of waiting, with the parameters that are built in.
 const QUEUE_PER_SLOT: usize = 96;
@@ -24,17 +23,16 @@ pub(crate) enum PasswordsError {
     #[error("a password could not be hashed")]
     Failed(#[from] password_hash::Error),
     #[error("hashing a password panicked")]
-    Panicked(#[source] tokio::task::JoinError),
+    Panicked,
 }
 
 /// The pool. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     argon2id: Arc<Argon2id>,
-    /// Places in the pool and its queue.
-    places: Arc<Semaphore>,
-    /// Those that run.
-    slots: Arc<Semaphore>,
+    /// Places of those that run or wait for a thread.
+    places: Bulkhead,
+    threads: HashingThreads,
     /// Verified when there is no account, so that its absence takes as long as a wrong password.
     nobody: Arc<str>,
 }
@@ -53,10 +51,15 @@ impl Passwords {
             .map_err(|error| refused(&error))?;
         Ok(Self {
             argon2id: Arc::new(argon2id),
-            places: Arc::new(Semaphore::new(slots + queue)),
-            slots: Arc::new(Semaphore::new(slots)),
+            places: Bulkhead::new(slots + queue),
+            threads: HashingThreads::start(slots)?,
             nobody: nobody.into(),
         })
+    }
+
+    /// Shows in `metrics` how many are hashed or wait (`waypost_bulkhead_places`).
+    pub(crate) fn show_in(&self, metrics: &Metrics) {
+        self.places.show_in(metrics, "hashing");
     }
 
     /// Hashes a new password, with a salt of its own, to a PHC string.
@@ -79,18 +82,15 @@ impl Passwords {
         &self,
         work: impl FnOnce(&Argon2id) -> password_hash::Result<T> + Send + 'static,
     ) -> Result<T, PasswordsError> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| PasswordsError::Busy)?;
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| PasswordsError::Busy)?;
+        let place = self.places.enter().ok_or(PasswordsError::Busy)?;
         let argon2id = Arc::clone(&self.argon2id);
         // A caller who goes away frees its place only when the work is over: the pool's bound holds.
-        let work = tokio::task::spawn_blocking(move || {
-            let _held = (place, slot);
+        let work = self.threads.run(move || {
+            let _held = place;
             work(&argon2id)
         });
         let span = tracing::info_span!("argon2id");
-        Ok(work.instrument(span).await.map_err(PasswordsError::Panicked)??)
+        Ok(work.instrument(span).await.ok_or(PasswordsError::Panicked)??)
     }
 }
 
@@ -130,14 +130,18 @@ mod tests {
     #[tokio::test]
     async fn who_finds_the_queue_full_is_turned_away_at_once() {
         let passwords = Passwords::with_slots(&cheap(), 1, 1).unwrap();
-        let held = Arc::clone(&passwords.slots).acquire_owned().await.unwrap();
+        let (open, closed) = std::sync::mpsc::channel::<()>();
+        // The one thread is busy until it is let go.
+        let mut busy = Box::pin(passwords.threads.run(move || closed.recv()));
+        assert!(futures_util::poll!(&mut busy).is_pending());
         let mut waiting = Box::pin(passwords.hash("correct horse".into()));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         let mut second = Box::pin(passwords.hash("correct horse".into()));
         assert!(futures_util::poll!(&mut second).is_pending());
         let third = passwords.hash("correct horse".into()).await;
         assert!(matches!(third, Err(PasswordsError::Busy)));
-        drop(held);
+        drop(open);
+        drop(busy);
         assert!(waiting.await.is_ok());
         assert!(second.await.is_ok());
     }

@@ -24,7 +24,7 @@ impl From<PasswordsError> for Failure {
     fn from(error: PasswordsError) -> Self {
         match error {
             PasswordsError::Busy => Self::Unavailable(error.into()),
-            PasswordsError::Failed(_) | PasswordsError::Panicked(_) => Self::Defect(error.into()),
+            PasswordsError::Failed(_) | PasswordsError::Panicked => Self::Defect(error.into()),
         }
     }
 }

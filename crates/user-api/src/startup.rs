@@ -63,9 +63,11 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         settings: settings.accounts.sessions,
     };
     sweep.spawn(&tasks);
+    let passwords = Passwords::new(&settings.accounts.argon2)?;
+    passwords.show_in(&metrics);
     let state = State {
         keys: SigningKeys::open(database.clone(), changes.clone(), &tasks),
-        passwords: Passwords::new(&settings.accounts.argon2)?,
+        passwords,
         database,
         changes,
         users,

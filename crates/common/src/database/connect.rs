@@ -10,13 +10,14 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, until};
+use super::connection::{Connection, PATIENCE};
+use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, no_place, until};
 use super::errors::is_transient;
 use super::location::Location;
 use super::suspects::{is_usable, look_at};
 use super::transaction::Transaction;
 use crate::config::{Service, Settings};
+use crate::resilience::Bulkhead;
 use crate::telemetry::Metrics;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,6 +69,9 @@ pub enum DatabaseError {
 pub struct Database {
     write: Connection,
     read: Connection,
+    /// Bounds statements that read, and transactions, so that neither leaves the other without a connection.
+    reads: Bulkhead,
+    writes: Bulkhead,
     is_postgres: bool,
 }
 
@@ -102,6 +106,11 @@ impl Database {
         &self.read
     }
 
+    /// For readiness, whose answer must not wait until readers have left.
+    pub(super) fn for_health(&self) -> Connection {
+        self.read.unbounded()
+    }
+
     /// For single statements of the relay and the dispatcher, which write.
     pub(crate) fn write(&self) -> &Connection {
         &self.write
@@ -127,7 +136,18 @@ impl Database {
     /// # Errors
     /// [`DbErr`] when the database can't be reached within a second, or SQLite's writer is busy for too long.
     pub(crate) async fn begin(&self, limit: Duration) -> Result<Transaction, DbErr> {
+        self.begin_with(limit, if self.is_postgres { PATIENCE } else { limit })
+            .await
+    }
+
+    /// As [`Self::begin`] for what nobody waits for: it waits for its place as long as it has time.
+    pub(crate) async fn begin_patiently(&self, limit: Duration) -> Result<Transaction, DbErr> {
+        self.begin_with(limit, limit).await
+    }
+
+    async fn begin_with(&self, limit: Duration, patience: Duration) -> Result<Transaction, DbErr> {
         let deadline = Instant::now() + limit;
+        let place = self.writes.enter_within(patience).await.ok_or_else(no_place)?;
         let begun = until(deadline, async {
             match self.write.pool().begin_with_options(writing()).await {
                 Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {
@@ -136,7 +156,7 @@ impl Database {
                 other => other,
             }
         });
-        Ok(Transaction::new(begun.await?, deadline))
+        Ok(Transaction::new(begun.await?, deadline, place))
     }
 
     /// How long work on it may take that nobody waits for, a message or an outcome.
@@ -150,6 +170,8 @@ impl Database {
 
     /// Shows the pool in `metrics`, as it is at each reading (`waypost_database_connections`).
     pub fn show_in(&self, metrics: &Metrics) {
+        self.reads.show_in(metrics, "database_reads");
+        self.writes.show_in(metrics, "database_writes");
         let Self { write, read, .. } = self.clone();
         let is_postgres = self.is_postgres;
         metrics.at_each_reading(move |metrics| {
@@ -169,7 +191,7 @@ impl Database {
     /// # Errors
     /// [`DbErr`] when it does not.
     pub async fn ping(&self) -> Result<(), DbErr> {
-        self.read.execute_unprepared("SELECT 1").await.map(|_| ())
+        self.for_health().execute_unprepared("SELECT 1").await.map(|_| ())
     }
 
     /// Closes all connections, within two seconds.
@@ -227,9 +249,14 @@ async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<D
         })
         .map_sqlx_postgres_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(look_at(connection))));
     let pool = Connection::new(sea_orm::Database::connect(options).await?, DEADLINE);
+    // Either may take three quarters of the connections: a quarter is left for the other.
+    let share = usize::try_from(connections - connections / 4).unwrap_or(usize::MAX);
+    let (reads, writes) = (Bulkhead::new(share), Bulkhead::new(share));
     Ok(Database {
-        write: pool.clone(),
-        read: pool,
+        read: pool.clone().behind(reads.clone()),
+        write: pool,
+        reads,
+        writes,
         is_postgres: true,
     })
 }
@@ -258,9 +285,12 @@ async fn sqlite(url: &str) -> Result<Database, DbErr> {
     // The writer first: it makes the file that the readers open.
     let write = Connection::new(sea_orm::Database::connect(writer).await?, SQLITE_PATIENT_DEADLINE);
     let read = Connection::new(sea_orm::Database::connect(readers).await?, DEADLINE);
+    let reads = Bulkhead::new(usize::try_from(SQLITE_READERS).unwrap_or(usize::MAX));
     Ok(Database {
         write,
-        read,
+        read: read.behind(reads.clone()),
+        reads,
+        writes: Bulkhead::new(1),
         is_postgres: false,
     })
 }

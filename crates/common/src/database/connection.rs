@@ -6,12 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::deadline::within;
+use super::deadline::{no_place, within};
 use super::errors::is_outdated_plan;
 use super::suspects;
+use crate::resilience::{Bulkhead, Place};
 
 /// More connections than this can't hold an outdated plan: no pool is as large.
 const MAX_OUTDATED: usize = 64;
+/// Longest wait for a place among the statements that run at a time.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A service's database for statements that need no transaction. Each has its time, also when the server hangs.
 ///
@@ -21,11 +24,41 @@ pub struct Connection {
     pool: DatabaseConnection,
     /// For one statement, waiting for a connection included.
     limit: Duration,
+    /// What requests share; none for the few that a service makes by itself.
+    bulkhead: Option<Bulkhead>,
 }
 
 impl Connection {
     pub(super) fn new(pool: DatabaseConnection, limit: Duration) -> Self {
-        Self { pool, limit }
+        Self {
+            pool,
+            limit,
+            bulkhead: None,
+        }
+    }
+
+    /// The same, with so many statements at a time.
+    pub(super) fn behind(self, bulkhead: Bulkhead) -> Self {
+        Self {
+            bulkhead: Some(bulkhead),
+            ..self
+        }
+    }
+
+    /// The same, past the places.
+    pub(super) fn unbounded(&self) -> Self {
+        Self {
+            bulkhead: None,
+            ..self.clone()
+        }
+    }
+
+    /// A place for one statement.
+    async fn enter(&self) -> Result<Option<Place>, DbErr> {
+        let Some(bulkhead) = &self.bulkhead else {
+            return Ok(None);
+        };
+        bulkhead.enter_within(PATIENCE).await.map(Some).ok_or_else(no_place)
     }
 
     /// The pool itself: what is awaited on it has no deadline.
@@ -39,6 +72,7 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
+        let _place = self.enter().await?;
         let mut outcome = within(self.limit, statement()).await;
         for _ in 0..MAX_OUTDATED {
             match &outcome {
@@ -70,6 +104,7 @@ impl ConnectionTrait for Connection {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let _place = self.enter().await?;
         within(self.limit, self.pool.execute_unprepared(sql)).await
     }
 

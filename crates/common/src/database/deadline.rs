@@ -64,6 +64,13 @@ fn no_answer() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))
 }
 
+/// Too many are at it: transient too.
+pub(super) fn no_place() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(
+        "the database's bulkhead was full for too long".to_owned(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;

@@ -49,7 +49,7 @@ impl Database {
     async fn has_applied(&self, names: &[String]) -> Result<bool, DbErr> {
         let backend = self.read().get_database_backend();
         let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations");
-        let rows = self.read().query_all_raw(applied).await?;
+        let rows = self.for_health().query_all_raw(applied).await?;
         let applied: Vec<String> = rows.iter().filter_map(|row| row.try_get("", "version").ok()).collect();
         Ok(names.iter().all(|name| applied.contains(name)))
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::deadline::until;
 use super::errors::is_outdated_plan;
 use super::suspects::{self, Unfinished};
+use crate::resilience::Place;
 
 /// An open transaction that has until a deadline, also when the server hangs.
 ///
@@ -17,15 +18,18 @@ pub struct Transaction {
     unfinished: Unfinished,
     inner: DatabaseTransaction,
     deadline: Instant,
+    /// Free again when all above is dropped.
+    _place: Place,
 }
 
 impl Transaction {
     /// Takes over a transaction that was begun on behalf of work which has until `deadline`.
-    pub(super) fn new(inner: DatabaseTransaction, deadline: Instant) -> Self {
+    pub(super) fn new(inner: DatabaseTransaction, deadline: Instant, place: Place) -> Self {
         Self {
             unfinished: Unfinished::begin(),
             inner,
             deadline,
+            _place: place,
         }
     }
 

@@ -52,19 +52,17 @@ impl Changes {
     /// # Errors
     /// [`DbErr`] when the database does not begin a transaction in time.
     pub async fn begin(&self) -> Result<Change, DbErr> {
-        self.begin_within(DEADLINE).await
+        Ok(self.open(self.database.begin(DEADLINE).await?))
     }
 
     /// Opens a change that nobody waits for: a message, an outcome. It has 2.5 s from here to its end, on SQLite 10 s.
     pub(crate) async fn begin_patiently(&self) -> Result<Change, DbErr> {
-        self.begin_within(self.database.patience()).await
+        let limit = self.database.patience();
+        Ok(self.open(self.database.begin_patiently(limit).await?))
     }
 
-    async fn begin_within(&self, limit: Duration) -> Result<Change, DbErr> {
-        Ok(Change {
-            tx: self.database.begin(limit).await?,
-            told: self.told(),
-        })
+    fn open(&self, tx: Transaction) -> Change {
+        Change { tx, told: self.told() }
     }
 
     /// Opens a change that is the making of one row and the events that tell of it: in one statement, where the

@@ -14,9 +14,12 @@ use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd
 use super::{Limits, StoreError, dialer::Dialer, draw::draw, slots::Slots, subscription::Subscription, versioned};
 use crate::{
     process::Tasks,
-    resilience::{BreakerState, Drawn, Quota},
+    resilience::{BreakerState, Bulkhead, Drawn, Quota},
     telemetry::Metrics,
 };
+
+/// Commands at a time: more would only wait for each other on the two connections.
+const PLACES: usize = 256;
 
 /// Deletes the key if its value is the one given: the end of a lock by its owner alone.
 static COMPARE_AND_DELETE: LazyLock<Script> = LazyLock::new(|| {
@@ -68,6 +71,9 @@ pub(super) struct Redis {
     dialer: Dialer,
     slots: Slots,
     metrics: Option<Metrics>,
+    bulkhead: Bulkhead,
+    /// For a place, as long as for an answer.
+    patience: Duration,
 }
 
 impl Redis {
@@ -79,6 +85,8 @@ impl Redis {
             dialer,
             slots,
             metrics: None,
+            bulkhead: Bulkhead::new(PLACES),
+            patience: limits.response,
         }
     }
 
@@ -86,6 +94,7 @@ impl Redis {
     pub(super) fn count_in(&mut self, metrics: Metrics) {
         let slots = self.slots.clone();
         metrics.at_each_reading(move |metrics| metrics.breaker_state("redis", slots.breaker().level()));
+        self.bulkhead.show_in(&metrics, "redis");
         self.metrics = Some(metrics);
     }
 
@@ -95,6 +104,9 @@ impl Redis {
         F: FnOnce(MultiplexedConnection) -> R,
         R: Future<Output = RedisResult<T>>,
     {
+        // To the caller it is the same whether its command or its place did not come in time: it goes on without.
+        let place = self.bulkhead.enter_within(self.patience).await;
+        let _place = place.ok_or(StoreError::TimedOut)?;
         let began = Instant::now();
         let answer = self.slots.run(call).await;
         let outcome = match &answer {

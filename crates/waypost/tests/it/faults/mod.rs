@@ -7,6 +7,7 @@
 mod broker;
 mod columns;
 mod load;
+mod log_ins;
 mod logs;
 mod mail;
 mod own_trouble;
