@@ -10,6 +10,7 @@ mod load;
 mod log_ins;
 mod logs;
 mod mail;
+mod overload;
 mod own_trouble;
 mod postgres;
 mod provider;
