@@ -116,6 +116,11 @@ impl Database {
         &self.write
     }
 
+    /// For single statements that write for somebody who waits: bounded as transactions are.
+    pub(crate) fn write_for_a_request(&self) -> Connection {
+        self.write.clone().behind(self.writes.clone())
+    }
+
     /// For migrations, and for tests that look inside or break something.
     ///
     /// A service writes through a [`Change`](crate::messaging::Change) and nothing else.

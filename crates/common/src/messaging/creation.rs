@@ -73,7 +73,7 @@ impl Creation {
         F: Future<Output = Result<bool, DbErr>>,
     {
         let deadline = Instant::now() + DEADLINE;
-        let database = self.database.write();
+        let database = self.database.write_for_a_request();
         let statement = both(self.row, self.told.take_events());
         let write = || database.execute(&statement).instrument(self.statement.clone());
         self.told.reached(Step::EventsWritten);
