@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use contracts::{Event, EventData};
 use sea_orm::DbErr;

@@ -9,7 +9,9 @@ use actix_web::web::Data;
 use common::config::{Service, Settings};
 use common::http::{Answer, Class, Endpoint, NoContent, OperationError, RouteTable, Surface, Verifier, serve};
 use common::http::{TokenKeys, keys::KeySet};
+use common::limits::Limiter;
 use common::process::Tasks;
+use common::store::{self, Store};
 use common::telemetry::Metrics;
 use reqwest::StatusCode;
 use test_support::eventually;
@@ -77,7 +79,9 @@ impl Server {
         settings.overload.most = MOST;
         let (tasks, metrics) = (Tasks::new(Service::UserApi), Metrics::new(Service::UserApi));
         let gate = Arc::new(Gate(Semaphore::new(0)));
+        let store = Store::open("memory://", "test", store::Limits::default(), &tasks).unwrap();
         let surface = Surface {
+            limiter: Limiter::new(&settings, Service::UserApi, store, &metrics),
             routes,
             state: Arc::clone(&gate),
             verifier: Verifier::new(Arc::new(NoKeys)),
