@@ -22,6 +22,8 @@ const PEOPLE: usize = 8;
 /// Expired sessions that are swept.
 const EXPIRED: u64 = 40_000;
 
+const SWEEP_LOST: &str = "lock=\"session-sweep\",outcome=\"lost\"";
+
 /// One person, and when each version was answered, by which replica.
 struct Person {
     id: String,
@@ -213,16 +215,22 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
          SELECT gen_random_uuid(), '{id}', 0, n FROM generate_series(1, {EXPIRED}) AS n"
     );
     stack.database().execute(&old).await;
-    let stopped = eventually(PATIENCE, || async {
-        for (n, replica) in replicas.iter().enumerate() {
-            if swept(replica, "deleted").await > 0 {
-                return Some(n);
+    let others = replicas
+        .iter()
+        .map(|replica| (&replica.process, replica.operations.as_str()));
+    let all: Vec<_> = others
+        .chain([(&stack.users, stack.users_operations.as_str())])
+        .collect();
+    let (process, operations) = eventually(PATIENCE, || async {
+        for one in &all {
+            if swept(one.1, "deleted").await > 0 {
+                return Some(*one);
             }
         }
         None
     })
     .await;
-    replicas[stopped].process.freeze();
+    process.freeze();
     let left = sessions(&stack).await;
     let began = Instant::now();
     eventually(PATIENCE, || async { sessions(&stack).await == 0 }).await;
@@ -230,29 +238,18 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
         "the sweeper was stopped with {left} of {EXPIRED} left; the others had deleted them {:?} later",
         began.elapsed()
     );
-    replicas[stopped].process.thaw();
-    let mut total = 0;
+    process.thaw();
     if left > 0 {
-        eventually(PATIENCE, || async { lost_or_fenced(&replicas[stopped]).await > 0 }).await;
+        eventually(PATIENCE, || async { lost_or_fenced(operations).await > 0 }).await;
     }
-    for replica in &replicas {
-        total += swept(replica, "deleted").await;
+    let mut total = 0;
+    for (_, operations) in &all {
+        total += swept(operations, "deleted").await;
     }
-    total += counter(
-        &stack.users_operations,
-        "waypost_sessions_swept_total",
-        "outcome=\"deleted\"",
-    )
-    .await;
     println!(
         "deleted {total}; the stopped one: fenced off {}, lost {}",
-        swept(&replicas[stopped], "fenced").await,
-        counter(
-            &replicas[stopped].operations,
-            "waypost_lock_attempts_total",
-            "lock=\"session-sweep\",outcome=\"lost\""
-        )
-        .await
+        swept(operations, "fenced").await,
+        counter(operations, "waypost_lock_attempts_total", SWEEP_LOST).await
     );
     assert_eq!(total, EXPIRED);
 }
@@ -266,14 +263,13 @@ async fn three_more(stack: &Stack) -> [Replica; 3] {
     ]
 }
 
-async fn lost_or_fenced(replica: &Replica) -> u64 {
-    let lost = "lock=\"session-sweep\",outcome=\"lost\"";
-    swept(replica, "fenced").await + counter(&replica.operations, "waypost_lock_attempts_total", lost).await
+async fn lost_or_fenced(operations: &str) -> u64 {
+    swept(operations, "fenced").await + counter(operations, "waypost_lock_attempts_total", SWEEP_LOST).await
 }
 
-async fn swept(replica: &Replica, outcome: &str) -> u64 {
+async fn swept(operations: &str, outcome: &str) -> u64 {
     let labels = format!("outcome=\"{outcome}\"");
-    counter(&replica.operations, "waypost_sessions_swept_total", &labels).await
+    counter(operations, "waypost_sessions_swept_total", &labels).await
 }
 
 async fn counter(operations: &str, name: &str, labels: &str) -> u64 {
