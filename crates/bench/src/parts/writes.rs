@@ -30,9 +30,11 @@ struct Turn {
 pub(crate) async fn writes(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
     // A database each: the relay of the one is not to meet the other's rows.
     let (own, ceiling) = (Stack::new(cores).await?, Stack::new(cores).await?);
+    // What it can do is measured, not whom it turns away.
+    let everybody_let_in = [("WAYPOST__OVERLOAD__LEAST", "512".to_owned())];
     let servers = [
         ceiling.start(Role::Transaction, &[]).await?,
-        own.start(Role::UserApi, &[]).await?,
+        own.start(Role::UserApi, &everybody_let_in).await?,
     ];
     let outbox = own.connect("user_api").await?;
     let mut turns: [Vec<Turn>; 2] = [Vec::new(), Vec::new()];

@@ -14,7 +14,7 @@ use super::connection::{Connection, PATIENCE};
 use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, no_place, until};
 use super::errors::is_transient;
 use super::location::Location;
-use super::suspects::{is_usable, look_at};
+use super::suspects::{is_usable, look_at, note_broken};
 use super::transaction::Transaction;
 use crate::config::{Service, Settings};
 use crate::resilience::Bulkhead;
@@ -156,6 +156,7 @@ impl Database {
         let begun = until(deadline, async {
             match self.write.pool().begin_with_options(writing()).await {
                 Err(error) if is_transient(&error) && !is_pool_exhausted(&error) => {
+                    note_broken();
                     self.write.pool().begin_with_options(writing()).await
                 }
                 other => other,

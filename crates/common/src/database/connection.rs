@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::deadline::{no_place, within};
-use super::errors::is_outdated_plan;
+use super::errors::{is_outdated_plan, is_transient};
 use super::suspects;
 use crate::resilience::{Bulkhead, Place};
 
@@ -81,7 +81,11 @@ impl Connection {
             }
             outcome = within(self.limit, statement()).await;
         }
-        outcome
+        outcome.inspect_err(|error| {
+            if is_transient(error) {
+                suspects::note_broken();
+            }
+        })
     }
 
     /// Closes the pool. Statements that come later fail.

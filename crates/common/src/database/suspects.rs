@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// The same before one is handed out: whoever waits for it has a second, and a new one must be made in that.
 const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
-/// One that rested for less is not asked: under load that would be a round trip a request, to learn what the statement
+/// One that rested for less is not asked while none is found broken: under load that would be a round trip a request, to learn what the statement
 /// before has told just now.
 const JUST_USED: Duration = Duration::from_millis(100);
 
@@ -38,6 +38,7 @@ struct Suspects {
     dropped: AtomicU64,
     outdated: AtomicU64,
     silent: AtomicU64,
+    broken: AtomicU64,
 }
 
 impl Suspects {
@@ -47,6 +48,7 @@ impl Suspects {
             dropped: AtomicU64::new(0),
             outdated: AtomicU64::new(0),
             silent: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
         }
     }
 
@@ -95,6 +97,11 @@ pub(super) fn note_outdated_plan() {
     SUSPECTS.note(&SUSPECTS.outdated);
 }
 
+/// Notes that a connection was found broken: the others may be too, however lately they were used.
+pub(super) fn note_broken() {
+    SUSPECTS.note(&SUSPECTS.broken);
+}
+
 /// Looks at a connection that goes back to its pool; an error has the pool close it.
 pub(super) async fn look_at(connection: &mut PgConnection) -> Result<bool, SqlxError> {
     if SUSPECTS.is_recent(&SUSPECTS.dropped) {
@@ -113,7 +120,7 @@ pub(super) async fn is_usable(connection: &mut PgConnection, rest: Duration) -> 
     if SUSPECTS.is_within(&SUSPECTS.silent, rest) {
         return false;
     }
-    if rest < JUST_USED {
+    if rest < JUST_USED && !SUSPECTS.is_recent(&SUSPECTS.broken) {
         return true;
     }
     let Ok(answered) = tokio::time::timeout(FIRST_ANSWER, connection.ping()).await else {

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 use tokio::time::Instant;
 
 use super::deadline::until;
-use super::errors::is_outdated_plan;
+use super::errors::{is_outdated_plan, is_transient};
 use super::suspects::{self, Unfinished};
 use crate::resilience::Place;
 
@@ -65,6 +65,8 @@ fn noting<T>(outcome: Result<T, DbErr>) -> Result<T, DbErr> {
     outcome.inspect_err(|error| {
         if is_outdated_plan(error) {
             suspects::note_outdated_plan();
+        } else if is_transient(error) {
+            suspects::note_broken();
         }
     })
 }

@@ -181,7 +181,7 @@ async fn what_makes_an_account_safe_is_refused_last_and_reading_without_a_name_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_hangs_up_leaves_their_place_and_who_is_refused_sends_no_body() {
+async fn a_place_is_free_when_the_work_ends_though_nobody_waits_for_it_and_who_is_refused_sends_no_body() {
     let server = Server::start();
     let mut held = server.hold("/change", "writes", 14, 14).await;
     // The body is announced and never sent: who waited for it would not answer.
@@ -197,7 +197,7 @@ async fn who_hangs_up_leaves_their_place_and_who_is_refused_sends_no_body() {
     assert_eq!(answer, b"HTTP/1.1 503");
     held.abort_all();
     while held.join_next().await.is_some() {}
-    eventually(SOON, async || server.in_flight("writes") == 0).await;
     server.open([]).await;
+    eventually(SOON, async || server.in_flight("writes") == 0).await;
     server.tasks.stopping().cancel();
 }

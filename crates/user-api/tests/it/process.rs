@@ -167,8 +167,14 @@ async fn hashing_keeps_one_block_a_core_and_no_more() {
     let (client, began) = (client(), Instant::now());
     let connection = async || {
         for _ in 0..LOG_INS {
-            let request = client.post(&url).header("content-type", "application/json").body(ADA);
-            assert_eq!(request.send().await.unwrap().status(), 201);
+            // Who is turned away, since too many hash at a time, comes again.
+            eventually(SOON, async || {
+                let request = client.post(&url).header("content-type", "application/json").body(ADA);
+                let status = request.send().await.unwrap().status();
+                assert!([201, 503].contains(&status.as_u16()), "{status}");
+                status == 201
+            })
+            .await;
         }
     };
     futures_util::future::join_all((0..connections).map(|_| connection())).await;
