@@ -62,10 +62,7 @@ pub(crate) async fn sign_ups(cores: &Cores, effort: Effort) -> anyhow::Result<Pa
             drain(&smtp, sent).await?;
         }
     }
-    Ok(Part {
-        bottleneck,
-        ..compare(&turns, count, effort)
-    })
+    Ok(compare(&turns, bottleneck, count, effort))
 }
 
 /// What the sign-ups of one turn took, in milliseconds.
@@ -99,7 +96,7 @@ async fn drain(smtp: &SmtpReceiver, mails: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compare([instant, slow]: &[Vec<Turn>; 2], count: usize, effort: Effort) -> Part {
+fn compare([instant, slow]: &[Vec<Turn>; 2], bottleneck: String, count: usize, effort: Effort) -> Part {
     let middle = |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
     let row = |name: &str, turns: &[Turn]| {
         Row::new(
@@ -133,6 +130,6 @@ fn compare([instant, slow]: &[Vec<Turn>; 2], count: usize, effort: Effort) -> Pa
             target: "<= 1.2",
             holds: measured <= TARGET,
         }],
-        bottleneck: String::new(),
+        bottleneck,
     }
 }

@@ -52,10 +52,7 @@ pub(crate) async fn writes(cores: &Cores, effort: Effort) -> anyhow::Result<Part
         // The relay may still be at work; the next turn of the ceiling wants the machine.
         wait_until_empty(&outbox).await?;
     }
-    Ok(Part {
-        bottleneck,
-        ..compare(&turns, effort)
-    })
+    Ok(compare(&turns, bottleneck, effort))
 }
 
 async fn take(server: &Server, round: usize, length: Duration) -> anyhow::Result<Turn> {
@@ -71,7 +68,7 @@ async fn take(server: &Server, round: usize, length: Duration) -> anyhow::Result
     })
 }
 
-fn compare([ceiling, own]: &[Vec<Turn>; 2], effort: Effort) -> Part {
+fn compare([ceiling, own]: &[Vec<Turn>; 2], bottleneck: String, effort: Effort) -> Part {
     let middle = |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
     let ratios = own.iter().zip(ceiling);
     let measured = median(
@@ -109,6 +106,6 @@ fn compare([ceiling, own]: &[Vec<Turn>; 2], effort: Effort) -> Part {
             target: ">= 0.60",
             holds: measured >= TARGET,
         }],
-        bottleneck: String::new(),
+        bottleneck,
     }
 }

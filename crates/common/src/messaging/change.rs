@@ -160,9 +160,7 @@ impl Change {
     ///
     /// Dropping a change does the same, but later: the connection says so when it is used next.
     pub async fn roll_back(self) {
-        if let Err(error) = self.tx.roll_back().await {
-            tracing::debug!(%error, "a change was not rolled back in time; the database does so by itself");
-        }
+        self.tx.roll_back().await;
     }
 }
 

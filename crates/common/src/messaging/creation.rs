@@ -107,9 +107,7 @@ impl Creation {
         let tx = self.database.begin(DEADLINE).await?;
         let deadline = tx.deadline();
         if let Err(error) = tx.execute(&self.row).instrument(self.statement).await {
-            if let Err(error) = tx.roll_back().await {
-                tracing::debug!(%error, "a row that was not made was not rolled back in time");
-            }
+            tx.roll_back().await;
             return Err(error);
         }
         match self.told.commit(tx).await {
