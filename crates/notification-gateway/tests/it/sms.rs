@@ -157,8 +157,8 @@ async fn a_provider_that_is_out_is_left_alone_and_costs_no_attempt(backend: Back
     let deadline = Instant::now() + DEADLINE;
     loop {
         let (status, body) = app.readyz().await;
-        assert_eq!(status, 200, "a provider that is out makes nobody unready");
-        if body["dependencies"]["sms"] == "down" {
+        // A provider that is out makes nobody unready; a database that is slow for a moment does.
+        if status == 200 && body["dependencies"]["sms"] == "down" {
             assert_eq!(body["status"], "degraded");
             break;
         }
