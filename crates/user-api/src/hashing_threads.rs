@@ -4,6 +4,10 @@
 //! that takes microseconds waiting for its turn of some milliseconds; so these run at the lowest. They have all cores while
 //! nobody else wants them, and hardly any while somebody does: a flood of log-ins slows log-ins, and nothing else.
 //!
+//! Who gives way to all others may stand still at any place for as long as they are busy, so it must hold no lock there that
+//! they wait for. To wake a task is to take such a lock. So what was hashed goes to another thread, of the usual
+//! priority, which wakes those who wait and gives their places back: it alone waits when the channel's lock stands still.
+//!
 //! Not tokio's blocking threads: those serve others too, and a priority, once lowered, stays.
 
 use std::io;
@@ -14,7 +18,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The lowest priority that still gets turns.
 const LOWEST: i32 = 19;
 
-type Job = Box<dyn FnOnce() + Send>;
+/// Hashes; what it gives back is done at the usual priority.
+type Job = Box<dyn FnOnce() -> Told + Send>;
+/// Tells who waits.
+type Told = Box<dyn FnOnce() + Send>;
 
 /// The threads. They end when the last clone is dropped.
 #[derive(Clone)]
@@ -23,31 +30,49 @@ pub(crate) struct HashingThreads {
 }
 
 impl HashingThreads {
-    /// Starts so many.
+    /// Starts so many, and the one that tells of what they did.
     pub(crate) fn start(threads: usize) -> io::Result<Self> {
         let (jobs, taken) = channel();
+        let (done, told) = channel::<Told>();
         let taken = Arc::new(Mutex::new(taken));
         for _ in 0..threads {
-            let taken = Arc::clone(&taken);
+            let (taken, done) = (Arc::clone(&taken), done.clone());
             std::thread::Builder::new()
                 .name("hashing".to_owned())
-                .spawn(move || work_off(&taken))?;
+                .spawn(move || work_off(&taken, &done))?;
         }
+        std::thread::Builder::new()
+            .name("hashed".to_owned())
+            .spawn(move || told.into_iter().for_each(|tell| tell()))?;
         Ok(Self { jobs })
     }
 
-    /// Has one of them do `work`; `None` when it panicked.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    /// Has one of them do `work`, and keeps `held` until it is over; `None` when it panicked.
+    ///
+    /// # Cancel safety
+    /// The work goes on, and `held` stays until its end.
+    pub(crate) async fn run<T, H>(&self, held: H, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
+    where
+        T: Send + 'static,
+        H: Send + 'static,
+    {
         let (done, outcome) = tokio::sync::oneshot::channel();
-        let job = Box::new(move || {
-            let _ = done.send(work());
+        let job = Box::new(move || -> Told {
+            // The panic was logged; whoever waits is told by the end of its channel.
+            let worked = catch_unwind(AssertUnwindSafe(work)).ok();
+            Box::new(move || {
+                drop(held);
+                if let Some(worked) = worked {
+                    let _ = done.send(worked);
+                }
+            })
         });
         self.jobs.send(job).ok()?;
         outcome.await.ok()
     }
 }
 
-fn work_off(jobs: &Mutex<Receiver<Job>>) {
+fn work_off(jobs: &Mutex<Receiver<Job>>, done: &Sender<Told>) {
     // On Linux a priority is a thread's own.
     if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
         tracing::warn!(%error, "hashing threads can't give way: requests will wait for log-ins");
@@ -55,8 +80,9 @@ fn work_off(jobs: &Mutex<Receiver<Job>>) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        // The panic was logged; whoever waits is told by the end of its channel.
-        let _ = catch_unwind(AssertUnwindSafe(job));
+        if done.send(job()).is_err() {
+            return;
+        }
     }
 }
 
@@ -64,12 +90,29 @@ fn work_off(jobs: &Mutex<Receiver<Job>>) {
 mod tests {
     use super::*;
 
+    struct AtItsEnd<F: FnOnce()>(Option<F>);
+
+    impl<F: FnOnce()> Drop for AtItsEnd<F> {
+        fn drop(&mut self) {
+            if let Some(end) = self.0.take() {
+                end();
+            }
+        }
+    }
+
     #[tokio::test]
     async fn they_have_the_lowest_priority_and_outlive_a_panic() {
         let threads = HashingThreads::start(1).unwrap();
-        assert_eq!(threads.run(|| panic!("a defect")).await, None::<()>);
-        let priority = threads.run(|| rustix::process::getpriority_process(None)).await;
+        assert_eq!(threads.run((), || panic!("a defect")).await, None::<()>);
+        let priority = threads.run((), || rustix::process::getpriority_process(None)).await;
         assert_eq!(priority, Some(Ok(LOWEST)));
+        // Who waits is told at the usual one, and so is a place given back.
+        let (left, priority) = std::sync::mpsc::channel();
+        let held = AtItsEnd(Some(move || {
+            let _ = left.send(rustix::process::getpriority_process(None));
+        }));
+        assert_eq!(threads.run(held, || ()).await, Some(()));
+        assert_ne!(priority.recv(), Ok(Ok(LOWEST)));
         // This thread's own is as it was.
         assert_ne!(rustix::process::getpriority_process(None), Ok(LOWEST));
     }

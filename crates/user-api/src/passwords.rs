@@ -85,10 +85,7 @@ impl Passwords {
         let place = self.places.enter().ok_or(PasswordsError::Busy)?;
         let argon2id = Arc::clone(&self.argon2id);
         // A caller who goes away frees its place only when the work is over: the pool's bound holds.
-        let work = self.threads.run(move || {
-            let _held = place;
-            work(&argon2id)
-        });
+        let work = self.threads.run(place, move || work(&argon2id));
         let span = tracing::info_span!("argon2id");
         Ok(work.instrument(span).await.ok_or(PasswordsError::Panicked)??)
     }
@@ -132,7 +129,7 @@ mod tests {
         let passwords = Passwords::with_slots(&cheap(), 1, 1).unwrap();
         let (open, closed) = std::sync::mpsc::channel::<()>();
         // The one thread is busy until it is let go.
-        let mut busy = Box::pin(passwords.threads.run(move || closed.recv()));
+        let mut busy = Box::pin(passwords.threads.run((), move || closed.recv()));
         assert!(futures_util::poll!(&mut busy).is_pending());
         let mut waiting = Box::pin(passwords.hash("correct horse".into()));
         assert!(futures_util::poll!(&mut waiting).is_pending());
