@@ -129,13 +129,24 @@ impl Limiter {
         let counted = Counted { class, subject };
         let held = self.held(&counted);
         let asked = (self.0.clock)();
-        let (wanted, known) = match rule.at_once(&held, asked + self.ahead()) {
-            Ok(decision) => return decision,
-            Err(draw) => draw,
-        };
+        match rule.at_once(&held, asked + self.ahead()) {
+            Ok(decision) => decision,
+            // In a box, so that a request with a token in hand does not carry the room that the others need.
+            Err(draw) => Box::pin(self.draw((rule, &counted), &held, asked, draw)).await,
+        }
+    }
+
+    /// Asks the store, which was to be done at `asked`.
+    async fn draw(
+        &self,
+        (rule, counted): (&Rule, &Counted),
+        held: &Mutex<Held>,
+        asked: i64,
+        (wanted, known): (i64, i64),
+    ) -> Decision {
         let key = counted.key(self.0.service);
         let answer = self.0.store.draw(&key, rule.quota, wanted, known).await;
-        let mut held = lock(&held);
+        let mut held = lock(held);
         let (drawn, passed) = if let Ok(drawn) = answer {
             self.0.ahead.store(drawn.now - asked, Ordering::Relaxed);
             held.keep(rule.quota, &drawn);

@@ -96,6 +96,15 @@ impl Store {
         }
     }
 
+    /// Gives this thread a connection of its own, if it has a runtime that can drive it: its commands then wake no other
+    /// thread. For a thread that serves requests, once; some commands go over the shared connections until it stands.
+    pub fn connect_this_thread(&self) {
+        match &self.backend {
+            Backend::Redis(redis) => redis.connect_this_thread(),
+            Backend::Memory(_) => {}
+        }
+    }
+
     /// Reads a value.
     ///
     /// # Errors

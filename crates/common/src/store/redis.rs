@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd};
+use tokio::runtime::Handle;
 
 use super::{Limits, StoreError, dialer::Dialer, draw::draw, slots::Slots, subscription::Subscription, versioned};
 use crate::{
@@ -124,6 +125,12 @@ impl Redis {
     /// Whether a command would be sent at present, and on a connection that stands.
     pub(super) fn answers(&self) -> bool {
         self.slots.is_connected() && self.slots.breaker() != BreakerState::Open
+    }
+
+    pub(super) fn connect_this_thread(&self) {
+        if let Ok(home) = Handle::try_current() {
+            self.slots.take_own(home);
+        }
     }
 
     /// Whether what was found at the address is a cluster.

@@ -5,28 +5,35 @@
 //! asks after what stands. No command ever dials or waits for it: with no connection the answer is
 //! [`StoreError::Away`], at once.
 //!
+//! Two slots are for every thread. A thread that serves requests has one of its own besides, whose connection its own runtime
+//! drives: a command from there wakes no other thread, and neither does its answer. While that slot is
+//! empty, it uses the two.
+//!
 //! A breaker opens after three failed commands in a row, so a server that hangs costs three timeouts, and
 //! those that were under way by then.
 //! One late answer is no reason to hang up: the task pings the connection, and drops it when that is
 //! not answered either.
 
 use std::{
+    cell::Cell,
     future::Future,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use deadpool_redis::redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{runtime::Handle, sync::Notify, time::timeout};
 
 use super::{Limits, StoreError, dialer::Dialer};
 use crate::resilience::{Breaker, BreakerOptions, BreakerState, Verdict};
 
-/// Two: measured, more connections only thin the batching of each.
-const SLOTS: usize = 2;
+/// Slots for every thread: measured, more connections only thin the batching of each.
+const SHARED: usize = 2;
+/// So many threads can have a slot of their own.
+const OWN: usize = 64;
 /// So many failed commands in a row open the breaker.
 const FAILURES_TO_OPEN: usize = 3;
 /// How long the breaker stays open at first: short, since a probe without a connection costs nothing,
@@ -43,7 +50,9 @@ pub(super) struct Slots(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) dialer: Dialer,
-    pub(super) slots: [Slot; SLOTS],
+    pub(super) slots: Box<[Slot]>,
+    /// How many threads have asked for one of their own.
+    owners: AtomicUsize,
     next: AtomicUsize,
     pub(super) generation: AtomicU64,
     response: Duration,
@@ -56,9 +65,27 @@ pub(super) struct Inner {
     away_at: AtomicU64,
 }
 
+thread_local! {
+    /// Where this thread's own slot is: in whose slots, by address, and the how manieth.
+    static OWN_SLOT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+}
+
 /// Room for one connection.
-#[derive(Default)]
-pub(super) struct Slot(RwLock<Option<Standing>>);
+pub(super) struct Slot {
+    standing: RwLock<Option<Standing>>,
+    home: Mutex<Home>,
+}
+
+/// Whose runtime drives the connection of a slot.
+#[derive(Clone)]
+pub(super) enum Home {
+    /// That of the task which dials.
+    Shared,
+    /// That of the thread to which the slot belongs.
+    Of(Handle),
+    /// The slot belongs to nobody, or to a thread that has ended, and stays empty.
+    Nobody,
+}
 
 /// A connection with its node, and its generation, by which a late failure of an old one is told.
 #[derive(Clone)]
@@ -70,9 +97,12 @@ pub(super) struct Standing {
 
 impl Slots {
     pub(super) fn new(dialer: Dialer, limits: Limits) -> Self {
+        let shared = (0..SHARED).map(|_| Slot::of(Home::Shared));
+        let own = (0..OWN).map(|_| Slot::of(Home::Nobody));
         Self(Arc::new(Inner {
             dialer,
-            slots: <[Slot; SLOTS]>::default(),
+            slots: shared.chain(own).collect(),
+            owners: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             generation: AtomicU64::new(0),
             response: limits.response,
@@ -83,6 +113,29 @@ impl Slots {
             away_at: AtomicU64::new(0),
             is_a_cluster: AtomicBool::new(false),
         }))
+    }
+
+    /// Gives this thread a slot of its own, if there still is one, and has it filled.
+    pub(super) fn take_own(&self, home: Handle) {
+        let number = SHARED + self.0.owners.fetch_add(1, Ordering::Relaxed);
+        if let Some(slot) = self.0.slots.get(number) {
+            slot.settle(Home::Of(home));
+            OWN_SLOT.set(Some((self.address(), number)));
+            self.0.doubted.notify_one();
+        }
+    }
+
+    /// The slots that this thread may use, best first.
+    fn usable(&self) -> impl Iterator<Item = &Slot> {
+        let own = OWN_SLOT.get().filter(|(address, _)| *address == self.address());
+        let own = own.and_then(|(_, number)| self.0.slots.get(number));
+        let first = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let shared = (0..SHARED).map(move |n| &self.0.slots[(first + n) % SHARED]);
+        own.into_iter().chain(shared)
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     pub(super) fn is_a_cluster(&self) -> bool {
@@ -151,10 +204,7 @@ impl Slots {
         F: FnOnce(MultiplexedConnection) -> R,
         R: Future<Output = RedisResult<T>>,
     {
-        let first = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let standing = (0..SLOTS)
-            .map(|n| &self.0.slots[(first + n) % SLOTS])
-            .find_map(|slot| slot.get().map(|standing| (slot, standing)));
+        let standing = self.usable().find_map(|slot| Some((slot, slot.get()?)));
         let Some((slot, standing)) = standing else {
             tokio::task::yield_now().await;
             return Err(StoreError::Away);
@@ -181,17 +231,32 @@ impl Slots {
 }
 
 impl Slot {
+    fn of(home: Home) -> Self {
+        Self {
+            standing: RwLock::default(),
+            home: Mutex::new(home),
+        }
+    }
+
+    pub(super) fn home(&self) -> Home {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn settle(&self, home: Home) {
+        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
+    }
+
     pub(super) fn get(&self) -> Option<Standing> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn fill(&self, standing: Standing) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(standing);
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Some(standing);
     }
 
     /// Drops the connection of this generation; a newer one stays.
     pub(super) fn discard(&self, generation: u64) {
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.standing.write().unwrap_or_else(PoisonError::into_inner);
         if held.as_ref().is_some_and(|held| held.generation == generation) {
             *held = None;
         }

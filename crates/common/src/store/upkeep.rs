@@ -9,11 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio_util::sync::CancellationToken;
+use futures_util::future::join_all;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    dialer::DialError,
-    slots::{Slot, Slots, Standing},
+    dialer::{DialError, Dialled},
+    slots::{Home, Slot, Slots, Standing},
 };
 use crate::{
     process::chain,
@@ -67,7 +68,9 @@ impl Slots {
             if slot.get().is_some() {
                 continue;
             }
-            let dialled = self.0.dialer.connection().await?;
+            let Some(dialled) = self.dial(slot).await? else {
+                continue;
+            };
             slot.fill(Standing {
                 generation: self.0.generation.fetch_add(1, Ordering::Relaxed),
                 connection: dialled.connection,
@@ -78,20 +81,41 @@ impl Slots {
         Ok(())
     }
 
+    /// Dials for a slot, on the runtime that is to drive the connection; `None` when that is nobody's.
+    async fn dial(&self, slot: &Slot) -> Result<Option<Dialled>, DialError> {
+        let home = match slot.home() {
+            Home::Nobody => return Ok(None),
+            Home::Shared => return self.0.dialer.connection().await.map(Some),
+            Home::Of(home) => home,
+        };
+        let dialer = self.0.dialer.clone();
+        let dialled = AbortOnDropHandle::new(home.spawn(async move { dialer.connection().await }));
+        let Ok(dialled) = dialled.await else {
+            // The thread has ended.
+            slot.settle(Home::Nobody);
+            return Ok(None);
+        };
+        // A busy thread has no time to dial, which says nothing of the store; it is asked again in a second.
+        Ok(dialled.ok())
+    }
+
+    /// At once, so that a server that hangs is found out in the time of one answer.
     async fn check_all(&self) {
-        for slot in &self.0.slots {
-            let Some(mut standing) = slot.get() else {
-                continue;
-            };
-            if self.0.dialer.check(&mut standing.connection).await.is_err() {
-                slot.discard(standing.generation);
-                self.note_away();
-            } else if self.breaker() == BreakerState::HalfOpen
-                && let Ok(permit) = self.0.breaker.admit(Instant::now())
-            {
-                // Without commands nobody else would find out that the server is well again.
-                permit.report(Verdict::Success, Instant::now());
-            }
+        join_all(self.0.slots.iter().map(|slot| self.check(slot))).await;
+    }
+
+    async fn check(&self, slot: &Slot) {
+        let Some(mut standing) = slot.get() else {
+            return;
+        };
+        if self.0.dialer.check(&mut standing.connection).await.is_err() {
+            slot.discard(standing.generation);
+            self.note_away();
+        } else if self.breaker() == BreakerState::HalfOpen
+            && let Ok(permit) = self.0.breaker.admit(Instant::now())
+        {
+            // Without commands nobody else would find out that the server is well again.
+            permit.report(Verdict::Success, Instant::now());
         }
     }
 

@@ -12,9 +12,9 @@ use super::coherence::Coherence;
 use super::entry::Entry;
 use super::flights::{Answer, Flight, Flights};
 use super::layers::{Found, Layers};
-use super::local::Local;
+use super::local::{Held, Local};
 use super::refresh::{LOCK, Refresh};
-use super::{CacheOptions, LoadError, Loaded, Read, ReadError, Reason};
+use super::{CacheOptions, Layer, LoadError, Loaded, Read, ReadError, Reason};
 use crate::Timestamp;
 use crate::process::Tasks;
 use crate::store::{Locks, Store};
@@ -105,14 +105,39 @@ impl<K: CacheKey> Cache<K> {
         F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
     {
         let key = key.store_key();
-        match self.layers.look(&key, now).await {
-            Found::Fresh(entry, layer) => {
-                let answer = entry.answer(layer, Reason::Hit, now);
-                if self.layers.is_ageing(&entry, now) && !self.rests(&key) {
-                    drop(self.join(key, now, "ageing", Reason::Hit, load));
-                }
-                Ok(answer)
-            }
+        match self.layers.look_into_process(&key, now) {
+            Ok(entry) => Ok(self.hit(key, now, (&entry, Layer::InProcess), load)),
+            // In a box, so that a read which the process answers does not carry the room that the others need.
+            Err(held) => Box::pin(self.read_further(key, now, held, load)).await,
+        }
+    }
+
+    /// Answers with a fresh value, and has it refreshed before its fresh life is over.
+    fn hit<L, F>(&self, key: String, now: Timestamp, (entry, layer): (&Entry, Layer), load: L) -> Read
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
+    {
+        if self.layers.is_ageing(entry, now) && !self.rests(&key) {
+            drop(self.join(key, now, "ageing", Reason::Hit, load));
+        }
+        entry.answer(layer, Reason::Hit, now)
+    }
+
+    /// Reads what the process can't answer by itself.
+    async fn read_further<L, F>(
+        &self,
+        key: String,
+        now: Timestamp,
+        held: Option<Held>,
+        load: L,
+    ) -> Result<Read, ReadError>
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Option<Loaded<K::Value>>, LoadError>> + Send + 'static,
+    {
+        match self.layers.look_further(&key, now, held).await {
+            Found::Fresh(entry, layer) => Ok(self.hit(key, now, (&entry, layer), load)),
             Found::Stale(entry, layer) if K::MAY_BE_STALE => {
                 let last_known = entry.answer(layer, Reason::FailSafe, now);
                 if self.rests(&key) {

@@ -43,16 +43,24 @@ pub(super) enum Found {
 }
 
 impl Layers {
-    /// Looks into the process, then into the store.
-    pub(super) async fn look(&self, key: &str, now: Timestamp) -> Found {
+    /// What the process may answer with; otherwise what it holds all the same.
+    pub(super) fn look_into_process(&self, key: &str, now: Timestamp) -> Result<Entry, Option<Held>> {
         let held = self.local.get(key).filter(|held| held.entry.is_kept(now));
-        let vouched = held.as_ref().filter(|held| self.vouches_for(held));
-        if let Some(held) = vouched.filter(|held| now < held.until) {
-            self.count(Layer::InProcess, "hit");
-            return Found::Fresh(held.entry.clone(), Layer::InProcess);
+        match held {
+            Some(held) if now < held.until && self.vouches_for(&held) => {
+                self.count(Layer::InProcess, "hit");
+                Ok(held.entry)
+            }
+            held => {
+                self.count(Layer::InProcess, "miss");
+                Err(held)
+            }
         }
-        self.count(Layer::InProcess, "miss");
-        let vouched = vouched.cloned();
+    }
+
+    /// Looks into the store; what the process holds is for want of anything better.
+    pub(super) async fn look_further(&self, key: &str, now: Timestamp, held: Option<Held>) -> Found {
+        let vouched = held.as_ref().filter(|held| self.vouches_for(held)).cloned();
         let stored = self.look_into_store(key, now).await;
         match stored {
             Some(Found::Nothing { last_known, reason }) => {

@@ -6,6 +6,7 @@ mod cache;
 mod contract;
 mod faults;
 mod lock;
+mod own;
 mod replicas;
 mod sentinel;
 mod strategies;
