@@ -48,10 +48,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         Some(broker) => broker,
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
-    let database = Database::connect(&settings, Service::EmailWorker).await?;
-    database.show_in(&metrics);
     let tables = migrations::email_worker::names();
-    database.check_migrated(&tables).await?;
+    let database = Database::open(&settings, Service::EmailWorker, &tables, &metrics).await?;
 
     let changes = Changes::new(Service::EmailWorker, database.clone());
     let shown = Arc::clone(&transport);

@@ -7,7 +7,7 @@ use anyhow::Context;
 use common::config::Settings;
 use common::database::Database;
 use common::dispatch::{DispatchOptions, Dispatcher};
-use common::http::{Surface, Verifier, serve};
+use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
 use common::outbound::{Destination, OutboundClient};
@@ -53,10 +53,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         Some(broker) => broker,
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
-    let database = Database::connect(&settings, tasks.service()).await?;
-    database.show_in(&metrics);
     let tables: Arc<[String]> = migrations::notification_gateway::names().into();
-    database.check_migrated(&tables).await?;
+    let database = Database::open(&settings, tasks.service(), &tables, &metrics).await?;
 
     // Holds the rate limits; without it they hold for this replica alone.
     let store = Store::connect(&settings, &tasks, &metrics)?;
@@ -93,17 +91,19 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         std::future::ready(consuming.state())
     });
     let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
-    let state = State {
-        database,
-        changes,
-        live,
-        stopping: tasks.stopping().clone(),
-    };
+    let stopping = tasks.stopping().clone();
     let surface = Surface {
         routes,
-        state: Arc::new(state),
+        state: Arc::new(State {
+            database,
+            changes,
+            live,
+            stopping,
+        }),
         verifier: Verifier::new(keys),
-        limiter: Limiter::new(&settings, tasks.service(), store, &metrics),
+        limiter: Limiter::new(&settings, tasks.service(), store.clone(), &metrics),
+        store,
+        doors: Doors::default(),
         metrics,
     };
     let http_address = serve(&settings, surface, &tasks)?;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use common::{
     config::{Service, Settings},
     database::Database,
-    http::{Surface, Verifier, serve},
+    http::{Doors, Surface, Verifier, serve},
     limits::Limiter,
     messaging::{Broker, Changes, spawn_relay},
     process::{self, Health, Need, Tasks, operations},
@@ -25,6 +25,8 @@ pub struct Backends {
     pub broker: Option<Broker>,
     /// Lives and bounds of the cache of accounts.
     pub cache: CacheOptions,
+    /// The protections that stand; all, but where their cost is measured.
+    pub doors: Doors,
 }
 
 /// The service, once it is up.
@@ -46,10 +48,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         Some(broker) => broker,
         None => Broker::connect(&settings, &tasks, &metrics)?,
     };
-    let database = Database::connect(&settings, Service::UserApi).await?;
-    database.show_in(&metrics);
     let tables: Arc<[String]> = migrations::user_api::names().into();
-    database.check_migrated(&tables).await?;
+    let database = Database::open(&settings, Service::UserApi, &tables, &metrics).await?;
     let store = Store::connect(&settings, &tasks, &metrics)?;
     store.connected(STORE_PATIENCE).await;
     let changes = Changes::new(Service::UserApi, database.clone());
@@ -77,7 +77,9 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let surface = Surface {
         routes,
         verifier: Verifier::new(Arc::new(state.keys.clone())),
-        limiter: Limiter::new(&settings, Service::UserApi, store, &metrics),
+        limiter: Limiter::new(&settings, Service::UserApi, store.clone(), &metrics),
+        store,
+        doors: backends.doors,
         state: Arc::new(state),
         metrics,
     };

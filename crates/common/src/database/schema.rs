@@ -10,7 +10,9 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, SqlxError, Statement};
 
 use super::{Database, DatabaseError, is_transient};
+use crate::config::{Service, Settings};
 use crate::process::{Finding, State, chain};
+use crate::telemetry::Metrics;
 
 /// How long a start waits for a database before it goes on without it.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -18,6 +20,22 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 const CURE: &str = "the tables are missing or older than this version: run `waypost migrate` with the same settings";
 
 impl Database {
+    /// Opens the database of a service that needs these migrations, and shows its pool in `metrics`.
+    ///
+    /// # Errors
+    /// As [`Database::connect`] and [`Database::check_migrated`].
+    pub async fn open(
+        settings: &Settings,
+        service: Service,
+        names: &[String],
+        metrics: &Metrics,
+    ) -> Result<Self, DatabaseError> {
+        let database = Self::connect(settings, service).await?;
+        database.show_in(metrics);
+        database.check_migrated(names).await?;
+        Ok(database)
+    }
+
     /// Checks that these migrations were applied. A database that can't be reached yet passes: the
     /// service starts, says that it is not ready, and works when the database is there.
     ///

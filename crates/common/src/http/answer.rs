@@ -15,6 +15,8 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
 use super::describe::{Describe, OperationDoc, text_header};
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// An answer whose possible forms are those of the shape `S`.
 #[derive(Clone)]
 pub struct Answer<S> {
@@ -49,7 +51,7 @@ impl<S> Answer<S> {
 
     fn json<T: Serialize>(status: StatusCode, body: &T) -> Self {
         match serde_json::to_vec(body) {
-            Ok(body) => Self::new(status, body.into()).header(CONTENT_TYPE, "application/json"),
+            Ok(body) => Self::new(status, body.into()).header(CONTENT_TYPE, JSON),
             // A defect, such as a map whose keys are no text; the edge gives it its problem document.
             Err(error) => {
                 tracing::error!(%error, "an answer can't be written");
@@ -101,7 +103,7 @@ impl<T: Serialize> Answer<Found<T>> {
 impl<T> Answer<Found<T>> {
     /// The thing, as JSON that was written before.
     pub fn found_bytes(body: Bytes) -> Self {
-        Self::new(StatusCode::OK, body).header(CONTENT_TYPE, "application/json")
+        Self::new(StatusCode::OK, body).header(CONTENT_TYPE, JSON)
     }
 }
 
@@ -115,9 +117,7 @@ impl<T: Serialize> Answer<Updated<T>> {
 impl<T> Answer<Versioned<T>> {
     /// The thing, as JSON that was written before, in its version.
     pub fn version(tag: &EntityTag, body: Bytes) -> Self {
-        Self::new(StatusCode::OK, body)
-            .header(CONTENT_TYPE, "application/json")
-            .etag(tag)
+        Self::new(StatusCode::OK, body).header(CONTENT_TYPE, JSON).etag(tag)
     }
 
     /// The caller has this version.

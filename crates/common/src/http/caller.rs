@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::web::{self, Data};
@@ -24,7 +25,7 @@ use crate::Timestamp;
 /// What an administrator's token has among its roles.
 const ADMIN: &str = "admin";
 
-type Outcome = Result<Claims, Problem>;
+type Outcome = Result<Arc<Claims>, Problem>;
 type Verification = Either<Ready<Outcome>, Pin<Box<dyn Future<Output = Outcome>>>>;
 
 /// What a token must say to be of a kind of caller.
@@ -33,7 +34,7 @@ trait Right: Sized {
     const ACCESS: Access;
 
     /// The caller that the claims speak of; otherwise why it is none.
-    fn of(claims: Claims) -> Result<Self, &'static Kind>;
+    fn of(claims: &Claims) -> Result<Self, &'static Kind>;
 }
 
 /// Makes a right an extractor that reads the token of the `Authorization` header, and describes it.
@@ -48,7 +49,7 @@ macro_rules! extract_by_header {
                     Ok(token) => verify(request, token),
                     Err(problem) => refused(problem),
                 };
-                verified.map(|verified| Self::of(verified?).map_err(Problem::new))
+                verified.map(|verified| Self::of(&*verified?).map_err(Problem::new))
             }
         }
 
@@ -75,11 +76,11 @@ impl Right for Caller {
     const ACCESS: Access = Access::Person;
 
     /// A token without a session is another system's: it speaks for no person.
-    fn of(claims: Claims) -> Result<Self, &'static Kind> {
+    fn of(claims: &Claims) -> Result<Self, &'static Kind> {
         Ok(Self {
             user_id: claims.sub,
             session_id: claims.sid.ok_or(&kinds::UNAUTHORIZED)?,
-            roles: claims.roles,
+            roles: claims.roles.clone(),
         })
     }
 }
@@ -93,7 +94,7 @@ pub struct Admin(pub Caller);
 impl Right for Admin {
     const ACCESS: Access = Access::Admin;
 
-    fn of(claims: Claims) -> Result<Self, &'static Kind> {
+    fn of(claims: &Claims) -> Result<Self, &'static Kind> {
         let caller = Caller::of(claims)?;
         let is_admin = caller.roles.iter().any(|role| role == ADMIN);
         is_admin.then_some(Self(caller)).ok_or(&kinds::FORBIDDEN)
@@ -119,8 +120,8 @@ pub struct Scoped<S> {
 impl<S: Scope> Right for Scoped<S> {
     const ACCESS: Access = Access::Service(S::NAME);
 
-    fn of(claims: Claims) -> Result<Self, &'static Kind> {
-        let scopes = claims.scope.unwrap_or_default();
+    fn of(claims: &Claims) -> Result<Self, &'static Kind> {
+        let scopes = claims.scope.as_deref().unwrap_or_default();
         let is_allowed = scopes.split(' ').any(|scope| scope == S::NAME);
         is_allowed
             .then_some(Self {
@@ -145,7 +146,7 @@ pub struct StreamCaller {
 }
 
 impl StreamCaller {
-    fn of(claims: Claims) -> Result<Self, &'static Kind> {
+    fn of(claims: &Claims) -> Result<Self, &'static Kind> {
         let ends = claims.ends();
         let Caller { user_id, .. } = Caller::of(claims)?;
         Ok(Self { user_id, ends })
@@ -161,7 +162,7 @@ impl FromRequest for StreamCaller {
             Some(token) => verify(request, &token),
             None => refused(Problem::new(&kinds::UNAUTHORIZED)),
         };
-        verified.map(|verified| Self::of(verified?).map_err(Problem::new))
+        verified.map(|verified| Self::of(&*verified?).map_err(Problem::new))
     }
 }
 
@@ -244,21 +245,21 @@ mod tests {
     #[test]
     fn a_token_without_a_session_speaks_for_no_person() {
         let of_system = || claims(None, &["admin"], Some("notifications.send"));
-        assert_eq!(Caller::of(of_system()), Err(&kinds::UNAUTHORIZED));
-        assert_eq!(Admin::of(of_system()), Err(&kinds::UNAUTHORIZED));
-        assert_eq!(StreamCaller::of(of_system()), Err(&kinds::UNAUTHORIZED));
-        assert!(Scoped::<Send>::of(of_system()).is_ok());
+        assert_eq!(Caller::of(&of_system()), Err(&kinds::UNAUTHORIZED));
+        assert_eq!(Admin::of(&of_system()), Err(&kinds::UNAUTHORIZED));
+        assert_eq!(StreamCaller::of(&of_system()), Err(&kinds::UNAUTHORIZED));
+        assert!(Scoped::<Send>::of(&of_system()).is_ok());
     }
 
     #[test]
     fn a_right_is_had_by_its_role_or_scope_alone() {
         let session = Some(Uuid::nil());
-        assert!(Admin::of(claims(session, &["editor", "admin"], None)).is_ok());
+        assert!(Admin::of(&claims(session, &["editor", "admin"], None)).is_ok());
         let other_role = claims(session, &["administrator"], None);
-        assert_eq!(Admin::of(other_role), Err(&kinds::FORBIDDEN));
-        assert!(Scoped::<Send>::of(claims(None, &[], Some("a notifications.send"))).is_ok());
+        assert_eq!(Admin::of(&other_role), Err(&kinds::FORBIDDEN));
+        assert!(Scoped::<Send>::of(&claims(None, &[], Some("a notifications.send"))).is_ok());
         for scope in [None, Some(""), Some("notifications.send.all"), Some("notifications")] {
-            let refused = Scoped::<Send>::of(claims(session, &["admin"], scope)).unwrap_err();
+            let refused = Scoped::<Send>::of(&claims(session, &["admin"], scope)).unwrap_err();
             assert_eq!(refused, &kinds::FORBIDDEN);
         }
     }

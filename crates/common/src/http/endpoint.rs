@@ -8,8 +8,8 @@ use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, 
 use utoipa::openapi::path::HttpMethod;
 
 use super::describe::{Access, Describe, OperationDoc};
+use super::door::behind;
 use super::in_order::InOrder;
-use super::limit::limited;
 use super::shed::Shedder;
 use super::{Problem, kinds};
 use crate::limits::Class;
@@ -108,7 +108,7 @@ impl Endpoint {
             access: doc.access,
             is_securing: false,
             describe,
-            route: limited(route, class, doc.access),
+            route,
         });
         self
     }
@@ -131,15 +131,16 @@ impl Endpoint {
         &self.offers
     }
 
-    /// The resource that answers these methods, each behind its limit, and 405 to all others; `first` is the number of the
-    /// first of them in the table.
-    pub(super) fn into_resource(self, shedder: &Shedder, first: usize) -> Resource {
+    /// The resource that answers these methods, each behind its limits, and 405 to all others; `first` is the number of
+    /// the first of them in the table.
+    pub(super) fn into_resource(self, shedder: Option<&Shedder>, first: usize) -> Resource {
         let methods: Vec<&str> = self.offers.iter().flat_map(Offer::methods).collect();
         let allow = methods.join(", ");
         let offers = self.offers.into_iter().zip(first..);
         let resource = offers.fold(web::resource(self.path), |resource, (offer, number)| {
             let load = (offer.class, offer.priority());
-            resource.route(shedder.guard(offer.route, number, load))
+            let gate = shedder.and_then(|shedder| shedder.gate(number, load));
+            resource.route(behind(offer.route, gate, (offer.class, offer.access)))
         });
         resource.default_service(only(&allow))
     }
@@ -163,7 +164,7 @@ impl Offer {
 
 /// A route that anybody may take, with a limit a source: `public(readable().to(handler))`.
 pub(super) fn public(route: Route) -> Route {
-    limited(route, Class::Public, Access::Anyone)
+    behind(route, None, (Class::Public, Access::Anyone))
 }
 
 /// A route for GET and HEAD: `readable().to(handler)`.

@@ -93,15 +93,15 @@ impl KeySet {
     ///
     /// # Errors
     /// [`TokenError`], by what does not hold.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
         if let Some(claims) = self.remembered.get(token) {
             return in_time(claims, now);
         }
-        let claims = in_time(self.check(token)?, now)?;
-        self.remembered.keep(token, claims.clone());
+        let claims = in_time(Arc::new(self.check(token)?), now)?;
+        self.remembered.keep(token, Arc::clone(&claims));
         Ok(claims)
     }
 
@@ -125,7 +125,7 @@ impl KeySet {
     }
 }
 
-fn in_time(claims: Claims, now: Timestamp) -> Result<Claims, TokenError> {
+fn in_time(claims: Arc<Claims>, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
     if claims.ends() + LEEWAY <= now {
         return Err(TokenError::Expired);
     }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, Route};
+use actix_web::{Error, HttpMessage};
+use bytes::Bytes;
 use tracing::Span;
 
 use super::caller::{Verified, any_token, verify};
@@ -29,13 +30,25 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 
 /// What the layer needs: register it as `app_data`.
 pub(super) struct Limits {
-    pub(super) limiter: Limiter,
-    pub(super) trusted_proxies: Networks,
+    limiter: Limiter,
+    trusted_proxies: Networks,
+    /// What `RateLimit-Policy` says, by class.
+    policies: [Option<HeaderValue>; Class::ALL.len()],
 }
 
-/// A route that counts towards `class`, and that `access` may call.
-pub(super) fn limited(route: Route, class: Class, access: Access) -> Route {
-    route.wrap(from_fn(move |request, next| limit(class, access, request, next)))
+impl Limits {
+    pub(super) fn new(limiter: Limiter, trusted_proxies: Networks) -> Self {
+        let policies = Class::ALL.map(|class| {
+            let policy = limiter.policy(class);
+            let text = format!("\"{}\";q={};w={}", class.name(), policy.quota, seconds(policy.window));
+            HeaderValue::try_from(text).ok()
+        });
+        Self {
+            limiter,
+            trusted_proxies,
+            policies,
+        }
+    }
 }
 
 /// Takes the limit's headers over into the answer that replaces another.
@@ -47,7 +60,8 @@ pub(super) fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-async fn limit(
+/// Decides on one request, and tells of the decision in its answer.
+pub(super) async fn limit(
     class: Class,
     access: Access,
     request: ServiceRequest,
@@ -72,7 +86,7 @@ async fn limit(
         }
         Verdict::Pass => next.call(request).await?,
     };
-    tell(response.headers_mut(), &limits.limiter, class, &decision);
+    tell(response.headers_mut(), &limits, class, &decision);
     Ok(response)
 }
 
@@ -98,18 +112,17 @@ async fn counted(class: Class, access: Access, request: &ServiceRequest, limits:
     counted
 }
 
-fn tell(headers: &mut HeaderMap, limiter: &Limiter, class: Class, decision: &Decision) {
-    let (name, policy) = (class.name(), limiter.policy(class));
+fn tell(headers: &mut HeaderMap, limits: &Limits, class: Class, decision: &Decision) {
     let (remaining, reset) = match decision.verdict {
         Verdict::Refuse(after) => (0, after),
         Verdict::Pass | Verdict::Wait(_) => (decision.remaining, decision.whole_after),
     };
-    let state = format!("\"{name}\";r={remaining};t={}", seconds(reset));
-    let policy = format!("\"{name}\";q={};w={}", policy.quota, seconds(policy.window));
-    for (name, value) in [(&RATE_LIMIT, state), (&RATE_LIMIT_POLICY, policy)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name.clone(), value);
-        }
+    let state = format!("\"{}\";r={remaining};t={}", class.name(), seconds(reset));
+    if let Ok(state) = HeaderValue::from_maybe_shared(Bytes::from(state)) {
+        headers.insert(RATE_LIMIT.clone(), state);
+    }
+    if let Some(policy) = &limits.policies[class as usize] {
+        headers.insert(RATE_LIMIT_POLICY.clone(), policy.clone());
     }
 }
 

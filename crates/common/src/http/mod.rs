@@ -7,8 +7,8 @@
 //!
 //! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
-//! - shedding (`shed.rs`) stands around each route: what could only be served too late is refused at once;
-//! - the limit (`limit.rs`) stands inside it, and counts the request towards its class of rate limit;
+//! - the door (`door.rs`) stands before each route: shedding (`shed.rs`), which refuses at once what could only be served
+//!   too late, and inside it the limit (`limit.rs`), which counts the request towards its class of rate limit;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
 //! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;
 //! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
@@ -18,6 +18,7 @@ mod caller;
 pub mod claims;
 mod conditional;
 mod describe;
+mod door;
 mod edge;
 mod endpoint;
 mod failure;
@@ -53,7 +54,7 @@ pub use operation::{Missing, NoRefusal, OperationError, Refusal};
 pub use path_id::PathId;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};
 pub use route_table::RouteTable;
-pub use serve::{Surface, serve};
+pub use serve::{Doors, Surface, serve};
 pub use verifier::{TokenKeys, Verifier};
 pub use violations::{Violation, Violations};
 

@@ -1,7 +1,7 @@
 //! Tokens that were verified before.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::claims::Claims;
 
@@ -18,7 +18,7 @@ const GENERATION: usize = 4096;
 pub(super) struct Remembered(RwLock<Generations>);
 
 /// A fast hash: nobody chooses what is kept here, since only a good token is.
-type Tokens = HashMap<Box<str>, Claims, foldhash::fast::RandomState>;
+type Tokens = HashMap<Box<str>, Arc<Claims>, foldhash::fast::RandomState>;
 
 #[derive(Default)]
 struct Generations {
@@ -28,19 +28,19 @@ struct Generations {
 
 impl Remembered {
     /// What `token` says, when its signature was found good before.
-    pub(super) fn get(&self, token: &str) -> Option<Claims> {
+    pub(super) fn get(&self, token: &str) -> Option<Arc<Claims>> {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(claims) = held.young.get(token) {
-            return Some(claims.clone());
+            return Some(Arc::clone(claims));
         }
-        let claims = held.old.get(token)?.clone();
+        let claims = Arc::clone(held.old.get(token)?);
         drop(held);
-        self.keep(token, claims.clone());
+        self.keep(token, Arc::clone(&claims));
         Some(claims)
     }
 
     /// Remembers a token whose signature was found good.
-    pub(super) fn keep(&self, token: &str, claims: Claims) {
+    pub(super) fn keep(&self, token: &str, claims: Arc<Claims>) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if held.young.len() >= GENERATION {
             held.old = std::mem::take(&mut held.young);
@@ -56,12 +56,12 @@ mod tests {
     use super::*;
     use crate::Timestamp;
 
-    fn claims(exp: i64) -> Claims {
-        Claims::new(
+    fn claims(exp: i64) -> Arc<Claims> {
+        Arc::new(Claims::new(
             Uuid::nil(),
             Timestamp::from_micros(0),
             Timestamp::from_micros(exp * 1_000_000),
-        )
+        ))
     }
 
     #[test]

@@ -99,8 +99,8 @@ impl RouteTable {
         self.endpoints().map(|(_, endpoint)| endpoint.offers().len()).sum()
     }
 
-    /// Serves every row, each operation behind its limit.
-    pub(super) fn configure(self, app: &mut ServiceConfig, shedder: &Shedder) {
+    /// Serves every row, each operation behind its concurrency limit, where there are such.
+    pub(super) fn configure(self, app: &mut ServiceConfig, shedder: Option<&Shedder>) {
         let mut number = 0;
         for endpoint in self.rooms.into_iter().flat_map(|(_, endpoints)| endpoints) {
             let offers = endpoint.offers().len();

@@ -20,6 +20,7 @@ use super::{Problem, kinds};
 use crate::config::Settings;
 use crate::limits::Limiter;
 use crate::process::{KEEP_ALIVE, Tasks, listen, own_server};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// A client must have sent its headers by then.
@@ -39,8 +40,30 @@ pub struct Surface<S> {
     pub verifier: Verifier,
     /// Holds the limits of its classes.
     pub limiter: Limiter,
+    /// What its requests ask: each thread that serves them gets a connection of its own.
+    pub store: Store,
+    /// Which protections stand.
+    pub doors: Doors,
     /// Where requests are counted.
     pub metrics: Metrics,
+}
+
+/// The protections of a surface that can be left out, to measure what each costs. All stand by default.
+#[derive(Debug, Clone, Copy)]
+pub struct Doors {
+    /// The rate limits.
+    pub rate_limits: bool,
+    /// The concurrency limits, which shed what could only be served too late.
+    pub concurrency_limits: bool,
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self {
+            rate_limits: true,
+            concurrency_limits: true,
+        }
+    }
 }
 
 /// Serves the surface of one service until its tasks stop; answers with the bound address.
@@ -62,23 +85,33 @@ pub fn serve<S: Send + Sync + 'static>(
         metrics: surface.metrics.clone(),
         sample_ratio: settings.telemetry.sample_ratio,
     });
-    let limits = Data::new(Limits {
-        limiter: surface.limiter,
-        trusted_proxies: settings.http.trusted_proxies.clone(),
+    let limits = surface.doors.rate_limits.then(|| {
+        let trusted_proxies = settings.http.trusted_proxies.clone();
+        Data::new(Limits::new(surface.limiter, trusted_proxies))
     });
     let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
     let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
     // Once: each worker builds its own app, and all serve the same pages.
     let (description, kinds) = (routes().openapi(), routes().kinds());
-    let shedder = Shedder::new(settings.overload, routes().operations(), surface.metrics);
+    let operations = routes().operations();
+    let shedder = surface
+        .doors
+        .concurrency_limits
+        .then(|| Shedder::new(settings.overload, operations, surface.metrics));
+    let store = surface.store;
     let server = HttpServer::new(move || {
+        store.connect_this_thread();
         let (description, kinds) = (description.clone(), kinds.clone());
         App::new()
             .app_data(state.clone())
             .app_data(verifier.clone())
             .app_data(edge_data.clone())
-            .app_data(limits.clone())
-            .configure(|app| routes().configure(app, &shedder))
+            .configure(|app| {
+                if let Some(limits) = &limits {
+                    app.app_data(limits.clone());
+                }
+                routes().configure(app, shedder.as_ref());
+            })
             .configure(|app| problem_pages(app, kinds))
             .configure(|app| api_docs(app, description, &public_url))
             .default_service(public(web::to(not_found)))

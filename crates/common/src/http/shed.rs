@@ -10,18 +10,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
-use actix_web::{Route, middleware::from_fn};
 use strum::{EnumIter, IntoEnumIterator};
 use tracing::Span;
 
 use super::{Problem, kinds};
 use crate::config::Overload;
 use crate::limits::Class;
-use crate::resilience::{ConcurrencyLimit, ConcurrencyOptions, Outcome, Priority};
+use crate::resilience::{ConcurrencyLimit, ConcurrencyOptions, InFlight, Priority};
 use crate::telemetry::Metrics;
 
 /// What shares one limit, because it takes about as long and waits for the same.
@@ -67,7 +62,7 @@ pub(super) struct Shedder {
 }
 
 /// What stands before one operation.
-struct Gate {
+pub(super) struct Gate {
     limit: Arc<ConcurrencyLimit>,
     operation: usize,
     priority: Priority,
@@ -97,52 +92,28 @@ impl Shedder {
         Self { limits, metrics }
     }
 
-    /// Puts the limit of its class in front of the route of the operation with this number.
-    pub(super) fn guard(&self, route: Route, operation: usize, (class, priority): (Class, Priority)) -> Route {
+    /// What stands before the operation with this number.
+    pub(super) fn gate(&self, operation: usize, (class, priority): (Class, Priority)) -> Option<Gate> {
         let lane = Lane::of(class);
-        let Some((_, limit)) = self.limits.iter().find(|(own, _)| *own == lane) else {
-            return route;
-        };
-        let gate = Arc::new(Gate {
+        let (_, limit) = self.limits.iter().find(|(own, _)| *own == lane)?;
+        Some(Gate {
             limit: Arc::clone(limit),
             operation,
             priority,
             metrics: self.metrics.clone(),
-        });
-        route.wrap(from_fn(move |request, next| {
-            let gate = Arc::clone(&gate);
-            async move { gate.pass(request, next).await }
-        }))
+        })
     }
 }
 
 impl Gate {
-    async fn pass<B: MessageBody + 'static>(
-        &self,
-        request: ServiceRequest,
-        next: Next<B>,
-    ) -> Result<ServiceResponse<actix_web::body::EitherBody<B>>, Error> {
-        let place = match self.limit.admit(self.priority, self.operation, Instant::now()) {
-            Ok(place) => place,
-            Err(overloaded) => {
+    /// Takes a place, which is free again when it is dropped; otherwise says when to come again.
+    pub(super) fn admit(&self, now: Instant) -> Result<InFlight, Problem> {
+        self.limit
+            .admit(self.priority, self.operation, now)
+            .map_err(|overloaded| {
                 self.metrics.request_shed(self.priority.label());
                 Span::current().record("waypost.shed.priority", self.priority.label());
-                let problem = Problem::new(&kinds::OVERLOADED).retry_after(overloaded.retry_after);
-                let (request, _) = request.into_parts();
-                return Ok(ServiceResponse::from_err(problem, request).map_into_right_body());
-            }
-        };
-        let answered = next.call(request).await;
-        let is_success = answered.as_ref().is_ok_and(|answer| {
-            let status = answer.status();
-            status.is_success() || status.is_redirection()
-        });
-        let outcome = if is_success {
-            Outcome::Succeeded
-        } else {
-            Outcome::Failed
-        };
-        place.finish(outcome, Instant::now());
-        answered.map(ServiceResponse::map_into_left_body)
+                Problem::new(&kinds::OVERLOADED).retry_after(overloaded.retry_after)
+            })
     }
 }

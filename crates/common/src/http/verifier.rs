@@ -32,7 +32,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`TokenError`], by what does not hold.
-    pub fn verify_now(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    pub fn verify_now(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
         self.0.known().ok_or(TokenError::NoKeys)?.verify(token, now)
     }
 
@@ -40,7 +40,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`TokenError`], by what does not hold.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
         self.0.look().await;
         self.verify_now(token, now)
     }

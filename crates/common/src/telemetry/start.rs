@@ -63,6 +63,7 @@ impl Telemetry {
         };
         let (stderr, lines) = to_stderr(move |lost| losses(service, json, lost));
         let logs = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
             .event_format(Lines::new(service, json))
             .with_writer(stderr)
             .with_filter(match settings.telemetry.log_filter.as_str() {

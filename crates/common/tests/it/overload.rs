@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use common::config::{Service, Settings};
-use common::http::{Answer, Class, Endpoint, NoContent, OperationError, RouteTable, Surface, Verifier, serve};
+use common::http::{Answer, Class, Doors, Endpoint, NoContent, OperationError, RouteTable, Surface, Verifier, serve};
 use common::http::{TokenKeys, keys::KeySet};
 use common::limits::Limiter;
 use common::process::Tasks;
@@ -81,7 +81,9 @@ impl Server {
         let gate = Arc::new(Gate(Semaphore::new(0)));
         let store = Store::open("memory://", "test", store::Limits::default(), &tasks).unwrap();
         let surface = Surface {
-            limiter: Limiter::new(&settings, Service::UserApi, store, &metrics),
+            limiter: Limiter::new(&settings, Service::UserApi, store.clone(), &metrics),
+            store,
+            doors: Doors::default(),
             routes,
             state: Arc::clone(&gate),
             verifier: Verifier::new(Arc::new(NoKeys)),

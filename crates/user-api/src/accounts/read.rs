@@ -1,7 +1,7 @@
 //! `GET /v1/users/{id}` and `GET /v1/users/me`: a person reads their own account.
 
 use actix_web::{
-    http::header::{CACHE_CONTROL, HeaderName},
+    http::header::{CACHE_CONTROL, HeaderName, HeaderValue},
     web::Data,
 };
 use common::{
@@ -40,7 +40,11 @@ pub(crate) async fn read_me(
 }
 
 /// The account, unless the caller has this version; `None` when it is gone.
-async fn answer(state: &State, id: Uuid, known: &KnownVersions) -> Result<Option<Answer<Versioned<User>>>, ReadError> {
+async fn answer(
+    state: &Data<State>,
+    id: Uuid,
+    known: &KnownVersions,
+) -> Result<Option<Answer<Versioned<User>>>, ReadError> {
     let read = find(state, id, Timestamp::now()).await?;
     read.show_in(&tracing::Span::current());
     let status = read.cache_status();
@@ -52,17 +56,19 @@ async fn answer(state: &State, id: Uuid, known: &KnownVersions) -> Result<Option
             Answer::version(&tag, user.bytes)
         };
         answer
-            .header(CACHE_STATUS, status.as_ref())
-            .header(CACHE_CONTROL, "private, no-cache")
+            .header(CACHE_STATUS, status.into_owned())
+            .header(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))
     });
     Ok(answer)
 }
 
 /// Reads through the cache.
-async fn find(state: &State, id: Uuid, now: Timestamp) -> Result<Read, ReadError> {
-    let database = state.database.clone();
+async fn find(state: &Data<State>, id: Uuid, now: Timestamp) -> Result<Read, ReadError> {
+    let of_load = Data::clone(state);
     let load = move || async move {
-        let row = users::find(database.read(), id).await.map_err(LoadError::from)?;
+        let row = users::find(of_load.database.read(), id)
+            .await
+            .map_err(LoadError::from)?;
         Ok(row.map(|row| User::from(row).into_loaded()))
     };
     state.users.read(&UserKey(id), now, load).await

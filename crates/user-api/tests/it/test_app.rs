@@ -152,6 +152,7 @@ impl TestApp {
         let backends = Backends {
             broker: Some(Broker::memory()),
             cache,
+            ..Backends::default()
         };
         let alone = Self::launch_with(app.settings.clone(), backends, Arc::clone(&app.shared)).await;
         app.stop().await;

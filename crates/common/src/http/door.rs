@@ -1,0 +1,53 @@
+//! What stands before a route: its concurrency limit, then its rate limit.
+//!
+//! One layer for both, since each layer puts the request's work into a box of its own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, Route};
+
+use super::describe::Access;
+use super::limit::limit;
+use super::shed::Gate;
+use crate::limits::Class;
+use crate::resilience::Outcome;
+
+/// A route that counts towards `class`, that `access` may call, and whose requests find a place at `gate`.
+pub(super) fn behind(route: Route, gate: Option<Gate>, (class, access): (Class, Access)) -> Route {
+    let gate = gate.map(Arc::new);
+    route.wrap(from_fn(move |request, next| {
+        let gate = gate.clone();
+        async move { pass(gate, (class, access), request, next).await }
+    }))
+}
+
+async fn pass(
+    gate: Option<Arc<Gate>>,
+    (class, access): (Class, Access),
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let Some(gate) = gate else {
+        return limit(class, access, request, next).await;
+    };
+    let place = match gate.admit(Instant::now()) {
+        Ok(place) => place,
+        Err(problem) => return Ok(request.error_response(problem)),
+    };
+    let answered = limit(class, access, request, next).await;
+    let is_success = answered.as_ref().is_ok_and(|answer| {
+        let status = answer.status();
+        status.is_success() || status.is_redirection()
+    });
+    let outcome = if is_success {
+        Outcome::Succeeded
+    } else {
+        Outcome::Failed
+    };
+    place.finish(outcome, Instant::now());
+    answered
+}
