@@ -55,7 +55,6 @@ check-plans: ## what PostgreSQL does for each hot statement over tables of a mil
 
 .PHONY: bench
 bench: test-servers ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
-	@scripts/wrk.sh
 	source .waypost/services/env && scripts/with-broker.sh cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
 
 .PHONY: check

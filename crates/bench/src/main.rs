@@ -27,7 +27,12 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{cores::Cores, effort::Effort, report::Report, roles::Role};
+use crate::{
+    cores::Cores,
+    effort::Effort,
+    report::{Part, Report},
+    roles::Role,
+};
 
 /// Measures Waypost on this machine and writes target/bench/report.{txt,json}.
 #[derive(Parser)]
@@ -54,19 +59,46 @@ enum Child {
     /// Publishes as fast as lapin can.
     #[command(hide = true)]
     Publish { messages: usize },
+    /// Hashes as fast as one thread can.
+    #[command(hide = true)]
+    Hash,
     /// Reads one cache, or one each, in so many threads at once.
     #[command(hide = true)]
     ReadOn { threads: usize, sharing: parts::Sharing },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// In the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Comparison {
     Reads,
+    Doors,
+    Abuser,
     Threads,
     Writes,
     SignUps,
+    LogIns,
+    Overload,
     Relay,
     Journey,
+    Memory,
+}
+
+impl Comparison {
+    async fn measure(self, cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+        match self {
+            Self::Reads => parts::reads(cores, effort).await,
+            Self::Doors => parts::doors(cores, effort).await,
+            Self::Abuser => parts::abuser(cores, effort).await,
+            Self::Threads => parts::threads(effort).await,
+            Self::Writes => parts::writes(cores, effort).await,
+            Self::SignUps => parts::sign_ups(cores, effort).await,
+            Self::LogIns => parts::log_ins(cores, effort).await,
+            Self::Overload => parts::overload(cores, effort).await,
+            Self::Relay => parts::relay(cores, effort).await,
+            Self::Journey => parts::journey(cores, effort).await,
+            Self::Memory => parts::memory(cores, effort).await,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,6 +106,7 @@ fn main() -> ExitCode {
     match arguments.child {
         Some(Child::Serve { role }) => roles::serve(role),
         Some(Child::Publish { messages }) => roles::publish(messages),
+        Some(Child::Hash) => parts::hash(),
         Some(Child::ReadOn { threads, sharing }) => parts::read_on(threads, sharing),
         None => match measure(&arguments) {
             Ok(()) => ExitCode::SUCCESS,
@@ -97,29 +130,13 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         turn: Duration::from_secs(arguments.seconds.max(1)),
         rounds: arguments.rounds.max(1),
     };
-    let chosen = |comparison| arguments.only.is_empty() || arguments.only.contains(&comparison);
     let mut report = Report::begin(&cores);
-    runtime.block_on(async {
-        if chosen(Comparison::Reads) {
-            report.add(parts::reads(&cores, effort).await.context("reads")?);
+    for comparison in Comparison::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(comparison) {
+            let part = runtime.block_on(comparison.measure(&cores, effort));
+            report.add(part.with_context(|| format!("{comparison:?}"))?);
         }
-        if chosen(Comparison::Threads) {
-            report.add(parts::threads(effort).await.context("threads")?);
-        }
-        if chosen(Comparison::Writes) {
-            report.add(parts::writes(&cores, effort).await.context("writes")?);
-        }
-        if chosen(Comparison::SignUps) {
-            report.add(parts::sign_ups(&cores, effort).await.context("sign-ups")?);
-        }
-        if chosen(Comparison::Relay) {
-            report.add(parts::relay(&cores, effort).await.context("relay")?);
-        }
-        if chosen(Comparison::Journey) {
-            report.add(parts::journey(&cores, effort).await.context("journey")?);
-        }
-        anyhow::Ok(())
-    })?;
+    }
     let files = report.write()?;
     println!("written to {files}");
     Ok(())

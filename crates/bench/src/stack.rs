@@ -53,11 +53,18 @@ impl<'a> Stack<'a> {
             namespace: Namespace::unique(),
             folder: Folder::create(),
         };
-        for (service, schema) in [(Service::UserApi, "user_api"), (Service::EmailWorker, "email_worker")] {
+        for (service, schema) in [
+            (Service::UserApi, "user_api"),
+            (Service::EmailWorker, "email_worker"),
+            (Service::NotificationGateway, "notification_gateway"),
+        ] {
             stack.database.execute(&format!("CREATE SCHEMA {schema}")).await;
             let connection = stack.connect(schema).await?;
             match service {
                 Service::EmailWorker => migrations::email_worker::Migrator::up(&connection, None).await?,
+                Service::NotificationGateway => {
+                    migrations::notification_gateway::Migrator::up(&connection, None).await?;
+                }
                 _ => migrations::user_api::Migrator::up(&connection, None).await?,
             }
             connection.close().await?;
@@ -72,6 +79,18 @@ impl<'a> Stack<'a> {
             .execute_unprepared(&format!("SET search_path = {schema}"))
             .await?;
         Ok(connection)
+    }
+
+    /// Where PostgreSQL listens.
+    pub(crate) fn database_address(&self) -> anyhow::Result<&str> {
+        let address = self.database.url().split(['@', '/']).nth(3);
+        address.context("the database's URL has no address")
+    }
+
+    /// The database's URL by another address.
+    pub(crate) fn database_at(&self, address: SocketAddr) -> anyhow::Result<String> {
+        let own = self.database_address()?;
+        Ok(self.database.url().replacen(own, &address.to_string(), 1))
     }
 
     /// What stands before this stack's keys in the store.
@@ -148,9 +167,7 @@ impl Server {
         for n in 0..count {
             let sign_up = sign_up(&format!("reader{n}@bench.example"));
             let id = field(tell(&mut connection, &sign_up, 201).await?, "id")?;
-            let email = format!("reader{n}@bench.example");
-            let log_in = post("/v1/sessions", &json!({"email": email, "password": PASSWORD}));
-            let token = field(tell(&mut connection, &log_in, 201).await?, "access_token")?;
+            let token = field(tell(&mut connection, &log_in(n), 201).await?, "access_token")?;
             people.push(Person { id, token });
         }
         Ok(people)
@@ -163,6 +180,18 @@ impl Server {
         ensure!(answer.status == 200, "a read was answered {}", answer.status);
         Ok(answer.body.to_vec())
     }
+}
+
+/// The requests by which these people read their own accounts.
+pub(crate) fn reads_of(people: &[Person]) -> Vec<Vec<u8>> {
+    let read = |person: &Person| get(&format!("/v1/users/{}", person.id), Some(&person.token));
+    people.iter().map(read).collect()
+}
+
+/// The request by which somebody logs in whom [`Server::people`] made.
+pub(crate) fn log_in(number: usize) -> Vec<u8> {
+    let email = format!("reader{number}@bench.example");
+    post("/v1/sessions", &json!({"email": email, "password": PASSWORD}))
 }
 
 /// The request by which somebody signs up.

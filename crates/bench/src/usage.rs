@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, fs, time::Duration};
 
+use anyhow::Context;
 use tokio::time::Instant;
 
 /// From this share of a core on, whoever has it is what bounds.
@@ -22,25 +23,19 @@ pub(crate) struct Usage {
 impl Usage {
     pub(crate) fn now() -> Self {
         let own = std::process::id();
-        let mut used = vec![("the server", Duration::ZERO), ("the load", Duration::ZERO)];
+        let mut used = vec![("the server", Duration::ZERO)];
         used.extend(OTHERS.map(|(name, _)| (name, Duration::ZERO)));
         for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            let Some(Stat {
-                program,
-                ticks,
-                of_children,
-            }) = stat(id)
-            else {
+            let Some(Stat { program, ticks }) = stat(id) else {
                 continue;
             };
-            let (index, ticks) = match OTHERS.iter().position(|(_, name)| *name == program) {
-                Some(index) => (index + 2, ticks),
-                // wrk has ended when it is counted: it stands among the children of this program.
-                None if id == own => (1, ticks + of_children),
-                None if program == "bench" => (0, ticks),
+            let index = match OTHERS.iter().position(|(_, name)| *name == program) {
+                Some(index) => index + 1,
+                // The load is this process, and never sleeps: what it uses says nothing.
+                None if program == "bench" && id != own => 0,
                 None => continue,
             };
             used[index].1 += Duration::from_millis(ticks * 10);
@@ -94,31 +89,36 @@ pub(crate) fn processor_time(process: u32) -> Option<Duration> {
     Some(Duration::from_millis(stat(process)?.ticks * 10))
 }
 
+/// The memory of a process that is in the machine's, in MiB.
+pub(crate) fn resident_mib(process: u32) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    Ok(kib.context("the process is gone")? / 1024.0)
+}
+
 struct Stat {
     program: String,
     /// Of user and system, in 1/100 s.
     ticks: u64,
-    /// The same of children that have ended.
-    of_children: u64,
 }
 
 fn stat(process: u32) -> Option<Stat> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // "pid (name) state ...": user and system time are the 12th and 13th after the name, then those of children.
+    // "pid (name) state ...": user and system time are the 12th and 13th after the name.
     let (head, fields) = stat.rsplit_once(')')?;
     let program = head.split_once('(')?.1.to_owned();
     let times: Option<Vec<u64>> = fields
         .split_whitespace()
         .skip(11)
-        .take(4)
+        .take(2)
         .map(|time| time.parse().ok())
         .collect();
-    let [user, system, children_user, children_system] = times?[..] else {
+    let [user, system] = times?[..] else {
         return None;
     };
     Some(Stat {
         program,
         ticks: user + system,
-        of_children: children_user + children_system,
     })
 }

@@ -6,12 +6,11 @@ mod open;
 mod percentile;
 mod throughput;
 mod wire;
-mod wrk;
 
 pub(crate) use self::{
-    closed::saturate,
+    closed::{saturate, saturate_on},
     number::NUMBER,
-    open::{Arrival, open_loop},
+    open::{Arrival, open_loop, open_loop_to},
     percentile::percentile,
     wire::{Connection, get, post},
 };

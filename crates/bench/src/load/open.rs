@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -30,14 +30,28 @@ pub(crate) struct Arrival {
     pub(crate) due: Instant,
     /// From then until its whole answer was there.
     pub(crate) latency: Duration,
+    pub(crate) status: u16,
 }
 
 /// Sends `requests` at even distances, `rate` a second; fails when one is not answered by `status`.
+pub(crate) async fn open_loop_to(
+    address: SocketAddr,
+    rate: f64,
+    requests: impl IntoIterator<Item = Vec<u8>>,
+    status: u16,
+) -> anyhow::Result<Vec<Arrival>> {
+    let arrivals = open_loop(address, rate, requests).await?;
+    if let Some(other) = arrivals.iter().find(|arrival| arrival.status != status) {
+        bail!("answered {}", other.status);
+    }
+    Ok(arrivals)
+}
+
+/// Sends `requests` at even distances, `rate` a second, whatever is answered.
 pub(crate) async fn open_loop(
     address: SocketAddr,
     rate: f64,
-    requests: Vec<Vec<u8>>,
-    status: u16,
+    requests: impl IntoIterator<Item = Vec<u8>>,
 ) -> anyhow::Result<Vec<Arrival>> {
     let idle = Idle::default();
     let begin = Instant::now();
@@ -45,7 +59,7 @@ pub(crate) async fn open_loop(
     let mut sent = JoinSet::new();
     for request in requests {
         sleep_until(due).await;
-        sent.spawn(one(address, Arc::clone(&idle), request, status, due));
+        sent.spawn(one(address, Arc::clone(&idle), request, due));
         due += Duration::from_secs_f64(1.0 / rate);
     }
     let mut arrivals = Vec::new();
@@ -56,7 +70,7 @@ pub(crate) async fn open_loop(
     Ok(arrivals)
 }
 
-async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, status: u16, due: Instant) -> anyhow::Result<Arrival> {
+async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, due: Instant) -> anyhow::Result<Arrival> {
     // The last one first: when it is too old, so are all below it.
     let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut connection = match kept {
@@ -66,16 +80,10 @@ async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, status: u16, due
     let answer = timeout(PATIENCE, connection.ask(&request))
         .await
         .context("no answer in time")??;
-    let latency = due.elapsed();
-    ensure!(
-        answer.status == status,
-        "answered {}: {}",
-        answer.status,
-        String::from_utf8_lossy(answer.body)
-    );
+    let (latency, status) = (due.elapsed(), answer.status);
     let now = Instant::now();
     idle.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push((now, connection));
-    Ok(Arrival { due, latency })
+    Ok(Arrival { due, latency, status })
 }

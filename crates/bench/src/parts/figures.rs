@@ -13,3 +13,13 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
+
+/// How many requests `rate` a second makes in this time.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of requests"
+)]
+pub(super) fn count(rate: f64, length: Duration) -> usize {
+    (rate * length.as_secs_f64()) as usize
+}

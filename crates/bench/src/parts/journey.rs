@@ -10,7 +10,7 @@ use super::figures::millis;
 use crate::{
     cores::Cores,
     effort::Effort,
-    load::{open_loop, percentile},
+    load::{open_loop_to, percentile},
     report::{Part, Row},
     roles::Role,
     stack::{Stack, sign_up},
@@ -37,8 +37,8 @@ pub(crate) async fn journey(cores: &Cores, effort: Effort) -> anyhow::Result<Par
     let _worker = stack.start(Role::EmailWorker, &mail).await?;
 
     // The warm-up: connections, statements, templates.
-    let warm = (0..20).map(|n| sign_up(&format!("warm{n}@bench.example"))).collect();
-    open_loop(api.address, RATE, warm, 201).await?;
+    let warm = (0..20).map(|n| sign_up(&format!("warm{n}@bench.example")));
+    open_loop_to(api.address, RATE, warm, 201).await?;
     let length = effort.turn * u32::try_from(effort.rounds)?;
     #[expect(
         clippy::cast_possible_truncation,
@@ -47,9 +47,9 @@ pub(crate) async fn journey(cores: &Cores, effort: Effort) -> anyhow::Result<Par
     )]
     let count = (RATE * length.as_secs_f64()) as usize;
     let address = |n: usize| format!("p{n}@bench.example");
-    let requests = (0..count).map(|n| sign_up(&address(n))).collect();
+    let requests = (0..count).map(|n| sign_up(&address(n)));
     let usage = Usage::now();
-    let arrivals = open_loop(api.address, RATE, requests, 201).await?;
+    let arrivals = open_loop_to(api.address, RATE, requests, 201).await?;
     let bottleneck = usage.bottleneck("The sign-up");
     let mails = all_mails(&smtp, 20 + count).await?;
     let mut accepted = Vec::with_capacity(count);

@@ -1,15 +1,26 @@
 //! The comparisons, each with its target.
 
+mod abuser;
+mod doors;
 mod figures;
 mod journey;
+mod log_ins;
+mod memory;
+mod overload;
 mod reads;
 mod relay;
 mod sign_ups;
 mod threads;
+mod turns;
 mod writes;
 
 pub(crate) use self::{
+    abuser::abuser,
+    doors::doors,
     journey::journey,
+    log_ins::{hash, log_ins},
+    memory::memory,
+    overload::overload,
     reads::reads,
     relay::relay,
     sign_ups::sign_ups,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::figures::{median, millis};
+use super::turns::{Turn, bare, beside, nearness, rows, take_turns};
 use crate::{
     collector::Collector,
-    cores::{Cores, processor_time},
+    cores::Cores,
     effort::Effort,
-    load::{get, saturate},
-    report::{Check, Part, Row},
-    roles::{BODY_FILE, REDIS_KEY, Role},
-    stack::{Server, Stack},
+    load::saturate,
+    report::{Check, Part},
+    roles::{REDIS_KEY, Role},
+    stack::{Server, Stack, reads_of},
     usage::Usage,
 };
 
@@ -30,17 +30,6 @@ const NINE_OF_TEN: usize = 5;
 /// Reads that the database answered.
 const LOADED: [&str; 3] = ["waypost_cache_reads_total{", "layer=\"database\"", "outcome=\"hit\""];
 
-/// What one server did in one turn.
-struct Turn {
-    per_second: f64,
-    /// Microseconds of the processor that one request cost.
-    cost: f64,
-    /// Share of the time in which the server had its core.
-    share: f64,
-    p50: Duration,
-    p99: Duration,
-}
-
 pub(crate) async fn reads(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
     let collector = Collector::start()?;
     let stack = Stack::new(cores).await?;
@@ -49,16 +38,9 @@ pub(crate) async fn reads(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
         ("WAYPOST__TELEMETRY__SAMPLE_RATIO", "0.1".to_owned()),
     ];
     let api = stack.start(Role::UserApi, &telemetry).await?;
-    let people = api.people(PEOPLE).await?;
-    let requests: Vec<_> = people
-        .iter()
-        .map(|person| get(&format!("/v1/users/{}", person.id), Some(&person.token)))
-        .collect();
+    let requests = reads_of(&api.people(PEOPLE).await?);
     let body = api.body(&requests[0]).await?;
-    let file = stack.file("body.json");
-    std::fs::write(&file, &body)?;
-    let bare = [(BODY_FILE, file.display().to_string())];
-    let bare = stack.start(Role::Bare, &bare).await?;
+    let bare = bare(&stack, &body).await?;
     let key = stack.key("bench:body");
     set(&key, &body).await?;
     let redis_get = stack.start(Role::RedisGet, &[(REDIS_KEY, key)]).await?;
@@ -110,30 +92,6 @@ async fn asked_database(server: &Server) -> anyhow::Result<f64> {
     Ok(share(server.counter(&LOADED).await?, asked))
 }
 
-/// Each server in turn, round by round.
-async fn take_turns(
-    servers: &[(&str, Server)],
-    requests: &[Vec<u8>],
-    effort: Effort,
-) -> anyhow::Result<Vec<Vec<Turn>>> {
-    let mut turns: Vec<Vec<Turn>> = servers.iter().map(|_| Vec::new()).collect();
-    for round in 0..=effort.rounds {
-        for ((_, server), turns) in servers.iter().zip(&mut turns) {
-            // The first round is the warm-up.
-            let length = if round == 0 {
-                Duration::from_secs(1)
-            } else {
-                effort.turn
-            };
-            let turn = take(server, requests, length).await?;
-            if round > 0 {
-                turns.push(turn);
-            }
-        }
-    }
-    Ok(turns)
-}
-
 /// Of ten reads nine are of a tenth of the people. Which share of the reads did not ask the database?
 async fn saved_on_hot_keys(server: &Server, requests: &[Vec<u8>], turn: Duration) -> anyhow::Result<f64> {
     let (hot, cold) = requests.split_at(requests.len() / 10);
@@ -165,36 +123,7 @@ async fn set(key: &str, body: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn take(server: &Server, requests: &[Vec<u8>], length: Duration) -> anyhow::Result<Turn> {
-    let before = processor_time(&server.process)?;
-    let done = saturate(server.address, requests, length).await?;
-    let used = processor_time(&server.process)?.saturating_sub(before).as_secs_f64();
-    Ok(Turn {
-        per_second: done.per_second(),
-        cost: used * 1e6 / (done.per_second() * done.took.as_secs_f64()),
-        share: used / done.took.as_secs_f64(),
-        p50: done.p50,
-        p99: done.p99,
-    })
-}
-
 fn compare(sides: &[(&str, Vec<Turn>)], found: Found, effort: Effort) -> Part {
-    let middle = |turns: &[Turn], value: fn(&Turn) -> f64| median(turns.iter().map(value).collect());
-    let ratio = |turns: &[Turn], value: fn(&Turn) -> f64| beside(turns, &sides[0].1, value);
-    let rows = sides.iter().map(|(name, turns)| {
-        Row::new(
-            *name,
-            &[
-                ("requests/s", middle(turns, |turn| turn.per_second)),
-                ("of bare", ratio(turns, |turn| turn.per_second)),
-                ("CPU us/request", middle(turns, |turn| turn.cost)),
-                ("of its core", middle(turns, |turn| turn.share)),
-                ("p50 ms", middle(turns, |turn| millis(turn.p50))),
-                ("p99 ms", middle(turns, |turn| millis(turn.p99))),
-            ],
-        )
-    });
-    let rows = rows.collect();
     Part {
         title: "Cached GET /v1/users/{id}",
         conditions: vec![
@@ -215,26 +144,14 @@ fn compare(sides: &[(&str, Vec<Turn>)], found: Found, effort: Effort) -> Part {
                 found.missed * 100.0
             ),
         ],
-        rows,
+        rows: rows(sides),
         checks: checks(sides, found.saved),
         bottleneck: found.bottleneck,
     }
 }
 
-/// Round by round: both sides of a ratio were measured seconds apart.
-fn beside(turns: &[Turn], ceiling: &[Turn], value: fn(&Turn) -> f64) -> f64 {
-    let both = turns.iter().zip(ceiling);
-    median(both.map(|(turn, ceiling)| value(turn) / value(ceiling)).collect())
-}
-
 fn checks(sides: &[(&str, Vec<Turn>)], saved: f64) -> Vec<Check> {
-    // On a core that others use too, the requests a second of the two are not of the same core; what one
-    // request costs is. The lower of the two ratios counts.
-    let lower = |side: usize, ceiling: usize| {
-        let turns = &sides[side].1;
-        let by_cost = 1.0 / beside(turns, &sides[ceiling].1, |turn| turn.cost);
-        beside(turns, &sides[ceiling].1, |turn| turn.per_second).min(by_cost)
-    };
+    let lower = |side: usize, ceiling: usize| nearness(&sides[side].1, &sides[ceiling].1);
     let check = |what, measured, goal, target| Check {
         what,
         measured,

@@ -10,7 +10,7 @@ use super::figures::{median, millis};
 use crate::{
     cores::Cores,
     effort::Effort,
-    load::{Arrival, open_loop, percentile},
+    load::{Arrival, open_loop_to, percentile},
     report::{Check, Part, Row},
     roles::Role,
     stack::{Stack, sign_up},
@@ -52,7 +52,7 @@ pub(crate) async fn sign_ups(cores: &Cores, effort: Effort) -> anyhow::Result<Pa
             let count = if round == 0 { 40 } else { count };
             let requests = (0..count).map(|n| sign_up(&format!("{side}{round}-{n}@bench.example")));
             let usage = Usage::now();
-            let arrivals = open_loop(api.address, RATE, requests.collect(), 201).await?;
+            let arrivals = open_loop_to(api.address, RATE, requests, 201).await?;
             bottleneck = usage.bottleneck("The sign-up beside a slow mail server");
             if round > 0 {
                 turns.push(Turn::of(&arrivals));

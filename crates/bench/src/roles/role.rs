@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::ValueEnum;
-use common::{config::Service, process::run_service, store::CacheOptions};
+use common::{config::Service, http::Doors, process::run_service, store::CacheOptions};
 
 use super::{bare, ceiling::ended, redis_get, transaction};
 
@@ -21,6 +21,14 @@ pub(crate) enum Role {
     Uncached,
     /// The API with a cache that forgets so soon that some nine reads of ten find what they look for.
     NineOfTen,
+    /// The API without rate limits and concurrency limits.
+    WithoutDoors,
+    /// The API with its rate limits, and no concurrency limits.
+    RateLimitsAlone,
+    /// The API with its concurrency limits, and no rate limits.
+    ConcurrencyLimitsAlone,
+    /// The gateway, as it is deployed.
+    NotificationGateway,
     /// The worker, as it is deployed.
     EmailWorker,
     /// An actix-web handler that answers fixed bytes.
@@ -39,6 +47,10 @@ impl Role {
             Self::RedisHit => "redis-hit",
             Self::Uncached => "uncached",
             Self::NineOfTen => "nine-of-ten",
+            Self::WithoutDoors => "without-doors",
+            Self::RateLimitsAlone => "rate-limits-alone",
+            Self::ConcurrencyLimitsAlone => "concurrency-limits-alone",
+            Self::NotificationGateway => "notification-gateway",
             Self::EmailWorker => "email-worker",
             Self::Bare => "bare",
             Self::RedisGet => "redis-get",
@@ -64,6 +76,12 @@ pub(crate) fn serve(role: Role) -> ExitCode {
             lease: Duration::ZERO,
             ..CacheOptions::default()
         }),
+        Role::WithoutDoors => user_api_behind(false, false),
+        Role::RateLimitsAlone => user_api_behind(true, false),
+        Role::ConcurrencyLimitsAlone => user_api_behind(false, true),
+        Role::NotificationGateway => run_service(Service::NotificationGateway, |settings, tasks| {
+            notification_gateway::start(settings, notification_gateway::Backends::default(), tasks)
+        }),
         Role::EmailWorker => run_service(Service::EmailWorker, |settings, tasks| {
             email_worker::start(settings, email_worker::Backends::default(), tasks)
         }),
@@ -74,11 +92,24 @@ pub(crate) fn serve(role: Role) -> ExitCode {
 }
 
 fn user_api_with(cache: CacheOptions) -> ExitCode {
+    user_api(user_api::Backends {
+        cache,
+        ..user_api::Backends::default()
+    })
+}
+
+fn user_api_behind(rate_limits: bool, concurrency_limits: bool) -> ExitCode {
+    user_api(user_api::Backends {
+        doors: Doors {
+            rate_limits,
+            concurrency_limits,
+        },
+        ..user_api::Backends::default()
+    })
+}
+
+fn user_api(backends: user_api::Backends) -> ExitCode {
     run_service(Service::UserApi, move |settings, tasks| {
-        let backends = user_api::Backends {
-            cache,
-            ..user_api::Backends::default()
-        };
         user_api::start(settings, backends, tasks)
     })
 }

@@ -1,0 +1,168 @@
+//! Ten times as many reads as the database can serve: how many are answered all the same, and how fast.
+
+use std::time::Duration;
+
+use test_support::{Fault, FaultProxy};
+
+use super::figures::{count, median, millis};
+use crate::{
+    cores::Cores,
+    effort::Effort,
+    load::{Arrival, open_loop, open_loop_to, percentile, saturate_on},
+    report::{Check, Part, Row},
+    roles::Role,
+    stack::{Stack, reads_of},
+    usage::Usage,
+};
+
+/// There and back: so the database is what bounds, and not the processor, which also has to refuse.
+const WAY: Duration = Duration::from_millis(10);
+/// So many that hardly two reads at a time are of one of them.
+const PEOPLE: usize = 256;
+/// Connections that keep all places at the database taken.
+const BUSY: usize = 32;
+const TIMES: f64 = 10.0;
+const CALM: f64 = 0.25;
+/// The limit has found its place by then.
+const FOUND: Duration = Duration::from_secs(2);
+const GOODPUT_TARGET: f64 = 0.85;
+const SLOWER_TARGET: f64 = 3.0;
+
+/// What one round found.
+struct Round {
+    capacity: f64,
+    goodput: f64,
+    refused: f64,
+    calm: [f64; 2],
+    accepted: [f64; 2],
+    refusal: [f64; 2],
+}
+
+pub(crate) async fn overload(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+    let stack = Stack::new(cores).await?;
+    let proxy = FaultProxy::start(stack.database_address()?).await;
+    let settings = |least: &str| {
+        anyhow::Ok([
+            ("WAYPOST__DATABASE__URL", stack.database_at(proxy.address())?),
+            ("WAYPOST__STORE__URL", "memory://".to_owned()),
+            ("WAYPOST__OVERLOAD__LEAST", least.to_owned()),
+        ])
+    };
+    // Lets everybody in: what the database can serve is found with it.
+    let open = stack.start(Role::Uncached, &settings("512")?).await?;
+    let api = stack.start(Role::Uncached, &settings("4")?).await?;
+    let requests = reads_of(&api.people(PEOPLE).await?);
+    proxy.set(Fault::Delay(WAY)).await;
+
+    let usage = Usage::now();
+    let mut rounds = Vec::new();
+    for _ in 0..effort.rounds {
+        let capacity = saturate_on(open.address, BUSY, &requests, effort.turn)
+            .await?
+            .per_second();
+        let for_a_while = |rate: f64, length: Duration| requests.iter().cycle().take(count(rate, length)).cloned();
+        let rate = capacity * CALM;
+        let calm = open_loop_to(api.address, rate, for_a_while(rate, effort.turn), 200).await?;
+        let rate = capacity * TIMES;
+        let flood = open_loop(api.address, rate, for_a_while(rate, effort.turn + FOUND)).await?;
+        rounds.push(Round::of(capacity, &calm, flood));
+    }
+    Ok(tell(
+        &rounds,
+        usage.bottleneck("The read under ten times its load"),
+        effort,
+    ))
+}
+
+impl Round {
+    fn of(capacity: f64, calm: &[Arrival], flood: Vec<Arrival>) -> Self {
+        let from = flood.first().map(|first| first.due + FOUND);
+        let flood: Vec<_> = flood.into_iter().filter(|one| Some(one.due) >= from).collect();
+        let span = flood
+            .first()
+            .zip(flood.last())
+            .map(|(first, last)| last.due - first.due);
+        let took = |is_accepted: bool| {
+            let of_these = flood.iter().filter(move |one| (one.status == 200) == is_accepted);
+            let mut took: Vec<_> = of_these.map(|one| one.latency).collect();
+            took.sort_unstable();
+            took
+        };
+        let (accepted, refused) = (took(true), took(false));
+        let mut calm: Vec<_> = calm.iter().map(|one| one.latency).collect();
+        calm.sort_unstable();
+        let both = |took: &[Duration]| [0.50, 0.99].map(|share| millis(percentile(took, share)));
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let [done, turned_away] = [accepted.len() as f64, refused.len() as f64];
+        let span = span.unwrap_or_default().as_secs_f64().max(1e-3);
+        Self {
+            capacity,
+            goodput: done / span,
+            refused: turned_away / span,
+            calm: both(&calm),
+            accepted: both(&accepted),
+            refusal: both(&refused),
+        }
+    }
+}
+
+fn tell(rounds: &[Round], bottleneck: String, effort: Effort) -> Part {
+    let middle = |value: fn(&Round) -> f64| median(rounds.iter().map(value).collect());
+    let row = |name: &str, a_second: fn(&Round) -> f64, p50: fn(&Round) -> f64, p99: fn(&Round) -> f64| {
+        let figures = [
+            ("requests/s", middle(a_second)),
+            ("p50 ms", middle(p50)),
+            ("p99 ms", middle(p99)),
+        ];
+        Row::new(name, &figures)
+    };
+    let goodput = middle(|round| round.goodput / round.capacity);
+    let slower = middle(|round| round.accepted[1] / round.calm[1]);
+    Part {
+        title: "Ten times as many reads as the database can serve",
+        conditions: vec![
+            format!(
+                "no cache, the way to PostgreSQL {WAY:?} there and back, {PEOPLE} people; capacity: closed loop, {BUSY} connections"
+            ),
+            format!(
+                "open loop, {} rounds of {:?}, medians; of a flood without its first {FOUND:?}",
+                effort.rounds, effort.turn
+            ),
+        ],
+        rows: vec![
+            row(
+                "a quarter of the capacity",
+                |round| round.capacity * CALM,
+                |round| round.calm[0],
+                |round| round.calm[1],
+            ),
+            row(
+                "ten times the capacity, answered",
+                |round| round.goodput,
+                |round| round.accepted[0],
+                |round| round.accepted[1],
+            ),
+            row(
+                "ten times the capacity, refused",
+                |round| round.refused,
+                |round| round.refusal[0],
+                |round| round.refusal[1],
+            ),
+        ],
+        checks: vec![
+            Check {
+                what: "answered a second / capacity",
+                measured: goodput,
+                target: ">= 0.85",
+                holds: goodput >= GOODPUT_TARGET,
+            },
+            Check {
+                what: "p99 of the answered / p99 at a quarter of the capacity",
+                measured: slower,
+                target: "<= 3",
+                holds: slower <= SLOWER_TARGET,
+            },
+        ],
+        bottleneck,
+    }
+}
