@@ -1,4 +1,5 @@
-//! docs/delivery-guarantees.md, docs/caching.md and docs/degradation.md name the test of each promise.
+//! docs/delivery-guarantees.md, docs/caching.md, docs/degradation.md, docs/protection.md and docs/overload.md name the
+//! test of each promise.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,6 +61,18 @@ fn each_way_in_which_a_dependency_fails_names_tests_and_metrics_that_there_are()
         }
     }
     assert_eq!(dependencies.len(), 8, "{dependencies:?}");
+}
+
+#[test]
+fn protection_and_overload_name_tests_that_there_are() {
+    for name in ["protection", "overload"] {
+        let (page, tests) = page_and_tests(name);
+        let named: Vec<_> = ticked(&page).filter(|word| is_test(word)).collect();
+        assert!(named.len() >= 5, "{name} names {named:?} only");
+        for test in named {
+            assert!(tests.contains(test), "{name}: no test is called {test}");
+        }
+    }
 }
 
 /// A page of the documentation, and the names of all functions, which those of the tests are among.

@@ -3,6 +3,7 @@
 mod canary;
 mod logs;
 mod metrics;
+mod refusals;
 mod sampling;
 
 use serde_json::Value;
