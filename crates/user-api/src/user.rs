@@ -99,7 +99,9 @@ pub(crate) fn cache_version(version: i64) -> u64 {
 ///
 /// With the account in it: under `/v1/users/me` a client's cache may hold somebody else's.
 pub(crate) fn etag(id: Uuid, version: u64) -> EntityTag {
-    EntityTag::new_strong(format!("{}-{version}", id.simple()))
+    let (mut of_id, mut of_version) = (Uuid::encode_buffer(), itoa::Buffer::new());
+    let tag = [id.simple().encode_lower(&mut of_id), "-", of_version.format(version)];
+    EntityTag::new_strong(tag.concat())
 }
 
 /// The key of a user in the cache: `user:{id}`.
@@ -111,6 +113,7 @@ impl CacheKey for UserKey {
     const MAY_BE_STALE: bool = true;
 
     fn store_key(&self) -> String {
-        format!("user:{}", self.0)
+        let mut id = Uuid::encode_buffer();
+        ["user:", self.0.hyphenated().encode_lower(&mut id)].concat()
     }
 }

@@ -117,8 +117,16 @@ fn tell(headers: &mut HeaderMap, limits: &Limits, class: Class, decision: &Decis
         Verdict::Refuse(after) => (0, after),
         Verdict::Pass | Verdict::Wait(_) => (decision.remaining, decision.whole_after),
     };
-    let state = format!("\"{}\";r={remaining};t={}", class.name(), seconds(reset));
-    if let Ok(state) = HeaderValue::from_maybe_shared(Bytes::from(state)) {
+    let (mut of_remaining, mut of_reset) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let state = [
+        "\"",
+        class.name(),
+        "\";r=",
+        of_remaining.format(remaining),
+        ";t=",
+        of_reset.format(seconds(reset)),
+    ];
+    if let Ok(state) = HeaderValue::from_maybe_shared(Bytes::from(state.concat())) {
         headers.insert(RATE_LIMIT.clone(), state);
     }
     if let Some(policy) = &limits.policies[class as usize] {

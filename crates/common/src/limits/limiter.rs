@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use foldhash::quality::RandomState;
 use prometheus_client::metrics::counter::Counter;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::held::{Held, Step};
 use super::subject::Counted;
@@ -36,7 +37,7 @@ struct Inner {
     service: Service,
     store: Store,
     rules: [Rule; Class::ALL.len()],
-    callers: Cache<Counted, Arc<Mutex<Held>>, Weight>,
+    callers: Cache<Counted, Arc<Mutex<Held>>, Weight, RandomState>,
     clock: Clock,
     /// How far the store's clock is ahead of ours; a little too far by the way that its answer took, so that tokens in
     /// hand end early rather than late.
@@ -114,7 +115,13 @@ impl Limiter {
             service,
             store,
             rules,
-            callers: Cache::with_weighter(callers, TABLE_BYTES, Weight),
+            callers: Cache::with(
+                callers,
+                TABLE_BYTES,
+                Weight,
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ),
             clock,
             ahead: AtomicI64::new(0),
         }))

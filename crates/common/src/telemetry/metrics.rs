@@ -270,6 +270,11 @@ impl Metrics {
         self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome }).inc();
     }
 
+    /// The counter of one such outcome, for who counts it at every request.
+    pub fn cache_reads(&self, layer: &'static str, outcome: &'static str) -> Counter {
+        self.0.cache_reads.get_or_create_owned(&CacheLabels { layer, outcome })
+    }
+
     /// Counts one refresh of a cached value (`waypost_cache_refreshes_total`), by its reason: `miss`, `stale`, `ageing`;
     /// and its outcome: `loaded`, `shared` (another replica's was taken), `failed`.
     pub fn cache_refresh(&self, reason: &'static str, outcome: &'static str) {

@@ -64,6 +64,7 @@ impl<K: CacheKey> Cache<K> {
         let local = Arc::new(Local::new(options.in_process_bytes));
         coherence.spawn(&local, &tasks);
         let layers = Layers {
+            hits_in_process: metrics.cache_reads(Layer::InProcess.label(), "hit"),
             locks: Locks::new(store.clone(), tasks.clone(), metrics.clone()),
             store,
             local,

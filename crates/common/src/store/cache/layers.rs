@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -27,6 +28,7 @@ pub(super) struct Layers {
     /// Whether an old value may be answered at all.
     pub(super) may_be_stale: bool,
     pub(super) metrics: Metrics,
+    pub(super) hits_in_process: Counter,
 }
 
 /// What the layers hold of a key.
@@ -48,7 +50,7 @@ impl Layers {
         let held = self.local.get(key).filter(|held| held.entry.is_kept(now));
         match held {
             Some(held) if now < held.until && self.vouches_for(&held) => {
-                self.count(Layer::InProcess, "hit");
+                self.hits_in_process.inc();
                 Ok(held.entry)
             }
             held => {

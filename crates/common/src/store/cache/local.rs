@@ -1,10 +1,11 @@
 //! The in-process layer: bounded by weight, sharded, without a channel between those who read it.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::quality::RandomState;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::entry::Entry;
 use super::recent::Recent;
@@ -28,7 +29,7 @@ pub(super) struct Held {
 }
 
 pub(super) struct Local {
-    cache: Cache<String, Held, Weight>,
+    cache: Cache<String, Held, Weight, RandomState>,
     stripes: [Mutex<()>; STRIPES],
     hasher: RandomState,
     /// Which versions are the least that may be kept.
@@ -49,9 +50,15 @@ impl Local {
     pub(super) fn new(bytes: u64) -> Self {
         let entries = usize::try_from(bytes / USUAL_BYTES).unwrap_or(usize::MAX).max(16);
         Self {
-            cache: Cache::with_weighter(entries, bytes, Weight),
+            cache: Cache::with(
+                entries,
+                bytes,
+                Weight,
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ),
             stripes: std::array::from_fn(|_| Mutex::new(())),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             recent: Recent::default(),
         }
     }
