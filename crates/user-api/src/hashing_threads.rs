@@ -43,7 +43,7 @@ impl HashingThreads {
         }
         std::thread::Builder::new()
             .name("hashed".to_owned())
-            .spawn(move || told.into_iter().for_each(|tell| tell()))?;
+            .spawn(move || tell_all(told))?;
         Ok(Self { jobs })
     }
 
@@ -69,6 +69,13 @@ impl HashingThreads {
         });
         self.jobs.send(job).ok()?;
         outcome.await.ok()
+    }
+}
+
+/// Tells who waits, whatever becomes of one of them.
+fn tell_all(told: Receiver<Told>) {
+    for tell in told {
+        let _ = catch_unwind(AssertUnwindSafe(tell));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Commands at a time: more would only wait for each other on the two connections.
+/// Commands at a time: more would only wait for each other on the connections.
 const PLACES: usize = 256;
 
 /// Deletes the key if its value is the one given: the end of a lock by its owner alone.

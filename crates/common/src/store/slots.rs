@@ -238,6 +238,10 @@ impl Slot {
         }
     }
 
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.home(), Home::Shared)
+    }
+
     pub(super) fn home(&self) -> Home {
         self.home.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

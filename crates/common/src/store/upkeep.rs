@@ -4,12 +4,14 @@
 //! master. So after a failover nothing is read from the former master for longer than a second.
 
 use std::{
+    collections::BTreeSet,
     mem::{Discriminant, discriminant},
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
@@ -26,6 +28,9 @@ const REDIAL_EVERY: Duration = Duration::from_millis(100);
 /// How often a connection that nobody uses is asked whether it still stands.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a thread may take to dial for itself.
+const OWN_DIAL: Duration = Duration::from_secs(1);
+
 /// What was said of an absence; each reason is told once.
 type Told = Vec<Discriminant<DialError>>;
 
@@ -33,6 +38,7 @@ impl Slots {
     /// Keeps every slot filled until `stopping`.
     pub(super) async fn keep_connected(self, stopping: CancellationToken) {
         let mut told = Told::new();
+        let mut look_at = Instant::now() + PING_EVERY;
         loop {
             let dialled = tokio::select! {
                 () = stopping.cancelled() => return,
@@ -43,60 +49,67 @@ impl Slots {
             self.0.is_a_cluster.store(is_a_cluster, Ordering::Relaxed);
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = self.pause(dialled.is_ok()) => {}
+                () = self.pause(dialled.is_ok(), &mut look_at) => {}
             }
         }
     }
 
     /// Waits for a reason to look again, a doubt or the time, and asks every connection whether it still stands.
-    async fn pause(&self, whole: bool) {
-        if !whole {
-            tokio::time::sleep(REDIAL_EVERY).await;
-            return self.check_all().await;
-        }
-        tokio::select! {
-            () = self.0.doubted.notified() => self.check_all().await,
-            () = tokio::time::sleep(PING_EVERY) => {
-                self.check_all().await;
-                self.leave_the_deposed().await;
+    ///
+    /// Whether the node was deposed is asked once a second, however often there is a doubt.
+    async fn pause(&self, whole: bool, look_at: &mut Instant) {
+        if whole {
+            tokio::select! {
+                () = self.0.doubted.notified() => {}
+                () = sleep_until((*look_at).into()) => {}
             }
+        } else {
+            sleep(REDIAL_EVERY).await;
+        }
+        self.check_all().await;
+        if Instant::now() >= *look_at {
+            self.leave_the_deposed().await;
+            *look_at = Instant::now() + PING_EVERY;
         }
     }
 
+    /// Fills the slots that all share, and then those of threads, at once.
     async fn dial_missing(&self) -> Result<(), DialError> {
-        for slot in &self.0.slots {
-            if slot.get().is_some() {
-                continue;
-            }
-            let Some(dialled) = self.dial(slot).await? else {
-                continue;
-            };
-            slot.fill(Standing {
-                generation: self.0.generation.fetch_add(1, Ordering::Relaxed),
-                connection: dialled.connection,
-                node: dialled.node,
-            });
-            self.0.stands.notify_waiters();
+        let (shared, own): (Vec<_>, Vec<_>) = self
+            .0
+            .slots
+            .iter()
+            .filter(|slot| slot.get().is_none())
+            .partition(|slot| slot.is_shared());
+        for slot in shared {
+            self.fill(slot, self.0.dialer.connection().await?);
         }
+        join_all(own.into_iter().map(|slot| self.dial_own(slot))).await;
         Ok(())
     }
 
-    /// Dials for a slot, on the runtime that is to drive the connection; `None` when that is nobody's.
-    async fn dial(&self, slot: &Slot) -> Result<Option<Dialled>, DialError> {
-        let home = match slot.home() {
-            Home::Nobody => return Ok(None),
-            Home::Shared => return self.0.dialer.connection().await.map(Some),
-            Home::Of(home) => home,
-        };
+    fn fill(&self, slot: &Slot, dialled: Dialled) {
+        slot.fill(Standing {
+            generation: self.0.generation.fetch_add(1, Ordering::Relaxed),
+            connection: dialled.connection,
+            node: dialled.node,
+        });
+        self.0.stands.notify_waiters();
+    }
+
+    /// Dials for the thread that a slot belongs to, on its runtime, which is to drive the connection.
+    ///
+    /// A busy thread has no time for that, which says nothing of the store: it is asked again in a second.
+    async fn dial_own(&self, slot: &Slot) {
+        let Home::Of(home) = slot.home() else { return };
         let dialer = self.0.dialer.clone();
         let dialled = AbortOnDropHandle::new(home.spawn(async move { dialer.connection().await }));
-        let Ok(dialled) = dialled.await else {
+        match timeout(OWN_DIAL, dialled).await {
+            Ok(Ok(Ok(dialled))) => self.fill(slot, dialled),
             // The thread has ended.
-            slot.settle(Home::Nobody);
-            return Ok(None);
-        };
-        // A busy thread has no time to dial, which says nothing of the store; it is asked again in a second.
-        Ok(dialled.ok())
+            Ok(Err(_)) => slot.settle(Home::Nobody),
+            Ok(Ok(Err(_))) | Err(_) => {}
+        }
     }
 
     /// At once, so that a server that hangs is found out in the time of one answer.
@@ -110,7 +123,10 @@ impl Slots {
         };
         if self.0.dialer.check(&mut standing.connection).await.is_err() {
             slot.discard(standing.generation);
-            self.note_away();
+            // A thread that is too busy to answer in time says nothing of the store.
+            if slot.is_shared() {
+                self.note_away();
+            }
         } else if self.breaker() == BreakerState::HalfOpen
             && let Ok(permit) = self.0.breaker.admit(Instant::now())
         {
@@ -121,20 +137,22 @@ impl Slots {
 
     /// Drops connections to a node that is the master by its own word alone.
     async fn leave_the_deposed(&self) {
-        let Some(standing) = self.0.slots.iter().find_map(Slot::get) else {
-            return;
-        };
-        if !self.0.dialer.is_deposed(&standing.node).await {
-            return;
-        }
-        for slot in &self.0.slots {
-            if let Some(other) = slot.get()
-                && other.node == standing.node
-            {
-                slot.discard(other.generation);
+        let standing = self.0.slots.iter().filter_map(Slot::get);
+        // More than one, when a connection was dialled anew after a failover and others were not.
+        let nodes: BTreeSet<_> = standing.map(|standing| standing.node).collect();
+        for node in nodes {
+            if !self.0.dialer.is_deposed(&node).await {
+                continue;
             }
+            for slot in &self.0.slots {
+                if let Some(other) = slot.get()
+                    && other.node == node
+                {
+                    slot.discard(other.generation);
+                }
+            }
+            self.note_away();
         }
-        self.note_away();
     }
 }
 
