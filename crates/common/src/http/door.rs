@@ -8,9 +8,10 @@ use std::time::Instant;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, Route};
+use actix_web::{Error, HttpMessage, Route};
 
 use super::describe::Access;
+use super::held_place::HeldPlace;
 use super::limit::limit;
 use super::shed::Gate;
 use crate::limits::Class;
@@ -32,13 +33,17 @@ async fn pass(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let Some(gate) = gate else {
-        return limit(class, access, request, next).await;
+        return limit((class, access), None, request, next).await;
     };
-    let place = match gate.admit(Instant::now()) {
+    let place = match HeldPlace::take(gate, Instant::now()) {
         Ok(place) => place,
         Err(problem) => return Ok(request.error_response(problem)),
     };
-    let answered = limit(class, access, request, next).await;
+    if !request.method().is_safe() {
+        // For whoever reads the body.
+        request.extensions_mut().insert(place.clone());
+    }
+    let answered = limit((class, access), Some(&place), request, next).await;
     let is_success = answered.as_ref().is_ok_and(|answer| {
         let status = answer.status();
         status.is_success() || status.is_redirection()

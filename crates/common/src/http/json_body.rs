@@ -1,19 +1,22 @@
 //! A JSON body with bounds, whose refusals are problems.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::BytesMut;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, poll};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::describe::{Describe, OperationDoc};
+use super::held_place::HeldPlace;
 use super::{Problem, kinds};
 
 /// Largest body that is read.
@@ -49,13 +52,23 @@ pub(super) fn json_body<T: DeserializeOwned + 'static>(
 ) -> impl Future<Output = Result<T, Problem>> + use<T> {
     let refusal = refuse_by_headers(request, media_types);
     let mut payload = payload.take();
+    let place = request.extensions().get::<HeldPlace>().cloned();
     async move {
         if let Some(problem) = refusal {
             return Err(problem);
         }
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, read(&mut payload))
-            .await
-            .map_err(|_| Problem::new(&kinds::REQUEST_TIMEOUT))??;
+        let mut reading = pin!(timeout(BODY_TIMEOUT, read(&mut payload)));
+        let too_late = |_| Problem::new(&kinds::REQUEST_TIMEOUT);
+        let bytes = match (poll!(reading.as_mut()), place) {
+            (Poll::Ready(bytes), _) => bytes.map_err(too_late)??,
+            (Poll::Pending, None) => reading.await.map_err(too_late)??,
+            (Poll::Pending, Some(place)) => {
+                place.leave();
+                let bytes = reading.await.map_err(too_late)??;
+                place.take_again(Instant::now())?;
+                bytes
+            }
+        };
         parse(&bytes)
     }
 }

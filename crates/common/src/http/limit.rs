@@ -2,12 +2,13 @@
 //!
 //! Reads and writes count for whom the token names, everything else for the source. Who shows no token where one is wanted is
 //! refused as ever, and counts for nobody; a token that is no good counts for its source as what is public does, so that
-//! guessing has an end. A request that waits for its turn in a leaky bucket waits here, outside of every bulkhead.
+//! guessing has an end. A request that waits for its turn in a leaky bucket waits here, outside of every bulkhead and without
+//! its place under the concurrency limit.
 //!
 //! Answers carry `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-10 has them; a refusal is 429 with
 //! `Retry-After`, and its `t` is the same. The partition key is left out: it would be a person or an address.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -20,6 +21,7 @@ use tracing::Span;
 
 use super::caller::{Verified, any_token, verify};
 use super::describe::Access;
+use super::held_place::HeldPlace;
 use super::source::source;
 use super::{Problem, kinds};
 use crate::config::Networks;
@@ -62,8 +64,8 @@ pub(super) fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
 
 /// Decides on one request, and tells of the decision in its answer.
 pub(super) async fn limit(
-    class: Class,
-    access: Access,
+    (class, access): (Class, Access),
+    place: Option<&HeldPlace>,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
@@ -80,14 +82,25 @@ pub(super) async fn limit(
             let problem = Problem::new(&kinds::RATE_LIMITED).retry_after(Duration::from_secs(seconds(after)));
             request.error_response(problem)
         }
-        Verdict::Wait(turn) => {
-            tokio::time::sleep(turn).await;
-            next.call(request).await?
-        }
+        Verdict::Wait(turn) => match wait(turn, place).await {
+            Ok(()) => next.call(request).await?,
+            Err(problem) => request.error_response(problem),
+        },
         Verdict::Pass => next.call(request).await?,
     };
     tell(response.headers_mut(), &limits, class, &decision);
     Ok(response)
+}
+
+/// Waits for the request's turn, without its place.
+async fn wait(turn: Duration, place: Option<&HeldPlace>) -> Result<(), Problem> {
+    let Some(place) = place else {
+        tokio::time::sleep(turn).await;
+        return Ok(());
+    };
+    place.leave();
+    tokio::time::sleep(turn).await;
+    place.take_again(Instant::now())
 }
 
 /// What a request counts towards, and for whom; `None` when for nobody.

@@ -22,6 +22,7 @@ mod door;
 mod edge;
 mod endpoint;
 mod failure;
+mod held_place;
 mod in_order;
 mod json_body;
 pub mod keys;

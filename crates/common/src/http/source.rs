@@ -55,19 +55,49 @@ fn look_through(peer: IpAddr, hops: &[&str], hop: fn(&str) -> Option<IpAddr>, tr
     source
 }
 
-/// The elements of a list that may be spread over several headers; commas within quotes divide nothing.
+/// The elements of a list that may be spread over several headers.
 fn hops<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let mut hops = Vec::new();
     for value in headers.get_all(name) {
         // What is no text is one element that can't be read.
         let text = value.to_str().unwrap_or_default();
-        let mut is_quoted = false;
-        hops.extend(text.split(move |letter| {
-            is_quoted ^= letter == '"';
-            letter == ',' && !is_quoted
-        }));
+        if *name == FORWARDED {
+            hops.extend(elements(text));
+        } else {
+            hops.extend(text.split(','));
+        }
     }
     hops
+}
+
+/// The elements of one `Forwarded`: commas within quotes divide nothing, and neither does a quote behind a backslash end any.
+///
+/// Where quotes do not end, somebody began them so that what our proxy says of them would be taken for theirs: then the
+/// last element is one that can't be read.
+fn elements(text: &str) -> Vec<&str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let mut elements: Vec<_> = text
+        .split(|letter| {
+            let was_escaped = std::mem::take(&mut is_escaped);
+            match letter {
+                _ if was_escaped => false,
+                '\\' => {
+                    is_escaped = is_quoted;
+                    false
+                }
+                '"' => {
+                    is_quoted = !is_quoted;
+                    false
+                }
+                ',' => !is_quoted,
+                _ => false,
+            }
+        })
+        .collect();
+    if is_quoted {
+        elements.push("");
+    }
+    elements
 }
 
 /// The `for` of one element of `Forwarded`.
@@ -121,6 +151,7 @@ mod tests {
             ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
             ("6.6.6.6, nobody, 10.0.0.2", "10.0.0.2"),
             ("6.6.6.6,", "10.0.0.1"),
+            ("\", 198.51.100.1", "198.51.100.1"),
             ("6.6.6.6, [2001:db8:2::1]:443", "2001:db8:2::1"),
             ("::ffff:198.51.100.1", "198.51.100.1"),
         ] {
@@ -146,6 +177,11 @@ mod tests {
             ("for=6.6.6.6, for=unknown", "10.0.0.1"),
             ("for=6.6.6.6, for=_hidden, for=10.0.0.2", "10.0.0.2"),
             ("for=6.6.6.6, proto=https", "10.0.0.1"),
+            // What a stranger began so that what our proxy adds would be part of it.
+            ("for=6.6.6.6;x=\"\\\"\", for=198.51.100.1", "198.51.100.1"),
+            ("for=6.6.6.6;x=\", for=198.51.100.1", "10.0.0.1"),
+            ("for=6.6.6.6;x=\", for=\"[2001:db8:2::1]:4711\"", "10.0.0.1"),
+            ("for=6.6.6.6;x=\"\\, for=198.51.100.1", "10.0.0.1"),
         ] {
             assert_eq!(seen("10.0.0.1", &[(FORWARDED, list)]), source, "{list}");
         }

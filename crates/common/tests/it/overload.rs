@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use common::config::{Service, Settings};
-use common::http::{Answer, Class, Doors, Endpoint, NoContent, OperationError, RouteTable, Surface, Verifier, serve};
+use common::http::{Answer, Class, Doors, Endpoint, JsonBody, NoContent, OperationError};
+use common::http::{RouteTable, Surface, Verifier, serve};
 use common::http::{TokenKeys, keys::KeySet};
 use common::limits::Limiter;
 use common::process::Tasks;
@@ -48,6 +49,10 @@ async fn log_out(gate: Data<Gate>) -> Result<Answer<NoContent>, OperationError> 
     change(gate).await
 }
 
+async fn note(gate: Data<Gate>, JsonBody(_): JsonBody<serde_json::Value>) -> Result<Answer<NoContent>, OperationError> {
+    change(gate).await
+}
+
 async fn page(gate: Data<Gate>) -> Result<Answer<NoContent>, OperationError> {
     change(gate).await
 }
@@ -57,6 +62,7 @@ fn routes() -> RouteTable {
         "things",
         [
             Endpoint::at("/change").post(Class::Write, "Changes something", change),
+            Endpoint::at("/note").post(Class::Write, "Writes something down", note),
             Endpoint::at("/session")
                 .post(Class::Write, "Logs out", log_out)
                 .securing(),
@@ -191,15 +197,42 @@ async fn a_place_is_free_when_the_work_ends_though_nobody_waits_for_it_and_who_i
     let request =
         "POST /change HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
     connection.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 12];
-    tokio::time::timeout(SOON, connection.read_exact(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(answer, b"HTTP/1.1 503");
+    assert_eq!(status(&mut connection).await, "HTTP/1.1 503");
     held.abort_all();
     while held.join_next().await.is_some() {}
     server.open([]).await;
     eventually(SOON, async || server.in_flight("writes") == 0).await;
     server.tasks.stopping().cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_body_slowly_holds_no_place_and_finds_one_when_it_is_there() {
+    let server = Server::start();
+    let begin = "POST /note HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut connection = TcpStream::connect(&server.address).await.unwrap();
+        connection.write_all(begin.as_bytes()).await.unwrap();
+        slow.push(connection);
+    }
+    // More of them than there are places, and all places are free.
+    let people = server.hold("/change", "writes", 14, 14).await;
+    slow[0].write_all(b"}").await.unwrap();
+    assert_eq!(status(&mut slow[0]).await, "HTTP/1.1 503");
+    server.open([people]).await;
+    eventually(SOON, async || server.in_flight("writes") == 0).await;
+    for connection in &mut slow[1..] {
+        connection.write_all(b"}").await.unwrap();
+        assert_eq!(status(connection).await, "HTTP/1.1 204");
+    }
+    server.tasks.stopping().cancel();
+}
+
+async fn status(connection: &mut TcpStream) -> String {
+    let mut answer = vec![0; 12];
+    tokio::time::timeout(SOON, connection.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    String::from_utf8(answer).unwrap()
 }
