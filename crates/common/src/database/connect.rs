@@ -181,14 +181,14 @@ impl Database {
         let Self { write, read, .. } = self.clone();
         let is_postgres = self.is_postgres;
         metrics.at_each_reading(move |metrics| {
-            let (used, idle) = connections_of(write.pool());
+            let [used, idle, limit] = connections_of(write.pool());
             // On PostgreSQL both are one pool.
-            let (more_used, more_idle) = if is_postgres {
-                (0, 0)
+            let more = if is_postgres {
+                [0; 3]
             } else {
                 connections_of(read.pool())
             };
-            metrics.database_connections(used + more_used, idle + more_idle);
+            metrics.database_connections(used + more[0], idle + more[1], limit + more[2]);
         });
     }
 
@@ -210,17 +210,17 @@ impl Database {
     }
 }
 
-/// Connections that somebody uses, and those that wait.
-fn connections_of(connection: &DatabaseConnection) -> (u32, u32) {
-    let (size, idle) = if connection.get_database_backend() == DbBackend::Postgres {
+/// Connections that somebody uses, those that wait, and how many there may be.
+fn connections_of(connection: &DatabaseConnection) -> [u32; 3] {
+    let (size, idle, limit) = if connection.get_database_backend() == DbBackend::Postgres {
         let pool = connection.get_postgres_connection_pool();
-        (pool.size(), pool.num_idle())
+        (pool.size(), pool.num_idle(), pool.options().get_max_connections())
     } else {
         let pool = connection.get_sqlite_connection_pool();
-        (pool.size(), pool.num_idle())
+        (pool.size(), pool.num_idle(), pool.options().get_max_connections())
     };
     let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
-    (size - idle, idle)
+    [size - idle, idle, limit]
 }
 
 fn writing() -> TransactionOptions {

@@ -96,6 +96,7 @@ definitions! {
     BULKHEAD_PLACES = "waypost_bulkhead_places", Gauge, ["bulkhead", "state"], "Places of a bulkhead by state";
     BULKHEAD_REJECTIONS = "waypost_bulkhead_rejections_total", Counter, ["bulkhead"], "Work that found no place in a bulkhead in time";
     DATABASE_CONNECTIONS = "waypost_database_connections", Gauge, ["state"], "Connections of the database pool by state";
+    DATABASE_CONNECTIONS_LIMIT = "waypost_database_connections_limit", Gauge, [], "Connections that the database pool may have";
     BREAKER_STATE = "waypost_breaker_state", Gauge, ["destination"], "Circuit breaker: 0 closed, 1 half-open, 2 open";
     DESTINATION_REFUSES = "waypost_destination_refuses", Gauge,
         ["destination"], "Whether a destination refuses us and is left alone: 1, else 0";
@@ -155,6 +156,7 @@ struct Inner {
     bulkhead_places: Family<PlaceLabels, Gauge>,
     bulkhead_rejections: Family<BulkheadLabels, Counter>,
     database_connections: Family<StateLabels, Gauge>,
+    database_connections_limit: Gauge,
     breaker_state: Family<DestinationLabels, Gauge>,
     destination_refuses: Family<DestinationLabels, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
@@ -195,6 +197,7 @@ impl Metrics {
             bulkhead_places: Family::default(),
             bulkhead_rejections: Family::default(),
             database_connections: Family::default(),
+            database_connections_limit: Gauge::default(),
             breaker_state: Family::default(),
             destination_refuses: Family::default(),
             deliveries: Family::default(),
@@ -295,8 +298,12 @@ impl Metrics {
         self.0.cache_subscription_up.set(is_up.into());
     }
 
-    /// Has the counters of a cache stand from the beginning, whose first event is what somebody waits for.
+    /// Has the counters of a cache stand from the beginning, whose first event is what somebody waits for, or which others
+    /// are compared with: what the cache saves of a database that was never asked is all.
     pub fn caches(&self, lock: &'static str) {
+        for layer in ["l1", "redis", "database"] {
+            drop(self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome: "hit" }));
+        }
         for outcome in ["loaded", "shared", "failed"] {
             for reason in ["miss", "stale", "ageing"] {
                 drop(self.0.cache_refreshes.get_or_create(&RefreshLabels { reason, outcome }));
@@ -403,12 +410,14 @@ impl Metrics {
         counter.inner().store(rejections, Ordering::Relaxed);
     }
 
-    /// Connections of the database pool (`waypost_database_connections`).
-    pub fn database_connections(&self, used: u32, idle: u32) {
+    /// Connections of the database pool, and how many it may have (`waypost_database_connections`,
+    /// `waypost_database_connections_limit`).
+    pub fn database_connections(&self, used: u32, idle: u32, limit: u32) {
         for (state, count) in [("used", used), ("idle", idle)] {
             let labels = StateLabels { state };
             self.0.database_connections.get_or_create(&labels).set(count.into());
         }
+        self.0.database_connections_limit.set(limit.into());
     }
 
     /// Has `sampler` set its gauges each time these metrics are read: for what costs nothing to look at.
@@ -520,6 +529,8 @@ impl Inner {
         add(registry, BULKHEAD_PLACES, self.bulkhead_places.clone());
         add(registry, BULKHEAD_REJECTIONS, self.bulkhead_rejections.clone());
         add(registry, DATABASE_CONNECTIONS, self.database_connections.clone());
+        let limit = self.database_connections_limit.clone();
+        add(registry, DATABASE_CONNECTIONS_LIMIT, limit);
         add(registry, BREAKER_STATE, self.breaker_state.clone());
         add(registry, DESTINATION_REFUSES, self.destination_refuses.clone());
         add(registry, DELIVERIES, self.deliveries.clone());
@@ -554,7 +565,7 @@ mod tests {
         metrics.outbox_pending(3);
         metrics.delivery("sms", "accepted");
         metrics.store_command("get", "ok", Duration::from_millis(1));
-        metrics.at_each_reading(|metrics| metrics.database_connections(2, 1));
+        metrics.at_each_reading(|metrics| metrics.database_connections(2, 1, 16));
         let text = metrics.render();
         for line in [
             "waypost_messages_total{service=\"user-api\",queue=\"q\",outcome=\"ack\"} 1",
@@ -562,6 +573,7 @@ mod tests {
             "waypost_outbox_pending{service=\"user-api\"} 3",
             "waypost_store_command_duration_seconds_count{service=\"user-api\",command=\"get\",outcome=\"ok\"} 1",
             "waypost_database_connections{service=\"user-api\",state=\"used\"} 2",
+            "waypost_database_connections_limit{service=\"user-api\"} 16",
             "waypost_deliveries_total{service=\"user-api\",channel=\"sms\",status=\"accepted\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

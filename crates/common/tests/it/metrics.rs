@@ -173,6 +173,20 @@ fn every_metric_and_label_in_the_dashboards_and_rules_is_one_of_the_code() {
 }
 
 #[test]
+fn what_is_asked_first_is_the_first_row_of_the_first_dashboard() {
+    let first = files("deploy/grafana/dashboards", "json").into_iter().min().unwrap();
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(first).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let mut row: Vec<_> = panels.filter(|panel| panel["gridPos"]["y"] == 0).collect();
+    row.sort_by_key(|panel| panel["gridPos"]["x"].as_u64());
+    let titles: Vec<_> = row.iter().map(|panel| panel["title"].as_str().unwrap()).collect();
+    assert_eq!(
+        titles,
+        ["Database pool in use", "Redis latency p99", "Errors by endpoint"]
+    );
+}
+
+#[test]
 fn the_documented_table_is_the_one_in_the_code() {
     let text = fs::read_to_string(root().join("docs/observability.md")).unwrap();
     let ticked = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };

@@ -18,6 +18,7 @@ const USER_API: &[&str] = &[
     "waypost_cache_reads_total{",
     r#"waypost_store_command_duration_seconds_count{command="put_if_newer",outcome="ok"}"#,
     r#"waypost_database_connections{state="used"}"#,
+    "waypost_database_connections_limit{} 16",
 ];
 const GATEWAY: &[&str] = &[
     r#"http_client_request_duration_seconds_count{http_request_method="POST",http_route="sms",http_response_status_code="201"} 1"#,
