@@ -2,16 +2,21 @@
 # The three services and the sandbox provider as processes of their own, over the local PostgreSQL, Redis
 # and RabbitMQ, with mail into a folder that has a page. `native.sh up` starts them, `native.sh down` ends them,
 # `native.sh env` prints their settings for other commands, and nothing when they are down.
+#
+# A second one beside it has a name and ports of its own: WAYPOST_NATIVE_NAME=other WAYPOST_NATIVE_PORTS_UP=100 is on 8180,
+# 9180 and so on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly folder="$PWD/.waypost/native"
+readonly stack="${WAYPOST_NATIVE_NAME:-native}" ports_up="${WAYPOST_NATIVE_PORTS_UP:-0}"
+readonly folder="$PWD/.waypost/$stack"
 readonly target="${CARGO_TARGET_DIR:-$PWD/target}/debug"
 readonly programs=(provider-sandbox user-api notification-gateway email-worker page)
-readonly -A public=([provider-sandbox]=8090 [user-api]=8080 [notification-gateway]=8081 [page]=8025)
-readonly -A operations=([user-api]=9080 [notification-gateway]=9081 [email-worker]=9082)
+readonly -A public=([provider-sandbox]=$((8090 + ports_up)) [user-api]=$((8080 + ports_up)) [notification-gateway]=$((8081 + ports_up))
+  [page]=$((8025 + ports_up)))
+readonly -A operations=([user-api]=$((9080 + ports_up)) [notification-gateway]=$((9081 + ports_up)) [email-worker]=$((9082 + ports_up)))
 # Of our own, so that neither a test nor another program of the server's meets our tables and queues.
-readonly DATABASE=waypost_native NAMESPACE=native
+readonly DATABASE="waypost_$stack" NAMESPACE="$stack"
 readonly PATIENCE_S=30
 
 say() { printf 'native: %s\n' "$*"; }
@@ -25,8 +30,8 @@ up() {
     if [[ $name == page ]]; then start page "$target/waypost" page; else start "$name" "$target/$name"; fi
   done
   for name in "${programs[@]}"; do await "$name"; done
-  say "up. user-api http://127.0.0.1:8080/docs, gateway http://127.0.0.1:8081/docs, mails http://127.0.0.1:8025/"
-  say "logs and settings in ${folder#"$PWD"/}, end with: make down-native"
+  say "up. user-api http://127.0.0.1:${public[user-api]}/docs, gateway http://127.0.0.1:${public[notification-gateway]}/docs, mails http://127.0.0.1:${public[page]}/"
+  say "logs and settings in ${folder#"$PWD"/}, end with: ${WAYPOST_NATIVE_NAME:+WAYPOST_NATIVE_NAME=$stack }make down-native"
 }
 
 down() {
@@ -75,11 +80,25 @@ settings() {
   export WAYPOST__BROKER__URL="${WAYPOST__BROKER__URL:-${WAYPOST_TEST_AMQP_URL:-amqp://guest:guest@127.0.0.1:5672/%2f}}"
   export WAYPOST__BROKER__NAMESPACE="${WAYPOST__BROKER__NAMESPACE:-$NAMESPACE}"
   export WAYPOST__MAIL__URL="${WAYPOST__MAIL__URL:-file://$folder/mail}"
+  addresses
   # The addresses may hold passwords.
   (
     umask 077
     for name in "${!WAYPOST__@}"; do printf 'export %s=%q\n' "$name" "${!name}"; done >"$folder/env"
   )
+}
+
+# Where each listens, and where the gateway finds the others.
+addresses() {
+  export WAYPOST__USER_API__HTTP__ADDRESS="127.0.0.1:${public[user-api]}"
+  export WAYPOST__USER_API__OPERATIONS__ADDRESS="127.0.0.1:${operations[user-api]}"
+  export WAYPOST__NOTIFICATION_GATEWAY__HTTP__ADDRESS="127.0.0.1:${public[notification-gateway]}"
+  export WAYPOST__NOTIFICATION_GATEWAY__OPERATIONS__ADDRESS="127.0.0.1:${operations[notification-gateway]}"
+  export WAYPOST__EMAIL_WORKER__OPERATIONS__ADDRESS="127.0.0.1:${operations[email-worker]}"
+  export WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS="127.0.0.1:${public[provider-sandbox]}"
+  export WAYPOST__MAIL__PAGE_ADDRESS="127.0.0.1:${public[page]}"
+  export WAYPOST__AUTH__JWKS_URL="${WAYPOST__AUTH__JWKS_URL:-http://127.0.0.1:${public[user-api]}/.well-known/jwks.json}"
+  export WAYPOST__PROVIDERS__SMS__URL="${WAYPOST__PROVIDERS__SMS__URL:-http://127.0.0.1:${public[provider-sandbox]}}"
 }
 
 # Makes our database when the server has none, and prints its address.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings up PostgreSQL, Redis and RabbitMQ, or those that are named: `services.sh postgres redis`. Run it as often
-# as you like. `rabbitmq-program` only sees to it that RabbitMQ is installed, for scripts/with-broker.sh.
+# as you like. `rabbitmq-program` only sees to it that RabbitMQ is installed, for scripts/with-broker.sh; `redis-program`
+# and `prometheus-program` the same, for who starts one of their own.
 #
 # For each server, in this order: the address in WAYPOST_TEST_{POSTGRES,REDIS,AMQP}_URL, when it is set;
 # what answers on the standard port; what is installed, started here with data of its own; what root can
@@ -71,9 +72,9 @@ trap 'rm -f "${held_back[@]}"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-apt_install() { # package, variable
+apt_install() { # package, variable that may name a server instead
   if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
-    fail "$1 is not installed. Install it (on Debian, as root: apt-get install $1), or set $2 to a server that runs."
+    fail "$1 is not installed. Install it (on Debian, as root: apt-get install $1)${2:+, or set $2 to a server that runs}."
   fi
   say "installing $1"
   # The package must neither start its server (it may fail in a container, and would take the port with
@@ -177,13 +178,15 @@ redis_up() {
     say "Redis: runs on 6379"
     return
   fi
-  command -v redis-server >/dev/null || apt_install redis-server WAYPOST_TEST_REDIS_URL
+  redis_program_up
   local dir="$data_dir/redis"
   own_dir redis "$dir"
   daemon redis "$data_dir/redis.log" redis-server --port 6379 --bind 127.0.0.1 --dir "$dir" --save '' --appendonly no
   await Redis redis_pong
   say "Redis: started on 6379"
 }
+
+redis_program_up() { command -v redis-server >/dev/null || apt_install redis-server WAYPOST_TEST_REDIS_URL; }
 
 # --- RabbitMQ
 
@@ -237,6 +240,12 @@ rabbitmq_up() {
   say "RabbitMQ: started on 5672"
 }
 
+# --- Prometheus
+
+prometheus_program_up() {
+  if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then apt_install prometheus ''; fi
+}
+
 host_port() { # url, default port -> "host port"
   local rest=${1#*://}
   rest=${rest%%[/?]*}
@@ -252,6 +261,8 @@ for server in "$@"; do
     redis) redis_up ;;
     rabbitmq) rabbitmq_up ;;
     rabbitmq-program) rabbitmq_program_up ;;
-    *) fail "there is no server $server: postgres, redis, rabbitmq, rabbitmq-program" ;;
+    redis-program) redis_program_up ;;
+    prometheus-program) prometheus_program_up ;;
+    *) fail "there is no server $server: postgres, redis, rabbitmq, {rabbitmq,redis,prometheus}-program" ;;
   esac
 done
