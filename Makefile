@@ -71,8 +71,11 @@ openapi: ## write the descriptions of both APIs to docs/, as the types of their 
 	cargo run --quiet --bin waypost -- openapi notification-gateway > docs/openapi-notification-gateway.json
 
 .PHONY: check-deploy
-check-deploy: ## have promtool (Debian: prometheus) read the rules and every expression of the dashboards; the compose file too
+check-deploy: ## rules and dashboards: read by promtool, then asked over the stack under load, with three faults (Debian: prometheus)
+	@scripts/services.sh postgres redis-program rabbitmq-program prometheus-program
 	@scripts/check-deploy.sh
+	cargo build --workspace --bins
+	@source .waypost/services/env && scripts/with-broker.sh scripts/check-deploy-live.sh
 
 .PHONY: jaeger
 jaeger: ## build Jaeger from its Go module into .waypost/bin

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Has Prometheus itself read what deploy/ gives it: the configuration, the rules with their tests, and every expression of
 # the dashboards as if it were a rule. Needs promtool (Debian: apt-get install prometheus). That their metrics and
-# labels exist is a test of the crate common. The compose file is read by Compose, where that is installed.
+# labels exist is a test of the crate common. The compose file is read by Compose, where that is installed. What the
+# expressions give and whether alerts fire is seen by check-deploy-live.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
