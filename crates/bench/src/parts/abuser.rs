@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::ensure;
 use futures_util::future::{join, try_join_all};
 
-use super::figures::{count, median, millis};
+use super::figures::{count, median, p50_and_p99};
 use crate::{
     cores::Cores,
     effort::Effort,
-    load::{Arrival, open_loop, open_loop_to, percentile},
+    load::{Arrival, open_loop, open_loop_to},
     report::{Check, Part, Row},
     roles::Role,
     stack::{Server, Stack, reads_of},
@@ -59,8 +59,8 @@ pub(crate) async fn abuser(cores: &Cores, effort: Effort) -> anyhow::Result<Part
         )
         .await;
         rounds.push(Round {
-            alone: p50_and_p99(alone),
-            beside: p50_and_p99(beside?),
+            alone: p50_and_p99(alone.iter().map(|one| one.latency)),
+            beside: p50_and_p99(beside?.iter().map(|one| one.latency)),
             passed: passed?,
             allowed: BURST + RATE / 60.0 * span.as_secs_f64(),
         });
@@ -95,12 +95,6 @@ async fn abuse(replicas: &[Server], read: &[u8], span: Duration) -> anyhow::Resu
     }
     ensure!(refused > passed, "nobody abused anything");
     Ok(passed)
-}
-
-fn p50_and_p99(arrivals: Vec<Arrival>) -> [f64; 2] {
-    let mut took: Vec<_> = arrivals.into_iter().map(|arrival| arrival.latency).collect();
-    took.sort_unstable();
-    [0.50, 0.99].map(|share| millis(percentile(&took, share)))
 }
 
 fn tell(rounds: &[Round], bottleneck: String, span: Duration) -> Part {

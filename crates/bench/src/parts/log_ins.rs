@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use argon2::{Algorithm, Argon2, Params, Version};
 
-use super::figures::{count, median, millis};
+use super::figures::{count, median, p50_and_p99};
 use crate::{
     cores::Cores,
     effort::Effort,
-    load::{Arrival, open_loop, open_loop_to, percentile},
+    load::{Arrival, open_loop, open_loop_to},
     report::{Check, Part, Row},
     roles::Role,
     stack::{Stack, log_in, reads_of},
@@ -67,11 +67,7 @@ pub(crate) async fn log_ins(cores: &Cores, effort: Effort) -> anyhow::Result<Par
 
 impl Round {
     fn of(ceiling: f64, (calm, meanwhile): (&[Arrival], &[Arrival]), flood: &[Arrival]) -> Self {
-        let both = |of: &mut dyn Iterator<Item = &Arrival>| {
-            let mut took: Vec<_> = of.map(|one| one.latency).collect();
-            took.sort_unstable();
-            [0.50, 0.99].map(|share| millis(percentile(&took, share)))
-        };
+        let latency = |one: &Arrival| one.latency;
         let is_done = |one: &&Arrival| one.status == 201;
         // Until the last one was answered, which came when the flood was over.
         let ends = flood.iter().filter(is_done).map(|one| one.due + one.latency);
@@ -84,9 +80,9 @@ impl Round {
             ceiling,
             done: done / span,
             refused: refused / span,
-            log_in: both(&mut flood.iter().filter(is_done)),
-            calm: both(&mut calm.iter()),
-            meanwhile: both(&mut meanwhile.iter()),
+            log_in: p50_and_p99(flood.iter().filter(is_done).map(latency)),
+            calm: p50_and_p99(calm.iter().map(latency)),
+            meanwhile: p50_and_p99(meanwhile.iter().map(latency)),
         }
     }
 }

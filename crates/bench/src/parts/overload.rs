@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use test_support::{Fault, FaultProxy};
 
-use super::figures::{count, median, millis};
+use super::figures::{count, median, p50_and_p99};
 use crate::{
     cores::Cores,
     effort::Effort,
-    load::{Arrival, open_loop, open_loop_to, percentile, saturate_on},
+    load::{Arrival, open_loop, open_loop_to, saturate_on},
     report::{Check, Part, Row},
     roles::Role,
     stack::{Stack, reads_of},
@@ -82,16 +82,7 @@ impl Round {
             .first()
             .zip(flood.last())
             .map(|(first, last)| last.due - first.due);
-        let took = |is_accepted: bool| {
-            let of_these = flood.iter().filter(move |one| (one.status == 200) == is_accepted);
-            let mut took: Vec<_> = of_these.map(|one| one.latency).collect();
-            took.sort_unstable();
-            took
-        };
-        let (accepted, refused) = (took(true), took(false));
-        let mut calm: Vec<_> = calm.iter().map(|one| one.latency).collect();
-        calm.sort_unstable();
-        let both = |took: &[Duration]| [0.50, 0.99].map(|share| millis(percentile(took, share)));
+        let (accepted, refused): (Vec<_>, Vec<_>) = flood.iter().partition(|one| one.status == 200);
         #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
         let [done, turned_away] = [accepted.len() as f64, refused.len() as f64];
         let span = span.unwrap_or_default().as_secs_f64().max(1e-3);
@@ -99,9 +90,9 @@ impl Round {
             capacity,
             goodput: done / span,
             refused: turned_away / span,
-            calm: both(&calm),
-            accepted: both(&accepted),
-            refusal: both(&refused),
+            calm: p50_and_p99(calm.iter().map(|one| one.latency)),
+            accepted: p50_and_p99(accepted.iter().map(|one| one.latency)),
+            refusal: p50_and_p99(refused.iter().map(|one| one.latency)),
         }
     }
 }
