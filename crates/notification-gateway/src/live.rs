@@ -19,6 +19,8 @@ use crate::tables::recipients;
 
 /// How late a row of another replica may be seen.
 const POLL: Duration = Duration::from_secs(1);
+/// Streams that a person may have open here: one for each device, and some for tabs.
+const MOST_EACH: usize = 10;
 /// People a statement of the poll asks for.
 const CHUNK: usize = 500;
 
@@ -60,18 +62,16 @@ impl Live {
         live
     }
 
-    /// Begins to listen; read the database after this, not before, or something falls in between.
-    pub(crate) fn subscribe(&self, user_id: Uuid) -> Subscription {
-        let newest = self
-            .lock()
-            .entry(user_id)
-            .or_insert_with(|| watch::Sender::new(0))
-            .subscribe();
-        Subscription {
+    /// Begins to listen; read the database after this, not before, or something falls in between. `None` when the person
+    /// has ten streams here already.
+    pub(crate) fn subscribe(&self, user_id: Uuid) -> Option<Subscription> {
+        let mut listeners = self.lock();
+        let newest = listeners.entry(user_id).or_insert_with(|| watch::Sender::new(0));
+        (newest.receiver_count() < MOST_EACH).then(|| Subscription {
             live: self.clone(),
             user_id,
-            newest,
-        }
+            newest: newest.subscribe(),
+        })
     }
 
     /// Says that there is something up to number `seq`; call it after the commit.

@@ -49,7 +49,7 @@ macro_rules! extract_by_header {
                     Ok(token) => verify(request, token),
                     Err(problem) => refused(problem),
                 };
-                verified.map(|verified| Self::of(&*verified?).map_err(Problem::new))
+                verified.map(|verified| Self::of(&*verified?).map_err(refusal))
             }
         }
 
@@ -162,7 +162,7 @@ impl FromRequest for StreamCaller {
             Some(token) => verify(request, &token),
             None => refused(Problem::new(&kinds::UNAUTHORIZED)),
         };
-        verified.map(|verified| Self::of(&*verified?).map_err(Problem::new))
+        verified.map(|verified| Self::of(&*verified?).map_err(refusal))
     }
 }
 
@@ -200,8 +200,24 @@ pub(super) fn any_token(request: &HttpRequest) -> Option<Cow<'_, str>> {
     query.ok().map(|query| query.into_inner().access_token.into())
 }
 
+/// Of who has shown a good token that is not of the right kind.
+fn refusal(kind: &'static Kind) -> Problem {
+    if kind == &kinds::UNAUTHORIZED {
+        Problem::bad_token()
+    } else {
+        Problem::new(kind)
+    }
+}
+
 fn refused(problem: Problem) -> Verification {
     Either::Left(ready(Err(problem)))
+}
+
+/// What is known of a token without any work, because it was verified before; `None` of any other.
+pub(super) fn remembered(request: &HttpRequest, token: &str) -> Option<Outcome> {
+    let verifier = request.app_data::<Data<Verifier>>()?;
+    let known = verifier.remembered(token, Timestamp::now())?;
+    Some(known.map_err(Problem::from))
 }
 
 /// What a token says, once it is verified: at once by the keys that are known, else after a look for newer ones.

@@ -89,11 +89,10 @@ impl TokenError {
 
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
-        let problem = Problem::new(&kinds::UNAUTHORIZED);
         match error {
-            TokenError::Expired => problem.detail("The access token has expired."),
+            TokenError::Expired => Self::bad_token().detail("The access token has expired."),
             TokenError::NoKeys => Self::unavailable(KEYS_RETRY_AFTER),
-            TokenError::Malformed | TokenError::UnknownKey | TokenError::Invalid => problem,
+            TokenError::Malformed | TokenError::UnknownKey | TokenError::Invalid => Self::bad_token(),
         }
     }
 }

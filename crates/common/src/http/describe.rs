@@ -174,7 +174,10 @@ fn problem_response(kinds: &[&'static Kind], problem: &Ref) -> Response {
 /// The headers that go with problems of these kinds.
 fn headers_of(kinds: &[&'static Kind]) -> Vec<(&'static str, &'static str)> {
     match kinds.first().map(|kind| kind.status) {
-        Some(401) => vec![("WWW-Authenticate", "`Bearer`")],
+        Some(401) => vec![(
+            "WWW-Authenticate",
+            "`Bearer`; with `error=\"invalid_token\"` when a token was shown",
+        )],
         Some(429) => vec![
             ("Retry-After", "Seconds after which to try again"),
             ("RateLimit", "What is left: `r` requests, all again in `t` seconds"),

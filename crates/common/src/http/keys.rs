@@ -87,6 +87,11 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// What [`verify`](Self::verify) says of a token whose signature was found good before; `None` of any other.
+    pub(super) fn remembered(&self, token: &str, now: Timestamp) -> Option<Result<Arc<Claims>, TokenError>> {
+        self.remembered.get(token).map(|claims| in_time(claims, now))
+    }
+
     /// Checks signature, issuer, audience and time. Only EdDSA is accepted, whatever the token's header asks for.
     ///
     /// All but the time is checked once a token and remembered.
@@ -97,8 +102,8 @@ impl KeySet {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
-        if let Some(claims) = self.remembered.get(token) {
-            return in_time(claims, now);
+        if let Some(known) = self.remembered(token, now) {
+            return known;
         }
         let claims = in_time(Arc::new(self.check(token)?), now)?;
         self.remembered.keep(token, Arc::clone(&claims));

@@ -2,12 +2,14 @@
 //!
 //! Reads and writes count for whom the token names, everything else for the source. Who shows no token where one is wanted is
 //! refused as ever, and counts for nobody; a token that is no good counts for its source as what is public does, so that
-//! guessing has an end. A request that waits for its turn in a leaky bucket waits here, outside of every bulkhead and without
-//! its place under the concurrency limit.
+//! guessing has an end: from a source that has used that up, no token is verified that was not verified before. A request that
+//! waits, for its turn in a leaky bucket or for a look for newer keys, waits here, outside of every bulkhead and without its
+//! place under the concurrency limit.
 //!
 //! Answers carry `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-10 has them; a refusal is 429 with
 //! `Retry-After`, and its `t` is the same. The partition key is left out: it would be a person or an address.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
@@ -17,9 +19,10 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 use bytes::Bytes;
+use futures_util::future::Either;
 use tracing::Span;
 
-use super::caller::{Verified, any_token, verify};
+use super::caller::{Verified, any_token, remembered, verify};
 use super::describe::Access;
 use super::held_place::HeldPlace;
 use super::source::source;
@@ -72,8 +75,10 @@ pub(super) async fn limit(
     let Some(limits) = request.app_data::<Data<Limits>>().cloned() else {
         return next.call(request).await;
     };
-    let Some((class, subject)) = counted(class, access, &request, &limits).await else {
-        return next.call(request).await;
+    let (class, subject) = match counted((class, access), place, &request, &limits).await {
+        Ok(Some(counted)) => counted,
+        Ok(None) => return next.call(request).await,
+        Err(problem) => return Ok(request.error_response(problem)),
     };
     let decision = limits.limiter.check(class, subject).await;
     let mut response = match decision.verdict {
@@ -82,7 +87,7 @@ pub(super) async fn limit(
             let problem = Problem::new(&kinds::RATE_LIMITED).retry_after(Duration::from_secs(seconds(after)));
             request.error_response(problem)
         }
-        Verdict::Wait(turn) => match wait(turn, place).await {
+        Verdict::Wait(turn) => match without(place, tokio::time::sleep(turn)).await {
             Ok(()) => next.call(request).await?,
             Err(problem) => request.error_response(problem),
         },
@@ -92,29 +97,43 @@ pub(super) async fn limit(
     Ok(response)
 }
 
-/// Waits for the request's turn, without its place.
-async fn wait(turn: Duration, place: Option<&HeldPlace>) -> Result<(), Problem> {
+/// Waits for something that loads nothing here, without the request's place.
+async fn without<T>(place: Option<&HeldPlace>, awaited: impl Future<Output = T>) -> Result<T, Problem> {
     let Some(place) = place else {
-        tokio::time::sleep(turn).await;
-        return Ok(());
+        return Ok(awaited.await);
     };
     place.leave();
-    tokio::time::sleep(turn).await;
-    place.take_again(Instant::now())
+    let done = awaited.await;
+    place.take_again(Instant::now())?;
+    Ok(done)
 }
 
-/// What a request counts towards, and for whom; `None` when for nobody.
-async fn counted(class: Class, access: Access, request: &ServiceRequest, limits: &Limits) -> Option<(Class, Subject)> {
+/// What a request counts towards, and for whom; `None` when for nobody. A problem when its place was lost meanwhile.
+async fn counted(
+    (class, access): (Class, Access),
+    place: Option<&HeldPlace>,
+    request: &ServiceRequest,
+    limits: &Limits,
+) -> Result<Option<(Class, Subject)>, Problem> {
     let source = || Subject::source(source(request, &limits.trusted_proxies));
     if !class.counts_people() {
-        return Some((class, source()));
+        return Ok(Some((class, source())));
     }
     if access == Access::Anyone {
-        return Some((Class::Public, source()));
+        return Ok(Some((Class::Public, source())));
     }
     // The extractors refuse who has none.
-    let token = any_token(request.request())?;
-    let verified = verify(request.request(), &token).await;
+    let Some(token) = any_token(request.request()) else {
+        return Ok(None);
+    };
+    let verified = match remembered(request.request(), &token) {
+        Some(known) => known,
+        None if limits.limiter.is_used_up(Class::Public, source()) => return Ok(Some((Class::Public, source()))),
+        None => match verify(request.request(), &token) {
+            Either::Left(verified) => verified.await,
+            Either::Right(look) => without(place, look).await?,
+        },
+    };
     let counted = match &verified {
         Ok(claims) => Some((class, Subject::Person(claims.sub))),
         Err(problem) if problem.kind() == &kinds::UNAUTHORIZED => Some((Class::Public, source())),
@@ -122,7 +141,7 @@ async fn counted(class: Class, access: Access, request: &ServiceRequest, limits:
         Err(_) => None,
     };
     request.extensions_mut().insert(Verified(verified));
-    counted
+    Ok(counted)
 }
 
 fn tell(headers: &mut HeaderMap, limits: &Limits, class: Class, decision: &Decision) {

@@ -80,6 +80,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     allow: Option<String>,
+    is_of_token: bool,
 }
 
 /// The document as it goes out.
@@ -111,6 +112,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
+            is_of_token: false,
         }
     }
 
@@ -149,6 +151,14 @@ impl Problem {
     /// 503 with `Retry-After`.
     pub fn unavailable(after: Duration) -> Self {
         Self::new(&kinds::UNAVAILABLE).retry_after(after)
+    }
+
+    /// 401 to a token that was shown and is no good.
+    pub fn bad_token() -> Self {
+        Self {
+            is_of_token: true,
+            ..Self::new(&kinds::UNAUTHORIZED)
+        }
     }
 
     /// 405 with `Allow`.
@@ -191,7 +201,13 @@ impl Problem {
             response.insert_header((ALLOW, allow.as_str()));
         }
         if self.kind.status == 401 {
-            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+            // RFC 6750, 3 and 3.1: nothing is said of a token to who has shown none.
+            let challenge = if self.is_of_token {
+                "Bearer error=\"invalid_token\""
+            } else {
+                "Bearer"
+            };
+            response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         response.content_type("application/problem+json").json(ProblemDocument {
             r#type: format!("/problems/{}", self.kind.slug),

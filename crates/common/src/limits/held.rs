@@ -40,11 +40,8 @@ impl Held {
         if self.take_token(quota, now) {
             return Step::Pass;
         }
-        // A time further off than one can be is another clock's: Redis was replaced.
-        if now < self.refused_until && self.refused_until - now <= quota.interval() {
-            return Step::Refuse {
-                until: self.refused_until,
-            };
+        if let Some(until) = self.refused_until(quota, now) {
+            return Step::Refuse { until };
         }
         let wanted = if self.is_drawing { 1 } else { batch };
         self.is_drawing = true;
@@ -52,6 +49,13 @@ impl Held {
             wanted,
             known: self.arrival,
         }
+    }
+
+    /// When the store has a token again, while it has none.
+    pub(super) fn refused_until(&self, quota: Quota, now: i64) -> Option<i64> {
+        // A time further off than one can be is another clock's: Redis was replaced.
+        let is_refused = now < self.refused_until && self.refused_until - now <= quota.interval();
+        is_refused.then_some(self.refused_until)
     }
 
     /// Keeps what the store granted; the first token is for the request that asked.

@@ -171,6 +171,18 @@ impl Limiter {
         decision(&held, rule.quota, drawn.now, verdict)
     }
 
+    /// Whether it is known here, without asking the store, that the subject's next request is refused. Takes nothing.
+    pub fn is_used_up(&self, class: Class, subject: Subject) -> bool {
+        let counted = Counted { class, subject };
+        let Some(held) = self.0.callers.get(&counted) else {
+            return false;
+        };
+        let now = (self.0.clock)() + self.ahead();
+        lock(&held)
+            .refused_until(self.0.rules[class as usize].quota, now)
+            .is_some()
+    }
+
     /// The limit of a class, as callers are told of it.
     pub fn policy(&self, class: Class) -> Policy {
         let quota = self.0.rules[class as usize].quota;

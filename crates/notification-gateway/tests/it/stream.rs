@@ -16,6 +16,7 @@ on_both_databases!(
     what_another_replica_wrote_arrives_too,
     a_stop_ends_open_streams,
     a_stream_ends_with_its_token,
+    one_person_has_ten_streams_and_no_more,
 );
 
 /// A client's end of a stream.
@@ -45,7 +46,10 @@ impl Listener {
     async fn send(request: reqwest::RequestBuilder) -> Self {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let headers = answer.headers();
+        assert_eq!(headers["content-type"], "text/event-stream");
+        assert_eq!(headers["x-accel-buffering"], "no");
+        assert_eq!(headers.get("content-encoding"), None);
         Self {
             answer,
             buffer: BytesMut::new(),
@@ -195,4 +199,40 @@ async fn a_stream_ends_with_its_token(backend: Backend) {
         .bearer_auth(FIRST.token(user, 2));
     let mut listener = Listener::send(short).await;
     assert!(listener.next().await.is_none());
+}
+
+async fn one_person_has_ten_streams_and_no_more(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    let user = Uuid::now_v7();
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        open.push(Listener::open(&app, user, None).await);
+    }
+    let one_more = || {
+        app.request(Method::GET, "/v1/notifications/stream")
+            .bearer_auth(FIRST.token(user, 60))
+            .send()
+    };
+    let refused = one_more().await.unwrap();
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["retry-after"], "10");
+    let problem: Value = refused.json().await.unwrap();
+    assert_eq!(problem["type"], "/problems/rate-limited");
+
+    // Others are not meant, and all ten hear what comes.
+    open.push(Listener::open(&app, Uuid::now_v7(), None).await);
+    tell(&app, user, 1).await;
+    for listener in &mut open[..10] {
+        listener.next().await.unwrap();
+    }
+    // A place is free again once the server has seen that a client went away.
+    open.remove(0);
+    let deadline = Instant::now() + DEADLINE;
+    while one_more().await.unwrap().status() != 200 {
+        assert!(
+            Instant::now() < deadline,
+            "the place of a stream that ended is not free"
+        );
+        tell(&app, user, 1).await;
+    }
 }

@@ -168,6 +168,7 @@ async fn tokens_can_t_be_guessed_without_end_and_none_is_just_refused() {
     })
     .await;
     let (_, token) = app.ada_logged_in().await;
+    assert_eq!(app.get("/v1/users/me", Some(&token)).await.status, 200);
     for _ in 0..10 {
         assert_eq!(app.get("/v1/users/me", None).await.status, 401);
     }
@@ -176,8 +177,16 @@ async fn tokens_can_t_be_guessed_without_end_and_none_is_just_refused() {
         statuses.push(app.get("/v1/users/me", Some(&format!("{token}{n}"))).await.status);
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
-    // A good one still counts for its person alone.
+    // One that was found good before still counts for its person alone.
     assert_eq!(app.get("/v1/users/me", Some(&token)).await.status, 200);
+    // One that was never seen would have to be verified: not for a source that has guessed so often.
+    let logged_in = app.log_in("ada@example.com", "correct horse battery").await;
+    let new = logged_in.json()["access_token"].as_str().unwrap().to_owned();
+    let refused = app.get("/v1/users/me", Some(&new)).await;
+    assert_eq!(
+        (refused.status, refused.header("ratelimit-policy")),
+        (429, "\"public\";q=5;w=300")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
