@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sea_orm::DeriveValueType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,7 +20,9 @@ impl Timestamp {
     /// Reads the wall clock. Only the edges do; everything else is given `now`.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn now() -> Self {
-        OffsetDateTime::now_utc().into()
+        // A clock that stands before 1970 was never set.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 
     /// The instant that is `micros` microseconds after the epoch.

@@ -5,8 +5,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ETAG, EntityTag, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
 use serde::Serialize;
@@ -16,6 +17,7 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use super::describe::{Describe, OperationDoc, text_header};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// An answer whose possible forms are those of the shape `S`.
 #[derive(Clone)]
@@ -75,7 +77,8 @@ impl<S> Answer<S> {
     /// Adds the entity tag of the version that is answered.
     #[must_use]
     pub fn etag(self, tag: &EntityTag) -> Self {
-        self.header(ETAG, tag.to_string())
+        let weak = if tag.weak { "W/" } else { "" };
+        self.header(ETAG, [weak, "\"", tag.tag(), "\""].concat())
     }
 }
 
@@ -94,9 +97,9 @@ impl<T: Serialize> Answer<Issued<T>> {
 }
 
 impl<T: Serialize> Answer<Found<T>> {
-    /// The thing.
+    /// The thing, which is its caller's: nobody else's cache may keep it, and theirs asks each time.
     pub fn found(body: &T) -> Self {
-        Self::json(StatusCode::OK, body)
+        Self::json(StatusCode::OK, body).header(CACHE_CONTROL, PRIVATE)
     }
 }
 
@@ -117,12 +120,17 @@ impl<T: Serialize> Answer<Updated<T>> {
 impl<T> Answer<Versioned<T>> {
     /// The thing, as JSON that was written before, in its version.
     pub fn version(tag: &EntityTag, body: Bytes) -> Self {
-        Self::new(StatusCode::OK, body).header(CONTENT_TYPE, JSON).etag(tag)
+        Self::new(StatusCode::OK, body)
+            .header(CONTENT_TYPE, JSON)
+            .header(CACHE_CONTROL, PRIVATE)
+            .etag(tag)
     }
 
     /// The caller has this version.
     pub fn not_modified(tag: &EntityTag) -> Self {
-        Self::new(StatusCode::NOT_MODIFIED, Bytes::new()).etag(tag)
+        Self::new(StatusCode::NOT_MODIFIED, Bytes::new())
+            .header(CACHE_CONTROL, PRIVATE)
+            .etag(tag)
     }
 }
 
@@ -134,17 +142,18 @@ impl Answer<NoContent> {
 }
 
 impl<S> Responder for Answer<S> {
-    type Body = actix_web::body::BoxBody;
+    type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        for header in self.headers {
-            response.insert_header(header);
+        let mut response = HttpResponse::new(self.status);
+        let headers = response.headers_mut();
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
         if self.body.is_empty() {
-            return response.finish();
+            return response;
         }
-        response.body(self.body)
+        response.set_body(BoxBody::new(self.body))
     }
 }
 

@@ -17,10 +17,23 @@ use super::shed::Gate;
 use crate::limits::Class;
 use crate::resilience::Outcome;
 
+/// The pattern of the path that a request's route has, left with the request: to ask actix-web for it is to look for the
+/// route once more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoutePath(pub(super) &'static str);
+
 /// A route that counts towards `class`, that `access` may call, and whose requests find a place at `gate`.
-pub(super) fn behind(route: Route, gate: Option<Gate>, (class, access): (Class, Access)) -> Route {
+pub(super) fn behind(
+    route: Route,
+    path: Option<RoutePath>,
+    gate: Option<Gate>,
+    (class, access): (Class, Access),
+) -> Route {
     let gate = gate.map(Arc::new);
-    route.wrap(from_fn(move |request, next| {
+    route.wrap(from_fn(move |request: ServiceRequest, next| {
+        if let Some(path) = path {
+            request.extensions_mut().insert(path);
+        }
         let gate = gate.clone();
         async move { pass(gate, (class, access), request, next).await }
     }))

@@ -6,20 +6,24 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpRequest};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use opentelemetry::trace::FutureExt;
 use tracing::Instrument;
 use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::Problem;
+use super::door::RoutePath;
 use super::limit::keep_headers;
 use super::unread_body::ChunkedBody;
 use crate::config::Service;
 use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Where a request belongs that no route takes.
 const UNMATCHED: &str = "unmatched";
@@ -46,8 +50,8 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     };
     let started = Instant::now();
     let chunked = ChunkedBody::hold(&mut request);
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let caller = TraceContext::parse(header("traceparent"), header("tracestate"));
+    let header = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let caller = TraceContext::parse(header(&TRACEPARENT), header(&TRACESTATE));
     let method = method_label(request.method());
     let result = match Door::decide(caller, edge.sample_ratio) {
         Door::Record(caller) => {
@@ -81,16 +85,22 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     }
 }
 
-/// Of the answer, which knows its route: asked before the routing, actix-web would look for it twice.
+/// Of the answer, whose request has been through the routing.
 fn labels<B>(method: &'static str, result: &Result<ServiceResponse<B>, Error>) -> HttpLabels {
-    let route = result
-        .as_ref()
-        .ok()
-        .and_then(|response| response.request().match_pattern());
+    let route = result.as_ref().ok().and_then(|response| route(response.request()));
     HttpLabels {
         http_request_method: method.into(),
-        http_route: route.map_or(Cow::Borrowed(UNMATCHED), Cow::Owned),
+        http_route: route.unwrap_or(Cow::Borrowed(UNMATCHED)),
         http_response_status_code: result.as_ref().map_or(0, |response| response.status().as_u16()),
+    }
+}
+
+fn route(request: &HttpRequest) -> Option<Cow<'static, str>> {
+    let taken = request.extensions().get::<RoutePath>().copied();
+    match taken {
+        Some(RoutePath(path)) => Some(Cow::Borrowed(path)),
+        // Of what has no row: a document, or another method of a path.
+        None => request.match_pattern().map(Cow::Owned),
     }
 }
 

@@ -1,14 +1,16 @@
 //! A path of the API, its methods, and what is said of each.
 
 use std::any::type_name;
+use std::future::ready;
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
+use actix_web::http::header::ALLOW;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, web};
 use utoipa::openapi::path::HttpMethod;
 
 use super::describe::{Access, Describe, OperationDoc};
-use super::door::behind;
+use super::door::{RoutePath, behind};
 use super::in_order::InOrder;
 use super::shed::Shedder;
 use super::{Problem, kinds};
@@ -140,7 +142,8 @@ impl Endpoint {
         let resource = offers.fold(web::resource(self.path), |resource, (offer, number)| {
             let load = (offer.class, offer.priority());
             let gate = shedder.and_then(|shedder| shedder.gate(number, load));
-            resource.route(behind(offer.route, gate, (offer.class, offer.access)))
+            let path = Some(RoutePath(self.path));
+            resource.route(behind(offer.route, path, gate, (offer.class, offer.access)))
         });
         resource.default_service(only(&allow))
     }
@@ -164,7 +167,7 @@ impl Offer {
 
 /// A route that anybody may take, with a limit a source: `public(readable().to(handler))`.
 pub(super) fn public(route: Route) -> Route {
-    behind(route, None, (Class::Public, Access::Anyone))
+    behind(route, None, None, (Class::Public, Access::Anyone))
 }
 
 /// A route for GET and HEAD: `readable().to(handler)`.
@@ -172,10 +175,15 @@ pub(super) fn readable() -> Route {
     web::route().guard(Any(Get()).or(Head()))
 }
 
-/// The default of a resource: 405, with the methods that it has.
+/// The default of a resource: the methods that it has, as the answer to OPTIONS (204), and to any other method (405).
 pub(super) fn only(allow: &str) -> Route {
     let allow = allow.to_owned();
-    public(web::to(move || {
-        std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allow.clone())))
+    public(web::to(move |method: Method| {
+        ready(match method {
+            Method::OPTIONS => Ok(HttpResponse::NoContent()
+                .insert_header((ALLOW, allow.as_str()))
+                .finish()),
+            _ => Err(Problem::method_not_allowed(allow.clone())),
+        })
     }))
 }

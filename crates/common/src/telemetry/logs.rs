@@ -10,7 +10,8 @@ use opentelemetry::trace::TraceContextExt;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{DefaultFields, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -84,6 +85,20 @@ where
                 None => writeln!(writer),
             }
         }
+    }
+}
+
+/// Writes the fields of spans, which lines of text show. Lines of JSON name the span alone: for them nothing is written.
+pub(super) struct SpanFields {
+    pub(super) json: bool,
+}
+
+impl<'writer> FormatFields<'writer> for SpanFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        if self.json {
+            return Ok(());
+        }
+        DefaultFields::new().format_fields(writer, fields)
     }
 }
 

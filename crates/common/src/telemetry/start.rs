@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::export::ByService;
-use super::logs::{Lines, losses};
+use super::logs::{Lines, SpanFields, losses};
 use super::sampler::ByDoor;
 use super::writer::to_stderr;
 use super::{SpanBuffer, TelemetryError};
@@ -65,6 +65,7 @@ impl Telemetry {
         let logs = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .event_format(Lines::new(service, json))
+            .fmt_fields(SpanFields { json })
             .with_writer(stderr)
             .with_filter(match settings.telemetry.log_filter.as_str() {
                 "" => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS)),

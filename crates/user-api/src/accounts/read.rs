@@ -1,9 +1,6 @@
 //! `GET /v1/users/{id}` and `GET /v1/users/me`: a person reads their own account.
 
-use actix_web::{
-    http::header::{CACHE_CONTROL, HeaderName, HeaderValue},
-    web::Data,
-};
+use actix_web::{http::header::HeaderName, web::Data};
 use common::{
     Timestamp,
     http::{Answer, Caller, KnownVersions, Missing, Oneself, OperationError, Versioned},
@@ -55,9 +52,7 @@ async fn answer(
         } else {
             Answer::version(&tag, user.bytes)
         };
-        answer
-            .header(CACHE_STATUS, status.into_owned())
-            .header(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))
+        answer.header(CACHE_STATUS, status.into_owned())
     });
     Ok(answer)
 }

@@ -108,9 +108,11 @@ impl Read {
                 .into();
             }
         };
-        match self.reason {
-            Reason::FailSafe => format!("{hit}; ttl={}; detail=failsafe", self.fresh_for).into(),
-            _ => format!("{hit}; ttl={}", self.fresh_for).into(),
-        }
+        let mut ttl = itoa::Buffer::new();
+        let detail = match self.reason {
+            Reason::FailSafe => "; detail=failsafe",
+            _ => "",
+        };
+        [hit, "; ttl=", ttl.format(self.fresh_for), detail].concat().into()
     }
 }

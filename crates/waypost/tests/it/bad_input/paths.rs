@@ -131,17 +131,11 @@ fn methods() -> Vec<Case> {
         (
             To::Users,
             "/v1/users",
-            &[
-                "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "QUERY",
-            ],
+            &["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "get", "QUERY"],
         ),
         (To::Users, "/v1/users/me", &["POST", "PUT", "DELETE", "PROPFIND"]),
         (To::Users, "/v1/sessions", &["PUT", "TRACE", "M-SEARCH"]),
-        (
-            To::Gateway,
-            "/v1/notifications",
-            &["PUT", "DELETE", "OPTIONS", "TRACE", "BREW"],
-        ),
+        (To::Gateway, "/v1/notifications", &["PUT", "DELETE", "TRACE", "BREW"]),
         (To::Gateway, "/v1/notifications/read-all", &["GET", "PUT", "PATCH"]),
         (To::Gateway, "/v1/notifications/stream", &["POST", "DELETE"]),
     ];
