@@ -11,6 +11,7 @@ mod for_tests;
 mod layers;
 mod limits;
 mod networks;
+mod origins;
 mod service;
 mod settings;
 
@@ -19,6 +20,7 @@ pub use error::ConfigError;
 pub use layers::{load, load_from};
 pub use limits::{Algorithm, RateLimit, RateLimits};
 pub use networks::Networks;
+pub use origins::Origins;
 pub use service::Service;
 pub use settings::{
     Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Overload, Process, Profile,

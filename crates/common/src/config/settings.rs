@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::limits::RateLimits;
 use super::networks::Networks;
+use super::origins::Origins;
 use super::{ConfigError, Service};
 
 /// What kind of place this runs in.
@@ -121,6 +122,7 @@ pub enum LogFormat {
 pub struct Http {
     pub address: String,
     pub public_url: String,
+    pub allowed_origins: Origins,
     pub trusted_proxies: Networks,
 }
 

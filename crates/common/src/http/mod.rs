@@ -7,6 +7,7 @@
 //!
 //! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
+//! - outside of it, only where pages of other origins may use the service, `cors.rs`;
 //! - the door (`door.rs`) stands before each route: shedding (`shed.rs`), which refuses at once what could only be served
 //!   too late, and inside it the limit (`limit.rs`), which counts the request towards its class of rate limit;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
@@ -17,6 +18,7 @@ mod answer;
 mod caller;
 pub mod claims;
 mod conditional;
+mod cors;
 mod describe;
 mod door;
 mod edge;

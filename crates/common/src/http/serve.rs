@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 
+use super::cors::cors;
 use super::edge::{Edge, edge};
 use super::endpoint::public;
 use super::limit::Limits;
@@ -17,7 +18,7 @@ use super::route_table::RouteTable;
 use super::shed::Shedder;
 use super::verifier::Verifier;
 use super::{Problem, kinds};
-use crate::config::Settings;
+use crate::config::{Origins, Settings};
 use crate::limits::Limiter;
 use crate::process::{KEEP_ALIVE, Tasks, listen, own_server};
 use crate::store::Store;
@@ -89,6 +90,8 @@ pub fn serve<S: Send + Sync + 'static>(
         let trusted_proxies = settings.http.trusted_proxies.clone();
         Data::new(Limits::new(surface.limiter, trusted_proxies))
     });
+    let origins = &settings.http.allowed_origins;
+    let origins = (*origins != Origins::None).then(|| Data::new(origins.clone()));
     let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
     let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
     // Once: each worker builds its own app, and all serve the same pages.
@@ -110,12 +113,16 @@ pub fn serve<S: Send + Sync + 'static>(
                 if let Some(limits) = &limits {
                     app.app_data(limits.clone());
                 }
+                if let Some(origins) = &origins {
+                    app.app_data(origins.clone());
+                }
                 routes().configure(app, shedder.as_ref());
             })
             .configure(|app| problem_pages(app, kinds))
             .configure(|app| api_docs(app, description, &public_url))
             .default_service(public(web::to(not_found)))
             .wrap(from_fn(edge))
+            .wrap(Condition::new(origins.is_some(), from_fn(cors)))
     })
     .client_request_timeout(HEADERS_TIMEOUT)
     .max_connections(CONNECTIONS_PER_WORKER)
