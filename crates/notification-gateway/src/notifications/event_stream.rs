@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Version};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use actix_web_lab::sse;
 use common::http::{Describe, OperationDoc};
@@ -22,6 +24,8 @@ use super::view::NotificationView;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a client comes back.
 const RECONNECT: Duration = Duration::from_secs(3);
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The number of the last notification that the client has.
 ///
@@ -81,11 +85,23 @@ impl<S: Stream<Item = sse::Event> + 'static> Responder for EventStream<S> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        sse::Sse::from_infallible_stream(self.0)
+        let mut response = sse::Sse::from_infallible_stream(self.0)
             .with_keep_alive(KEEP_ALIVE)
             .with_retry_duration(RECONNECT)
             .respond_to(request)
-            .map_into_boxed_body()
+            .map_into_boxed_body();
+        let headers = response.headers_mut();
+        // `identity` is reserved for `Accept-Encoding` (RFC 9110, 8.4.1).
+        headers.remove(CONTENT_ENCODING);
+        // nginx holds an answer back until its buffer is full, unless it is told not to.
+        headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        if request.version() < Version::HTTP_11 {
+            // Chunks came with HTTP/1.1: to who speaks less, the end of the connection is the end of the stream.
+            let head = response.head_mut();
+            head.no_chunking(true);
+            head.set_connection_type(ConnectionType::Close);
+        }
+        response
     }
 }
 
