@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use common::config::Service;
-use common::process::run_service;
+use common::process::run_binary;
 use email_worker::{Backends, start};
 
 fn main() -> ExitCode {
-    run_service(Service::EmailWorker, |settings, tasks| {
+    run_binary(Service::EmailWorker, |settings, tasks| {
         start(settings, Backends::default(), tasks)
     })
 }

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use common::config::Service;
-use common::process::run_service;
+use common::process::run_binary;
 use notification_gateway::{Backends, start};
 
 fn main() -> ExitCode {
-    run_service(Service::NotificationGateway, |settings, tasks| {
+    run_binary(Service::NotificationGateway, |settings, tasks| {
         start(settings, Backends { broker: None }, tasks)
     })
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A stand-in for external providers, with faults to switch on.
 #[derive(Parser)]
+#[command(version)]
 struct Arguments {
     /// Where to listen; default `WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS`, `WAYPOST__HTTP__ADDRESS`, 127.0.0.1:8090
     #[arg(long)]
@@ -23,11 +24,13 @@ async fn main() -> anyhow::Result<()> {
         .unwrap_or_else(|| "127.0.0.1:8090".to_owned());
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let running = start(Config { address }, stop.clone())?;
     tracing::info!(address = %running.address, "the provider sandbox is up");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
     stop.cancel();
     running.finished().await?;

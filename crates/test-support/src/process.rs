@@ -180,6 +180,11 @@ impl Process {
         signal("INT", &[self.id()]);
     }
 
+    /// Tells it that its terminal has gone: SIGHUP.
+    pub fn hang_up(&self) {
+        signal("HUP", &[self.id()]);
+    }
+
     /// Stops its time: SIGSTOP.
     pub fn freeze(&self) {
         signal("STOP", &[self.id()]);

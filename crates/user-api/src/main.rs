@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use common::{config::Service, process::run_service};
+use common::{config::Service, process::run_binary};
 use user_api::{Backends, start};
 
 fn main() -> ExitCode {
-    run_service(Service::UserApi, |settings, tasks| {
+    run_binary(Service::UserApi, |settings, tasks| {
         start(settings, Backends::default(), tasks)
     })
 }

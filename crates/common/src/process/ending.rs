@@ -1,12 +1,14 @@
 //! The end of a process: who asks for it, and by when it has come.
 
+use std::fs;
+use std::future::pending;
 use std::io;
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Left to the process between its last flush and the end by force: its runtime takes 0.2 s of it.
@@ -14,7 +16,7 @@ const LAST_STEPS: Duration = Duration::from_millis(500);
 /// Whoever exits may be held up as well, by a handler or a lock; an abort is not.
 const EXIT_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Hears SIGTERM and SIGINT, and ends the process by force when it has not ended in time by itself.
+/// Hears SIGTERM, SIGINT and SIGHUP, and ends the process by force when it has not ended in time by itself.
 ///
 /// On a thread of its own: neither waits for the async threads, whatever those are held up by.
 #[derive(Debug, Clone)]
@@ -30,9 +32,15 @@ impl Ending {
     /// An [`io::Error`] when signals can't be heard or the thread can't be had.
     pub fn within(limit: Duration) -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let (mut terminate, mut interrupt) = {
+        let (mut terminate, mut interrupt, mut hangup) = {
             let _inside = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+            // Whoever starts a process by `nohup` means it to outlive the terminal.
+            let hangup = (!is_hangup_ignored()).then(|| signal(SignalKind::hangup()));
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+                hangup.transpose()?,
+            )
         };
         let asked = CancellationToken::new();
         let heard = asked.clone();
@@ -41,6 +49,7 @@ impl Ending {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    () = received(hangup.as_mut()) => {}
                     () = heard.cancelled() => {}
                 }
             });
@@ -76,6 +85,21 @@ impl Deadline {
         self.0
             .saturating_duration_since(Instant::now())
             .saturating_sub(LAST_STEPS)
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored.
+fn is_hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A bit a signal; SIGHUP is the first.
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
+async fn received(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
     }
 }
 

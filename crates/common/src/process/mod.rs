@@ -1,6 +1,6 @@
 //! The life of a process: owned tasks, health, the operations port, start and end.
 //!
-//! [`run_service`] is the whole of a service's `main`: settings, telemetry, the service, a signal,
+//! [`run_binary`] is the whole of a service's `main`: the command line, settings, telemetry, the service, a signal,
 //! the end within a deadline. [`Tasks`] owns everything that is spawned.
 
 mod ending;
@@ -16,7 +16,7 @@ pub use ending::{Deadline, Ending};
 pub use health::{Finding, Health, Need, Readiness, State};
 pub use listen::listen;
 pub use panics::log_panics;
-pub use run::run_service;
+pub use run::{run_binary, run_service};
 pub use server::{KEEP_ALIVE, own_server};
 pub use tasks::{TaskFailed, Tasks, Unfinished};
 

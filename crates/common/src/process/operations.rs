@@ -3,8 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::http::header::ALLOW;
+use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, web};
 use serde_json::json;
 
 use super::{Health, State, Tasks, listen, own_server};
@@ -23,16 +25,12 @@ pub fn serve(address: &str, health: Health, metrics: Metrics, tasks: &Tasks) -> 
         App::new()
             .app_data(web::Data::new(health.clone()))
             .app_data(web::Data::new(metrics.clone()))
-            .route(
-                "/livez",
-                web::get().to(|| async { HttpResponse::Ok().json(json!({"status": "up"})) }),
-            )
-            .route("/readyz", web::get().to(readyz))
-            .route("/metrics", web::get().to(render))
-            .route(
-                "/version",
-                web::get().to(move || async move { version(service.name()) }),
-            )
+            .service(page("/livez", || async {
+                HttpResponse::Ok().json(json!({"status": "up"}))
+            }))
+            .service(page("/readyz", readyz))
+            .service(page("/metrics", render))
+            .service(page("/version", move || async move { version(service.name()) }))
     })
     .workers(1)
     .disable_signals()
@@ -41,6 +39,23 @@ pub fn serve(address: &str, health: Health, metrics: Metrics, tasks: &Tasks) -> 
     .run();
     own_server("operations", server, tasks);
     Ok(bound)
+}
+
+/// A page for GET and HEAD; every other method is told so.
+fn page<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = || async {
+        HttpResponse::MethodNotAllowed()
+            .insert_header((ALLOW, "GET, HEAD"))
+            .finish()
+    };
+    web::resource(path)
+        .route(web::route().guard(Any(Get()).or(Head())).to(handler))
+        .default_service(web::to(other))
 }
 
 async fn readyz(health: web::Data<Health>) -> HttpResponse {

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Command;
+
 use super::{Ending, Tasks, log_panics};
 use crate::config::{self, Service, Settings};
 use crate::error_chain::chain;
@@ -12,9 +14,32 @@ use crate::telemetry::{Telemetry, scope};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// Runs one service from its settings to its end: the whole of a `main`.
+/// Runs one service as the binary of its name: the whole of a `main`.
 ///
-/// `start` brings the service up and returns what must live as long as it does. SIGTERM, SIGINT
+/// It answers `--help` and `--version`. It has no other argument: with one it ends by the usage and exit code 2.
+pub fn run_binary<F, Fut, R, E>(service: Service, start: F) -> ExitCode
+where
+    F: FnOnce(Settings, Tasks) -> Fut,
+    Fut: Future<Output = Result<R, E>>,
+    E: Into<BoxedError>,
+{
+    let command_line = Command::new(service.name())
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("One service of Waypost, alone in a process")
+        .after_help("Settings come from config/*.toml and WAYPOST__ variables; docs/configuration.md lists them.");
+    match command_line.try_get_matches() {
+        Ok(_) => run_service(service, start),
+        Err(answer) => {
+            // Who can't be told any more has gone.
+            let _ = answer.print();
+            ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+/// Runs one service from its settings to its end, whatever the command line says.
+///
+/// `start` brings the service up and returns what must live as long as it does. SIGTERM, SIGINT, SIGHUP
 /// or a panicked task end it: tasks finish what they have in hand, telemetry is flushed. What hangs then
 /// is left behind when the time is over. Exit code 0 after a signal, 1 after a failure or an end by force,
 /// 2 when the settings are refused.

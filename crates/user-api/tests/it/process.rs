@@ -123,16 +123,33 @@ async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_ends_it_cleanly_too() {
+async fn an_interrupt_and_a_terminal_that_goes_end_it_cleanly_too() {
     let stand = Stand::new().await;
-    let mut process = stand.run(stand.program()).await;
-    process.interrupt();
-    assert_eq!(
-        process.exit(Duration::from_secs(10)).await.code(),
-        Some(0),
-        "{}",
-        process.output()
-    );
+    for ask in [Process::interrupt, Process::hang_up] {
+        let mut process = stand.run(stand.program()).await;
+        ask(&process);
+        assert_eq!(
+            process.exit(Duration::from_secs(10)).await.code(),
+            Some(0),
+            "{}",
+            process.output()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tells_what_it_is_and_takes_no_arguments() {
+    for (arguments, code, said) in [
+        (&["--version"][..], 0, env!("CARGO_PKG_VERSION")),
+        (&["--help"], 0, "Usage: user-api"),
+        (&["--port", "80"], 2, "Usage: user-api"),
+        (&["serve"], 2, "Usage: user-api"),
+    ] {
+        let program = Process::run(env!("CARGO_BIN_EXE_user-api"));
+        let mut process = arguments.iter().fold(program, ProcessBuilder::arg).spawn();
+        assert_eq!(process.exit(SOON).await.code(), Some(code), "{arguments:?}");
+        assert!(process.output().contains(said), "{arguments:?}: {}", process.output());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
