@@ -2,6 +2,7 @@
 //! counts from there.
 
 use std::{
+    io::{self, ErrorKind},
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -73,17 +74,36 @@ pub(crate) async fn open_loop(
 async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, due: Instant) -> anyhow::Result<Arrival> {
     // The last one first: when it is too old, so are all below it.
     let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let mut connection = match kept {
-        Some((since, connection)) if since.elapsed() < IDLE => connection,
-        _ => Connection::open(address).await?,
-    };
-    let answer = timeout(PATIENCE, connection.ask(&request))
+    let kept = kept.filter(|(since, _)| since.elapsed() < IDLE);
+    let (connection, status) = timeout(PATIENCE, ask(address, kept.map(|(_, kept)| kept), &request))
         .await
         .context("no answer in time")??;
-    let (latency, status) = (due.elapsed(), answer.status);
+    let latency = due.elapsed();
     let now = Instant::now();
     idle.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push((now, connection));
     Ok(Arrival { due, latency, status })
+}
+
+/// Asks over the connection that was kept, or over a new one where the server has closed that: it does so behind an answer
+/// that it gave before it had read the request's body.
+async fn ask(address: SocketAddr, kept: Option<Connection>, request: &[u8]) -> io::Result<(Connection, u16)> {
+    if let Some(mut connection) = kept {
+        match connection.ask(request).await.map(|answer| answer.status) {
+            Ok(status) => return Ok((connection, status)),
+            Err(error) if is_closed(error.kind()) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut connection = Connection::open(address).await?;
+    let status = connection.ask(request).await?.status;
+    Ok((connection, status))
+}
+
+fn is_closed(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
 }
