@@ -5,6 +5,7 @@
 //!
 //! - [`error_chain`]: an error and all its causes on one line
 //! - [`timestamp`]: instants that are stored and compared
+//! - [`private_files`]: files that nobody but their owner looks into
 //! - [`config`]: one schema of settings for all binaries
 //! - [`telemetry`]: traces, logs and metrics
 //! - [`resilience`]: backoff, circuit breaker, limits: pure, without I/O
@@ -29,6 +30,7 @@ pub mod http;
 pub mod limits;
 pub mod messaging;
 pub mod outbound;
+pub mod private_files;
 pub mod process;
 pub mod resilience;
 pub mod store;

@@ -80,7 +80,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     health.register("consumer", Need::Optional, move || {
         std::future::ready(consuming.state())
     });
-    let operations_address = operations::serve(&settings.operations.address, health, metrics, &tasks)?;
+    let operations_address = operations::serve(&settings, health, metrics, &tasks)?;
     Ok(Running { operations_address })
 }
 

@@ -90,7 +90,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     health.register("consumer", Need::Optional, move || {
         std::future::ready(consuming.state())
     });
-    let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
+    let operations_address = operations::serve(&settings, health, metrics.clone(), &tasks)?;
     let stopping = tasks.stopping().clone();
     let surface = Surface {
         routes,

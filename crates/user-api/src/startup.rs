@@ -73,7 +73,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         users,
     };
     let health = health(&state, tables, &broker, &store);
-    let operations_address = operations::serve(&settings.operations.address, health, metrics.clone(), &tasks)?;
+    let operations_address = operations::serve(&settings, health, metrics.clone(), &tasks)?;
     let surface = Surface {
         routes,
         verifier: Verifier::new(Arc::new(state.keys.clone())),

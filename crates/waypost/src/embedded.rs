@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::config::{ConfigError, Profile, Service, Settings};
 use common::messaging::Broker;
-use common::process::{TaskFailed, Tasks};
+use common::process::{TaskFailed, Tasks, tell_of_development_parts};
 use common::telemetry::{Telemetry, scope};
 use futures_util::future::{join_all, select_all};
 use secrecy::ExposeSecret;
@@ -26,7 +26,7 @@ pub struct Addresses {
     pub notification_gateway: SocketAddr,
     pub notification_gateway_operations: SocketAddr,
     pub email_worker_operations: SocketAddr,
-    pub provider_sandbox: SocketAddr,
+    pub provider_sandbox: Option<SocketAddr>,
     pub page: Option<SocketAddr>,
 }
 
@@ -109,8 +109,10 @@ async fn start_all(
     for service in Service::WITH_DATABASE {
         migrate(&load(service)?, service).await?;
     }
-    let sandbox = load(Service::ProviderSandbox)?.http.address;
-    let provider_sandbox = start_sandbox(sandbox, &tasks_of(Service::ProviderSandbox))?;
+    let provider_sandbox = match address_of_sandbox(&own, &load)? {
+        Some(address) => Some(start_sandbox(address, &tasks_of(Service::ProviderSandbox))?),
+        None => None,
+    };
 
     let tasks = tasks_of(Service::UserApi);
     let backends = user_api::Backends {
@@ -150,6 +152,20 @@ async fn start_all(
     })
 }
 
+/// Where the sandbox is to listen. Production has none, unless somebody allowed it; then the log says what else was.
+fn address_of_sandbox(
+    own: &Settings,
+    load: impl Fn(Service) -> Result<Settings, ConfigError>,
+) -> Result<Option<String>, ConfigError> {
+    for service in Service::WITH_DATABASE {
+        tell_of_development_parts(service, &load(service)?);
+    }
+    if own.profile == Profile::Production && !own.process.allow_development_parts {
+        return Ok(None);
+    }
+    Ok(Some(load(Service::ProviderSandbox)?.http.address))
+}
+
 fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
     let sandbox = provider_sandbox::start(provider_sandbox::Config { address }, tasks.stopping().clone())?;
     let address = sandbox.address;
@@ -162,12 +178,14 @@ fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
 }
 
 /// The gateway's settings with the addresses that this process bound, wherever nobody chose others.
-fn pointed_at(mut settings: Settings, users: SocketAddr, sandbox: SocketAddr) -> Result<Settings, ConfigError> {
+fn pointed_at(mut settings: Settings, users: SocketAddr, sandbox: Option<SocketAddr>) -> Result<Settings, ConfigError> {
     let built_in = common::config::load_from(Service::NotificationGateway, None, Vec::new())?;
     if settings.auth.jwks_url == built_in.auth.jwks_url {
         settings.auth.jwks_url = format!("http://{users}/.well-known/jwks.json");
     }
-    if settings.providers.sms.url == built_in.providers.sms.url {
+    if let Some(sandbox) = sandbox
+        && settings.providers.sms.url == built_in.providers.sms.url
+    {
         settings.providers.sms.url = format!("http://{sandbox}");
     }
     Ok(settings)
@@ -179,7 +197,13 @@ fn start_page(own: &Settings, telemetry: &Telemetry, tasks: &Tasks) -> io::Resul
         return Ok(None);
     }
     let mails = own.mail.url.expose_secret().strip_prefix("file://").map(Into::into);
-    page::serve(&own.mail.page_address, mails, telemetry.buffer(), tasks).map(Some)
+    page::serve(
+        (&own.mail.page_address, &own.mail.page_hosts),
+        mails,
+        telemetry.buffer(),
+        tasks,
+    )
+    .map(Some)
 }
 
 async fn stop_all(tasks: &[Tasks], within: Duration) {

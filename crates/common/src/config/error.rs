@@ -26,6 +26,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Production with parts of development, a line each.
+    #[error(
+        "production would run with parts of development:{0}\nSet them, or allow them for a staging: process.allow_development_parts"
+    )]
+    DevelopmentParts(String),
+    /// A variable of ours whose value is no text.
+    #[error("the value of {key} is no UTF-8")]
+    NotText {
+        /// The variable, as far as it can be shown.
+        key: String,
+    },
     /// Both a value and a file with one are given.
     #[error("both {key} and {key}_FILE are set; leave one of them out")]
     Twice {

@@ -1,6 +1,7 @@
 //! Puts the layers of settings together: defaults, the test profile, the file, the environment.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat, Map, Source, Value, ValueKind};
@@ -20,7 +21,7 @@ const SEPARATOR: &str = "__";
 /// [`ConfigError`] when a key is unknown, a value has the wrong form, or a rule between values does not hold.
 pub fn load(service: Service) -> Result<Settings, ConfigError> {
     let file = Path::new(FILE);
-    load_from(service, file.exists().then_some(file), std::env::vars().collect())
+    load_from(service, file.exists().then_some(file), variables(std::env::vars_os())?)
 }
 
 /// As [`load`], from a file and variables that are given.
@@ -40,7 +41,20 @@ pub fn load_from(service: Service, file: Option<&Path>, vars: Vec<(String, Strin
 /// As [`load`], but as they are written, each with where it came from.
 pub(super) fn merged(service: Service) -> Result<Config, ConfigError> {
     let file = Path::new(FILE);
-    merge(service, file.exists().then_some(file), std::env::vars().collect())
+    merge(service, file.exists().then_some(file), variables(std::env::vars_os())?)
+}
+
+/// Those of the environment that are ours: the others are not read, and may be no text.
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, ConfigError> {
+    let ours = format!("{PREFIX}{SEPARATOR}");
+    let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(ours.as_bytes());
+    let text = |(name, value): (OsString, OsString)| {
+        let shown = name.to_string_lossy().into_owned();
+        let (name, value) = (name.into_string(), value.into_string());
+        name.and_then(|name| Ok((name, value?)))
+            .map_err(|_| ConfigError::NotText { key: shown })
+    };
+    all.filter(|(name, _)| is_ours(name)).map(text).collect()
 }
 
 fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Config, ConfigError> {
@@ -236,6 +250,9 @@ fn distance(left: &str, right: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::ffi::OsStringExt;
+
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -347,22 +364,102 @@ mod tests {
         std::fs::remove_file(file).unwrap();
     }
 
+    /// What production is given, with one part other than that.
+    fn in_production(service: Service, other: (&str, &str)) -> Result<Settings, ConfigError> {
+        let mut vars = BTreeMap::from([
+            ("WAYPOST__PROFILE", "production"),
+            ("WAYPOST__MAIL__URL", "smtp://mail.example.com"),
+            ("WAYPOST__STORE__URL", "redis://redis.example.com"),
+            ("WAYPOST__PROVIDERS__SMS__URL", "https://sms.example.com"),
+            ("WAYPOST__PROVIDERS__SMS__ACCOUNT", "AC1"),
+            ("WAYPOST__PROVIDERS__SMS__TOKEN", "a real one"),
+        ]);
+        vars.insert(other.0, other.1);
+        let vars = vars.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        load_from(service, None, vars.collect())
+    }
+
     #[test]
-    fn production_refuses_the_built_in_secret_and_an_empty_one_where_it_is_used() {
-        let token = "WAYPOST__PROVIDERS__SMS__TOKEN";
-        let load = |service, value: &str| {
-            let vars = vec![
-                ("WAYPOST__PROFILE".to_owned(), "production".to_owned()),
-                (token.to_owned(), value.to_owned()),
-            ];
-            load_from(service, None, vars)
-        };
-        for value in ["development", "", " "] {
-            let error = load(Service::NotificationGateway, value).unwrap_err().to_string();
-            assert!(error.contains("providers.sms.token"), "{error}");
-            // The others have no use for it, and need not be given it.
-            load(Service::UserApi, value).unwrap();
+    fn production_refuses_each_part_of_development_where_it_is_used_and_says_the_cure() {
+        let services = [Service::UserApi, Service::EmailWorker, Service::NotificationGateway];
+        let parts: [(&str, &str, &str, &[Service]); 5] = [
+            ("WAYPOST__MAIL__URL", "file://mail", "mail.url", &services[1..2]),
+            (
+                "WAYPOST__STORE__URL",
+                "memory://",
+                "store.url",
+                &[services[0], services[2]],
+            ),
+            (
+                "WAYPOST__PROVIDERS__SMS__URL",
+                "http://127.0.0.1:8090",
+                "providers.sms.url",
+                &services[2..],
+            ),
+            (
+                "WAYPOST__PROVIDERS__SMS__ACCOUNT",
+                "AC-development",
+                "providers.sms.account",
+                &services[2..],
+            ),
+            (
+                "WAYPOST__PROVIDERS__SMS__TOKEN",
+                "development",
+                "providers.sms.token",
+                &services[2..],
+            ),
+        ];
+        for service in services {
+            for (variable, value, key, users) in parts {
+                let loaded = in_production(service, (variable, value));
+                if users.contains(&service) {
+                    let error = loaded.unwrap_err().to_string();
+                    assert!(error.contains(&format!("`{key}`: ")), "{service} {key}: {error}");
+                    assert!(error.contains("process.allow_development_parts"), "{error}");
+                } else {
+                    // The others have no use for it, and need not be given it.
+                    loaded.unwrap();
+                }
+            }
         }
-        load(Service::NotificationGateway, "a real one").unwrap();
+        for empty in ["", " "] {
+            let loaded = in_production(Service::NotificationGateway, ("WAYPOST__PROVIDERS__SMS__TOKEN", empty));
+            assert!(loaded.unwrap_err().to_string().contains("providers.sms.token"));
+        }
+    }
+
+    #[test]
+    fn a_staging_may_have_them_and_each_is_told() {
+        let production = ("WAYPOST__PROFILE".to_owned(), "production".to_owned());
+        let refused = load_from(Service::NotificationGateway, None, vec![production.clone()]).unwrap_err();
+        assert_eq!(refused.to_string().matches("\n  `").count(), 4, "{refused}");
+        let allowed = (
+            "WAYPOST__PROCESS__ALLOW_DEVELOPMENT_PARTS".to_owned(),
+            "true".to_owned(),
+        );
+        let settings = load_from(Service::NotificationGateway, None, vec![production, allowed]).unwrap();
+        assert_eq!(settings.development_parts(Service::NotificationGateway).len(), 4);
+        assert!(
+            with(&[])
+                .unwrap()
+                .development_parts(Service::NotificationGateway)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn variables_that_are_not_ours_need_not_be_text() {
+        let no_text = || OsString::from_vec(vec![0xff, b'x']);
+        let all = [
+            (OsString::from("LESSOPEN"), no_text()),
+            (no_text(), OsString::from("x")),
+            (OsString::from("WAYPOST_TEST"), no_text()),
+            (OsString::from("WAYPOST__PROFILE"), OsString::from("test")),
+        ];
+        let ours = variables(all.clone().into_iter()).unwrap();
+        assert_eq!(ours, [("WAYPOST__PROFILE".to_owned(), "test".to_owned())]);
+        let named = (OsString::from("WAYPOST__MAIL__FROM"), no_text());
+        let error = variables(all.into_iter().chain([named])).unwrap_err().to_string();
+        assert!(error.contains("WAYPOST__MAIL__FROM"), "{error}");
     }
 }

@@ -5,9 +5,11 @@
 //! value that can't be, naming the key and where it came from. `defaults.toml` beside this file
 //! lists every setting with its meaning. Nothing else in the workspace reads the environment.
 
+mod development;
 mod effective;
 mod error;
 mod for_tests;
+mod hosts;
 mod layers;
 mod limits;
 mod networks;
@@ -15,8 +17,10 @@ mod origins;
 mod service;
 mod settings;
 
+pub use development::DevelopmentPart;
 pub use effective::{EffectiveSetting, effective};
 pub use error::ConfigError;
+pub use hosts::Hosts;
 pub use layers::{load, load_from};
 pub use limits::{Algorithm, RateLimit, RateLimits};
 pub use networks::Networks;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
 
+use super::hosts::Hosts;
 use super::limits::RateLimits;
 use super::networks::Networks;
 use super::origins::Origins;
@@ -92,6 +93,7 @@ pub struct Mail {
     pub url: SecretString,
     pub from: String,
     pub page_address: String,
+    pub page_hosts: Hosts,
 }
 
 /// Traces and logs.
@@ -131,6 +133,7 @@ pub struct Http {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Operations {
     pub address: String,
+    pub allowed_hosts: Hosts,
 }
 
 /// How many requests are under way at a time, in each lane.
@@ -204,6 +207,7 @@ pub struct Process {
     pub drain: Duration,
     #[serde(rename = "shutdown_ms", deserialize_with = "millis")]
     pub shutdown: Duration,
+    pub allow_development_parts: bool,
 }
 
 impl Settings {
@@ -246,16 +250,13 @@ impl Settings {
         if self.database.max_connections < 4 {
             return refuse("database.max_connections", "must be at least 4");
         }
-        if self.profile == Profile::Production && service == Service::NotificationGateway {
-            use secrecy::ExposeSecret;
-            if ["development", ""].contains(&self.providers.sms.token.expose_secret().trim()) {
-                return refuse(
-                    "providers.sms.token",
-                    "is empty or the built-in one; production wants its own",
-                );
-            }
+        if self.profile == Profile::Production
+            && service == Service::NotificationGateway
+            && self.providers.sms.token.expose_secret().trim().is_empty()
+        {
+            return refuse("providers.sms.token", "is empty; production wants one");
         }
-        Ok(())
+        self.check_parts(service)
     }
 }
 

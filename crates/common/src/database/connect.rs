@@ -1,5 +1,7 @@
 //! A service's database: how it is opened, asked and closed.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -17,6 +19,7 @@ use super::location::Location;
 use super::suspects::{is_usable, look_at, note_broken};
 use super::transaction::Transaction;
 use crate::config::{Service, Settings};
+use crate::private_files::{close_to_others, make_file, make_folder};
 use crate::resilience::Bulkhead;
 use crate::telemetry::Metrics;
 
@@ -35,8 +38,8 @@ pub enum DatabaseError {
     /// The URL is for something else.
     #[error("database.url must begin with postgres:// or sqlite://")]
     Scheme,
-    /// The folder of the file can't be made.
-    #[error("the folder of the database file {file} can't be made")]
+    /// The file or its folder can't be made.
+    #[error("the database file {file} can't be made")]
     Folder {
         /// The file.
         file: String,
@@ -89,12 +92,10 @@ impl Database {
         let opened = match &location {
             Location::Postgres { url, schema } => postgres(url, schema, settings.database.max_connections).await,
             Location::Sqlite { url, file } => {
-                if let Some(folder) = file.parent() {
-                    std::fs::create_dir_all(folder).map_err(|source| DatabaseError::Folder {
-                        file: file.display().to_string(),
-                        source,
-                    })?;
-                }
+                private_file(file).map_err(|source| DatabaseError::Folder {
+                    file: file.display().to_string(),
+                    source,
+                })?;
                 sqlite(url).await
             }
         };
@@ -265,6 +266,21 @@ async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<D
         writes,
         is_postgres: true,
     })
+}
+
+/// Makes the file, and its folder, for the owner alone. SQLite gives `-wal` and `-shm` the rights of the file.
+fn private_file(file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        make_folder(folder)?;
+    }
+    make_file(file)?;
+    let beside = ["", "-wal", "-shm"].map(|end| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    close_to_others(beside.iter().map(PathBuf::as_path));
+    Ok(())
 }
 
 async fn sqlite(url: &str) -> Result<Database, DbErr> {

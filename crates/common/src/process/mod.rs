@@ -7,6 +7,7 @@ mod ending;
 mod health;
 mod listen;
 pub mod operations;
+mod own_names;
 mod panics;
 mod run;
 mod server;
@@ -15,8 +16,9 @@ mod tasks;
 pub use ending::{Deadline, Ending};
 pub use health::{Finding, Health, Need, Readiness, State};
 pub use listen::listen;
+pub use own_names::own_names;
 pub use panics::log_panics;
-pub use run::{run_binary, run_service};
+pub use run::{run_binary, run_service, tell_of_development_parts};
 pub use server::{KEEP_ALIVE, own_server};
 pub use tasks::{TaskFailed, Tasks, Unfinished};
 

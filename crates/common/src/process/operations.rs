@@ -6,31 +6,42 @@ use std::net::SocketAddr;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
 use actix_web::http::header::ALLOW;
+use actix_web::middleware::from_fn;
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, web};
 use serde_json::json;
 
-use super::{Health, State, Tasks, listen, own_server};
+use super::{Health, State, Tasks, listen, own_names, own_server};
+use crate::config::{Profile, Settings};
 use crate::telemetry::{Metrics, lost_log_lines};
 
-/// Serves the operations port of one service until its tasks stop; answers with the bound address.
+/// Serves the operations port of one service until its tasks stop; answers with the bound address. Under development it
+/// answers by the machine's own names and those of `operations.allowed_hosts` alone.
 ///
 /// # Errors
 /// An [`io::Error`] that names the setting when the port can't be taken.
-pub fn serve(address: &str, health: Health, metrics: Metrics, tasks: &Tasks) -> io::Result<SocketAddr> {
+pub fn serve(settings: &Settings, health: Health, metrics: Metrics, tasks: &Tasks) -> io::Result<SocketAddr> {
     let service = tasks.service();
-    let listener = listen(service, "operations", address)?;
+    let listener = listen(service, "operations", &settings.operations.address)?;
+    let is_development = settings.profile == Profile::Development;
+    let hosts = is_development.then(|| web::Data::new(settings.operations.allowed_hosts.clone()));
     let bound = listener.local_addr()?;
     metrics.at_each_reading(|metrics| metrics.log_lines_lost(lost_log_lines()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(health.clone()))
             .app_data(web::Data::new(metrics.clone()))
+            .configure(|app| {
+                if let Some(hosts) = &hosts {
+                    app.app_data(hosts.clone());
+                }
+            })
             .service(page("/livez", || async {
                 HttpResponse::Ok().json(json!({"status": "up"}))
             }))
             .service(page("/readyz", readyz))
             .service(page("/metrics", render))
             .service(page("/version", move || async move { version(service.name()) }))
+            .wrap(from_fn(own_names))
     })
     .workers(1)
     .disable_signals()

@@ -93,6 +93,7 @@ where
         code: 2,
     })?;
     log_panics();
+    tell_of_development_parts(service, &settings);
     let (drain, shutdown) = (settings.process.drain, settings.process.shutdown);
     let tasks = Tasks::new(service);
     let outcome = tokio::select! {
@@ -108,6 +109,13 @@ where
         .stop(shutdown.saturating_sub(drain).min(deadline.left()))
         .await;
     outcome.map_err(|error| Failed { error, code: 1 })
+}
+
+/// Says in the log with which parts of development `service` starts in production, where somebody allowed them.
+pub fn tell_of_development_parts(service: Service, settings: &Settings) {
+    for part in settings.development_parts(service) {
+        tracing::warn!(%service, setting = part.key, "production runs with a part of development: {}", part.cure);
+    }
 }
 
 /// Brings the service up and keeps it until it fails.

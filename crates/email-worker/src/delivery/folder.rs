@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::private_files::{close_to_others, make_folder};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -13,8 +14,14 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn create(path: &str) -> io::Result<Self> {
-        std::fs::create_dir_all(path)?;
-        Ok(Self(PathBuf::from(path)))
+        let folder = PathBuf::from(path);
+        make_folder(&folder)?;
+        let mails: Vec<_> = std::fs::read_dir(&folder)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|end| end == "eml"))
+            .collect();
+        close_to_others(mails.iter().map(PathBuf::as_path).chain([folder.as_path()]));
+        Ok(Self(folder))
     }
 
     /// Writes beside and renames: a reader sees a whole mail or none, a second try replaces the first.
@@ -31,7 +38,14 @@ impl Folder {
 }
 
 async fn write_and_rename(beside: &Path, place: &Path, mail: &[u8]) -> io::Result<()> {
-    let mut file = tokio::fs::File::create(beside).await?;
+    let mut options = tokio::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(beside)
+        .await?;
     file.write_all(mail).await?;
     file.sync_all().await?;
     drop(file);

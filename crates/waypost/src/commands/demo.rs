@@ -75,7 +75,7 @@ pub(super) async fn running(client: &reqwest::Client) -> anyhow::Result<Option<A
         notification_gateway: parse(&gateway.http.address)?,
         notification_gateway_operations: parse(&gateway.operations.address)?,
         email_worker_operations: parse(&worker.operations.address)?,
-        provider_sandbox: parse(&sandbox.http.address)?,
+        provider_sandbox: Some(parse(&sandbox.http.address)?),
         page: parse(&users.mail.page_address).ok(),
     }))
 }

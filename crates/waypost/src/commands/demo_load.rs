@@ -22,7 +22,7 @@ const BROKER_PATIENCE: Duration = Duration::from_secs(5);
 /// `waypost demo-load --seconds <n>`
 pub fn demo_load(seconds: u64) -> ExitCode {
     complete(async move {
-        live(Duration::from_secs(seconds.max(1)))
+        Box::pin(live(Duration::from_secs(seconds.max(1))))
             .await
             .map(|()| ExitCode::SUCCESS)
     })

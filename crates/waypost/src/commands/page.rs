@@ -19,7 +19,8 @@ pub fn page() -> ExitCode {
             folder.is_some(),
             "mail.url is no file:// folder; there is nothing to show"
         );
-        crate::page::serve(&settings.mail.page_address, folder, None, &tasks)?;
+        let at = (settings.mail.page_address.as_str(), &settings.mail.page_hosts);
+        crate::page::serve(at, folder, None, &tasks)?;
         anyhow::Ok(())
     })
 }

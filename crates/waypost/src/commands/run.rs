@@ -48,11 +48,16 @@ async fn until_stopped() -> anyhow::Result<ExitCode> {
 /// What a person needs who looks at this for the first time.
 #[expect(clippy::print_stdout, reason = "this is a command line")]
 fn tell(at: &Addresses) {
-    let (users, gateway, sandbox) = (at.user_api, at.notification_gateway, at.provider_sandbox);
-    println!("\nWaypost is up: three services and a sandbox provider in this process.\n");
+    let (users, gateway) = (at.user_api, at.notification_gateway);
+    match at.provider_sandbox {
+        Some(_) => println!("\nWaypost is up: three services and a sandbox provider in this process.\n"),
+        None => println!("\nWaypost is up: three services in this process.\n"),
+    }
     println!("  user-api              http://{users}       API: http://{users}/docs");
     println!("  notification-gateway  http://{gateway}       API: http://{gateway}/docs");
-    println!("  sandbox provider      http://{sandbox}/sandbox/requests");
+    if let Some(sandbox) = at.provider_sandbox {
+        println!("  sandbox provider      http://{sandbox}/sandbox/requests");
+    }
     if let Some(page) = at.page {
         println!("  mails and traces      http://{page}/");
     }

@@ -5,21 +5,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{Data, get};
 use actix_web::{App, HttpServer};
-use common::process::own_server;
-use common::process::{Tasks, listen};
+use common::config::Hosts;
+use common::process::{Tasks, listen, own_names, own_server};
 use common::telemetry::SpanBuffer;
 
 use super::shown::Shown;
 use super::{mails, traces};
 
-/// Serves the page until the tasks stop; answers with the bound address.
+/// Serves the page until the tasks stop; answers with the bound address. It answers by the machine's own names and `hosts`
+/// alone.
 ///
 /// # Errors
 /// An [`io::Error`] that names the address when it can't be taken.
 pub fn serve(
-    address: &str,
+    (address, hosts): (&str, &Hosts),
     mails: Option<PathBuf>,
     spans: Option<Arc<SpanBuffer>>,
     tasks: &Tasks,
@@ -33,15 +35,17 @@ pub fn serve(
         )
     })?;
     let bound = listener.local_addr()?;
-    let shown = Data::new(Shown { mails, spans });
+    let (shown, hosts) = (Data::new(Shown { mails, spans }), Data::new(hosts.clone()));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shown.clone())
+            .app_data(hosts.clone())
             .route("/", get().to(mails::list))
             .route("/mails.json", get().to(mails::list_json))
             .route("/mails/{name}", get().to(mails::show))
             .route("/traces/{id}.json", get().to(traces::show_json))
             .route("/traces/{id}", get().to(traces::show))
+            .wrap(from_fn(own_names))
     })
     .workers(1)
     .disable_signals()

@@ -12,16 +12,16 @@ use crate::client::{Client, PATIENCE, wait_until};
 use crate::stack::run;
 
 /// `waypost run` in a folder and on ports of its own, which outlive the process.
-struct Embedded {
-    folder: Folder,
+pub(crate) struct Embedded {
+    pub(crate) folder: Folder,
     ports: Vec<Port>,
     otlp: OtlpReceiver,
     /// Settings beside the usual ones.
-    settings: Vec<(String, String)>,
+    pub(crate) settings: Vec<(String, String)>,
 }
 
 impl Embedded {
-    fn prepare() -> Self {
+    pub(crate) fn prepare() -> Self {
         Self {
             folder: Folder::create(),
             ports: (0..6).map(|_| Port::reserve()).collect(),
@@ -30,11 +30,11 @@ impl Embedded {
         }
     }
 
-    fn at(&self, index: usize) -> String {
+    pub(crate) fn at(&self, index: usize) -> String {
         format!("127.0.0.1:{}", self.ports[index].number())
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         [
             ("PROFILE", "test".to_owned()),
             ("TELEMETRY__OTLP_ENDPOINT", self.otlp.endpoint()),
@@ -51,23 +51,23 @@ impl Embedded {
         .collect()
     }
 
-    fn program(&self) -> ProcessBuilder {
+    pub(crate) fn program(&self) -> ProcessBuilder {
         run("waypost", &self.environment())
             .arg("run")
             .folder(self.folder.path())
     }
 
-    async fn start(&self) -> Process {
+    pub(crate) async fn start(&self) -> Process {
         let process = self.program().spawn();
         process.writes("Waypost is up", PATIENCE).await;
         process
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.at(0), &self.at(2))
     }
 
-    fn mails(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn mails(&self) -> BTreeMap<String, usize> {
         mails_in(&self.folder.join(".waypost/mail"))
     }
 }

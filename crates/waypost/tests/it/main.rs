@@ -10,6 +10,7 @@
 mod bad_input;
 mod client;
 mod command_line;
+mod development;
 mod embedded;
 mod faults;
 mod guarantees;

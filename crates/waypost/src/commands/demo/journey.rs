@@ -158,7 +158,11 @@ impl Watcher<'_> {
     }
 
     async fn sms(&self) -> anyhow::Result<Step> {
-        let url = format!("http://{}/sandbox/requests?provider=sms", self.at.provider_sandbox);
+        let sandbox = self
+            .at
+            .provider_sandbox
+            .context("there is no sandbox provider to ask: production starts none")?;
+        let url = format!("http://{sandbox}/sandbox/requests?provider=sms");
         let to = format!("To={}", self.phone.replace('+', "%2B"));
         loop {
             let requests: Value = self.client.get(&url).send().await?.json().await?;
