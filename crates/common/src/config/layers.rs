@@ -34,6 +34,7 @@ pub fn load_from(service: Service, file: Option<&Path>, vars: Vec<(String, Strin
     if settings.store.prefix.is_empty() {
         settings.store.prefix.clone_from(&settings.broker.namespace);
     }
+    settings.write_parameters()?;
     settings.check(service)?;
     Ok(settings)
 }

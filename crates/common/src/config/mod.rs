@@ -14,6 +14,7 @@ mod layers;
 mod limits;
 mod networks;
 mod origins;
+mod parameters;
 mod service;
 mod settings;
 

@@ -9,6 +9,7 @@ use super::hosts::Hosts;
 use super::limits::RateLimits;
 use super::networks::Networks;
 use super::origins::Origins;
+use super::parameters::with_known_parameters;
 use super::{ConfigError, Service};
 
 /// What kind of place this runs in.
@@ -92,6 +93,7 @@ pub struct Dispatch {
 pub struct Mail {
     pub url: SecretString,
     pub from: String,
+    pub hello_name: String,
     pub page_address: String,
     pub page_hosts: Hosts,
 }
@@ -211,6 +213,27 @@ pub struct Process {
 }
 
 impl Settings {
+    /// Has the parameters of all URLs written as the libraries want them, and refuses those that would be passed over.
+    pub(super) fn write_parameters(&mut self) -> Result<(), ConfigError> {
+        let urls = [
+            ("database.url", &mut self.database.url),
+            ("store.url", &mut self.store.url),
+            ("broker.url", &mut self.broker.url),
+            ("mail.url", &mut self.mail.url),
+        ];
+        for (key, url) in urls {
+            // Several nodes of a broker stand in one setting.
+            let nodes = if key == "broker.url" { "," } else { "\n" };
+            let written: Result<Vec<_>, _> = url.expose_secret().split(nodes).map(with_known_parameters).collect();
+            let written = written.map_err(|problem| ConfigError::Rule {
+                key: key.to_owned(),
+                problem,
+            })?;
+            *url = written.join(nodes).into();
+        }
+        Ok(())
+    }
+
     /// Checks what no single value shows: deadlines that nest, secrets that are not the built-in ones.
     pub(super) fn check(&self, service: Service) -> Result<(), ConfigError> {
         let refuse = |key: &str, problem: &str| {
@@ -219,6 +242,13 @@ impl Settings {
                 problem: problem.to_owned(),
             })
         };
+        let collector = &self.telemetry.otlp_endpoint;
+        if !(collector.is_empty() || collector.starts_with("http://") || collector.starts_with("https://")) {
+            return refuse(
+                "telemetry.otlp_endpoint",
+                "must begin with http:// or https://, such as http://127.0.0.1:4317",
+            );
+        }
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
             return refuse("telemetry.sample_ratio", "must be from 0 to 1");
         }

@@ -25,7 +25,7 @@ impl Transport {
             return Folder::create(path).map(Self::Folder).map_err(TransportError::Folder);
         }
         if url.starts_with("smtp://") || url.starts_with("smtps://") {
-            return Smtp::new(url).map(Box::new).map(Self::Smtp);
+            return Smtp::new(url, hello_name(settings)).map(Box::new).map(Self::Smtp);
         }
         Err(TransportError::Scheme)
     }
@@ -57,4 +57,13 @@ impl Transport {
             Self::Folder(_) => State::Up,
         }
     }
+}
+
+/// Who we are to a mail server. The name of this host is nobody's business, and many servers refuse one without a domain.
+fn hello_name(settings: &config::Mail) -> &str {
+    if !settings.hello_name.is_empty() {
+        return &settings.hello_name;
+    }
+    let domain = settings.from.rsplit('@').next().unwrap_or_default();
+    domain.trim_end_matches('>').trim()
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::Timestamp;
-use lettre::address::AddressError;
+use lettre::address::{AddressError, Envelope};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
@@ -86,6 +86,8 @@ impl Emails {
         let address: Address = to.parse().map_err(|_| ComposeError::Address)?;
         let name = one_line(content.name);
         let [subject, text, html] = self.render(content, &name)?;
+        let envelope =
+            Envelope::new(Some(self.from.email.clone()), vec![address.clone()]).map_err(ComposeError::Message)?;
         let message_id = format!("<{}>", self.message_id(source_event_id, content.template));
         let body = MultiPart::alternative()
             .boundary(source_event_id.simple().to_string())
@@ -93,15 +95,14 @@ impl Emails {
             .singlepart(SinglePart::html(html));
         Message::builder()
             .from(self.from.clone())
-            .to(Mailbox::new(Some(name).filter(|name| !name.is_empty()), address))
+            .raw_header(to_header(&name, &address))
+            .envelope(envelope)
             .raw_header(subject_header(&one_line_subject(&subject)))
             .message_id(Some(message_id))
             .date(system_time(date))
-            // Nobody's out-of-office reply should answer it (RFC 3834).
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
+            // Nobody's out-of-office reply should answer it (RFC 3834); Exchange listens to the second one alone.
+            .raw_header(plain_header("Auto-Submitted", "auto-generated"))
+            .raw_header(plain_header("X-Auto-Response-Suppress", "All"))
             .multipart(body)
             .map_err(ComposeError::Message)
     }
@@ -128,21 +129,100 @@ fn one_line_subject(subject: &str) -> String {
 /// lettre leaves ASCII as it is, also when it looks encoded: a name with `=?utf-8?Q?..?=` in it would be
 /// shown as something else than the person wrote.
 fn subject_header(subject: &str) -> HeaderValue {
-    let name = HeaderName::new_from_ascii_str("Subject");
     if !subject.contains("=?") {
-        return HeaderValue::new(name, subject.to_owned());
+        return plain_header("Subject", subject);
     }
+    let name = HeaderName::new_from_ascii_str("Subject");
+    HeaderValue::dangerous_new_pre_encoded(name, subject.to_owned(), encoded_words(subject))
+}
+
+/// The recipient: name and address (RFC 5322, 3.4).
+///
+/// A name that is more than words of letters and digits stands in quotes, and one that is not ASCII, or looks encoded, is
+/// encoded. lettre leaves a dot bare, and there are parsers that read no address behind a name `.`.
+fn to_header(name: &str, address: &Address) -> HeaderValue {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == ' ';
+    let shown = if name.is_empty() {
+        address.to_string()
+    } else if !name.is_ascii() || name.contains("=?") {
+        // A line of its own for each: all may be longer than a line should be.
+        format!("{}\r\n <{address}>", encoded_words(name))
+    } else if name.chars().all(is_word) {
+        format!("{name} <{address}>")
+    } else {
+        let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{quoted}\" <{address}>")
+    };
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str("To"), shown.clone(), shown)
+}
+
+/// A text as encoded words, each on a line of its own.
+fn encoded_words(text: &str) -> String {
     let mut words = Vec::new();
-    let mut rest = subject;
+    let mut rest = text;
     while !rest.is_empty() {
         let (word, after) = rest.split_at(rest.floor_char_boundary(ENCODED_WORD_BYTES));
         words.push(format!("=?utf-8?b?{}?=", BASE64_STANDARD.encode(word)));
         rest = after;
     }
-    HeaderValue::dangerous_new_pre_encoded(name, subject.to_owned(), words.join("\r\n "))
+    words.join("\r\n ")
+}
+
+fn plain_header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
 fn system_time(at: Timestamp) -> SystemTime {
     let micros = u64::try_from(at.as_micros()).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::MessageParser;
+
+    use super::*;
+
+    fn written(name: &str) -> String {
+        let emails = Emails::new("Waypost <hello@example.org>").unwrap();
+        let header = Header {
+            to: "ada@example.com",
+            source_event_id: Uuid::nil(),
+            date: Timestamp::from_micros(0),
+        };
+        let content = Content {
+            template: Template::Welcome,
+            name,
+            locale: "en",
+        };
+        String::from_utf8(emails.compose(header, content).unwrap().formatted()).unwrap()
+    }
+
+    #[test]
+    fn any_name_is_shown_as_it_was_written_and_every_parser_finds_the_address() {
+        for name in [
+            "Ada Lovelace",
+            ".",
+            "J. R. Smith",
+            "D'Arcy, (Anne) <x@example.org>",
+            r#"back\slash "quote""#,
+            "=?utf-8?Q?x?=",
+            "王小明",
+            "a@b",
+            &"é".repeat(90),
+        ] {
+            let mail = written(name);
+            let parsed = MessageParser::default().parse(mail.as_bytes()).unwrap();
+            let to = parsed.to().unwrap().first().unwrap();
+            assert_eq!(
+                (to.name(), to.address()),
+                (Some(name), Some("ada@example.com")),
+                "{mail}"
+            );
+            assert!(mail.lines().all(|line| line.len() <= 998));
+        }
+        assert!(written(".").contains("\r\nTo: \".\" <ada@example.com>\r\n"));
+        assert!(written("").contains("\r\nTo: ada@example.com\r\n"));
+        assert!(written("Ada").contains("\r\nX-Auto-Response-Suppress: All\r\n"));
+    }
 }

@@ -9,13 +9,23 @@ pub(super) enum Locale {
 
 impl Locale {
     /// The language of a BCP 47 tag (`zh`, `zh-CN`, `zh_Hans_CN`); English when it is none of ours.
+    ///
+    /// Ours is Chinese in simplified characters, which `zh` alone means as well. Who reads traditional ones, by the script or by
+    /// the region where the tag names no script, gets English until there is a text in them.
     pub(super) fn of(tag: &str) -> Self {
-        let language = tag.split(['-', '_']).next().unwrap_or_default();
-        if language.eq_ignore_ascii_case("zh") {
-            Self::Zh
-        } else {
-            Self::En
+        let mut parts = tag.split(['-', '_']);
+        if !parts.next().is_some_and(|language| language.eq_ignore_ascii_case("zh")) {
+            return Self::En;
         }
+        let is_one_of = |part: &str, names: &[&str]| names.iter().any(|name| part.eq_ignore_ascii_case(name));
+        let parts: Vec<&str> = parts.collect();
+        if parts.iter().any(|part| is_one_of(part, &["Hans"])) {
+            return Self::Zh;
+        }
+        if parts.iter().any(|part| is_one_of(part, &["Hant", "TW", "HK", "MO"])) {
+            return Self::En;
+        }
+        Self::Zh
     }
 }
 
@@ -24,9 +34,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_or_a_script_does_not_change_the_language() {
-        for tag in ["zh", "zh-CN", "ZH-hant-TW", "zh_CN"] {
+    fn who_reads_simplified_characters_gets_them_and_nobody_else_does() {
+        for tag in ["zh", "zh-CN", "zh_CN", "zh-Hans", "zh-hans-TW", "zh-SG"] {
             assert_eq!(Locale::of(tag), Locale::Zh, "{tag}");
+        }
+        for tag in ["ZH-hant-TW", "zh-TW", "zh_HK", "zh-MO", "zh-Hant"] {
+            assert_eq!(Locale::of(tag), Locale::En, "{tag}");
         }
     }
 

@@ -7,6 +7,7 @@ use lapin::uri::AMQPUri;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
 
 use super::deadline::{CONNECT, CallError};
 use super::knock::knock;
@@ -93,6 +94,11 @@ impl Link {
 pub(super) fn nodes(url: &str) -> Result<Vec<AMQPUri>, BrokerError> {
     let node = |address: &str| {
         let mut uri: AMQPUri = address.trim().parse().map_err(|_| BrokerError::Url)?;
+        // The client's own reading knows names alone: of an IPv6 address it makes `localhost`.
+        if let Ok(Some(Host::Ipv6(host))) = Url::parse(address.trim()).map(|url| url.host().map(|host| host.to_owned()))
+        {
+            uri.authority.host = host.to_string();
+        }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         let connect = u64::try_from(CONNECT.as_millis()).unwrap_or(u64::MAX);
         uri.query.connection_timeout.get_or_insert(connect);
@@ -175,9 +181,9 @@ mod tests {
 
     #[test]
     fn several_nodes_are_read_and_get_a_heartbeat() {
-        let nodes = nodes("amqp://a:b@one:5672/%2f, amqps://two").unwrap();
+        let nodes = nodes("amqp://a:b@one:5672/%2f, amqps://two,amqp://192.0.2.1,amqp://[2001:db8::1]:5674").unwrap();
         let hosts: Vec<_> = nodes.iter().map(|node| node.authority.host.as_str()).collect();
-        assert_eq!(hosts, ["one", "two"]);
+        assert_eq!(hosts, ["one", "two", "192.0.2.1", "2001:db8::1"]);
         assert!(nodes.iter().all(|node| node.query.heartbeat == Some(HEARTBEAT)));
     }
 

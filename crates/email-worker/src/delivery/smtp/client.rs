@@ -48,9 +48,10 @@ impl Drop for Visit<'_> {
 }
 
 impl Smtp {
-    pub(crate) fn new(url: &str) -> Result<Self, TransportError> {
+    /// The server of `url`, which is told `hello` unless the URL's path has another name.
+    pub(crate) fn new(url: &str, hello: &str) -> Result<Self, TransportError> {
         Ok(Self {
-            server: Server::parse(url)?,
+            server: Server::parse(url, hello)?,
             relay: Mutex::default(),
             idle: Idle::default(),
             turns: Semaphore::new(LIVELY),

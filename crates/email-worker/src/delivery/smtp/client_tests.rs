@@ -17,7 +17,7 @@ const STAGES: [Stage; 6] = [
 fn client(receiver: &SmtpReceiver, deadlines: Deadlines) -> Smtp {
     Smtp {
         deadlines,
-        ..Smtp::new(&receiver.url()).unwrap()
+        ..Smtp::new(&receiver.url(), "example.com").unwrap()
     }
 }
 

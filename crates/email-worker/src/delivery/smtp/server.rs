@@ -48,7 +48,7 @@ enum Security {
 }
 
 impl Server {
-    pub(super) fn parse(url: &str) -> Result<Self, TransportError> {
+    pub(super) fn parse(url: &str, hello: &str) -> Result<Self, TransportError> {
         let url = Url::parse(url).map_err(|_| TransportError::Smtp("it can't be read as a URL"))?;
         let host = url
             .host_str()
@@ -68,7 +68,7 @@ impl Server {
             _ => return Err(TransportError::Smtp("tls must be `required` or `opportunistic`")),
         };
         let hello = match url.path().trim_matches('/') {
-            "" => ClientId::default(),
+            "" => ClientId::Domain(hello.to_owned()),
             name => ClientId::Domain(name.to_owned()),
         };
         Ok(Self {
@@ -211,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_known_to_be_dead_when_its_host_is_gone() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server::parse(&format!("smtp://{}", listener.local_addr().unwrap())).unwrap();
+        let server = Server::parse(&format!("smtp://{}", listener.local_addr().unwrap()), "example.com").unwrap();
         let turns = tokio::sync::Semaphore::new(1);
         let mut pace = Pace::begin(&turns, Deadlines::USUAL).await.unwrap();
         let stream = server.dial(&mut pace).await.unwrap();
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_scheme_and_tls_decide_the_port_and_the_security() {
-        let server = |url| Server::parse(url).unwrap();
+        let server = |url| Server::parse(url, "example.com").unwrap();
         assert_eq!(server("smtp://mail.test").port(), 25);
         assert_eq!(server("smtp://mail.test?tls=required").port(), 587);
         assert_eq!(server("smtps://mail.test").port(), 465);
@@ -238,14 +238,17 @@ mod tests {
 
     #[test]
     fn credentials_are_decoded() {
-        let server = Server::parse("smtp://ann%40x:p%2Fw@mail.test").unwrap();
+        let server = Server::parse("smtp://ann%40x:p%2Fw@mail.test", "example.com").unwrap();
         assert!(server.credentials == Some(Credentials::new("ann@x".to_owned(), "p/w".to_owned())));
     }
 
     #[test]
     fn a_url_that_can_not_be_used_says_why() {
         for url in ["smtp://", "smtp://mail.test?tls=maybe", "smtp://mail.test:port"] {
-            assert!(matches!(Server::parse(url), Err(TransportError::Smtp(_))), "{url}");
+            assert!(
+                matches!(Server::parse(url, "example.com"), Err(TransportError::Smtp(_))),
+                "{url}"
+            );
         }
     }
 }

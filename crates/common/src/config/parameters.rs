@@ -1,0 +1,159 @@
+//! The parameters of settings that are URLs (`..?tls=required`).
+//!
+//! The libraries behind them pass over what they do not know: with a letter wrong, what a parameter was to switch on stays
+//! off, TLS for instance. So each is looked up here, and its name and the words among its values are written as the library
+//! wants them.
+
+/// Parameters with the values that each may have; none listed: any.
+type Parameters = &'static [(&'static str, &'static [&'static str])];
+
+const POSTGRES: Parameters = &[
+    (
+        "sslmode",
+        &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+    ),
+    (
+        "ssl-mode",
+        &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+    ),
+    ("sslrootcert", &[]),
+    ("ssl-root-cert", &[]),
+    ("ssl-ca", &[]),
+    ("sslcert", &[]),
+    ("ssl-cert", &[]),
+    ("sslkey", &[]),
+    ("ssl-key", &[]),
+    ("statement-cache-capacity", &[]),
+    ("host", &[]),
+    ("hostaddr", &[]),
+    ("port", &[]),
+    ("dbname", &[]),
+    ("user", &[]),
+    ("password", &[]),
+    ("application_name", &[]),
+    ("options", &[]),
+];
+const SQLITE: Parameters = &[
+    ("mode", &["ro", "rw", "rwc", "memory"]),
+    ("cache", &["private", "shared"]),
+    ("immutable", &["true", "1", "false", "0"]),
+    ("vfs", &[]),
+];
+const REDIS: Parameters = &[("protocol", &["2", "3", "resp2", "resp3"])];
+const SENTINEL: Parameters = &[("sentinel_user", &[]), ("sentinel_password", &[])];
+const AMQP: Parameters = &[
+    ("heartbeat", &[]),
+    ("frame_max", &[]),
+    ("channel_max", &[]),
+    ("connection_timeout", &[]),
+    ("auth_mechanism", &["plain", "amqplain", "external", "anonymous"]),
+];
+const SMTP: Parameters = &[("tls", &["required", "opportunistic"])];
+const NONE: Parameters = &[];
+
+/// What a URL of this scheme may have; `None` when others judge that.
+fn known(scheme: &str) -> Option<Parameters> {
+    Some(match scheme {
+        "postgres" | "postgresql" => POSTGRES,
+        "sqlite" => SQLITE,
+        "redis" | "rediss" => REDIS,
+        "redis+sentinel" | "rediss+sentinel" => SENTINEL,
+        "amqp" | "amqps" => AMQP,
+        "smtp" => SMTP,
+        "smtps" | "file" | "memory" => NONE,
+        _ => return None,
+    })
+}
+
+/// The URL with its parameters as the library wants them.
+///
+/// # Errors
+/// What is wrong with the first that can't be; its value is told only where it should have been one of some words.
+pub(super) fn with_known_parameters(url: &str) -> Result<String, String> {
+    let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
+    let scheme = rest.split(':').next().unwrap_or_default();
+    let (Some((base, query)), Some(known)) = (rest.split_once('?'), known(scheme)) else {
+        return Ok(url.to_owned());
+    };
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    let written: Vec<_> = parts.map(|part| parameter(part, known)).collect::<Result<_, _>>()?;
+    Ok(format!("{base}?{}{fragment}", written.join("&")))
+}
+
+fn parameter(part: &str, known: Parameters) -> Result<String, String> {
+    let (name, value) = part.split_once('=').unwrap_or((part, ""));
+    let name = name.to_ascii_lowercase();
+    // PostgreSQL's own settings are named one by one: `options[search_path]`.
+    let plain = name.split('[').next().unwrap_or_default();
+    let Some((_, words)) = known.iter().find(|(known, _)| *known == plain) else {
+        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        return Err(match names.as_slice() {
+            [] => format!("has a parameter `{name}`, and such a URL has none"),
+            names => format!(
+                "has a parameter `{name}` that nobody knows; there is {}",
+                names.join(", ")
+            ),
+        });
+    };
+    if words.is_empty() {
+        return Ok(format!("{name}={value}"));
+    }
+    let value = value.to_ascii_lowercase();
+    if !words.contains(&value.as_str()) {
+        return Err(format!("has `{name}={value}`: it must be {}", words.join(" or ")));
+    }
+    Ok(format!("{name}={value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_words_are_written_as_the_libraries_want_them() {
+        for (given, written) in [
+            ("smtp://mail.test?TLS=Required", "smtp://mail.test?tls=required"),
+            (
+                "postgres://me:pA@db/x?SSLMode=VERIFY-full&sslRootCert=/Etc/CA.pem",
+                "postgres://me:pA@db/x?sslmode=verify-full&sslrootcert=/Etc/CA.pem",
+            ),
+            (
+                "postgres://db/x?options[Search_path]=a",
+                "postgres://db/x?options[search_path]=a",
+            ),
+            ("sqlite://w.db?mode=rwc&", "sqlite://w.db?mode=rwc"),
+            (
+                "rediss://r/1?protocol=RESP3#insecure",
+                "rediss://r/1?protocol=resp3#insecure",
+            ),
+            (
+                "redis+sentinel://a,b/m?sentinel_password=aB",
+                "redis+sentinel://a,b/m?sentinel_password=aB",
+            ),
+            ("amqps://b?Heartbeat=5", "amqps://b?heartbeat=5"),
+            ("smtps://me:word@mail.test", "smtps://me:word@mail.test"),
+            ("https://sms.test/a?B=c", "https://sms.test/a?B=c"),
+        ] {
+            assert_eq!(with_known_parameters(given), Ok(written.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_would_be_passed_over_is_named() {
+        for (url, told) in [
+            ("smtp://mail.test?tsl=required", "`tsl`"),
+            ("smtp://mail.test?tls", "`tls=`"),
+            ("smtp://mail.test?tls=yes", "required or opportunistic"),
+            ("smtps://mail.test?tls=required", "has none"),
+            ("file:///mails?x=1", "`x`"),
+            ("postgres://db/x?sslmod=require", "`sslmod`"),
+            ("postgres://db/x?sslmode=on", "verify-full"),
+            ("sqlite://w.db?mode=rwx", "`mode=rwx`"),
+            ("redis://r?db=1", "`db`"),
+            ("amqp://b?hartbeat=5", "`hartbeat`"),
+        ] {
+            let error = with_known_parameters(url).unwrap_err();
+            assert!(error.contains(told), "{url}: {error}");
+        }
+    }
+}
