@@ -50,9 +50,13 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC, with six digits of a second whether they are zeros or not: so such texts sort as the instants do.
     pub fn to_rfc3339(self) -> String {
-        self.to_offset().format(&Rfc3339).unwrap_or_default()
+        let at = self.to_offset();
+        let [hour, minute, second] = [at.hour(), at.minute(), at.second()];
+        let (date, micros) = (at.date(), at.microsecond());
+        let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
 }
 
@@ -120,6 +124,16 @@ mod tests {
         let at = Timestamp::from_micros(1_795_000_000_123_456);
         let json = serde_json::to_string(&at).unwrap();
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), at);
+    }
+
+    #[test]
+    fn texts_sort_as_the_instants_do() {
+        let start = 1_795_000_000_000_000;
+        let texts: Vec<_> = [0, 1, 500_000, 999_999, 1_000_000, 60_000_000]
+            .map(|later| Timestamp::from_micros(start + later).to_rfc3339())
+            .to_vec();
+        assert!(texts.is_sorted(), "{texts:?}");
+        assert_eq!(texts[0], "2026-11-18T11:06:40.000000Z");
     }
 
     #[test]

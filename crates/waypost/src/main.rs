@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::{Shell, generate};
 use waypost::commands::{self, Api};
 
 /// Accounts and notifications that survive production.
@@ -38,6 +39,11 @@ enum Command {
     },
     /// Check every dependency and say the cure for what does not answer
     Doctor,
+    /// Print what makes a shell complete this command's arguments: `source <(waypost completions bash)`
+    Completions {
+        /// Which
+        shell: Shell,
+    },
     /// Ask an operations port whether its service can do its work; exit code 0 when it can
     Ready {
         /// `host:port` of the operations port
@@ -55,6 +61,10 @@ fn main() -> ExitCode {
         Command::Config => commands::config(),
         Command::Openapi { api } => commands::openapi(api),
         Command::Doctor => commands::doctor(),
+        Command::Completions { shell } => {
+            generate(shell, &mut Arguments::command(), "waypost", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
         Command::Ready { address } => commands::ready(&address),
     }
 }

@@ -30,9 +30,20 @@ fn known(text: &str) -> Option<String> {
     if !LANGUAGES.contains(&language.as_str()) {
         return None;
     }
+    let mut is_extension = false;
     subtags.try_fold(language, |tag, subtag| {
         let well_formed = (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric());
-        well_formed.then(|| format!("{tag}-{}", usual_case(subtag)))
+        if !well_formed {
+            return None;
+        }
+        // What follows a singleton is of an extension, and all lower case (RFC 5646, 2.1.1).
+        is_extension |= subtag.len() == 1;
+        let subtag = if is_extension {
+            subtag.to_ascii_lowercase()
+        } else {
+            usual_case(subtag)
+        };
+        Some(format!("{tag}-{subtag}"))
     })
 }
 
@@ -55,6 +66,7 @@ mod tests {
         assert_eq!(parse("zh"), "zh");
         assert_eq!(parse("zh-cn"), "zh-CN");
         assert_eq!(parse("ZH_hant_tw"), "zh-Hant-TW");
+        assert_eq!(parse("EN-us-U-CA-Buddhist-x-TEST"), "en-US-u-ca-buddhist-x-test");
     }
 
     #[test]
@@ -66,6 +78,7 @@ mod tests {
             "tlh",
             "en-",
             "zh-\u{4e2d}",
+            "zh-\u{4e2d}x",
             "zh-toolongsubtag",
             &"en-".repeat(20),
         ] {

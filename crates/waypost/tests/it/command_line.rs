@@ -194,3 +194,38 @@ async fn a_memory_broker_between_processes_is_refused() {
     assert!(!process.exit(Duration::from_secs(20)).await.success());
     assert!(process.output().contains("memory"), "{}", process.output());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_shell_can_complete_every_command() {
+    let folder = Folder::create();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let mut printing = run("waypost", &[])
+            .arg("completions")
+            .arg(shell)
+            .folder(folder.path())
+            .spawn();
+        assert!(printing.exit(Duration::from_mins(1)).await.success(), "{shell}");
+        let script = printing.output();
+        for command in ["demo-load", "doctor", "completions"] {
+            assert!(script.contains(command), "{shell}: {script}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_that_would_be_passed_over_stops_the_start_and_the_doctor_alike() {
+    let folder = Folder::create();
+    for command in ["run", "doctor", "migrate"] {
+        let settings = [(
+            "WAYPOST__MAIL__URL".to_owned(),
+            "smtp://mail.example.com?tsl=required".to_owned(),
+        )];
+        let mut process = waypost(command, &settings, &folder);
+        assert!(!process.exit(Duration::from_mins(1)).await.success(), "{command}");
+        let output = process.output();
+        assert!(
+            output.contains("`mail.url`") && output.contains("`tsl`"),
+            "{command}: {output}"
+        );
+    }
+}
