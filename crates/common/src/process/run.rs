@@ -26,7 +26,9 @@ where
     let command_line = Command::new(service.name())
         .version(env!("CARGO_PKG_VERSION"))
         .about("One service of Waypost, alone in a process")
-        .after_help("Settings come from config/*.toml and WAYPOST__ variables; docs/configuration.md lists them.");
+        .after_help(
+            "Settings come from ./waypost.toml and WAYPOST__ variables; docs/configuration.md says which there are.",
+        );
     match command_line.try_get_matches() {
         Ok(_) => run_service(service, start),
         Err(answer) => {
