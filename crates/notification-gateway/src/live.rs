@@ -5,26 +5,34 @@
 //! was not. What this process wrote is announced after its commit; what other replicas wrote is
 //! found by one poll for all listeners.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::database::{Database, within_deadline};
 use common::process::Tasks;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::tables::recipients;
 
 /// How late a row of another replica may be seen.
 const POLL: Duration = Duration::from_secs(1);
-/// Streams that a person may have open here: one for each device, and some for tabs.
+/// Streams that a person has here at a time: one for each device, and some for tabs.
 const MOST_EACH: usize = 10;
 /// People a statement of the poll asks for.
 const CHUNK: usize = 500;
 
-type Listeners = HashMap<Uuid, watch::Sender<i64>>;
+/// The streams of one person.
+struct Person {
+    newest: watch::Sender<i64>,
+    /// The end of each, the oldest first.
+    ends: VecDeque<Arc<CancellationToken>>,
+}
+
+type Listeners = HashMap<Uuid, Person>;
 
 /// The listeners of this process. Cheap to clone.
 #[derive(Clone)]
@@ -37,6 +45,7 @@ pub(crate) struct Subscription {
     live: Live,
     user_id: Uuid,
     newest: watch::Receiver<i64>,
+    end: Arc<CancellationToken>,
 }
 
 impl Live {
@@ -62,22 +71,35 @@ impl Live {
         live
     }
 
-    /// Begins to listen; read the database after this, not before, or something falls in between. `None` when the person
-    /// has ten streams here already.
-    pub(crate) fn subscribe(&self, user_id: Uuid) -> Option<Subscription> {
+    /// Begins to listen; read the database after this, not before, or something falls in between.
+    ///
+    /// Where the person has ten streams here, the oldest ends: it may be one whose client went away unseen, and a client that
+    /// lives comes back and goes on where it was. To refuse the new one would be for good, since browsers don't ask again then.
+    pub(crate) fn subscribe(&self, user_id: Uuid) -> Subscription {
         let mut listeners = self.lock();
-        let newest = listeners.entry(user_id).or_insert_with(|| watch::Sender::new(0));
-        (newest.receiver_count() < MOST_EACH).then(|| Subscription {
+        let person = listeners.entry(user_id).or_insert_with(|| Person {
+            newest: watch::Sender::new(0),
+            ends: VecDeque::new(),
+        });
+        if person.ends.len() >= MOST_EACH
+            && let Some(oldest) = person.ends.pop_front()
+        {
+            oldest.cancel();
+        }
+        let end = Arc::<CancellationToken>::default();
+        person.ends.push_back(Arc::clone(&end));
+        Subscription {
             live: self.clone(),
             user_id,
-            newest: newest.subscribe(),
-        })
+            newest: person.newest.subscribe(),
+            end,
+        }
     }
 
     /// Says that there is something up to number `seq`; call it after the commit.
     pub(crate) fn announce(&self, user_id: Uuid, seq: i64) {
-        if let Some(newest) = self.lock().get(&user_id) {
-            newest.send_if_modified(|known| {
+        if let Some(person) = self.lock().get(&user_id) {
+            person.newest.send_if_modified(|known| {
                 let is_news = seq > *known;
                 *known = (*known).max(seq);
                 is_news
@@ -101,6 +123,12 @@ impl Live {
 }
 
 impl Subscription {
+    /// Resolves when the stream is to end, for a younger one's sake.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let end = CancellationToken::clone(&self.end);
+        async move { end.cancelled().await }
+    }
+
     /// The highest number that was announced: what is committed up to it can be read.
     pub(crate) fn announced(&self) -> i64 {
         *self.newest.borrow()
@@ -116,9 +144,9 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut listeners = self.live.lock();
-        if let Entry::Occupied(entry) = listeners.entry(self.user_id) {
-            // One receiver is this one, which is still counted.
-            if entry.get().receiver_count() <= 1 {
+        if let Entry::Occupied(mut entry) = listeners.entry(self.user_id) {
+            entry.get_mut().ends.retain(|end| !Arc::ptr_eq(end, &self.end));
+            if entry.get().ends.is_empty() {
                 entry.remove();
             }
         }

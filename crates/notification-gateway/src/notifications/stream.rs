@@ -15,7 +15,7 @@ use actix_web_lab::sse;
 use common::Timestamp;
 use common::database::within_deadline;
 use common::http::claims::TokenError;
-use common::http::{OperationError, Problem, Refusal, StreamCaller, kinds};
+use common::http::{OperationError, Problem, Refusal, StreamCaller};
 use futures_util::{Stream, stream as streams};
 use sea_orm::{ConnectionTrait, DbErr};
 use strum::EnumIter;
@@ -29,8 +29,6 @@ use crate::tables::notifications::{self, Page, ReadState};
 
 /// Rows that are read, and kept for a client, at a time.
 const PAGE: u64 = 50;
-/// When a stream may have ended.
-const COME_BACK: Duration = Duration::from_secs(10);
 /// After a failure of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -39,17 +37,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum StreamRefusal {
     /// A minute late is good enough for a request, but a stream would end as it begins, again and again.
     TokenExpired,
-    /// Each holds a connection and is asked for at every poll.
-    TooMany,
 }
 
 impl Refusal for StreamRefusal {
     fn problem(&self) -> Problem {
         match self {
             Self::TokenExpired => TokenError::Expired.into(),
-            Self::TooMany => Problem::new(&kinds::RATE_LIMITED)
-                .detail("So many streams of yours are open here that no other is begun: close one first.")
-                .retry_after(COME_BACK),
         }
     }
 }
@@ -65,10 +58,7 @@ pub(crate) async fn stream(
         return Err(OperationError::Refused(StreamRefusal::TokenExpired));
     }
     // Subscribe before the first read, so that no commit falls between them.
-    let subscription = state
-        .live
-        .subscribe(user_id)
-        .ok_or(OperationError::Refused(StreamRefusal::TooMany))?;
+    let subscription = state.live.subscribe(user_id);
     let seq = within_deadline(beginning(&state, user_id, last_event_id)).await?;
     let feed = Feed {
         only_unread: last_event_id.is_none(),
@@ -123,13 +113,15 @@ struct Feed {
 }
 
 impl Feed {
-    /// Ends with the service and with the token.
+    /// Ends with the service, with the token, and for the sake of a younger stream where the person has too many.
     fn into_stream(self) -> impl Stream<Item = sse::Event> {
         let stopping = self.state.stopping.clone();
         let left = self.ends.since(Timestamp::now());
+        let ended = self.subscription.ended();
         let end = async move {
             tokio::select! {
                 () = stopping.cancelled() => {}
+                () = ended => {}
                 () = tokio::time::sleep(left) => {}
             }
         };
