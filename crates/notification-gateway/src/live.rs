@@ -22,6 +22,8 @@ use crate::tables::recipients;
 const POLL: Duration = Duration::from_secs(1);
 /// Streams that a person has here at a time: one for each device, and some for tabs.
 const MOST_EACH: usize = 10;
+/// Streams of a person that take room here, ended ones whose clients don't read included.
+const MOST_HELD: usize = 2 * MOST_EACH;
 /// People a statement of the poll asks for.
 const CHUNK: usize = 500;
 
@@ -71,28 +73,36 @@ impl Live {
         live
     }
 
-    /// Begins to listen; read the database after this, not before, or something falls in between.
-    ///
-    /// Where the person has ten streams here, the oldest ends: it may be one whose client went away unseen, and a client that
-    /// lives comes back and goes on where it was. To refuse the new one would be for good, since browsers don't ask again then.
-    pub(crate) fn subscribe(&self, user_id: Uuid) -> Subscription {
+    /// Begins to listen; read the database after this, not before, or something falls in between. `None` while twenty of the
+    /// person's streams are here, those included that were told to end and whose clients do not read that.
+    pub(crate) fn subscribe(&self, user_id: Uuid) -> Option<Subscription> {
         let mut listeners = self.lock();
         let person = listeners.entry(user_id).or_insert_with(|| Person {
             newest: watch::Sender::new(0),
             ends: VecDeque::new(),
         });
-        if person.ends.len() >= MOST_EACH
-            && let Some(oldest) = person.ends.pop_front()
-        {
-            oldest.cancel();
+        if person.ends.len() >= MOST_HELD {
+            return None;
         }
         let end = Arc::<CancellationToken>::default();
         person.ends.push_back(Arc::clone(&end));
-        Subscription {
+        Some(Subscription {
             live: self.clone(),
             user_id,
             newest: person.newest.subscribe(),
             end,
+        })
+    }
+
+    /// Has the oldest streams of a person end that are more than ten: call it when a new one is sure to begin.
+    ///
+    /// The oldest may be one whose client went away unseen, and a client that lives comes back and goes on where it was. To
+    /// refuse the new one would be for good, since browsers don't ask again then.
+    pub(crate) fn end_the_oldest(&self, user_id: Uuid) {
+        if let Some(person) = self.lock().get(&user_id) {
+            let live: Vec<_> = person.ends.iter().filter(|end| !end.is_cancelled()).collect();
+            let too_many = live.len().saturating_sub(MOST_EACH);
+            live.into_iter().take(too_many).for_each(|end| end.cancel());
         }
     }
 
@@ -150,5 +160,30 @@ impl Drop for Subscription {
                 entry.remove();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_end_and_take_room_until_they_are_gone() {
+        let live = Live {
+            listeners: Arc::default(),
+        };
+        let (user, other) = (Uuid::now_v7(), Uuid::now_v7());
+        let mut open = Vec::new();
+        for _ in 0..MOST_HELD {
+            open.push(live.subscribe(user).unwrap());
+            live.end_the_oldest(user);
+        }
+        let ended = |open: &[Subscription]| open.iter().filter(|one| one.end.is_cancelled()).count();
+        assert_eq!((ended(&open[..10]), ended(&open[10..])), (10, 0));
+        assert!(live.subscribe(user).is_none() && live.subscribe(other).is_some());
+        open.remove(0);
+        assert!(live.subscribe(user).is_some());
+        drop(open);
+        assert!(live.lock().is_empty());
     }
 }

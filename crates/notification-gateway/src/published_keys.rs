@@ -93,7 +93,9 @@ impl PublishedKeys {
         }
         let fetched = self.client.get(self.url.clone()).await;
         *last = Some(Instant::now());
-        let keys = match fetched.map(|answer| answer.json::<Jwks>().map(|jwks| KeySet::new(&jwks))) {
+        // Tokens that were found good stay known for as long as the keys are the same.
+        let before = self.known().unwrap_or_default();
+        let keys = match fetched.map(|answer| answer.json::<Jwks>().map(|jwks| before.renewed(&jwks))) {
             Ok(Ok(keys)) if keys.is_empty() => Err("the document has no Ed25519 keys".to_owned()),
             Ok(Ok(keys)) => Ok(keys),
             Ok(Err(error)) => Err(error.to_string()),

@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue,
-    ORIGIN, VARY,
+    ORIGIN, TRANSFER_ENCODING, VARY,
 };
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -37,8 +37,10 @@ pub(super) async fn cors<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let origin = request.headers().get(ORIGIN).cloned();
+    // One with a body in chunks is no browser's, and goes to where such a body is held.
     let is_preflight = request.method() == Method::OPTIONS
         && origin.is_some()
+        && !request.headers().contains_key(TRANSFER_ENCODING)
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if is_preflight {
         let response = request.into_response(HttpResponse::NoContent().finish());

@@ -1,6 +1,6 @@
 //! The keys that access tokens are verified with, as they are published (RFC 7517, RFC 8037) and in use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,21 +64,33 @@ pub struct Jwks {
 #[derive(Clone, Default)]
 pub struct KeySet {
     keys: Arc<HashMap<String, DecodingKey>>,
+    /// Names and values of the keys.
+    published: Arc<BTreeSet<(String, String)>>,
     remembered: Arc<Remembered>,
 }
 
 impl KeySet {
     /// Takes the Ed25519 keys of a set.
     pub fn new(jwks: &Jwks) -> Self {
-        let keys = jwks
-            .keys
-            .iter()
-            .filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
+        let keys = of_our_kind(jwks)
             .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?)))
             .collect::<HashMap<_, _>>();
+        let published = of_our_kind(jwks).map(|key| (key.kid.clone(), key.x.clone()));
         Self {
             keys: Arc::new(keys),
+            published: Arc::new(published.collect()),
             remembered: Arc::default(),
+        }
+    }
+
+    /// The keys of a newer document: these, with the tokens that are remembered, when the document has the same ones.
+    #[must_use]
+    pub fn renewed(&self, jwks: &Jwks) -> Self {
+        let newer = Self::new(jwks);
+        if newer.published == self.published {
+            self.clone()
+        } else {
+            newer
         }
     }
 
@@ -130,6 +142,10 @@ impl KeySet {
     }
 }
 
+fn of_our_kind(jwks: &Jwks) -> impl Iterator<Item = &Jwk> {
+    jwks.keys.iter().filter(|key| key.kty == "OKP" && key.crv == "Ed25519")
+}
+
 fn in_time(claims: Arc<Claims>, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
     if claims.ends() + LEEWAY <= now {
         return Err(TokenError::Expired);
@@ -140,5 +156,26 @@ fn in_time(claims: Arc<Claims>, now: Timestamp) -> Result<Arc<Claims>, TokenErro
 impl std::fmt::Debug for KeySet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.keys.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_same_keys_fetched_again_keep_the_tokens_that_were_found_good() {
+        let key = |kid: &str| Jwk::ed25519(kid.to_owned(), "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".to_owned());
+        let now = Timestamp::from_micros(0);
+        let ends = Timestamp::from_micros(1_000_000);
+        let keys = KeySet::new(&Jwks { keys: vec![key("a")] });
+        keys.remembered
+            .keep("good", Arc::new(Claims::new(Uuid::nil(), now, ends)));
+        let same = keys.renewed(&Jwks { keys: vec![key("a")] });
+        assert!(same.remembered("good", now).is_some());
+        let other = keys.renewed(&Jwks { keys: vec![key("b")] });
+        assert!(other.remembered("good", now).is_none());
     }
 }

@@ -15,7 +15,7 @@ use actix_web_lab::sse;
 use common::Timestamp;
 use common::database::within_deadline;
 use common::http::claims::TokenError;
-use common::http::{OperationError, Problem, Refusal, StreamCaller};
+use common::http::{OperationError, Problem, Refusal, StreamCaller, kinds};
 use futures_util::{Stream, stream as streams};
 use sea_orm::{ConnectionTrait, DbErr};
 use strum::EnumIter;
@@ -29,6 +29,8 @@ use crate::tables::notifications::{self, Page, ReadState};
 
 /// Rows that are read, and kept for a client, at a time.
 const PAGE: u64 = 50;
+/// When a stream that is not read may be gone.
+const COME_BACK: Duration = Duration::from_secs(15);
 /// After a failure of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,12 +39,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum StreamRefusal {
     /// A minute late is good enough for a request, but a stream would end as it begins, again and again.
     TokenExpired,
+    /// Streams that were told to end still take room, since nobody reads them.
+    TooMany,
 }
 
 impl Refusal for StreamRefusal {
     fn problem(&self) -> Problem {
         match self {
             Self::TokenExpired => TokenError::Expired.into(),
+            Self::TooMany => Problem::new(&kinds::RATE_LIMITED)
+                .detail("Streams of yours that are not read take all the room: close them first.")
+                .retry_after(COME_BACK),
         }
     }
 }
@@ -58,8 +65,12 @@ pub(crate) async fn stream(
         return Err(OperationError::Refused(StreamRefusal::TokenExpired));
     }
     // Subscribe before the first read, so that no commit falls between them.
-    let subscription = state.live.subscribe(user_id);
+    let subscription = state
+        .live
+        .subscribe(user_id)
+        .ok_or(OperationError::Refused(StreamRefusal::TooMany))?;
     let seq = within_deadline(beginning(&state, user_id, last_event_id)).await?;
+    state.live.end_the_oldest(user_id);
     let feed = Feed {
         only_unread: last_event_id.is_none(),
         ready: Vec::new().into_iter(),
