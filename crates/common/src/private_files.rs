@@ -37,9 +37,13 @@ pub fn make_file(path: &Path) -> io::Result<()> {
 /// everybody's by its sticky bit stays so; what is somebody else's can't be closed, and is told as well.
 pub fn close_to_others<'path>(paths: impl IntoIterator<Item = &'path Path>) {
     for path in paths {
-        let Ok(found) = fs::metadata(path) else {
+        // Not through a link: what it names may be somebody's who did not ask for this.
+        let Ok(found) = fs::symlink_metadata(path) else {
             continue;
         };
+        if found.is_symlink() {
+            continue;
+        }
         let mode = found.permissions().mode();
         if mode & OTHERS == 0 || (found.is_dir() && mode & STICKY != 0) {
             continue;

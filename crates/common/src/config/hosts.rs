@@ -12,7 +12,11 @@ impl Hosts {
     /// Reads `dev.example.com, 192.0.2.7`; nothing names no further host.
     pub fn parse(text: &str) -> Self {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        Self(names.map(str::to_ascii_lowercase).collect())
+        let host = |name: &str| match name.parse::<IpAddr>() {
+            Ok(address) => address.to_string(),
+            Err(_) => without_port(name).to_ascii_lowercase(),
+        };
+        Self(names.map(host).collect())
     }
 
     /// Whether a `Host` header, with or without a port, names the machine itself or one of these.
@@ -46,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_machine_s_own_names_and_those_configured_are_known() {
-        let hosts = Hosts::parse("Dev.example.com, 192.0.2.7");
+        let hosts = Hosts::parse("Dev.example.com:8025, 192.0.2.7, [2001:db8::7], 2001:db8::8");
         for known in [
             "localhost",
             "LOCALHOST:9080",
@@ -57,6 +61,8 @@ mod tests {
             "[::1]",
             "dev.example.com:9080",
             "192.0.2.7",
+            "[2001:db8::7]:9080",
+            "[2001:db8::8]",
         ] {
             assert!(hosts.are_named_by(known), "{known}");
         }

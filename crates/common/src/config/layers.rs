@@ -6,6 +6,7 @@ use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 
+use super::edit_distance::distance;
 use super::{ConfigError, Profile, Service, Settings};
 
 const DEFAULTS: &str = include_str!("defaults.toml");
@@ -232,21 +233,6 @@ pub(super) fn flatten(table: &Map<String, Value>, path: &str, visit: &mut dyn Fn
             _ => visit(&key, value),
         }
     }
-}
-
-/// Levenshtein's edit distance.
-fn distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.bytes().enumerate() {
-            let substitute = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

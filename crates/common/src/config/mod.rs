@@ -6,6 +6,7 @@
 //! lists every setting with its meaning. Nothing else in the workspace reads the environment.
 
 mod development;
+mod edit_distance;
 mod effective;
 mod error;
 mod for_tests;

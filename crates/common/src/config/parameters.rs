@@ -4,6 +4,8 @@
 //! off, TLS for instance. So each is looked up here, and its name and the words among its values are written as the library
 //! wants them.
 
+use super::edit_distance::distance;
+
 /// Parameters with the values that each may have; none listed: any.
 type Parameters = &'static [(&'static str, &'static [&'static str])];
 
@@ -68,11 +70,11 @@ fn known(scheme: &str) -> Option<Parameters> {
 /// The URL with its parameters as the library wants them.
 ///
 /// # Errors
-/// What is wrong with the first that can't be; its value is told only where it should have been one of some words.
+/// What is wrong with the first that can't be; never its value.
 pub(super) fn with_known_parameters(url: &str) -> Result<String, String> {
     let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
-    let scheme = rest.split(':').next().unwrap_or_default();
-    let (Some((base, query)), Some(known)) = (rest.split_once('?'), known(scheme)) else {
+    let scheme = rest.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let (Some((base, query)), Some(known)) = (rest.split_once('?'), known(&scheme)) else {
         return Ok(url.to_owned());
     };
     let parts = query.split('&').filter(|part| !part.is_empty());
@@ -86,23 +88,47 @@ fn parameter(part: &str, known: Parameters) -> Result<String, String> {
     // PostgreSQL's own settings are named one by one: `options[search_path]`.
     let plain = name.split('[').next().unwrap_or_default();
     let Some((_, words)) = known.iter().find(|(known, _)| *known == plain) else {
-        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-        return Err(match names.as_slice() {
-            [] => format!("has a parameter `{name}`, and such a URL has none"),
-            names => format!(
-                "has a parameter `{name}` that nobody knows; there is {}",
-                names.join(", ")
-            ),
-        });
+        return Err(unknown(plain, known));
     };
     if words.is_empty() {
         return Ok(format!("{name}={value}"));
     }
     let value = value.to_ascii_lowercase();
     if !words.contains(&value.as_str()) {
-        return Err(format!("has `{name}={value}`: it must be {}", words.join(" or ")));
+        return Err(format!(
+            "has a `{name}` that it can't have: it must be {}",
+            words.join(" or ")
+        ));
     }
     Ok(format!("{name}={value}"))
+}
+
+/// What is said of a parameter that there is not. Its name is told only where it is nearly one that there is: behind a question
+/// mark in a password, it would be the rest of the password.
+fn unknown(name: &str, known: Parameters) -> String {
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        return "has parameters, and such a URL has none (a `?` in a password is written %3F)".to_owned();
+    }
+    let shown = if names.iter().any(|known| is_like(name, known)) {
+        format!("a parameter `{name}`")
+    } else {
+        "a parameter".to_owned()
+    };
+    format!(
+        "has {shown} that nobody knows; there is {} (in a password `?` is written %3F, and `&` %26)",
+        names.join(", ")
+    )
+}
+
+/// Whether one is the other with a letter wrong, or its letters in another order.
+fn is_like(name: &str, known: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.sort_unstable();
+        bytes
+    };
+    distance(name, known) <= 1 || sorted(name) == sorted(known)
 }
 
 #[cfg(test)]
@@ -142,18 +168,36 @@ mod tests {
     fn what_would_be_passed_over_is_named() {
         for (url, told) in [
             ("smtp://mail.test?tsl=required", "`tsl`"),
-            ("smtp://mail.test?tls", "`tls=`"),
+            ("smtp://mail.test?tls", "a `tls` that"),
             ("smtp://mail.test?tls=yes", "required or opportunistic"),
             ("smtps://mail.test?tls=required", "has none"),
-            ("file:///mails?x=1", "`x`"),
+            ("file:///mails?x=1", "has none"),
             ("postgres://db/x?sslmod=require", "`sslmod`"),
             ("postgres://db/x?sslmode=on", "verify-full"),
-            ("sqlite://w.db?mode=rwx", "`mode=rwx`"),
-            ("redis://r?db=1", "`db`"),
+            ("sqlite://w.db?mode=rwx", "a `mode` that"),
+            ("redis://r?db=1", "there is protocol"),
+            ("AMQPS://b?hartbeat=5", "`hartbeat`"),
             ("amqp://b?hartbeat=5", "`hartbeat`"),
         ] {
             let error = with_known_parameters(url).unwrap_err();
             assert!(error.contains(told), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_the_rest_of_a_password_is_not_told() {
+        for url in [
+            "smtps://me:pa?secret@mail.test",
+            "smtp://me:pa?secret@mail.test",
+            "smtp://mail.test?tls=secret",
+            "redis://:pa?secret@redis",
+            "postgres://me:pa?secret@db/x",
+            "postgres://db/x?password=pa&secret",
+            "redis+sentinel://a/m?sentinel_password=pa&secret",
+            "amqp://me:pa?secret@broker",
+        ] {
+            let error = with_known_parameters(url).unwrap_err();
+            assert!(!error.contains("secret"), "{url}: {error}");
         }
     }
 }

@@ -224,7 +224,11 @@ impl Settings {
         for (key, url) in urls {
             // Several nodes of a broker stand in one setting.
             let nodes = if key == "broker.url" { "," } else { "\n" };
-            let written: Result<Vec<_>, _> = url.expose_secret().split(nodes).map(with_known_parameters).collect();
+            let written: Result<Vec<_>, _> = url
+                .expose_secret()
+                .split(nodes)
+                .map(|url| with_known_parameters(url.trim()))
+                .collect();
             let written = written.map_err(|problem| ConfigError::Rule {
                 key: key.to_owned(),
                 problem,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use percent_encoding::percent_decode;
+
 use crate::config::Service;
 
 /// Where a service's rows are, worked out from the one URL that all services share.
@@ -46,9 +48,12 @@ impl Location {
         };
         let file = path.with_file_name(name);
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        let url = format!("sqlite://{}{query}", file.display());
+        // As the client opens it.
+        let decoded = percent_decode(file.as_os_str().as_encoded_bytes()).decode_utf8().ok()?;
         Some(Self::Sqlite {
-            url: format!("sqlite://{}{query}", file.display()),
-            file,
+            url,
+            file: PathBuf::from(decoded.as_ref()),
         })
     }
 }
@@ -74,6 +79,13 @@ mod tests {
         };
         assert_eq!(url, "sqlite://a/w-user-api.db?mode=rwc");
         assert_eq!(file, Path::new("a/w-user-api.db"));
+        let Some(Location::Sqlite { url, file }) = Location::of("sqlite://my%20data/w.db", Service::UserApi) else {
+            panic!("a file");
+        };
+        assert_eq!(
+            (url.as_str(), file.to_str()),
+            ("sqlite://my%20data/w-user-api.db", Some("my data/w-user-api.db"))
+        );
     }
 
     #[test]
