@@ -5,10 +5,14 @@ use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::eventually;
 use crate::pipe::full_pipe;
+
+/// What a program wrote is read soon after its end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Path of a binary of this workspace, as the running test's own build made it.
 ///
@@ -95,12 +99,15 @@ impl ProcessBuilder {
         }
         let mut child = command.spawn().expect("the program starts");
         let output = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take(), &output);
-        collect(child.stderr.take(), &output);
+        let readers = [
+            collect(child.stdout.take(), &output),
+            collect(child.stderr.take(), &output),
+        ];
         let guard = Guard::over(child.id());
         Process {
             child,
             output,
+            readers: readers.into_iter().flatten().collect(),
             unread,
             _guard: guard,
         }
@@ -108,10 +115,9 @@ impl ProcessBuilder {
 }
 
 /// Copies lines into the shared text until the program closes the stream.
-fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String>>) {
-    let Some(stream) = stream else { return };
-    let output = Arc::clone(output);
-    std::thread::spawn(move || {
+fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String>>) -> Option<JoinHandle<()>> {
+    let (stream, output) = (stream?, Arc::clone(output));
+    Some(std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
@@ -121,7 +127,7 @@ fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String
                 .push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
-    });
+    }))
 }
 
 /// A running program; killed when this value goes, and when the test's own process does.
@@ -129,6 +135,7 @@ fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String
 pub struct Process {
     child: Child,
     output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
     unread: Vec<PipeReader>,
     _guard: Guard,
 }
@@ -161,7 +168,7 @@ impl Process {
     /// Begins to read what it was stalled by; it becomes part of the output.
     pub fn read_on(&mut self) {
         for stream in self.unread.drain(..) {
-            collect(Some(stream), &self.output);
+            self.readers.extend(collect(Some(stream), &self.output));
         }
     }
 
@@ -201,7 +208,7 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it has ended by itself and what it wrote is read.
     ///
     /// # Panics
     /// When it still runs at the deadline, with its output.
@@ -209,6 +216,7 @@ impl Process {
         let end = std::time::Instant::now() + deadline;
         loop {
             if let Some(status) = self.child.try_wait().expect("its state can be read") {
+                self.read_to_the_end().await;
                 return status;
             }
             assert!(
@@ -217,6 +225,14 @@ impl Process {
                 self.output()
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until all that it wrote is part of the output; not for ever, since a child of its own may hold the streams.
+    async fn read_to_the_end(&self) {
+        let end = std::time::Instant::now() + LAST_WORDS;
+        while !self.readers.iter().all(JoinHandle::is_finished) && std::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

@@ -435,6 +435,21 @@ mod tests {
     }
 
     #[test]
+    fn every_node_of_a_broker_is_looked_at() {
+        let broker = |url| with(&[("WAYPOST__BROKER__URL", url)]);
+        let error = broker("amqp://one, amqps://two?Hartbeat=5").unwrap_err().to_string();
+        assert!(
+            error.contains("`broker.url`") && error.contains("`hartbeat`"),
+            "{error}"
+        );
+        let settings = broker("amqp://one?Heartbeat=5, amqps://two").unwrap();
+        assert_eq!(
+            settings.broker.url.expose_secret(),
+            "amqp://one?heartbeat=5,amqps://two"
+        );
+    }
+
+    #[test]
     fn variables_that_are_not_ours_need_not_be_text() {
         let no_text = || OsString::from_vec(vec![0xff, b'x']);
         let all = [

@@ -223,17 +223,13 @@ impl Settings {
         ];
         for (key, url) in urls {
             // Several nodes of a broker stand in one setting.
-            let nodes = if key == "broker.url" { "," } else { "\n" };
-            let written: Result<Vec<_>, _> = url
-                .expose_secret()
-                .split(nodes)
-                .map(|url| with_known_parameters(url.trim()))
-                .collect();
+            let nodes = url.expose_secret().split(|c| c == ',' && key == "broker.url");
+            let written: Result<Vec<_>, _> = nodes.map(|node| with_known_parameters(node.trim())).collect();
             let written = written.map_err(|problem| ConfigError::Rule {
                 key: key.to_owned(),
                 problem,
             })?;
-            *url = written.join(nodes).into();
+            *url = written.join(",").into();
         }
         Ok(())
     }
