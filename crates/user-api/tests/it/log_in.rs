@@ -77,20 +77,17 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
     .await;
     app.sign_up(&ada()).await;
     let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
+    for _ in 0..7 {
         wrong.push(app.log_in("ada@example.com", "wrong horse battery").await.took);
         unknown.push(app.log_in("eve@example.com", "wrong horse battery").await.took);
     }
-    let (wrong, unknown) = (median(wrong), median(unknown));
+    // The quickest of each: what others do on the machine makes the rest slower, and never one quicker.
+    let quickest = |times: Vec<Duration>| times.into_iter().min().unwrap();
+    let (wrong, unknown) = (quickest(wrong), quickest(unknown));
     assert!(
         unknown > wrong / 2 && wrong > unknown / 2,
         "wrong {wrong:?}, unknown {unknown:?}"
     );
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 #[tokio::test(flavor = "multi_thread")]
