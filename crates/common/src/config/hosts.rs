@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer};
 
+use super::listed::{parsed, parts};
+
 /// Names beside those of the machine itself; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosts(Vec<String>);
@@ -11,12 +13,11 @@ pub struct Hosts(Vec<String>);
 impl Hosts {
     /// Reads `dev.example.com, 192.0.2.7`; nothing names no further host.
     pub fn parse(text: &str) -> Self {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let host = |name: &str| match name.parse::<IpAddr>() {
             Ok(address) => address.to_string(),
             Err(_) => without_port(name).to_ascii_lowercase(),
         };
-        Self(names.map(host).collect())
+        Self(parts(text).map(host).collect())
     }
 
     /// Whether a `Host` header, with or without a port, names the machine itself or one of these.
@@ -40,7 +41,7 @@ fn without_port(header: &str) -> &str {
 
 impl<'de> Deserialize<'de> for Hosts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self::parse(&text))
+        parsed(deserializer, |text| Ok(Self::parse(text)))
     }
 }
 

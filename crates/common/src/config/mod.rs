@@ -13,6 +13,7 @@ mod for_tests;
 mod hosts;
 mod layers;
 mod limits;
+mod listed;
 mod networks;
 mod origins;
 mod parameters;

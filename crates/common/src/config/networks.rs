@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
+
+use super::listed::{parsed, parts};
 
 /// Networks; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,8 +17,7 @@ impl Networks {
     /// # Errors
     /// What is wrong with the first part that is no network, or that is the whole internet.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(network).collect::<Result<_, _>>().map(Self)
+        parts(text).map(network).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether one of them has this address.
@@ -42,8 +43,7 @@ fn network(part: &str) -> Result<IpNet, String> {
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        parsed(deserializer, Self::parse)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The web pages that may use a service from a browser, as a setting has them: origins with commas between.
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use url::{Origin, Url};
+
+use super::listed::{parsed, parts};
 
 /// Origins (RFC 6454); none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,7 +23,7 @@ impl Origins {
     /// # Errors
     /// What is wrong with the first part that is no origin.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = parts(text).collect();
         match parts.as_slice() {
             [] => Ok(Self::None),
             ["*"] => Ok(Self::All),
@@ -64,8 +66,7 @@ fn origin(part: &str) -> Result<String, String> {
 
 impl<'de> Deserialize<'de> for Origins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        parsed(deserializer, Self::parse)
     }
 }
 
