@@ -5,6 +5,7 @@
 //!
 //! - [`error_chain`]: an error and all its causes on one line
 //! - [`timestamp`]: instants that are stored and compared
+//! - [`autolink`]: what mail programs turn into a link
 //! - [`private_files`]: files that nobody but their owner looks into
 //! - [`config`]: one schema of settings for all binaries
 //! - [`telemetry`]: traces, logs and metrics
@@ -22,6 +23,7 @@
 //! schema serves every binary.
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
+pub mod autolink;
 pub mod config;
 pub mod database;
 pub mod dispatch;

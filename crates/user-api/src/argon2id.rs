@@ -17,6 +17,14 @@ use argon2::{
 use common::config::Argon2 as Cost;
 use zeroize::Zeroize;
 
+/// What a hash costs to make, and so to check: its parameters without its salt, as they stand in a PHC string.
+#[derive(Debug, Clone)]
+pub(crate) struct HashCost {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+}
+
 /// Blocks of 1 KiB. A stored hash that asks for more, and for more than the settings do, is not checked.
 const MOST_BLOCKS: usize = 1024 * 1024;
 
@@ -54,10 +62,21 @@ impl Argon2id {
         let (Some(salt), Some(stored)) = (&hash.salt, &hash.hash) else {
             return Err(Error::EncodingInvalid);
         };
-        let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
-        let version = hash.version.map(Version::try_from).transpose()?.unwrap_or_default();
-        let argon2 = Argon2::new(algorithm, version, Params::try_from(&hash)?);
-        Ok(self.run(&argon2, password, salt)? == *stored)
+        Ok(self.run(&HashCost::of_parsed(&hash)?.argon2(), password, salt)? == *stored)
+    }
+
+    /// What a hash costs that is made now.
+    pub(crate) fn cost(&self) -> HashCost {
+        HashCost {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            params: self.params.clone(),
+        }
+    }
+
+    /// Works as long as a check of a hash of this cost.
+    pub(crate) fn work_off(&self, cost: &HashCost, password: &[u8]) -> Result<()> {
+        self.run(&cost.argon2(), password, &[0; 16]).map(|_| ())
     }
 
     fn run(&self, argon2: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<Output> {
@@ -79,6 +98,44 @@ impl Argon2id {
     /// What no hash works in at present; what was put away last is taken first.
     fn kept(&self) -> MutexGuard<'_, Vec<Memory>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for HashCost {
+    /// By what takes time: whether the length of what comes out was given or is the usual one does not.
+    fn eq(&self, other: &Self) -> bool {
+        let key = |cost: &Self| {
+            let params = &cost.params;
+            let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+            (
+                cost.algorithm,
+                cost.version,
+                params.m_cost(),
+                params.t_cost(),
+                params.p_cost(),
+                length,
+            )
+        };
+        key(self) == key(other)
+    }
+}
+
+impl HashCost {
+    /// Of a PHC string.
+    pub(crate) fn of(hash: &str) -> Result<Self> {
+        Self::of_parsed(&PasswordHash::new(hash)?)
+    }
+
+    fn of_parsed(hash: &PasswordHash) -> Result<Self> {
+        Ok(Self {
+            algorithm: Algorithm::try_from(hash.algorithm.as_str())?,
+            version: hash.version.map(Version::try_from).transpose()?.unwrap_or_default(),
+            params: Params::try_from(hash)?,
+        })
+    }
+
+    fn argon2(&self) -> Argon2<'static> {
+        Argon2::new(self.algorithm, self.version, self.params.clone())
     }
 }
 

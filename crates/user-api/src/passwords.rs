@@ -2,18 +2,27 @@
 //!
 //! A hash takes tens of milliseconds of one core and some 19 MiB on purpose. So no more run at a time
 //! than there are cores, a short queue waits, and who comes after that is told to come again.
+//!
+//! How long a refusal takes must not tell who has an account. Once the settings have changed, hashes of several costs are
+//! stored; each log-in that succeeds replaces one, and until all are replaced every refusal takes what all costs take together.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use argon2::password_hash;
 use common::{config::Argon2 as Cost, resilience::Bulkhead, telemetry::Metrics};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Instrument;
 
-use crate::{argon2id::Argon2id, hashing_threads::HashingThreads};
+use crate::{
+    argon2id::{Argon2id, HashCost},
+    hashing_threads::HashingThreads,
+    profile::opaque,
+};
 
 /// How many may wait for each one that runs: some two seconds of waiting, with the parameters that are built in.
 const QUEUE_PER_SLOT: usize = 96;
+/// Costs of stored hashes that are known at a time, the settings' own included. Settings change seldom.
+const MOST_COSTS: usize = 4;
 
 /// Why a password was neither hashed nor checked.
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +35,32 @@ pub(crate) enum PasswordsError {
     Panicked,
 }
 
+/// What became of a check.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is another password, or there is no hash.
+    Other,
+    /// It is the password of the hash.
+    Fits {
+        /// Its hash at today's cost, when the stored one is to be replaced by it.
+        renewed: Option<String>,
+    },
+}
+
 /// The pool. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    argon2id: Arc<Argon2id>,
+    hashing: Arc<Hashing>,
     /// Places of those that run or wait for a thread.
     places: Bulkhead,
     threads: HashingThreads,
-    /// Verified when there is no account, so that its absence takes as long as a wrong password.
-    nobody: Arc<str>,
+}
+
+/// What the threads work with.
+struct Hashing {
+    argon2id: Argon2id,
+    /// The settings' own cost, then others that stored hashes have.
+    costs: RwLock<Vec<HashCost>>,
 }
 
 impl Passwords {
@@ -46,15 +72,24 @@ impl Passwords {
     fn with_slots(settings: &Cost, slots: usize, queue: usize) -> anyhow::Result<Self> {
         let refused = |error: &dyn std::fmt::Display| anyhow::anyhow!("accounts.argon2: {error}");
         let argon2id = Argon2id::new(settings).map_err(|error| refused(&error))?;
-        let nobody = argon2id
-            .hash(b"nobody has this password")
-            .map_err(|error| refused(&error))?;
+        let cost = argon2id.cost();
+        // Found out now, and not by the first who signs up.
+        argon2id.work_off(&cost, b"nobody").map_err(|error| refused(&error))?;
         Ok(Self {
-            argon2id: Arc::new(argon2id),
+            hashing: Arc::new(Hashing {
+                argon2id,
+                costs: RwLock::new(vec![cost]),
+            }),
             places: Bulkhead::new(slots + queue),
             threads: HashingThreads::start(slots)?,
-            nobody: nobody.into(),
         })
+    }
+
+    /// Has every refusal take what a hash of this one's cost takes as well; one that can't be read is passed over.
+    pub(crate) fn expect_cost_of(&self, hash: &str) {
+        if let Ok(cost) = HashCost::of(hash) {
+            self.hashing.expect(cost);
+        }
     }
 
     /// Shows in `metrics` how many are hashed or wait (`waypost_bulkhead_places`).
@@ -64,30 +99,75 @@ impl Passwords {
 
     /// Hashes a new password, with a salt of its own, to a PHC string.
     pub(crate) async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
-        self.run(move |argon2id| argon2id.hash(password.expose_secret().as_bytes()))
+        self.run(move |hashing| hashing.argon2id.hash(password.expose_secret().as_bytes()))
             .await
     }
 
-    /// Checks a password against a hash; with none, takes as long and says no.
-    pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordsError> {
-        let nobody = Arc::clone(&self.nobody);
-        self.run(move |argon2id| {
-            let fits = argon2id.verify(password.expose_secret().as_bytes(), hash.as_deref().unwrap_or(&nobody));
-            Ok(fits? && hash.is_some())
-        })
-        .await
+    /// Checks a password, as it was typed, against a hash; with none, takes as long and says no.
+    pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<Verdict, PasswordsError> {
+        let compared = SecretString::from(opaque(password.expose_secret()));
+        self.run(move |hashing| hashing.verify(&[compared, password], hash.as_deref()))
+            .await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Argon2id) -> password_hash::Result<T> + Send + 'static,
+        work: impl FnOnce(&Hashing) -> password_hash::Result<T> + Send + 'static,
     ) -> Result<T, PasswordsError> {
         let place = self.places.enter().ok_or(PasswordsError::Busy)?;
-        let argon2id = Arc::clone(&self.argon2id);
+        let hashing = Arc::clone(&self.hashing);
         // A caller who goes away frees its place only when the work is over: the pool's bound holds.
-        let work = self.threads.run(place, move || work(&argon2id));
+        let work = self.threads.run(place, move || work(&hashing));
         let span = tracing::info_span!("argon2id");
         Ok(work.instrument(span).await.ok_or(PasswordsError::Panicked)??)
+    }
+}
+
+impl Hashing {
+    /// Checks a password in the form in which passwords are compared, then as it was typed: hashes that were made before
+    /// there was that form are of the latter.
+    fn verify(&self, [compared, typed]: &[SecretString; 2], hash: Option<&str>) -> password_hash::Result<Verdict> {
+        let own = hash.map(HashCost::of).transpose()?;
+        if let Some(cost) = &own {
+            self.expect(cost.clone());
+        }
+        let forms = if compared.expose_secret() == typed.expose_secret() {
+            &[compared][..]
+        } else {
+            &[compared, typed][..]
+        };
+        for form in forms {
+            let password = form.expose_secret().as_bytes();
+            if hash.map_or(Ok(false), |hash| self.argon2id.verify(password, hash))? {
+                let is_renewed = own != Some(self.argon2id.cost()) || !std::ptr::eq(*form, compared);
+                let renewed = is_renewed.then(|| self.argon2id.hash(compared.expose_secret().as_bytes()));
+                return Ok(Verdict::Fits {
+                    renewed: renewed.transpose()?,
+                });
+            }
+            for cost in self.costs().iter().filter(|cost| own.as_ref() != Some(cost)) {
+                self.argon2id.work_off(cost, password)?;
+            }
+        }
+        Ok(Verdict::Other)
+    }
+
+    fn expect(&self, cost: HashCost) {
+        if self.costs().contains(&cost) {
+            return;
+        }
+        let mut costs = self.costs.write().unwrap_or_else(PoisonError::into_inner);
+        if !costs.contains(&cost) && costs.len() < MOST_COSTS {
+            tracing::info!(
+                ?cost,
+                "stored passwords have another cost than accounts.argon2; each log-in renews one"
+            );
+            costs.push(cost);
+        }
+    }
+
+    fn costs(&self) -> Vec<HashCost> {
+        self.costs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -109,11 +189,55 @@ mod tests {
         let hash = passwords.hash("correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"));
         let fits = async |password: &str, hash: Option<&String>| {
-            passwords.verify(password.into(), hash.cloned()).await.unwrap()
+            passwords.verify(password.into(), hash.cloned()).await.unwrap() == Verdict::Fits { renewed: None }
         };
         assert!(fits("correct horse", Some(&hash)).await);
         assert!(!fits("Correct horse", Some(&hash)).await);
-        assert!(!fits("nobody has this password", None).await);
+        assert!(!fits("correct horse", None).await);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_whatever_keyboard_it_was_typed_on() {
+        let passwords = Passwords::new(&cheap()).unwrap();
+        let before = passwords.hash("stro\u{308}m\u{a0}lein".into()).await.unwrap();
+        let now = passwords.hash(opaque("stro\u{308}m\u{a0}lein").into()).await.unwrap();
+        let verify =
+            async |password: &str, hash: &String| passwords.verify(password.into(), Some(hash.clone())).await.unwrap();
+        for typed in ["stro\u{308}m\u{a0}lein", "str\u{f6}m lein"] {
+            assert_eq!(verify(typed, &now).await, Verdict::Fits { renewed: None }, "{typed}");
+        }
+        let Verdict::Fits { renewed: Some(renewed) } = verify("stro\u{308}m\u{a0}lein", &before).await else {
+            panic!("a hash of the form that was typed is refused, or kept")
+        };
+        assert_eq!(
+            verify("str\u{f6}m lein", &renewed).await,
+            Verdict::Fits { renewed: None }
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_renewed_and_every_refusal_costs_as_much_until_then() {
+        let old = Passwords::new(&cheap())
+            .unwrap()
+            .hash("correct horse".into())
+            .await
+            .unwrap();
+        let dearer = Cost {
+            iterations: 2,
+            ..cheap()
+        };
+        let passwords = Passwords::new(&dearer).unwrap();
+        passwords.expect_cost_of("no hash");
+        assert_eq!(passwords.hashing.costs().len(), 1);
+        passwords.expect_cost_of(&old);
+        assert_eq!(passwords.hashing.costs().len(), 2);
+        let verify = async |password: &str| passwords.verify(password.into(), Some(old.clone())).await.unwrap();
+        assert_eq!(verify("wrong horse").await, Verdict::Other);
+        let Verdict::Fits { renewed: Some(renewed) } = verify("correct horse").await else {
+            panic!("the old hash is refused, or kept")
+        };
+        assert!(renewed.starts_with("$argon2id$v=19$m=8,t=2,p=1$"), "{renewed}");
+        assert_eq!(passwords.hashing.costs().len(), 2);
     }
 
     #[tokio::test]

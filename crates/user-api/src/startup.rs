@@ -13,7 +13,9 @@ use common::{
     telemetry::Metrics,
 };
 
-use crate::{passwords::Passwords, routes::routes, sessions::Sweep, signing_keys::SigningKeys, state::State};
+use crate::{
+    known_costs, passwords::Passwords, routes::routes, sessions::Sweep, signing_keys::SigningKeys, state::State,
+};
 
 /// How long the start waits for the store, so that it does not begin with misses.
 const STORE_PATIENCE: Duration = Duration::from_millis(300);
@@ -65,6 +67,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     sweep.spawn(&tasks);
     let passwords = Passwords::new(&settings.accounts.argon2)?;
     passwords.show_in(&metrics);
+    known_costs::learn(passwords.clone(), database.clone(), &tasks);
     let state = State {
         keys: SigningKeys::open(database.clone(), changes.clone(), &tasks),
         passwords,

@@ -65,7 +65,8 @@ pub enum Edit<T> {
 }
 
 impl Member {
-    /// What becomes of a value that may be removed; the rule that the text breaks is noted.
+    /// What becomes of a value that may be removed, which an empty text does as null does: so a form sends a field that was
+    /// emptied. The rule that the text breaks is noted.
     pub fn edit<T>(
         &self,
         pointer: &str,
@@ -75,6 +76,7 @@ impl Member {
         let parsed = match self {
             Self::Absent => return Edit::Keep,
             Self::Null => return Edit::Remove,
+            Self::Text(text) if text.trim().is_empty() => return Edit::Remove,
             Self::Text(text) => parse(text),
             Self::OtherType => Err(Violation {
                 code: "type",
@@ -91,6 +93,9 @@ impl Member {
         parse: impl FnOnce(&str) -> Result<T, Violation>,
         broken: &mut Violations,
     ) -> Option<T> {
+        if let Self::Text(text) = self {
+            return broken.note(pointer, parse(text));
+        }
         match self.edit(pointer, parse, broken) {
             Edit::Keep => None,
             Edit::Set(value) => Some(value),
@@ -227,6 +232,8 @@ mod tests {
     fn what_is_absent_stays_null_goes_and_a_text_is_set() {
         assert_eq!(phone_after("{}").as_deref(), Some("0"));
         assert_eq!(phone_after(r#"{"phone":null}"#), None);
+        assert_eq!(phone_after(r#"{"phone":""}"#), None);
+        assert_eq!(read(r#"{"name":""}"#).ok().unwrap().0.as_deref(), Some(""));
         assert_eq!(phone_after(r#"{"phone":"1"}"#).as_deref(), Some("1"));
         assert_eq!(read("{}").ok().unwrap().0, None);
         assert_eq!(read(r#"{"name":"Ada"}"#).ok().unwrap().0.as_deref(), Some("Ada"));

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::Timestamp;
+use common::autolink::autolink;
 use lettre::address::{AddressError, Envelope};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -84,7 +85,11 @@ impl Emails {
             date,
         } = header;
         let address: Address = to.parse().map_err(|_| ComposeError::Address)?;
-        let name = one_line(content.name);
+        // Whoever signed up may not be whom the mail goes to: nothing of theirs becomes a link in it.
+        let name = match autolink(content.name) {
+            None => one_line(content.name),
+            Some(_) => String::new(),
+        };
         let [subject, text, html] = self.render(content, &name)?;
         let envelope =
             Envelope::new(Some(self.from.email.clone()), vec![address.clone()]).map_err(ComposeError::Message)?;
@@ -220,6 +225,14 @@ mod tests {
                 "{mail}"
             );
             assert!(mail.lines().all(|line| line.len() <= 998));
+        }
+        for name in ["win at evil.com", "http://evil.example/x", "www.evil.example"] {
+            let mail = written(name);
+            assert!(!mail.contains("evil"), "{mail}");
+            assert!(
+                mail.contains("Subject: Welcome to Waypost\r\n") && mail.contains("Hello,"),
+                "{mail}"
+            );
         }
         assert!(written(".").contains("\r\nTo: \".\" <ada@example.com>\r\n"));
         assert!(written("").contains("\r\nTo: ada@example.com\r\n"));

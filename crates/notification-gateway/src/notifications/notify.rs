@@ -16,6 +16,8 @@ pub(crate) struct Content {
     pub(crate) category: &'static str,
     pub(crate) title: String,
     pub(crate) body: String,
+    /// The same for a channel out of the product, where programs make links of what looks like one.
+    pub(crate) text_outside: String,
     pub(crate) data: Value,
 }
 
@@ -50,7 +52,7 @@ pub(crate) async fn notify(
         sms.provider = Some(SMS_PROVIDER.to_owned());
         sms.payload = json!(SmsPayload {
             to: phone.clone(),
-            text: format!("{}. {}", content.title, content.body)
+            text: content.text_outside
         });
         enqueue(tx, sms, now).await?;
     }

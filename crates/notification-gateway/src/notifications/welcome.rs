@@ -1,23 +1,65 @@
 //! The notification that a new person gets.
 
+use common::autolink::autolink;
 use serde_json::json;
 
 use super::notify::Content;
 use crate::tables::recipients;
 
-/// Welcomes a person in their language; an unknown one is English.
+/// Welcomes a person in their language; an unknown one is English. Outside of the product it is without a name that holds a
+/// link: whoever signed up may not be whom the message goes to.
 pub(crate) fn welcome(recipient: &recipients::Model) -> Content {
     let language = recipient.locale.split(['-', '_']).next().unwrap_or_default();
-    let name = &recipient.name;
-    let (title, body) = match language {
-        "zh" => (format!("欢迎，{name}"), "您的账户已准备就绪。".to_owned()),
-        _ => (format!("Welcome, {name}"), "Your account is ready.".to_owned()),
+    let (greeting, comma, body) = match language {
+        "zh" => ("欢迎", "，", "您的账户已准备就绪。"),
+        _ => ("Welcome", ", ", "Your account is ready."),
+    };
+    let title = [greeting, comma, &recipient.name].concat();
+    let outside = match autolink(&recipient.name) {
+        None => title.as_str(),
+        Some(_) => greeting,
     };
     Content {
         kind: "welcome",
         category: "account",
+        text_outside: format!("{outside}. {body}"),
         title,
-        body,
+        body: body.to_owned(),
         data: json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn to(name: &str, locale: &str) -> Content {
+        let at = Timestamp::from_micros(0);
+        welcome(&recipients::Model {
+            user_id: Uuid::nil(),
+            version: 1,
+            email: "ada@example.com".to_owned(),
+            name: name.to_owned(),
+            locale: locale.to_owned(),
+            phone: None,
+            time_zone: None,
+            status: "active".to_owned(),
+            last_seq: 0,
+            created_at: at,
+            updated_at: at,
+        })
+    }
+
+    #[test]
+    fn a_name_that_holds_a_link_stays_in_the_product() {
+        let content = to("Ada", "en");
+        assert_eq!(content.text_outside, "Welcome, Ada. Your account is ready.");
+        assert_eq!(to("小明", "zh-CN").text_outside, "欢迎，小明. 您的账户已准备就绪。");
+        let content = to("win at evil.com", "en");
+        assert_eq!(content.title, "Welcome, win at evil.com");
+        assert_eq!(content.text_outside, "Welcome. Your account is ready.");
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     problems,
-    profile::{Email, Locale, Name, Password, Phone, TimeZone},
+    profile::{Email, Locale, Name, Password, Phone, TimeZone, given},
     state::State,
     tables::users,
     user::{User, UserKey, cache_version, etag, person},
@@ -106,8 +106,9 @@ impl Registration {
         let email = broken.note("/email", Email::parse(&request.email));
         let name = broken.note("/name", Name::parse(&request.name));
         let password = broken.note("/password", Password::parse(&request.password));
-        let phone = broken.note_optional("/phone", request.phone.as_deref().map(Phone::parse));
-        let time_zone = broken.note_optional("/time_zone", request.time_zone.as_deref().map(TimeZone::parse));
+        let phone = broken.note_optional("/phone", given(request.phone.as_deref()).map(Phone::parse));
+        let time_zone = given(request.time_zone.as_deref()).map(TimeZone::parse);
+        let time_zone = broken.note_optional("/time_zone", time_zone);
         match (email, name, password, phone, time_zone) {
             (Some(email), Some(name), Some(password), Some(phone), Some(time_zone)) => Ok(Self {
                 email,
@@ -131,7 +132,7 @@ impl Registration {
             locale: self.locale.as_str().to_owned(),
             phone: self.phone.map(|phone| phone.as_str().to_owned()),
             time_zone: self.time_zone.map(|zone| zone.as_str().to_owned()),
-            status: "active".to_owned(),
+            status: users::ACTIVE.to_owned(),
             email_verified: false,
             roles: serde_json::Value::Array(Vec::new()),
             password_hash,

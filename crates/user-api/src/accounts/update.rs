@@ -36,7 +36,7 @@ const READ_ONLY: &[&str] = &[
     "updated_at",
 ];
 
-/// What is to become of an account: what is left out stays, what is null is removed.
+/// What is to become of an account: what is left out stays, what is null or empty is removed.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct UpdateRequest {
     #[serde(default)]

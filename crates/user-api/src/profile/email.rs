@@ -1,28 +1,43 @@
 //! An address for mail.
 
+use std::borrow::Cow;
+
 use common::http::Violation;
 use email_address::{EmailAddress, Options};
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
 use serde_json::json;
 
-use super::text::{described_text, personal_text, text};
+use super::{
+    text::{described_text, personal_text, text},
+    unicode::{BLANKS, is_invisible, trimmed},
+};
 
 /// RFC 5321, 4.5.3.1: 64 before the `@`, 255 behind it, and 254 in all (256 with the brackets).
 const MOST: usize = 254;
 
-/// The same rule for the API's description: dotted atoms of 64 characters at most, and a domain of two labels at least.
-const PATTERN: &str = r"^(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
+/// The same rule for the API's description: dotted atoms of 64 characters at most, and a domain of two labels at least,
+/// the last of which is no number. It has an internationalised domain as its A-label alone: which others there are, no
+/// pattern says.
+fn pattern() -> String {
+    let atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+    let label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+    format!(
+        r"^[{BLANKS}]*(?=[^@]{{1,64}}@)(?=.*\.[0-9]*[A-Za-z-][A-Za-z0-9-]*[{BLANKS}]*$){atom}(\.{atom})*@({label}\.)+{label}[{BLANKS}]*$"
+    )
+}
 
 fn form() -> ObjectBuilder {
-    text("Address for mail; ASCII, without quotes.")
+    text("Address for mail: ASCII before the @, without quotes. An internationalised domain becomes its A-label.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
         .max_length(Some(MOST))
-        .pattern(Some(PATTERN))
+        .pattern(Some(pattern()))
         .examples([json!("ada@example.com")])
 }
 
-/// An address that SMTP can carry, as the person wrote it.
+/// An address that SMTP can carry: as the person wrote it, without blanks around it, an internationalised domain as its
+/// A-label (RFC 5890, 2.3.2.1).
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Email(String);
 
@@ -30,30 +45,77 @@ personal_text!(Email);
 described_text!(Email);
 
 impl Email {
-    /// Takes an ASCII address with a full domain: no display name, no address literal.
+    /// Takes an address with a full domain: no display name, no address literal.
     pub(crate) fn parse(text: &str) -> Result<Self, Violation> {
+        let text = trimmed(text);
+        // The length first, so that nothing long is ever taken apart.
+        if text.chars().nth(MOST).is_some() {
+            return refused("must have at most 254 characters");
+        }
+        let Some((local, domain)) = text.rsplit_once('@') else {
+            return refused("must be an email address such as name@example.com");
+        };
+        if !local.is_ascii() {
+            return refused("must have letters, digits and signs of ASCII alone before the @");
+        }
+        let Some(domain) = mail_domain(domain) else {
+            return refused("must have a domain that mail can go to behind the @, such as example.com");
+        };
         let options = Options {
             minimum_sub_domains: 2,
             allow_domain_literal: false,
             allow_display_text: false,
         };
-        // The length first, so that nothing long is ever taken apart.
-        let fits = text.len() <= MOST && text.is_ascii();
         // A quoted local part may hold blanks and more; hardly anybody has one, and few servers take it.
-        let plain = !text.contains(['"', '\\']);
-        if fits && plain && EmailAddress::parse_with_options(text, options).is_ok() {
-            return Ok(Self(text.to_owned()));
+        let plain = !local.contains(['"', '\\']);
+        let address = format!("{local}@{domain}");
+        if address.len() <= MOST && plain && EmailAddress::parse_with_options(&address, options).is_ok() {
+            return Ok(Self(address));
         }
-        Err(Violation {
-            code: "invalid-email",
-            detail: "must be an email address such as name@example.com",
-        })
+        refused("must be an email address such as name@example.com")
     }
 
     /// What makes an address unique: its lower-case form.
     pub(crate) fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+}
+
+fn refused(detail: &'static str) -> Result<Email, Violation> {
+    Err(Violation {
+        code: "invalid-email",
+        detail,
+    })
+}
+
+/// The domain in ASCII, when mail can go there: labels of letters, digits and hyphens (RFC 5321, 4.1.2), those of other
+/// scripts as UTS 46 has them, and a last one that is no number (RFC 3696, 2), as it is of an address without brackets.
+fn mail_domain(domain: &str) -> Option<Cow<'_, str>> {
+    // UTS 46 would pass over most of what is not seen; somebody who types that means another domain. The joiners stay: the
+    // scripts that need them say where.
+    if domain
+        .chars()
+        .any(|c| is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}'))
+    {
+        return None;
+    }
+    let ascii = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        Hyphens::CheckFirstLast,
+        DnsLength::Verify,
+    );
+    let ascii = ascii.ok()?;
+    let last = ascii.rsplit('.').next().unwrap_or_default();
+    if last.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // What was ASCII stays as it was written.
+    Some(if domain.is_ascii() {
+        Cow::Borrowed(domain)
+    } else {
+        ascii
+    })
 }
 
 #[cfg(test)]
@@ -84,7 +146,19 @@ mod tests {
             "Ada <ada@example.com>",
             "ada@example.com\r\nBcc: eve@example.com",
             "ada@example..com",
-            " ada@example.com",
+            "ada@example.com\n",
+            "ada@1.2",
+            "ada@127.0.0.1",
+            "ada@ex_ample.com",
+            "ada@ex!ample.com",
+            "ada@exa`mple.com",
+            "ada@-example.com",
+            "ada@example.com.",
+            "ada@xn--0.example",
+            "ada@example\u{200b}.com",
+            "ada@ex\u{202e}ample.com",
+            "ada@bü cher.example",
+            "ada＠example.com",
             "\"a b\"@example.com",
             "ädä@example.com",
             &long_local,
@@ -93,6 +167,41 @@ mod tests {
         for text in bad {
             assert!(Email::parse(text).is_err(), "{text:?} was taken");
         }
+    }
+
+    #[test]
+    fn blanks_around_it_are_cut() {
+        for text in [" ada@example.com", "ada@example.com ", "\u{a0}ada@example.com\u{3000}"] {
+            assert_eq!(Email::parse(text).unwrap().as_str(), "ada@example.com");
+        }
+    }
+
+    #[test]
+    fn a_domain_of_another_script_is_kept_as_its_a_label() {
+        for text in [
+            "ada@bücher.example",
+            "ada@BÜCHER.example",
+            "ada@bu\u{308}cher。example",
+            "ada@xn--bcher-kva.example",
+        ] {
+            assert_eq!(
+                Email::parse(text).unwrap().as_str(),
+                "ada@xn--bcher-kva.example",
+                "{text}"
+            );
+        }
+        assert_eq!(
+            Email::parse("ada@例え.テスト").unwrap().as_str(),
+            "ada@xn--r8jz45g.xn--zckzah"
+        );
+        assert_eq!(
+            Email::parse("ada@faß.example").unwrap().as_str(),
+            "ada@xn--fa-hia.example"
+        );
+        assert_eq!(
+            Email::parse("ada@r3---sn.example.3com").unwrap().as_str(),
+            "ada@r3---sn.example.3com"
+        );
     }
 
     #[test]

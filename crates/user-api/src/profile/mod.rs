@@ -10,7 +10,14 @@ mod password;
 mod phone;
 mod text;
 mod time_zone;
+mod unicode;
 
 pub(crate) use self::{
-    email::Email, locale::Locale, name::Name, password::Password, phone::Phone, time_zone::TimeZone,
+    email::Email,
+    locale::Locale,
+    name::Name,
+    password::Password,
+    phone::Phone,
+    time_zone::TimeZone,
+    unicode::{given, opaque},
 };

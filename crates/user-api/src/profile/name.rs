@@ -1,27 +1,34 @@
 //! The name that a person wants to be called by.
 
-use common::http::Violation;
+use common::{
+    autolink::{Autolink, autolink},
+    http::Violation,
+};
 use utoipa::openapi::schema::ObjectBuilder;
 
 use serde_json::json;
 
-use super::text::{described_text, personal_text, text};
+use super::{
+    text::{described_text, personal_text, text},
+    unicode::{is_invisible, trimmed, without_bidi_controls},
+};
 
 /// Most characters of a name.
 const MOST: usize = 100;
 
-/// One line with something on it.
-const PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$";
+/// One line with something on it that is seen.
+const PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$";
 
 fn form() -> ObjectBuilder {
-    text("Name as the person writes it: no control characters, and more than blanks.")
+    text("Name as the person writes it: no control characters, something that is seen, and no link.")
         .min_length(Some(1))
         .max_length(Some(MOST))
         .pattern(Some(PATTERN))
         .examples([json!("Ada")])
 }
 
-/// 1 to 100 characters on one line, without blanks around them.
+/// 1 to 100 characters on one line, without blanks around them: one at least is seen, none turns the direction of what
+/// follows, and no mail program makes a link of them.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
@@ -37,17 +44,25 @@ impl Name {
                 detail: "must not contain control characters",
             });
         }
-        let text = text.trim();
-        if text.is_empty() {
+        let text = without_bidi_controls(text);
+        let text = trimmed(&text);
+        if text.chars().all(is_invisible) {
             return Err(Violation {
                 code: "too-short",
-                detail: "must have at least 1 character that is not a blank",
+                detail: "must have at least 1 character that can be seen",
             });
         }
         if text.chars().count() > MOST {
             return Err(Violation {
                 code: "too-long",
                 detail: "must have at most 100 characters",
+            });
+        }
+        // The welcome mail goes to an address that nobody has proved to be theirs, and begins with the name.
+        if autolink(text) == Some(Autolink::Address) {
+            return Err(Violation {
+                code: "link",
+                detail: "must not contain a link, such as http://, www. or a domain with a path",
             });
         }
         Ok(Self(text.to_owned()))
@@ -67,7 +82,12 @@ mod tests {
         for text in ["Ada", "王小明", "Ngô Thị Ánh", "O'Hara-Smith", &"é".repeat(100)] {
             assert_eq!(Name::parse(text).unwrap().as_str(), text);
         }
-        assert_eq!(Name::parse("  Ada ").unwrap().as_str(), "Ada");
+        for text in ["  Ada ", "\u{3000}Ada\u{a0}", "\u{202e}Ada\u{202c} ", " \u{200f} Ada"] {
+            assert_eq!(Name::parse(text).unwrap().as_str(), "Ada", "{text:?}");
+        }
+        for text in ["J. R. Smith", "D'Arcy", "St. John", "张伟", "Dr.Ng", "👨‍👩‍👧", "नेहा"] {
+            assert_eq!(Name::parse(text).unwrap().as_str(), text);
+        }
     }
 
     #[test]
@@ -75,6 +95,12 @@ mod tests {
         for (text, code) in [
             ("", "too-short"),
             ("   ", "too-short"),
+            ("\u{200b}\u{feff}", "too-short"),
+            ("\u{3164}\u{2800}\u{115f}", "too-short"),
+            ("\u{202e}", "too-short"),
+            ("Win http://evil.example", "link"),
+            ("www.evil.example", "link"),
+            ("evil.com/prize", "link"),
             (&*"a".repeat(101), "too-long"),
             ("Ada\r\nBcc: eve", "control-characters"),
             ("Ada\n", "control-characters"),

@@ -4,7 +4,10 @@ use common::http::Violation;
 use secrecy::{ExposeSecret, SecretString};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
 
-use super::text::{described_text, text};
+use super::{
+    text::{described_text, text},
+    unicode::opaque,
+};
 
 /// Fewest and most characters. The upper bound keeps hashing cheap to refuse.
 const FEWEST: usize = 8;
@@ -13,32 +16,34 @@ const MOST: usize = 256;
 described_text!(Password);
 
 fn form() -> ObjectBuilder {
-    text("A new password.")
+    text("A new password; characters that look the same and mean the same count as the same.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
         .min_length(Some(FEWEST))
         .max_length(Some(MOST))
 }
 
-/// 8 to 256 characters of any kind; wiped from memory when dropped.
+/// 8 to 256 characters of any kind, in the form in which passwords are compared; wiped from memory when dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Password(SecretString);
 
 impl Password {
     pub(crate) fn parse(secret: &SecretString) -> Result<Self, Violation> {
-        let length = secret.expose_secret().chars().count();
-        if length < FEWEST {
-            return Err(Violation {
-                code: "too-short",
-                detail: "must have at least 8 characters",
-            });
-        }
-        if length > MOST {
+        let typed = secret.expose_secret();
+        // Before it is looked at any further, which takes as long as it is.
+        if typed.chars().nth(MOST).is_some() {
             return Err(Violation {
                 code: "too-long",
                 detail: "must have at most 256 characters",
             });
         }
-        Ok(Self(secret.clone()))
+        let compared = SecretString::from(opaque(typed));
+        if compared.expose_secret().chars().count() < FEWEST {
+            return Err(Violation {
+                code: "too-short",
+                detail: "must have at least 8 characters",
+            });
+        }
+        Ok(Self(compared))
     }
 
     pub(crate) fn into_secret(self) -> SecretString {
@@ -55,6 +60,7 @@ mod tests {
         let parse = |text: &str| Password::parse(&text.to_owned().into()).map(|_| ());
         assert!(parse("密码密码密码密码").is_ok());
         assert!(parse(&"x".repeat(256)).is_ok());
+        assert_eq!(parse(&"e\u{301}".repeat(7)).unwrap_err().code, "too-short");
         assert_eq!(parse("1234567").unwrap_err().code, "too-short");
         assert_eq!(parse(&"x".repeat(257)).unwrap_err().code, "too-long");
     }

@@ -5,11 +5,14 @@ use utoipa::openapi::schema::ObjectBuilder;
 
 use serde_json::json;
 
-use super::text::{described_text, personal_text, text};
+use super::{
+    text::{described_text, personal_text, text},
+    unicode::{BLANKS, trimmed},
+};
 
 fn form() -> ObjectBuilder {
-    text("E.164 number.")
-        .pattern(Some(r"^\+[1-9][0-9]{1,14}$"))
+    text("E.164 number; an empty one is none.")
+        .pattern(Some(format!(r"^[{BLANKS}]*(\+[1-9][0-9]{{1,14}})?[{BLANKS}]*$")))
         .examples([json!("+4915112345678")])
 }
 
@@ -22,6 +25,7 @@ described_text!(Phone);
 
 impl Phone {
     pub(crate) fn parse(text: &str) -> Result<Self, Violation> {
+        let text = trimmed(text);
         let digits = text.strip_prefix('+').unwrap_or_default();
         let holds =
             (2..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
@@ -42,7 +46,10 @@ mod tests {
     #[test]
     fn only_the_international_form_is_taken() {
         assert!(Phone::parse("+4915112345678").is_ok());
-        assert!(Phone::parse("+123456789012345").is_ok());
+        assert_eq!(
+            Phone::parse(" +123456789012345\u{a0}").unwrap().as_str(),
+            "+123456789012345"
+        );
         for bad in [
             "",
             "+",

@@ -29,6 +29,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    passwords::Verdict,
     problems,
     profile::Email,
     signing_keys::Ring,
@@ -112,14 +113,17 @@ pub(crate) async fn create(
     let account = within_deadline(find_account(&state, &email)).await?;
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     // Without an account a hash is checked all the same: both take as long.
-    let fits = state.passwords.verify(password, hash).await?;
-    let Some(account) = account.filter(|_| fits) else {
+    let verdict = state.passwords.verify(password, hash).await?;
+    let (Some(account), Verdict::Fits { renewed }) = (account.filter(|account| account.is_active), verdict) else {
         return Err(OperationError::Refused(CreateSessionRefusal::BadCredentials));
     };
     let now = Timestamp::now();
     let mut change = state.changes.begin().await?;
+    if let Some(renewed) = renewed {
+        users::renew_hash(change.tx(), &account, &renewed).await?;
+    }
     let session_id = open_session(&mut change, account.user_id, client, now).await?;
-    let tokens = sign(ring, &account, session_id, now)?;
+    let tokens = sign(&ring, &account, session_id, now)?;
     let answer = Answer::issued(&tokens).header(CACHE_CONTROL, "no-store");
     change.commit().await?;
     Ok(answer)

@@ -3,7 +3,7 @@
 use common::Timestamp;
 use sea_orm::{
     ActiveModelBehavior, ColumnTrait, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation,
-    EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, QueryFilter, QuerySelect, QueryTrait, SqlErr,
+    EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr,
     sea_query::{Expr, InsertStatement, LockType},
 };
 use serde_json::Value as Json;
@@ -49,10 +49,15 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// Of an account that may be used.
+pub(crate) const ACTIVE: &str = "active";
+
 /// What logging in needs of a user.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) user_id: Uuid,
+    /// Neither suspended nor about to be deleted.
+    pub(crate) is_active: bool,
     pub(crate) password_hash: String,
     pub(crate) roles: Json,
 }
@@ -106,17 +111,39 @@ pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(),
 /// Looks up by the lower-case form of an address.
 pub(crate) async fn find_credentials(db: &impl ConnectionTrait, email_key: &str) -> Result<Option<Credentials>, DbErr> {
     let span = statement(db, "SELECT", "users");
-    let row: Option<(Uuid, String, Json)> = Entity::find()
+    let row: Option<(Uuid, String, String, Json)> = Entity::find()
         .select_only()
-        .columns([Column::Id, Column::PasswordHash, Column::Roles])
+        .columns([Column::Id, Column::Status, Column::PasswordHash, Column::Roles])
         .filter(Column::EmailKey.eq(email_key))
         .into_tuple()
         .one(db)
         .instrument(span)
         .await?;
-    Ok(row.map(|(user_id, password_hash, roles)| Credentials {
+    Ok(row.map(|(user_id, status, password_hash, roles)| Credentials {
         user_id,
+        is_active: status == ACTIVE,
         password_hash,
         roles,
     }))
+}
+
+/// Replaces a hash by another one of the same password, unless the password was changed meanwhile.
+pub(crate) async fn renew_hash(tx: &impl ConnectionTrait, known: &Credentials, renewed: &str) -> Result<(), DbErr> {
+    let span = statement(tx, "UPDATE", "users");
+    let update = Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(renewed))
+        .filter(Column::Id.eq(known.user_id))
+        .filter(Column::PasswordHash.eq(known.password_hash.as_str()));
+    update.exec(tx).instrument(span).await.map(|_| ())
+}
+
+/// The hashes of so many of the oldest accounts: those that no log-in has renewed for longest are among them.
+pub(crate) async fn oldest_hashes(db: &impl ConnectionTrait, most: u64) -> Result<Vec<String>, DbErr> {
+    let span = statement(db, "SELECT", "users");
+    let oldest = Entity::find()
+        .select_only()
+        .column(Column::PasswordHash)
+        .order_by_asc(Column::Id)
+        .limit(most);
+    oldest.into_tuple().all(db).instrument(span).await
 }

@@ -7,7 +7,7 @@ use common::{
     http::keys::{Jwks, KeySet},
 };
 use serde_json::Value;
-use test_support::TestDatabase;
+use test_support::{TestDatabase, eventually};
 use uuid::Uuid;
 
 use crate::test_app::{TestApp, ada};
@@ -112,4 +112,89 @@ async fn a_token_outlives_a_restart() {
     assert_eq!(read.status, 200);
     let user: Value = read.json();
     assert_eq!(user["email"], "Ada@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_the_same_in_either_form_of_unicode() {
+    let app = TestApp::start_embedded().await;
+    let mut person = ada();
+    person["password"] = "stro\u{308}m\u{a0}lein".into();
+    assert_eq!(app.sign_up(&person).await.status, 201);
+    for typed in ["stro\u{308}m\u{a0}lein", "str\u{f6}m lein"] {
+        assert_eq!(app.log_in("ada@example.com", typed).await.status, 201, "{typed}");
+    }
+    assert_eq!(app.log_in("ada@example.com", "strom lein").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_active_account_is_logged_in() {
+    let app = TestApp::start_embedded().await;
+    app.sign_up(&ada()).await;
+    for status in ["suspended", "deleting"] {
+        app.execute(&format!("UPDATE users SET status = '{status}'")).await;
+        let answer = app.log_in("ada@example.com", "correct horse battery").await;
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (401, "bad-credentials"),
+            "{status}"
+        );
+    }
+    app.execute("UPDATE users SET status = 'active'").await;
+    assert_eq!(app.log_in("ada@example.com", "correct horse battery").await.status, 201);
+}
+
+/// A hash that was made before the settings were changed: cheap, where today's take long enough to be told apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_the_cost_has_changed_refusals_take_as_long_and_a_log_in_renews_the_hash() {
+    let cheap = TestApp::start_on(TestDatabase::sqlite(), |settings| {
+        settings.store.url = "memory://".to_owned().into();
+    })
+    .await;
+    cheap.sign_up(&ada()).await;
+    let dear = cheap
+        .replica_with(|settings| {
+            settings.accounts.argon2.memory_kib = 32 * 1024;
+            settings.accounts.argon2.iterations = 3;
+        })
+        .await;
+    let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        wrong.push(dear.log_in("ada@example.com", "wrong horse battery").await.took);
+        unknown.push(dear.log_in("eve@example.com", "wrong horse battery").await.took);
+    }
+    let quickest = |times: Vec<Duration>| times.into_iter().min().unwrap();
+    let (wrong, unknown) = (quickest(wrong), quickest(unknown));
+    assert!(
+        unknown > wrong / 2 && wrong > unknown / 2,
+        "wrong {wrong:?}, unknown {unknown:?}"
+    );
+
+    assert_eq!(
+        dear.log_in("ada@example.com", "correct horse battery").await.status,
+        201
+    );
+    let hash: String = dear.query("SELECT password_hash FROM users", "password_hash").await;
+    assert!(hash.starts_with("$argon2id$v=19$m=32768,t=3,"), "{hash}");
+    assert_eq!(
+        dear.log_in("ada@example.com", "correct horse battery").await.status,
+        201
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_replica_is_found_and_a_retired_one_is_good_for_nothing() {
+    let app = TestApp::start_embedded().await;
+    let (id, old) = app.ada_logged_in().await;
+    app.execute("UPDATE signing_keys SET retired_at = created_at").await;
+    // It finds no key in use, and makes one.
+    let replica = app.replica().await;
+    let new = replica.log_in("ada@example.com", "correct horse battery").await.json();
+    let new = new["access_token"].as_str().unwrap();
+    eventually(Duration::from_secs(20), async || {
+        app.read_user(&id, new).await.status == 200
+    })
+    .await;
+    for app in [&app, &replica] {
+        assert_eq!(app.read_user(&id, &old).await.status, 401);
+    }
 }

@@ -159,7 +159,7 @@ async fn a_change_that_loses_an_answer_before_its_commit_is_none_and_is_told_so(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_that_loses_an_answer_is_told_so_and_harmless_to_repeat() {
     for text in [
-        r#"SELECT "users"."id", "users"."password_hash""#,
+        r#"SELECT "users"."id", "users"."status", "users"."password_hash""#,
         r#"INSERT INTO "sessions""#,
         "COMMIT",
     ] {

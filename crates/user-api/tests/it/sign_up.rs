@@ -7,6 +7,8 @@ use crate::test_app::{TestApp, ada, on_both};
 on_both!(
     a_person_signs_up_and_gets_their_whole_account,
     what_is_left_out_is_null_or_has_its_default,
+    what_is_left_empty_is_not_given,
+    a_domain_of_another_script_and_its_a_label_are_one_account,
     the_event_is_in_the_outbox_under_the_caller_s_trace,
     a_used_address_is_refused_in_any_case,
     of_many_sign_ups_with_one_address_one_succeeds,
@@ -34,6 +36,39 @@ async fn what_is_left_out_is_null_or_has_its_default(app: TestApp) {
     let user = answer.json();
     assert_eq!((&user["name"], &user["locale"]), (&json!("王小明"), &json!("en")));
     assert_eq!((&user["phone"], &user["time_zone"]), (&Value::Null, &Value::Null));
+}
+
+async fn what_is_left_empty_is_not_given(app: TestApp) {
+    let form = json!({"email": " bob@example.com ", "name": "\u{202e}Bob\u{202c}", "password": "12345678",
+                      "phone": "", "time_zone": " ", "locale": ""});
+    let answer = app.sign_up(&form).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let user = answer.json();
+    assert_eq!(
+        (&user["email"], &user["name"]),
+        (&json!("bob@example.com"), &json!("Bob"))
+    );
+    assert_eq!((&user["phone"], &user["time_zone"]), (&Value::Null, &Value::Null));
+    assert_eq!(user["locale"], "en");
+    assert_eq!(app.log_in("\u{a0}BOB@example.com ", "12345678").await.status, 201);
+}
+
+async fn a_domain_of_another_script_and_its_a_label_are_one_account(app: TestApp) {
+    let person = |email: &str| json!({"email": email, "name": "Ada", "password": "12345678"});
+    let answer = app.sign_up(&person("ada@bücher.example")).await;
+    assert_eq!(
+        (answer.status, &answer.json()["email"]),
+        (201, &json!("ada@xn--bcher-kva.example"))
+    );
+    for same in [
+        "ada@xn--bcher-kva.example",
+        "ada@BÜCHER.example",
+        "ada@bu\u{308}cher.example",
+    ] {
+        let again = app.sign_up(&person(same)).await;
+        assert_eq!((again.status, again.problem().as_str()), (409, "email-taken"), "{same}");
+        assert_eq!(app.log_in(same, "12345678").await.status, 201, "{same}");
+    }
 }
 
 async fn the_event_is_in_the_outbox_under_the_caller_s_trace(app: TestApp) {

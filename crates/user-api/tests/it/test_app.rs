@@ -171,8 +171,15 @@ impl TestApp {
 
     /// Another replica of the same deployment.
     pub(crate) async fn replica(&self) -> Self {
+        self.replica_with(|_| {}).await
+    }
+
+    /// Another replica of the same deployment, with other settings.
+    pub(crate) async fn replica_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let shared = Arc::clone(&self.shared);
-        let replica = Self::launch(self.settings.clone(), Some(Broker::memory()), shared).await;
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        let replica = Self::launch(settings, Some(Broker::memory()), shared).await;
         replica.until_ready().await;
         replica
     }

@@ -4,10 +4,19 @@ use super::case::Expected::{Field, Fine};
 use super::case::{Case, ROUND};
 
 pub(super) fn cases() -> Vec<Case> {
-    [controls(), controls_elsewhere(), addresses(), scripts(), injections()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        controls(),
+        controls_elsewhere(),
+        addresses(),
+        scripts(),
+        unseen(),
+        links(),
+        blanks(),
+        injections(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What must stand in no name, nor in any other field that goes into a mail.
@@ -111,16 +120,97 @@ fn addresses() -> Vec<Case> {
         "ada@exam ple.com",
         "mailto:ada@example.com",
         "ädä@example.com",
-        "ada@münchen.example",
         "ada＠example.com",
         "аda@example.com",
         "ada@example\u{200b}.com",
         "ada@ex\u{202e}ample.com",
         "👩‍💻@example.com",
+        "ada@1.2",
+        "ada@127.0.0.1",
+        "ada@ex_ample.com",
+        "ada@ex!ample.com",
+        "ada@exa`mple.com",
+        "ada@xn--0.example",
+        "ada@mün chen.example",
+        "ada@mün\u{ad}chen.example",
     ];
+    let refused = |address| Case::sign_up(format!("the address {address:?}"), "email", address, Field("/email"));
+    let mut cases: Vec<Case> = bad.into_iter().map(refused).collect();
+    for (what, around) in [("blanks", " "), ("blanks of other scripts", "\u{a0}\u{3000}")] {
+        let address = format!("{around}{ROUND}@example.com{around}");
+        cases.push(Case::sign_up(
+            format!("{what} around the address"),
+            "email",
+            address,
+            Fine(201),
+        ));
+    }
+    for domain in ["münchen.example", "例え.テスト", "xn--bcher-kva.example"] {
+        let address = format!("{ROUND}@{domain}");
+        cases.push(Case::sign_up(
+            format!("an address at {domain}"),
+            "email",
+            address,
+            Fine(201),
+        ));
+    }
+    cases
+}
+
+/// Names of which nothing is seen.
+fn unseen() -> Vec<Case> {
+    [
+        "\u{200b}\u{200d}\u{feff}",
+        "\u{3164}",
+        "\u{115f}\u{2800}",
+        "\u{ad}",
+        "\u{202e}\u{2066}",
+        "\u{e0041}\u{e007f}",
+    ]
+    .into_iter()
+    .map(|name| Case::sign_up(format!("the name {name:?}"), "name", name, Field("/name")))
+    .collect()
+}
+
+/// Names that would carry a link into a mail to anybody, and some that only look so.
+fn links() -> Vec<Case> {
+    let bad = [
+        "http://evil.example",
+        "You won! HTTPS://evil.example/prize",
+        "www.evil.example",
+        "evil.com/prize",
+        "evil.com:8080",
+        "evil．com／prize",
+        "${jndi:ldap://127.0.0.1/a}",
+    ];
+    let fine = [
+        "J. R. Smith",
+        "D'Arcy",
+        "St. John",
+        "张伟",
+        "Dr.Ng",
+        "Anna/Bo",
+        "Will.i.am",
+    ];
+    let refused = |name| Case::sign_up(format!("the name {name:?}"), "name", name, Field("/name"));
+    let taken = |name| Case::sign_up(format!("the name {name:?}"), "name", name, Fine(201));
     bad.into_iter()
-        .map(|address| Case::sign_up(format!("the address {address:?}"), "email", address, Field("/email")))
+        .map(refused)
+        .chain(fine.into_iter().map(taken))
         .collect()
+}
+
+/// Fields of a form that were left empty.
+fn blanks() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for field in ["phone", "time_zone", "locale"] {
+        for text in ["", " "] {
+            cases.push(Case::sign_up(format!("{field} {text:?}"), field, text, Fine(201)));
+        }
+    }
+    let phone = " +4915112345678\u{a0}";
+    cases.push(Case::sign_up("blanks around the phone", "phone", phone, Fine(201)));
+    cases
 }
 
 /// Names that are unusual and right.
@@ -133,10 +223,8 @@ fn scripts() -> Vec<Case> {
         "👩🏽‍💻👨‍👩‍👧‍👦🏳️‍🌈",
         "Z\u{341}\u{352}\u{35b}\u{316}a\u{303}\u{304}\u{305}l\u{306}g\u{307}\u{308}o",
         "A\u{202e}ad\u{202c}A",
-        "\u{200b}\u{200d}\u{feff}",
         "\u{fffd}\u{fffe}\u{ffff}",
         "\u{e000}\u{f8ff}\u{10ffff}",
-        "\u{e0041}\u{e007f}",
         "ﷺ𝕬𝖉𝖆Ⅷ",
         "İıſßẞ",
         "\u{1100}\u{1161}\u{11a8}",
@@ -170,7 +258,6 @@ fn injections() -> Vec<Case> {
         "Robert'); DELETE FROM outbox;--",
         "$(reboot) `id` | cat /etc/passwd",
         "{{ 7 * 7 }}{% for x in y %}",
-        "${jndi:ldap://127.0.0.1/a}",
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
         "../../../../etc/passwd",
