@@ -1,4 +1,4 @@
-//! Puts the layers of settings together: defaults, the test profile, the file, the environment.
+//! Puts the layers of settings together: defaults, those of the profile, the file, the environment.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,6 +11,7 @@ use super::{ConfigError, Profile, Service, Settings};
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 const TEST_PROFILE: &str = include_str!("test.toml");
+const PRODUCTION_PROFILE: &str = include_str!("production.toml");
 /// Settings file that is read from the working directory when it is there.
 const FILE: &str = "waypost.toml";
 const PREFIX: &str = "WAYPOST";
@@ -72,15 +73,22 @@ fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> 
     }
 
     let mut layers = split(defaults, service);
-    if profile(&[&file, &environment], service)? == Profile::Test {
-        let mut test = parse(&File::from_str(TEST_PROFILE, FileFormat::Toml))?;
-        for layer in [&file, &environment]
-            .into_iter()
-            .flat_map(|layer| split(layer.clone(), service))
-        {
-            leave_limits_that_are_set(&mut test, &layer);
+    match profile(&[&file, &environment], service)? {
+        Profile::Development => {}
+        Profile::Test => {
+            let mut test = parse(&File::from_str(TEST_PROFILE, FileFormat::Toml))?;
+            for layer in [&file, &environment]
+                .into_iter()
+                .flat_map(|layer| split(layer.clone(), service))
+            {
+                leave_limits_that_are_set(&mut test, &layer);
+            }
+            layers.extend(split(test, service));
         }
-        layers.extend(split(test, service));
+        Profile::Production => {
+            let production = parse(&File::from_str(PRODUCTION_PROFILE, FileFormat::Toml))?;
+            layers.extend(split(production, service));
+        }
     }
     layers.extend(split(file, service));
     layers.extend(split(environment, service));
@@ -294,6 +302,19 @@ mod tests {
     fn a_bad_value_names_its_key() {
         let error = with(&[("WAYPOST__BROKER__PREFETCH", "many")]).unwrap_err().to_string();
         assert!(error.contains("broker.prefetch"), "{error}");
+    }
+
+    #[test]
+    fn production_trusts_no_caller_s_trace_unless_it_is_told_to() {
+        let trusts = |vars: &[(&str, &str)]| with(vars).unwrap().telemetry.trust_callers;
+        let production = [
+            ("WAYPOST__PROFILE", "production"),
+            ("WAYPOST__PROCESS__ALLOW_DEVELOPMENT_PARTS", "true"),
+        ];
+        assert!(trusts(&[]));
+        assert!(!trusts(&production));
+        let told = ("WAYPOST__TELEMETRY__TRUST_CALLERS", "true");
+        assert!(trusts(&[&production[..], &[told]].concat()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
+use url::Url;
 
 use super::hosts::Hosts;
 use super::limits::RateLimits;
@@ -104,6 +105,7 @@ pub struct Mail {
 pub struct Telemetry {
     pub otlp_endpoint: String,
     pub sample_ratio: f64,
+    pub trust_callers: bool,
     pub log_filter: String,
     pub log_format: LogFormat,
 }
@@ -128,6 +130,23 @@ pub struct Http {
     pub public_url: String,
     pub allowed_origins: Origins,
     pub trusted_proxies: Networks,
+}
+
+impl Http {
+    /// What stands before the paths of this service where people reach it, such as `/waypost`; empty, or without a slash at
+    /// its end.
+    pub fn path_prefix(&self) -> String {
+        let url = Url::parse(&self.public_url).ok();
+        url.map_or_else(String::new, |url| url.path().trim_end_matches('/').to_owned())
+    }
+
+    /// Whether people can reach anything by the public URL.
+    fn is_reachable(&self) -> bool {
+        let url = Url::parse(&self.public_url);
+        let is_plain =
+            |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+        self.public_url.is_empty() || url.is_ok_and(|url| is_plain(&url))
+    }
 }
 
 /// The operations port.
@@ -247,6 +266,12 @@ impl Settings {
             return refuse(
                 "telemetry.otlp_endpoint",
                 "must begin with http:// or https://, such as http://127.0.0.1:4317",
+            );
+        }
+        if !self.http.is_reachable() {
+            return refuse(
+                "http.public_url",
+                "must be http:// or https:// with nothing behind the path, such as https://example.org/waypost",
             );
         }
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
@@ -37,6 +37,10 @@ pub(super) struct Edge {
     pub(super) metrics: Metrics,
     /// Share of new traces that are recorded.
     pub(super) sample_ratio: f64,
+    /// Whether a caller's flag decides that.
+    pub(super) trusts_callers: bool,
+    /// What stands before the paths of this service where people reach it.
+    pub(super) prefix: String,
 }
 
 /// Wraps a whole app (`.wrap(from_fn(edge))`): decides whether the request is recorded, continues the
@@ -53,13 +57,17 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     let header = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let caller = TraceContext::parse(header(&TRACEPARENT), header(&TRACESTATE));
     let method = method_label(request.method());
-    let result = match Door::decide(caller, edge.sample_ratio) {
+    let result = match Door::decide(caller, edge.sample_ratio, edge.trusts_callers) {
         Door::Record(caller) => {
             let span = server_span(&request, method);
             if let Some(caller) = caller {
                 caller.adopt(&span);
             }
-            let work = async { next.call(request).await.map(with_problem) };
+            let work = async {
+                next.call(request)
+                    .await
+                    .map(|response| with_problem(response, &edge.prefix))
+            };
             let result = scope(edge.service, work.instrument(span.clone())).await;
             if let Ok(response) = &result {
                 if let Some(path) = known_path(response.request()) {
@@ -73,10 +81,15 @@ pub(super) async fn edge<B: MessageBody + 'static>(
             result
         }
         Door::Carry(context) => {
-            let work = async { next.call(request).await.map(with_problem) };
+            let work = async {
+                next.call(request)
+                    .await
+                    .map(|response| with_problem(response, &edge.prefix))
+            };
             scope(edge.service, work.with_context(context)).await
         }
     };
+    let result = result.map(|response| with_prefix(response, &edge.prefix));
     let labels = labels(method, &result);
     edge.metrics.http_server(&labels, started.elapsed());
     match chunked {
@@ -135,7 +148,10 @@ fn known_path(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Replaces the body of a failure by a problem document that knows the request.
-fn with_problem<B: MessageBody>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
+fn with_problem<B: MessageBody>(
+    mut response: ServiceResponse<B>,
+    prefix: &str,
+) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff.clone());
     let status = response.status();
@@ -152,10 +168,26 @@ fn with_problem<B: MessageBody>(mut response: ServiceResponse<B>) -> ServiceResp
     }
     let problem = problem.unwrap_or_else(|| Problem::of_status(status));
     let trace = TraceContext::current();
-    let mut rendered = problem.render(Some(response.request().path()), Some(trace.trace_id()));
+    let mut rendered = problem.render(prefix, Some(response.request().path()), Some(trace.trace_id()));
     rendered.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
     keep_headers(response.headers(), rendered.headers_mut());
     response.into_response(rendered).map_into_right_body()
+}
+
+/// Has `Location` lead to where people reach the service.
+fn with_prefix<B>(mut response: ServiceResponse<B>, prefix: &str) -> ServiceResponse<B> {
+    if prefix.is_empty() {
+        return response;
+    }
+    let headers = response.headers_mut();
+    let path = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    let led = path
+        .filter(|path| path.starts_with('/'))
+        .and_then(|path| HeaderValue::try_from([prefix, path].concat()).ok());
+    if let Some(led) = led {
+        headers.insert(LOCATION, led);
+    }
+    response
 }
 
 fn is_problem(headers: &HeaderMap) -> bool {

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::describe::{Describe, OperationDoc};
+use super::encoding::Encoding;
 use super::held_place::HeldPlace;
 use super::{Problem, kinds};
 
@@ -29,7 +30,7 @@ pub(super) const OTHER_TYPE: &str = "This has another type than the field.";
 
 /// A JSON body of at most [`MAX_BODY_BYTES`], read within ten seconds.
 ///
-/// 415 for another content type, 413 when it is larger, 408 when it is slower, 400 when it is no
+/// It may come packed with gzip or deflate, and has that bound unpacked. 415 for another content type or encoding, 413 when it is larger, 408 when it is slower, 400 when it is no
 /// JSON, 422 when it has another shape: the first field that does not fit is named.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
@@ -50,13 +51,14 @@ pub(super) fn json_body<T: DeserializeOwned + 'static>(
     payload: &mut Payload,
     media_types: &[&str],
 ) -> impl Future<Output = Result<T, Problem>> + use<T> {
-    let refusal = refuse_by_headers(request, media_types);
+    let headers = match refuse_by_headers(request, media_types) {
+        Some(problem) => Err(problem),
+        None => Encoding::of(request),
+    };
     let mut payload = payload.take();
     let place = request.extensions().get::<HeldPlace>().cloned();
     async move {
-        if let Some(problem) = refusal {
-            return Err(problem);
-        }
+        let encoding = headers?;
         let mut reading = pin!(timeout(BODY_TIMEOUT, read(&mut payload)));
         let too_late = |_| Problem::new(&kinds::REQUEST_TIMEOUT);
         let bytes = match (poll!(reading.as_mut()), place) {
@@ -69,7 +71,7 @@ pub(super) fn json_body<T: DeserializeOwned + 'static>(
                 bytes
             }
         };
-        parse(&bytes)
+        parse(&encoding.unpack(bytes.freeze(), MAX_BODY_BYTES)?)
     }
 }
 
@@ -130,6 +132,8 @@ async fn read(payload: &mut Payload) -> Result<BytesMut, Problem> {
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Problem::new(&kinds::MALFORMED_JSON).detail("The body is not UTF-8."))?;
+    // A parser may ignore a byte order mark (RFC 8259, 8.1), and some editors and clients write one.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if !text.trim_start().starts_with('{') {
         // A derived reader would take an array for the fields in their order.
         serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| explain("", &error))?;

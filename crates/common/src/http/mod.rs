@@ -22,6 +22,7 @@ mod cors;
 mod describe;
 mod door;
 mod edge;
+mod encoding;
 mod endpoint;
 mod failure;
 mod held_place;

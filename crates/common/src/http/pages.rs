@@ -12,18 +12,19 @@ use utoipa_swagger_ui::Config;
 use super::endpoint::{only, public, readable};
 use super::{Kind, Problem, kinds};
 
-/// What the page reads.
 const DOCUMENT: &str = "/openapi.json";
+/// The same from the page, which may stand behind a path that we do not know.
+const DOCUMENT_FROM_PAGE: &str = "../openapi.json";
 
 /// `/openapi.json`, and `/docs` to browse it.
 ///
 /// Adds to the description where people reach the service, unless `public_url` is empty.
 pub(super) fn api_docs(app: &mut ServiceConfig, mut description: OpenApi, public_url: &str) {
     if !public_url.is_empty() {
-        description.servers = Some(vec![Server::new(public_url)]);
+        description.servers = Some(vec![Server::new(public_url.trim_end_matches('/'))]);
     }
     // The page would have a validator on the internet judge the description.
-    let config = web::Data::new(Arc::new(Config::from(DOCUMENT).validator_url("none")));
+    let config = web::Data::new(Arc::new(Config::from(DOCUMENT_FROM_PAGE).validator_url("none")));
     let pages = |path: &'static str| {
         web::resource(path)
             .app_data(config.clone())
@@ -48,8 +49,13 @@ async fn page(request: HttpRequest, config: web::Data<Arc<Config<'static>>>) -> 
             let mut body = found.bytes.into_owned();
             if found.content_type.starts_with("text/html") {
                 // The page's links are relative, and `/docs` has no slash at its end.
+                let base = if request.path().ends_with("/docs") {
+                    "docs/"
+                } else {
+                    "./"
+                };
                 body = String::from_utf8_lossy(&body)
-                    .replace("<head>", "<head><base href=\"/docs/\">")
+                    .replace("<head>", &format!("<head><base href=\"{base}\">"))
                     .into_bytes();
             }
             Ok(HttpResponse::Ok().content_type(found.content_type).body(body))

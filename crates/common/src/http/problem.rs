@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,7 +49,7 @@ kinds! {
     REQUEST_TIMEOUT 408 "request-timeout" "The body came too slowly" "Send the whole body within ten seconds."
     PRECONDITION_FAILED 412 "precondition-failed" "It has changed since you saw it" "`If-Match` does not name the version that stands there now. Read it again, look at what has changed, and send your change with its new `ETag`."
     TOO_LARGE 413 "too-large" "The body is too large" "Bodies may have 64 KiB."
-    UNSUPPORTED_MEDIA_TYPE 415 "unsupported-media-type" "The body has a type that is not read here" "Send `Content-Type: application/json`."
+    UNSUPPORTED_MEDIA_TYPE 415 "unsupported-media-type" "The body has a type that is not read here" "Send `Content-Type: application/json`, and the body as it is or packed with gzip or deflate."
     VALIDATION 422 "validation" "The input breaks the rules" "`errors` names each field with what is wrong with it."
     PRECONDITION_REQUIRED 428 "precondition-required" "Say which version you change" "Send `If-Match` with the `ETag` of the version that you have read, so that nobody else's change is undone; `If-Match: *` changes whichever there is."
     RATE_LIMITED 429 "rate-limited" "Too many requests" "Wait for the seconds in `Retry-After`, then go on more slowly. `RateLimit-Policy` says how many requests (`q`) come back in how many seconds (`w`), `RateLimit` how many are left (`r`)."
@@ -81,6 +81,8 @@ pub struct Problem {
     retry_after: Option<Duration>,
     allow: Option<String>,
     is_of_token: bool,
+    /// How its body might have been packed.
+    accept_encoding: Option<&'static str>,
 }
 
 /// The document as it goes out.
@@ -113,6 +115,7 @@ impl Problem {
             retry_after: None,
             allow: None,
             is_of_token: false,
+            accept_encoding: None,
         }
     }
 
@@ -169,6 +172,14 @@ impl Problem {
         }
     }
 
+    /// 415 to a body that is packed in another way than one of these.
+    pub(super) fn unknown_encoding(accepted: &'static str) -> Self {
+        Self {
+            accept_encoding: Some(accepted),
+            ..Self::new(&kinds::UNSUPPORTED_MEDIA_TYPE)
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &'static Kind {
         self.kind
@@ -191,14 +202,18 @@ impl Problem {
         })
     }
 
-    /// The answer, with what only the outermost layer knows.
-    pub(super) fn render(&self, instance: Option<&str>, trace_id: Option<&str>) -> HttpResponse {
+    /// The answer, with what only the outermost layer knows: the path before ours, the path, the trace.
+    pub(super) fn render(&self, prefix: &str, path: Option<&str>, trace_id: Option<&str>) -> HttpResponse {
+        let instance = path.map(|path| [prefix, path].concat());
         let mut response = HttpResponse::build(self.status_code());
         if let Some(after) = self.retry_after {
             response.insert_header((RETRY_AFTER, after.as_secs().max(1).to_string()));
         }
         if let Some(allow) = &self.allow {
             response.insert_header((ALLOW, allow.as_str()));
+        }
+        if let Some(accepted) = self.accept_encoding {
+            response.insert_header((ACCEPT_ENCODING, accepted));
         }
         if self.kind.status == 401 {
             // RFC 6750, 3 and 3.1: nothing is said of a token to who has shown none.
@@ -210,11 +225,11 @@ impl Problem {
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         response.content_type("application/problem+json").json(ProblemDocument {
-            r#type: format!("/problems/{}", self.kind.slug),
+            r#type: format!("{prefix}/problems/{}", self.kind.slug),
             title: self.kind.title,
             status: self.kind.status,
             detail: self.detail.as_deref().unwrap_or(self.kind.help),
-            instance,
+            instance: instance.as_deref(),
             trace_id,
             errors: &self.errors,
         })
@@ -235,6 +250,6 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.render(None, None)
+        self.render("", None, None)
     }
 }

@@ -85,6 +85,8 @@ pub fn serve<S: Send + Sync + 'static>(
         service: tasks.service(),
         metrics: surface.metrics.clone(),
         sample_ratio: settings.telemetry.sample_ratio,
+        trusts_callers: settings.telemetry.trust_callers,
+        prefix: settings.http.path_prefix(),
     });
     let limits = surface.doors.rate_limits.then(|| {
         let trusted_proxies = settings.http.trusted_proxies.clone();

@@ -72,6 +72,15 @@ impl TraceContext {
         self.to_context().span().span_context().is_sampled()
     }
 
+    /// The same trace, recorded or not as it is decided here, without what else the caller sends along.
+    pub(super) fn decided_here(mut self, is_sampled: bool) -> Self {
+        let flags = self.traceparent.len() - 2;
+        self.traceparent
+            .replace_range(flags.., if is_sampled { "01" } else { "00" });
+        self.tracestate = None;
+        self
+    }
+
     /// Makes this the parent of `span`, which nobody has entered yet.
     pub fn adopt(&self, span: &Span) {
         if let Err(error) = span.set_parent(self.to_context()) {

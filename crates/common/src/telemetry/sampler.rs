@@ -19,8 +19,13 @@ pub enum Door {
 }
 
 impl Door {
-    /// Follows the caller's flag; without a caller, records the share `ratio` of requests.
-    pub fn decide(caller: Option<TraceContext>, ratio: f64) -> Self {
+    /// Follows the flag of a caller who is trusted; without one, records the share `ratio` of requests. A stranger says which
+    /// trace a request belongs to, and no more: else anybody could have everything recorded, or nothing of an attack.
+    pub fn decide(caller: Option<TraceContext>, ratio: f64, trusts_callers: bool) -> Self {
+        let caller = match caller {
+            Some(stranger) if !trusts_callers => Some(stranger.decided_here(coin() < ratio)),
+            caller => caller,
+        };
         match caller {
             Some(caller) if caller.is_sampled() => Self::Record(Some(caller)),
             Some(caller) => Self::Carry(caller.to_context()),
@@ -79,7 +84,7 @@ mod tests {
     fn the_share_of_recorded_requests_is_the_ratio() {
         for (ratio, low, high) in [(0.0, 0, 0), (0.1, 800, 1200), (1.0, 10_000, 10_000)] {
             let recorded = (0..10_000)
-                .filter(|_| matches!(Door::decide(None, ratio), Door::Record(_)))
+                .filter(|_| matches!(Door::decide(None, ratio, true), Door::Record(_)))
                 .count();
             assert!((low..=high).contains(&recorded), "{ratio}: {recorded}");
         }
@@ -93,7 +98,22 @@ mod tests {
                 None,
             )
         };
-        assert!(matches!(Door::decide(caller("01"), 0.0), Door::Record(Some(_))));
-        assert!(matches!(Door::decide(caller("00"), 1.0), Door::Carry(_)));
+        assert!(matches!(Door::decide(caller("01"), 0.0, true), Door::Record(Some(_))));
+        assert!(matches!(Door::decide(caller("00"), 1.0, true), Door::Carry(_)));
+    }
+
+    #[test]
+    fn a_stranger_says_which_trace_it_is_and_nothing_else() {
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        let stranger = |flag| TraceContext::parse(Some(&format!("00-{id}-b7ad6b7169203331-{flag}")), Some("vendor=1"));
+        let Door::Carry(context) = Door::decide(stranger("01"), 0.0, false) else {
+            panic!("a stranger had it recorded")
+        };
+        assert_eq!(context.span().span_context().trace_id().to_string(), id);
+        let Door::Record(Some(context)) = Door::decide(stranger("00"), 1.0, false) else {
+            panic!("a stranger kept it from being recorded")
+        };
+        assert_eq!((context.trace_id(), context.is_sampled()), (id, true));
+        assert_eq!(context.tracestate, None);
     }
 }

@@ -1,6 +1,9 @@
 //! What explains the API: its description, the page to browse it, a page for each problem.
 
-use crate::test_app::TestApp;
+use serde_json::json;
+use test_support::TestDatabase;
+
+use crate::test_app::{TestApp, ada};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_description_is_openapi_3_1_and_names_every_operation() {
@@ -32,10 +35,10 @@ async fn the_page_needs_nothing_from_elsewhere() {
     let app = TestApp::start_embedded().await;
     let page = app.get("/docs", None).await;
     assert_eq!(page.status, 200);
-    assert!(page.text.contains("swagger-ui"));
+    assert!(page.text.contains("swagger-ui") && page.text.contains("<base href=\"docs/\">"));
     let start = app.get("/docs/swagger-initializer.js", None).await;
     assert_eq!(start.status, 200);
-    assert!(start.text.contains("/openapi.json"));
+    assert!(start.text.contains("../openapi.json"));
     for text in [&page.text, &start.text] {
         assert!(!text.contains("https://") && !text.contains("http://"), "{text}");
     }
@@ -81,4 +84,30 @@ async fn every_problem_has_its_page() {
         assert!(page.text.contains(slug));
     }
     assert_eq!(app.get("/problems/none-such", None).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_that_takes_a_path_off_every_link_leads_back_through_it() {
+    let app = TestApp::start_on(TestDatabase::sqlite(), |settings| {
+        settings.store.url = "memory://".to_owned().into();
+        settings.http.public_url = "https://example.org/accounts/".to_owned();
+    })
+    .await;
+    let answer = app.sign_up(&ada()).await;
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(answer.header("location"), format!("/accounts/v1/users/{id}"));
+    let refused = app.get("/v1/users/me", None).await.json();
+    assert_eq!(
+        (&refused["type"], &refused["instance"]),
+        (
+            &json!("/accounts/problems/unauthorized"),
+            &json!("/accounts/v1/users/me")
+        )
+    );
+    let description = app.get("/openapi.json", None).await.json();
+    assert_eq!(description["servers"][0]["url"], "https://example.org/accounts");
+    // The page stands on paths from where it is itself.
+    for path in ["/docs/", "/docs/index.html"] {
+        assert!(app.get(path, None).await.text.contains("<base href=\"./\">"), "{path}");
+    }
 }
