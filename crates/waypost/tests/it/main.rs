@@ -18,6 +18,7 @@ mod journey;
 mod migrate;
 mod openapi;
 mod readme;
+mod runbooks;
 mod stack;
 mod stopping;
 mod telemetry;
