@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+# What cargo is told everywhere; in continuous integration, that Cargo.lock is as it was committed.
+CARGO_FLAGS ?= $(if $(CI),--locked)
+
 .PHONY: help
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,11 +41,11 @@ test-faults: test-servers ## the faults alone: what each cost in time, and what 
 # The parts of both. Faults load the whole machine: one at a time, when all is compiled. The README's commands come last.
 .PHONY: run-tests run-faults run-readme
 run-tests:
-	source .waypost/services/env && cargo test --workspace --no-fail-fast -- --skip faults:: --skip readme::
+	source .waypost/services/env && cargo test $(CARGO_FLAGS) --workspace --no-fail-fast -- --skip faults:: --skip readme::
 run-faults:
-	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- --test-threads 1 --show-output faults::
+	source .waypost/services/env && cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- --test-threads 1 --show-output faults::
 run-readme:
-	source .waypost/services/env && cargo test --workspace --test it --no-fail-fast -- readme::
+	source .waypost/services/env && cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- readme::
 
 .PHONY: test-api
 test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
@@ -51,7 +54,7 @@ test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for o
 .PHONY: check-plans
 check-plans: ## what PostgreSQL does for each hot statement over tables of a million rows: a scan or a large sort fails
 	@scripts/services.sh postgres
-	cargo test --workspace --test plans -- --nocapture
+	cargo test $(CARGO_FLAGS) --workspace --test plans -- --nocapture
 
 .PHONY: bench
 bench: test-servers ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
@@ -60,10 +63,10 @@ bench: test-servers ## the services beside their ceilings, in one run; ONLY=read
 .PHONY: check
 check: ## lints, format, documentation and the arrows, between crates and inside them
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --package waypost --test jaeger --test plans -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	cargo test --workspace --test arrows
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package waypost --test jaeger --test plans -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+	cargo test $(CARGO_FLAGS) --workspace --test arrows
 
 .PHONY: openapi
 openapi: ## write the descriptions of both APIs to docs/, as the types of their handlers have them
@@ -74,7 +77,7 @@ openapi: ## write the descriptions of both APIs to docs/, as the types of their 
 check-deploy: ## rules and dashboards: read by promtool, then asked over the stack under load, with three faults (Debian: prometheus)
 	@scripts/services.sh postgres redis-program rabbitmq-program prometheus-program
 	@scripts/check-deploy.sh
-	cargo build --workspace --bins
+	cargo build $(CARGO_FLAGS) --workspace --bins
 	@source .waypost/services/env && scripts/with-broker.sh scripts/check-deploy-live.sh
 
 .PHONY: jaeger
@@ -83,12 +86,12 @@ jaeger: ## build Jaeger from its Go module into .waypost/bin
 
 .PHONY: test-jaeger
 test-jaeger: services ## the journey in a real Jaeger: JAEGER_BIN, or the one of make jaeger
-	cargo build --workspace --bins
-	source .waypost/services/env && cargo test --package waypost --test jaeger -- --nocapture
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	source .waypost/services/env && cargo test $(CARGO_FLAGS) --package waypost --test jaeger -- --nocapture
 
 .PHONY: up-native
 up-native: services ## the three services and the sandbox as processes, over local PostgreSQL, Redis and RabbitMQ
-	cargo build --workspace --bins
+	cargo build $(CARGO_FLAGS) --workspace --bins
 	@scripts/native.sh up
 
 .PHONY: down-native
@@ -103,7 +106,9 @@ up: ## the whole stack in containers (docker compose)
 down: ## stop the containers; their data stays
 	docker compose down
 
+# This one and no other: a newer one may judge otherwise, or be somebody else's.
+CARGO_DENY := 0.20.2
 .PHONY: deny
-deny: ## licences, bans and sources of every dependency (cargo-deny; installs it when it is missing)
-	@command -v cargo-deny >/dev/null || cargo install cargo-deny --locked --version '^0.20'
-	cargo deny check licenses bans sources
+deny: ## known holes, licences, bans and sources of every dependency (installs cargo-deny when this version is not there)
+	@[[ $$(cargo-deny --version 2>/dev/null) == 'cargo-deny $(CARGO_DENY)' ]] || cargo install cargo-deny --locked --version '=$(CARGO_DENY)'
+	cargo deny $(CARGO_FLAGS) check advisories licenses bans sources
