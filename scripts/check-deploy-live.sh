@@ -16,6 +16,8 @@
 # the PostgreSQL that it finds it uses no more than a database that it makes and drops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/postgres-address.sh
+source scripts/postgres-address.sh
 
 export WAYPOST_NATIVE_NAME=check WAYPOST_NATIVE_PORTS_UP=10000
 readonly USERS=http://127.0.0.1:18080
@@ -120,7 +122,7 @@ all_run() {
 redis() { redis-cli -p "$REDIS_PORT" "$@"; }
 answers_ping() { [[ $(redis PING 2>/dev/null) == PONG ]]; }
 # Without the notice that there was nothing to drop.
-statement() { PGOPTIONS='--client-min-messages=warning' psql --no-password --no-psqlrc --quiet "$1" --command "$2"; }
+statement() { PGOPTIONS='--client-min-messages=warning' psql_at "$1" --quiet --command "$2"; }
 drop_database() { statement "$server" 'DROP DATABASE IF EXISTS waypost_check WITH (FORCE)'; }
 
 fault=''
@@ -253,7 +255,10 @@ ask() { # path, body
 # Somebody holds a table that sign-ups write to and log-ins read: their statements keep their connections until the server ends them.
 pool_begins() {
   # The session ends with this script, however that ends, and the lock with it.
-  coproc LOCK { exec psql --no-password --no-psqlrc --quiet "$WAYPOST__DATABASE__URL" >/dev/null; }
+  coproc LOCK {
+    without_password "$WAYPOST__DATABASE__URL"
+    exec psql --no-password --no-psqlrc --quiet "$address" >/dev/null
+  }
   askers=("$LOCK_PID")
   echo 'BEGIN; LOCK TABLE user_api.users;' >&"${LOCK[1]}"
   ask sessions '{"email": "nobody@example.com", "password": "not the password"}'

@@ -7,6 +7,8 @@
 # 9180 and so on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/postgres-address.sh
+source scripts/postgres-address.sh
 
 readonly stack="${WAYPOST_NATIVE_NAME:-native}" ports_up="${WAYPOST_NATIVE_PORTS_UP:-0}"
 readonly folder="$PWD/.waypost/$stack"
@@ -104,7 +106,7 @@ addresses() {
 # Makes our database when the server has none, and prints its address.
 database() { # the server's address, with any database
   command -v psql >/dev/null || fail "psql is needed to make the database $DATABASE; or set WAYPOST__DATABASE__URL"
-  local ask=(psql --no-password --no-psqlrc -qtA "$1" -c)
+  local ask=(psql_at "$1" -qtA -c)
   export PGCONNECT_TIMEOUT=5
   if [[ -z $("${ask[@]}" "select 1 from pg_database where datname = '$DATABASE'") ]]; then
     "${ask[@]}" "create database $DATABASE" >&2

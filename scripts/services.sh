@@ -9,6 +9,8 @@
 # the standard addresses is written to .waypost/services/env.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/postgres-address.sh
+source scripts/postgres-address.sh
 
 readonly DEADLINE_S=60
 # Parallel tests hold a small pool each; Debian's default of 100 connections is too few.
@@ -109,7 +111,7 @@ pg_bin() {
 pg_query() { # url, statement
   local psql
   psql=$(command -v psql || echo "$(pg_bin)/psql")
-  PGCONNECT_TIMEOUT=3 "$psql" --no-password --no-psqlrc -qtAX "$1" -c "$2" 2>/dev/null
+  PSQL=$psql PGCONNECT_TIMEOUT=3 psql_at "$1" -qtA -c "$2" 2>/dev/null
 }
 
 pg_usable() { # url: lets us in without a password, with room for parallel tests
