@@ -128,7 +128,10 @@ start() { # name, command...
   for port in ${public[$name]:-} ${operations[$name]:-}; do
     if answers "$port"; then fail "another program has port $port, which $name needs"; fi
   done
-  setsid "$@" >>"$folder/$name.log" 2>&1 </dev/null &
+  local bare=()
+  # It stands for a stranger: of our settings, which hold passwords, it gets where to listen.
+  if [[ $name == provider-sandbox ]]; then bare=(env -i WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS="$WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS"); fi
+  setsid "${bare[@]}" "$@" >>"$folder/$name.log" 2>&1 </dev/null &
   echo "$! $(readlink -f "$1")" >"$folder/$name.pid"
   # For a moment it is still the shell, or setsid, that is about to become the program.
   until running "$name" || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
