@@ -68,34 +68,45 @@ own_dir() { # user, folder
   if [[ $EUID -eq 0 ]]; then chown "$1": "$2"; fi
 }
 
-# What holds the servers of a package back while it is installed; gone in any case, or none would ever start here.
+# What holds the servers of a package back while it is installed: gone afterwards, or none would ever start here. Who is killed
+# removes nothing; so the policy holds only while somebody has the lock, which goes with apt-get, and the next run takes it away.
+readonly policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/waypost.conf
+readonly apt_lock="$data_dir/apt.lock" MARK="# Waypost's scripts/services.sh installs a server; left behind, this may be removed."
 held_back=()
 trap 'rm -f "${held_back[@]}"' EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+for left in "$policy" "$cluster"; do
+  if [[ $EUID -eq 0 ]] && grep -qsF "$MARK" "$left" && flock --nonblock "$apt_lock" true; then rm -f "$left"; fi
+done
 
 apt_install() { # package, variable that may name a server instead
   if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
     fail "$1 is not installed. Install it (on Debian, as root: apt-get install $1)${2:+, or set $2 to a server that runs}."
   fi
   say "installing $1"
+  # One at a time, that of a run which was killed too. It is apt-get's from here on.
+  exec 8>"$apt_lock"
+  flock -w 300 8 || fail "another installation holds $apt_lock"
   # The package must neither start its server (it may fail in a container, and would take the port with
   # other settings than ours) nor make a database cluster that a later boot starts.
-  local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/waypost.conf
-  if [[ ! -e $policy ]]; then
+  if [[ ! -e $policy ]] || grep -qsF "$MARK" "$policy"; then
     held_back+=("$policy")
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    # 101 forbids, 0 allows.
+    printf '#!/bin/sh\n%s\n[ -e %q ] && ! flock --nonblock %q true && exit 101\nexit 0\n' "$MARK" "$apt_lock" "$apt_lock" >"$policy"
     chmod 755 "$policy"
   fi
   mkdir -p "$(dirname "$cluster")"
   held_back+=("$cluster")
-  echo 'create_main_cluster = false' >"$cluster"
+  printf '%s\ncreate_main_cluster = false\n' "$MARK" >"$cluster"
   local status=0
   { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" ||
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; }
   } >"$data_dir/apt.log" 2>&1 9>&- || status=$?
   rm -f "${held_back[@]}"
   held_back=()
+  exec 8>&-
   ((status == 0)) || fail "apt-get could not install $1; see $data_dir/apt.log"
 }
 
