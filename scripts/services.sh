@@ -125,7 +125,15 @@ pg_query() { # url, statement
   PSQL=$psql PGCONNECT_TIMEOUT=3 psql_at "$1" -qtA -c "$2" 2>/dev/null
 }
 
-pg_usable() { # url: lets us in without a password, with room for parallel tests
+# Has every client of ours find the password of the server that we made, and nobody else's: whoever may be its superuser may run
+# programs as the user it runs as. On any port: tests go by way of proxies.
+remember_password() { # password
+  local file=${PGPASSFILE:-${HOME:-$(getent passwd "$EUID" | cut -d: -f6)}/.pgpass} others=''
+  if [[ -e $file ]]; then others=$(grep -v '^127\.0\.0\.1:\*:\*:postgres:' "$file" || true); fi
+  (umask 077 && printf '%s127.0.0.1:*:*:postgres:%s\n' "${others:+$others$'\n'}" "$1" >"$file.waypost" && mv "$file.waypost" "$file")
+}
+
+pg_usable() { # url: lets us in, with room for parallel tests
   local most
   most=$(pg_query "$1" 'show max_connections') && ((most >= PG_CONNECTIONS_LEAST))
 }
@@ -149,7 +157,7 @@ postgres_up() {
       say "PostgreSQL: runs on 5432"
       return
     fi
-    say "PostgreSQL on 5432 asks user postgres for a password or allows fewer than $PG_CONNECTIONS_LEAST connections: left alone, a second one on $PG_SPARE_PORT"
+    say "PostgreSQL on 5432 asks user postgres for a password that we do not have or allows fewer than $PG_CONNECTIONS_LEAST connections: left alone, a second one on $PG_SPARE_PORT"
     port=$PG_SPARE_PORT
     url=postgres://postgres@127.0.0.1:$port/postgres
     echo "export WAYPOST_TEST_POSTGRES_URL=$url" >>"$local_dir/env"
@@ -163,9 +171,13 @@ postgres_up() {
   local dir="$data_dir/postgres"
   own_dir postgres "$dir"
   if [[ ! -e $dir/data/PG_VERSION ]]; then
-    as_user postgres "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 >"$data_dir/initdb.log" 2>&1 9>&- ||
+    (umask 077 && head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$dir/password")
+    if [[ $EUID -eq 0 ]]; then chown postgres: "$dir/password"; fi
+    as_user postgres "$bin/initdb" -D "$dir/data" -U postgres --pwfile="$dir/password" --auth-local=peer \
+      --auth-host=scram-sha-256 -E UTF8 --locale=C.UTF-8 >"$data_dir/initdb.log" 2>&1 9>&- ||
       fail "initdb failed; see $data_dir/initdb.log"
   fi
+  if [[ -e $dir/password ]]; then remember_password "$(<"$dir/password")"; fi
   daemon postgres "$data_dir/postgres.log" "$bin/postgres" -D "$dir/data" -p "$port" \
     -c listen_addresses=127.0.0.1 -c unix_socket_directories="$dir" -c max_connections="$PG_CONNECTIONS"
   await PostgreSQL pg_usable "$url"

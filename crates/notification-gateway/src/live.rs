@@ -63,7 +63,10 @@ impl Live {
                     () = stopping.cancelled() => return,
                     () = tokio::time::sleep(POLL) => {}
                 }
-                let polled = within_deadline(polling.poll(&database)).await;
+                let polled = tokio::select! {
+                    () = stopping.cancelled() => return,
+                    polled = polling.poll(&database) => polled,
+                };
                 if let (Err(error), false) = (&polled, failing) {
                     tracing::warn!(%error, "streams wait: the database can't be asked");
                 }
@@ -117,14 +120,20 @@ impl Live {
         }
     }
 
+    /// Asks for everybody who listens, each chunk in its own time: nobody is left out because those before took long. Answers
+    /// with the last failure.
     async fn poll(&self, database: &Database) -> Result<(), sea_orm::DbErr> {
         let people: Vec<Uuid> = self.lock().keys().copied().collect();
+        let mut polled = Ok(());
         for chunk in people.chunks(CHUNK) {
-            for (user_id, seq) in recipients::last_seqs(database.read(), chunk.to_vec()).await? {
-                self.announce(user_id, seq);
+            match within_deadline(recipients::last_seqs(database.read(), chunk.to_vec())).await {
+                Ok(newest) => newest
+                    .into_iter()
+                    .for_each(|(user_id, seq)| self.announce(user_id, seq)),
+                Err(error) => polled = Err(error),
             }
         }
-        Ok(())
+        polled
     }
 
     fn lock(&self) -> MutexGuard<'_, Listeners> {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use common::config::Settings;
 use common::database::Database;
-use common::dispatch::{DispatchOptions, Dispatcher};
+use common::dispatch::{DispatchOptions, Dispatcher, Waker};
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
 use common::outbound::{Destination, OutboundClient};
-use common::process::{Health, Need, Tasks, operations};
+use common::process::{Health, Need, State as Readiness, Tasks, operations};
 use common::store::Store;
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
@@ -79,14 +79,14 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         queue: GATEWAY_EVENTS,
         intake: GatewayEvents {
             live: live.clone(),
-            dispatcher: waker,
+            dispatcher: waker.clone(),
         },
         changes: changes.clone(),
         options: ConsumerOptions::new(&settings),
     };
     let consuming = broker.consume(consumer, &metrics, &tasks);
 
-    let health = health((database.clone(), tables), (broker, store.clone()), &keys, sms);
+    let health = health((database.clone(), tables), (broker, store.clone()), &keys, (sms, waker));
     health.register("consumer", Need::Optional, move || {
         std::future::ready(consuming.state())
     });
@@ -133,12 +133,12 @@ pub fn openapi() -> String {
     routes().document()
 }
 
-/// Only the database is needed for the main job; a provider is judged by its breaker, never probed.
+/// Only the database is needed for the main job; a provider is judged by its breaker and by what it asked for, never probed.
 fn health(
     (database, tables): (Database, Arc<[String]>),
     (broker, store): (Broker, Store),
     keys: &Arc<PublishedKeys>,
-    sms: OutboundClient,
+    (sms, waker): (OutboundClient, Waker),
 ) -> Health {
     let health = Health::default();
     health.register("database", Need::Required, move || {
@@ -149,6 +149,13 @@ fn health(
     health.register("store", Need::Optional, move || std::future::ready(store.finding()));
     health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
     health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
-    health.register(SMS, Need::Optional, move || std::future::ready(sms.state()));
+    health.register(SMS, Need::Optional, move || {
+        let asked = if waker.is_asked_to_wait(SMS) {
+            Readiness::Degraded
+        } else {
+            Readiness::Up
+        };
+        std::future::ready(sms.state().max(asked))
+    });
     health
 }

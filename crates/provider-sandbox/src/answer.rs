@@ -1,15 +1,14 @@
 //! The one way out for every provider: record the request, then answer as the faults say.
 
-use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Extensions;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, RETRY_AFTER};
-use actix_web::rt::net::TcpStream;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use connections::{Guarded, Hold, PATIENCE};
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +62,10 @@ pub(crate) async fn answer(
         verdict.what,
         success.status.as_u16(),
     ));
+    let is_slow = verdict.latency >= PATIENCE / 2 || matches!(verdict.what, What::Misbehave(Mode::Hang));
+    if let (true, Some(connection)) = (is_slow, request.conn_data::<Hold>()) {
+        connection.keep();
+    }
     pause(verdict.latency, &state.stopping).await;
     match verdict.what {
         What::Succeed => HttpResponse::build(success.status)
@@ -161,11 +164,9 @@ impl Wire {
 }
 
 /// Keeps the handle with each connection.
-pub(crate) fn remember_wire(connection: &dyn Any, data: &mut Extensions) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
-        return;
-    };
-    if let Ok(socket) = stream.as_fd().try_clone_to_owned() {
+pub(crate) fn remember_wire(connection: &Guarded, data: &mut Extensions) {
+    data.insert(connection.hold());
+    if let Ok(socket) = connection.socket().as_fd().try_clone_to_owned() {
         data.insert(Wire(socket));
     }
 }

@@ -1,7 +1,7 @@
 //! What the providers were asked: the newest requests, bounded by count and by size.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::HttpRequest;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::faults::{Mode, Provider, What};
 
 const MAX_REQUESTS: usize = 10_000;
-/// All bodies together; the oldest requests go first.
+/// All bodies and headers together; the oldest requests go first.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// One request, as it came.
@@ -67,6 +67,12 @@ impl Recorded {
             answered,
         }
     }
+
+    /// What it takes, more or less.
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        self.path.len() + self.body.len() + headers.sum::<usize>()
+    }
 }
 
 #[expect(
@@ -83,24 +89,24 @@ pub(crate) struct Requests(Mutex<Log>);
 
 #[derive(Debug, Default)]
 struct Log {
-    items: VecDeque<Recorded>,
+    items: VecDeque<Arc<Recorded>>,
     bytes: usize,
 }
 
 impl Requests {
     pub(crate) fn push(&self, request: Recorded) {
         let mut log = self.lock();
-        log.bytes += request.body.len();
-        log.items.push_back(request);
+        log.bytes += request.bytes();
+        log.items.push_back(Arc::new(request));
         while log.items.len() > MAX_REQUESTS || log.bytes > MAX_BYTES {
             let Some(oldest) = log.items.pop_front() else { break };
-            log.bytes -= oldest.body.len();
+            log.bytes -= oldest.bytes();
         }
     }
 
-    pub(crate) fn list(&self, provider: Option<Provider>) -> Vec<Recorded> {
+    pub(crate) fn list(&self, provider: Option<Provider>) -> Vec<Arc<Recorded>> {
         let log = self.lock();
-        let fits = |request: &&Recorded| provider.is_none_or(|provider| request.provider == provider);
+        let fits = |request: &&Arc<Recorded>| provider.is_none_or(|provider| request.provider == provider);
         log.items.iter().filter(fits).cloned().collect()
     }
 
@@ -108,7 +114,7 @@ impl Requests {
         let mut log = self.lock();
         log.items
             .retain(|request| provider.is_some_and(|provider| request.provider != provider));
-        log.bytes = log.items.iter().map(|request| request.body.len()).sum();
+        log.bytes = log.items.iter().map(|request| request.bytes()).sum();
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {

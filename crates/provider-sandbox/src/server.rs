@@ -1,11 +1,12 @@
 //! The server: takes the port, routes to the providers and to the controls, stops when told.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, web};
+use connections::{Listener, PerAddress};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,10 @@ use crate::{answer, control, providers};
 /// Largest body that is taken, and recorded.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Requests that are being answered at the stop have so long.
-const SHUTDOWN_S: u64 = 2;
+const SHUTDOWN: Duration = Duration::from_secs(2);
+/// What one address may have.
+const CONNECTIONS_PER_ADDRESS: usize = 1000;
+const CONNECTIONS: usize = 25_000;
 
 /// What the sandbox needs to know.
 #[derive(Debug, Clone)]
@@ -55,7 +59,26 @@ pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
         requests: Requests::default(),
         stopping: stop.clone(),
     }));
-    let server = HttpServer::new(move || {
+    let listener = TcpListener::bind(&config.address).map_err(|error| {
+        let address = config.address;
+        let message = format!(
+            "provider-sandbox can't listen on {address}: {error}; \
+             set WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS to another address"
+        );
+        io::Error::new(error.kind(), message)
+    })?;
+    let address = listener.local_addr()?;
+    let connections = Listener {
+        name: "provider-sandbox",
+        workers: Some(1),
+        connections_per_worker: CONNECTIONS,
+        per_address: PerAddress::new(CONNECTIONS_PER_ADDRESS, |_| false, || {}),
+        head_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(5),
+        shutdown_timeout: SHUTDOWN,
+        on_connect: answer::remember_wire,
+    };
+    let server = connections.serve(listener, move || {
         App::new()
             .app_data(state.clone())
             .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
@@ -65,27 +88,7 @@ pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
             .default_service(web::to(|| async {
                 HttpResponse::NotFound().json(json!({"status": 404, "message": "the sandbox has no such path"}))
             }))
-    })
-    .workers(1)
-    .on_connect(answer::remember_wire)
-    .client_request_timeout(Duration::from_secs(10))
-    .shutdown_timeout(SHUTDOWN_S)
-    .disable_signals()
-    .bind(&config.address)
-    .map_err(|error| {
-        let address = config.address;
-        let message = format!(
-            "provider-sandbox can't listen on {address}: {error}; \
-             set WAYPOST__PROVIDER_SANDBOX__HTTP__ADDRESS to another address"
-        );
-        io::Error::new(error.kind(), message)
     })?;
-    let address = server
-        .addrs()
-        .first()
-        .copied()
-        .ok_or_else(|| io::Error::other("the server bound no address"))?;
-    let server = server.run();
     let handle = server.handle();
     #[expect(
         clippy::disallowed_methods,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::config::{ConfigError, Profile, Service, Settings};
 use common::messaging::Broker;
-use common::process::{TaskFailed, Tasks, tell_of_development_parts};
+use common::process::{TaskFailed, Tasks, tell_of_weak_parts};
 use common::telemetry::{Telemetry, scope};
 use futures_util::future::{join_all, select_all};
 use secrecy::ExposeSecret;
@@ -158,7 +158,7 @@ fn address_of_sandbox(
     load: impl Fn(Service) -> Result<Settings, ConfigError>,
 ) -> Result<Option<String>, ConfigError> {
     for service in Service::WITH_DATABASE {
-        tell_of_development_parts(service, &load(service)?);
+        tell_of_weak_parts(service, &load(service)?);
     }
     if own.profile == Profile::Production && !own.process.allow_development_parts {
         return Ok(None);
@@ -197,13 +197,7 @@ fn start_page(own: &Settings, telemetry: &Telemetry, tasks: &Tasks) -> io::Resul
         return Ok(None);
     }
     let mails = own.mail.url.expose_secret().strip_prefix("file://").map(Into::into);
-    page::serve(
-        (&own.mail.page_address, &own.mail.page_hosts),
-        mails,
-        telemetry.buffer(),
-        tasks,
-    )
-    .map(Some)
+    page::serve(own, mails, telemetry.buffer(), tasks).map(Some)
 }
 
 async fn stop_all(tasks: &[Tasks], within: Duration) {

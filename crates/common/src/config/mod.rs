@@ -5,6 +5,7 @@
 //! value that can't be, naming the key and where it came from. `defaults.toml` beside this file
 //! lists every setting with its meaning. Nothing else in the workspace reads the environment.
 
+mod clear_text;
 mod development;
 mod edit_distance;
 mod effective;
@@ -20,6 +21,7 @@ mod parameters;
 mod service;
 mod settings;
 
+pub use clear_text::ClearText;
 pub use development::DevelopmentPart;
 pub use effective::{EffectiveSetting, effective};
 pub use error::ConfigError;

@@ -130,6 +130,7 @@ pub struct Http {
     pub public_url: String,
     pub allowed_origins: Origins,
     pub trusted_proxies: Networks,
+    pub connections_per_address: usize,
 }
 
 impl Http {
@@ -267,6 +268,9 @@ impl Settings {
                 "telemetry.otlp_endpoint",
                 "must begin with http:// or https://, such as http://127.0.0.1:4317",
             );
+        }
+        if self.http.connections_per_address == 0 {
+            return refuse("http.connections_per_address", "must be at least 1");
         }
         if !self.http.is_reachable() {
             return refuse(

@@ -32,19 +32,35 @@ pub(super) struct Shared<S> {
     pub(super) stopping: CancellationToken,
     /// This dispatcher, in the rows that it has taken.
     pub(super) holder: Uuid,
-    wake: Arc<Notify>,
+    wake: Waker,
     freed: Notify,
     load: Mutex<Load>,
 }
 
-/// Tells a dispatcher that rows are due now. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Waker(Arc<Notify>);
+/// Tells a dispatcher that rows are due now, and tells what it was asked by those who are called. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Waker {
+    due: Arc<Notify>,
+    /// Until when a destination asked not to be called.
+    asked: Arc<Mutex<HashMap<String, Instant>>>,
+}
 
 impl Waker {
     /// Wakes the dispatcher; call it after the commit.
     pub fn wake(&self) {
-        self.0.notify_one();
+        self.due.notify_one();
+    }
+
+    /// Whether a destination has asked for a pause that is not over, at most a minute.
+    pub fn is_asked_to_wait(&self, destination: &str) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(destination).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn was_asked(&self, destination: &str, until: Instant) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, until| *until > Instant::now());
+        asked.insert(destination.to_owned(), until);
     }
 }
 
@@ -105,19 +121,19 @@ impl<S: Sender> Shared<S> {
             metrics,
             stopping,
             holder: Uuid::now_v7(),
-            wake: Arc::default(),
+            wake: Waker::default(),
             freed: Notify::new(),
             load: Mutex::default(),
         }
     }
 
     pub(super) fn waker(&self) -> Waker {
-        Waker(Arc::clone(&self.wake))
+        self.wake.clone()
     }
 
     /// Resolves when somebody woke the dispatcher.
     pub(super) async fn woken(&self) {
-        self.wake.notified().await;
+        self.wake.due.notified().await;
     }
 
     /// Resolves when the service stops and nothing is under way any more.
@@ -189,9 +205,13 @@ impl<S: Sender> Shared<S> {
         (wanted.limit > 0).then_some(wanted)
     }
 
-    /// Leaves a destination alone for a while; a shorter while than one that is under way changes nothing.
-    pub(super) fn pause(&self, destination: &str, pause: Duration) {
+    /// Leaves a destination alone for a while, which it `asked` for or not; a shorter while than one that is under way changes
+    /// nothing.
+    pub(super) fn pause(&self, destination: &str, pause: Duration, asked: bool) {
         let until = Instant::now() + pause;
+        if asked {
+            self.wake.was_asked(destination, until);
+        }
         let mut load = self.load();
         let resting = load.resting.entry(destination.to_owned()).or_insert(until);
         *resting = until.max(*resting);
@@ -223,7 +243,7 @@ impl<S: Sender> Drop for Slot<S> {
         let left = busy.get(&self.hold.destination).copied().unwrap_or_default();
         // At half, not at each: a claim for every single place would cost a statement a send.
         if busy.values().sum::<usize>() <= options.places / 2 || left <= options.places_per_destination / 2 {
-            self.shared.wake.notify_one();
+            self.shared.wake.wake();
         }
         self.shared.freed.notify_one();
     }

@@ -36,6 +36,6 @@ pub use dispatcher::Dispatcher;
 pub use enqueue::{NewDelivery, Settled, enqueue, insert_settled};
 pub use load::Waker;
 pub use options::DispatchOptions;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Wait};
 pub use sender::{Begun, RecordError, Sender};
 pub use status::{Reason, Status};

@@ -58,9 +58,8 @@ pub enum Outcome {
     Retry {
         /// What went wrong; no secret, no address.
         error: String,
-        /// When the other side asked to be called again, a second to a day; otherwise the schedule says. Its
-        /// other deliveries wait as well, a minute at most.
-        after: Option<Duration>,
+        /// What the other side asked for; otherwise the schedule says.
+        after: Option<Wait>,
     },
     /// The other side was told everything and did not say what it made of it. It is tried again by the schedule
     /// and may arrive twice.
@@ -75,19 +74,42 @@ pub enum Outcome {
     },
 }
 
+/// When the other side wants to be called again: a second to a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// For this delivery: it is its recipient who has had enough. Nobody else waits.
+    Delivery(Duration),
+    /// For all that goes there; the others wait a minute at most, since it may mean no more than this one.
+    Destination(Duration),
+}
+
+impl Wait {
+    const fn span(self) -> Duration {
+        match self {
+            Self::Delivery(span) | Self::Destination(span) => span,
+        }
+    }
+}
+
 impl Outcome {
     /// How long the other side wants this delivery to wait.
     fn requested_wait(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { after } => Some((*after).clamp(SHORTEST_PAUSE, LONGEST_WAIT)),
-            Self::Retry { after, .. } => after.map(|after| after.clamp(SHORTEST_WAIT, LONGEST_WAIT)),
+            Self::Retry { after, .. } => after.map(|after| after.span().clamp(SHORTEST_WAIT, LONGEST_WAIT)),
             _ => None,
         }
     }
 
     /// For how long the destination as a whole is left alone.
     pub(super) fn destination_pause(&self) -> Option<Duration> {
-        self.requested_wait().map(|wait| wait.min(LONGEST_DESTINATION_PAUSE))
+        match self {
+            Self::Retry {
+                after: Some(Wait::Delivery(_)),
+                ..
+            } => None,
+            _ => self.requested_wait().map(|wait| wait.min(LONGEST_DESTINATION_PAUSE)),
+        }
     }
 
     /// Without what no database takes, and no longer than is kept: the other side may say anything.

@@ -72,7 +72,7 @@ fn a_delivery_that_keeps_failing_is_tried_on_schedule_for_three_days() {
 fn the_other_sides_wait_beats_the_schedule() {
     let outcome = Outcome::Retry {
         error: "429".into(),
-        after: Some(Duration::from_secs(7)),
+        after: Some(Wait::Destination(Duration::from_secs(7))),
     };
     let (_, change) = resolve(outcome, &delivery(3, None), &options(), START);
     assert_eq!(change.next_attempt_at, START + Duration::from_secs(7));
@@ -82,7 +82,7 @@ fn the_other_sides_wait_beats_the_schedule() {
 fn a_wait_without_bounds_gets_some() {
     let asks = |after| Outcome::Retry {
         error: "429".into(),
-        after: Some(after),
+        after: Some(Wait::Destination(after)),
     };
     for (wait, expected) in [(Duration::ZERO, SHORTEST_WAIT), (Duration::MAX, LONGEST_WAIT)] {
         let (_, change) = resolve(asks(wait), &delivery(1, None), &options(), START);
@@ -93,6 +93,13 @@ fn a_wait_without_bounds_gets_some() {
     assert_eq!(unavailable.destination_pause(), Some(LONGEST_DESTINATION_PAUSE));
     assert_eq!(asks(Duration::ZERO).destination_pause(), Some(SHORTEST_WAIT));
     assert_eq!(retry().destination_pause(), None);
+    let of_one = Outcome::Retry {
+        error: "429".into(),
+        after: Some(Wait::Delivery(Duration::from_mins(10))),
+    };
+    assert_eq!(of_one.destination_pause(), None);
+    let (_, change) = resolve(of_one, &delivery(1, None), &options(), START);
+    assert_eq!(change.next_attempt_at, START + Duration::from_mins(10));
 }
 
 #[test]

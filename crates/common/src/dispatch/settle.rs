@@ -19,7 +19,8 @@ const HAND_BACK: Duration = Duration::from_secs(2);
 /// Brings an outcome into its row.
 pub(super) async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Outcome) {
     if let Some(pause) = outcome.destination_pause() {
-        shared.pause(&delivery.destination, pause);
+        let asked = matches!(outcome, Outcome::Retry { .. });
+        shared.pause(&delivery.destination, pause, asked);
     }
     if let Outcome::Unknown { error } = &outcome {
         shared.metrics.maybe_sent(&delivery.channel, "no_answer");

@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
+use connections::Slices;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
@@ -153,7 +154,7 @@ impl<S> Responder for Answer<S> {
         if self.body.is_empty() {
             return response;
         }
-        response.set_body(BoxBody::new(self.body))
+        response.set_body(BoxBody::new(Slices::from(self.body)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The outermost layer of a public HTTP service.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -23,6 +23,7 @@ use crate::config::Service;
 use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Where a request belongs that no route takes.
@@ -39,6 +40,8 @@ pub(super) struct Edge {
     pub(super) sample_ratio: f64,
     /// Whether a caller's flag decides that.
     pub(super) trusts_callers: bool,
+    /// Whether answers say how long they took (`Server-Timing`).
+    pub(super) shows_timing: bool,
     /// What stands before the paths of this service where people reach it.
     pub(super) prefix: String,
 }
@@ -89,9 +92,17 @@ pub(super) async fn edge<B: MessageBody + 'static>(
             scope(edge.service, work.with_context(context)).await
         }
     };
+    let took = started.elapsed();
     let result = result.map(|response| with_prefix(response, &edge.prefix));
+    let result = result.map(|response| {
+        if edge.shows_timing {
+            with_timing(response, took)
+        } else {
+            response
+        }
+    });
     let labels = labels(method, &result);
-    edge.metrics.http_server(&labels, started.elapsed());
+    edge.metrics.http_server(&labels, took);
     match chunked {
         Some(body) => result.map(|response| body.until_sent(response)),
         None => result,
@@ -186,6 +197,15 @@ fn with_prefix<B>(mut response: ServiceResponse<B>, prefix: &str) -> ServiceResp
         .and_then(|path| HeaderValue::try_from([prefix, path].concat()).ok());
     if let Some(led) = led {
         headers.insert(LOCATION, led);
+    }
+    response
+}
+
+/// Says how long the answer took to begin (W3C Server Timing): a browser's tools draw it.
+fn with_timing<B>(mut response: ServiceResponse<B>, took: Duration) -> ServiceResponse<B> {
+    let value = HeaderValue::try_from(format!("app;dur={:.1}", took.as_secs_f64() * 1000.0));
+    if let Ok(value) = value {
+        response.headers_mut().insert(SERVER_TIMING.clone(), value);
     }
     response
 }

@@ -7,29 +7,25 @@ use std::time::Duration;
 
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse};
 
 use super::cors::cors;
 use super::edge::{Edge, edge};
 use super::endpoint::public;
 use super::limit::Limits;
-use super::pages::{api_docs, problem_pages};
+use super::pages::{Assets, api_docs, problem_pages};
 use super::route_table::RouteTable;
 use super::shed::Shedder;
 use super::verifier::Verifier;
 use super::{Problem, kinds};
-use crate::config::{Origins, Settings};
+use crate::config::{Origins, Profile, Settings};
 use crate::limits::Limiter;
-use crate::process::{KEEP_ALIVE, Tasks, listen, own_server};
+use crate::process::{Tasks, bounded, listen, own_server};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// A client must have sent its headers by then.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// What requests in hand get at shutdown, in seconds; below the drain time.
-const SHUTDOWN_S: u64 = 3;
-/// Idle streams are cheap (22 kB each); the default of 25,000 would be the first limit.
-const CONNECTIONS_PER_WORKER: usize = 50_000;
+/// What requests in hand get at shutdown; below the drain time.
+const SHUTDOWN: Duration = Duration::from_secs(3);
 
 /// What a service serves.
 pub struct Surface<S> {
@@ -86,6 +82,7 @@ pub fn serve<S: Send + Sync + 'static>(
         metrics: surface.metrics.clone(),
         sample_ratio: settings.telemetry.sample_ratio,
         trusts_callers: settings.telemetry.trust_callers,
+        shows_timing: settings.profile != Profile::Production,
         prefix: settings.http.path_prefix(),
     });
     let limits = surface.doors.rate_limits.then(|| {
@@ -95,18 +92,24 @@ pub fn serve<S: Send + Sync + 'static>(
     let origins = &settings.http.allowed_origins;
     let origins = (*origins != Origins::None).then(|| Data::new(origins.clone()));
     let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
-    let (routes, public_url) = (surface.routes, settings.http.public_url.clone());
+    let routes = surface.routes;
     // Once: each worker builds its own app, and all serve the same pages.
-    let (description, kinds) = (routes().openapi(), routes().kinds());
+    let assets = Assets::new(routes().openapi(), &settings.http.public_url).map_err(io::Error::other)?;
+    let (assets, kinds) = (Arc::new(assets), routes().kinds());
     let operations = routes().operations();
     let shedder = surface
         .doors
         .concurrency_limits
-        .then(|| Shedder::new(settings.overload, operations, surface.metrics));
+        .then(|| Shedder::new(settings.overload, operations, surface.metrics.clone()));
+    let metrics = surface.metrics;
     let store = surface.store;
-    let server = HttpServer::new(move || {
+    metrics.listens("http");
+    let connections = bounded("http", &settings.http, SHUTDOWN, move || {
+        metrics.connection_refused("http");
+    });
+    let server = connections.serve(listener, move || {
         store.connect_this_thread();
-        let (description, kinds) = (description.clone(), kinds.clone());
+        let kinds = kinds.clone();
         App::new()
             .app_data(state.clone())
             .app_data(verifier.clone())
@@ -121,18 +124,11 @@ pub fn serve<S: Send + Sync + 'static>(
                 routes().configure(app, shedder.as_ref());
             })
             .configure(|app| problem_pages(app, kinds))
-            .configure(|app| api_docs(app, description, &public_url))
+            .configure(|app| api_docs(app, &assets))
             .default_service(public(web::to(not_found)))
             .wrap(from_fn(edge))
             .wrap(Condition::new(origins.is_some(), from_fn(cors)))
-    })
-    .client_request_timeout(HEADERS_TIMEOUT)
-    .max_connections(CONNECTIONS_PER_WORKER)
-    .keep_alive(KEEP_ALIVE)
-    .disable_signals()
-    .shutdown_timeout(SHUTDOWN_S)
-    .listen(listener)?
-    .run();
+    })?;
     own_server("http", server, tasks);
     Ok(bound)
 }

@@ -18,8 +18,8 @@ pub use health::{Finding, Health, Need, Readiness, State};
 pub use listen::listen;
 pub use own_names::own_names;
 pub use panics::log_panics;
-pub use run::{run_binary, run_service, tell_of_development_parts};
-pub use server::{KEEP_ALIVE, own_server};
+pub use run::{run_binary, run_service, tell_of_weak_parts};
+pub use server::{bounded, own_server};
 pub use tasks::{TaskFailed, Tasks, Unfinished};
 
 pub use crate::error_chain::chain;

@@ -2,17 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
-use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, web};
+use actix_web::{App, FromRequest, Handler, HttpResponse, Resource, Responder, web};
+use bytes::Bytes;
+use connections::{Listener, Slices};
 use serde_json::json;
 
-use super::{Health, State, Tasks, listen, own_names, own_server};
+use super::{Health, State, Tasks, bounded, listen, own_names, own_server};
 use crate::config::{Profile, Settings};
 use crate::telemetry::{Metrics, lost_log_lines};
+
+/// What requests in hand get at shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// Serves the operations port of one service until its tasks stop; answers with the bound address. Under development it
 /// answers by the machine's own names and those of `operations.allowed_hosts` alone.
@@ -26,7 +32,16 @@ pub fn serve(settings: &Settings, health: Health, metrics: Metrics, tasks: &Task
     let hosts = is_development.then(|| web::Data::new(settings.operations.allowed_hosts.clone()));
     let bound = listener.local_addr()?;
     metrics.at_each_reading(|metrics| metrics.log_lines_lost(lost_log_lines()));
-    let server = HttpServer::new(move || {
+    metrics.listens("operations");
+    let counted = metrics.clone();
+    let connections = bounded("operations", &settings.http, SHUTDOWN, move || {
+        counted.connection_refused("operations");
+    });
+    let connections = Listener {
+        workers: Some(1),
+        ..connections
+    };
+    let server = connections.serve(listener, move || {
         App::new()
             .app_data(web::Data::new(health.clone()))
             .app_data(web::Data::new(metrics.clone()))
@@ -42,12 +57,7 @@ pub fn serve(settings: &Settings, health: Health, metrics: Metrics, tasks: &Task
             .service(page("/metrics", render))
             .service(page("/version", move || async move { version(service.name()) }))
             .wrap(from_fn(own_names))
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .listen(listener)?
-    .run();
+    })?;
     own_server("operations", server, tasks);
     Ok(bound)
 }
@@ -81,7 +91,7 @@ async fn readyz(health: web::Data<Health>) -> HttpResponse {
 async fn render(metrics: web::Data<Metrics>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(metrics.render())
+        .body(Slices::from(Bytes::from(metrics.render())))
 }
 
 fn version(service: &str) -> HttpResponse {

@@ -95,7 +95,7 @@ where
         code: 2,
     })?;
     log_panics();
-    tell_of_development_parts(service, &settings);
+    tell_of_weak_parts(service, &settings);
     let (drain, shutdown) = (settings.process.drain, settings.process.shutdown);
     let tasks = Tasks::new(service);
     let outcome = tokio::select! {
@@ -113,10 +113,14 @@ where
     outcome.map_err(|error| Failed { error, code: 1 })
 }
 
-/// Says in the log with which parts of development `service` starts in production, where somebody allowed them.
-pub fn tell_of_development_parts(service: Service, settings: &Settings) {
+/// Says in the log with which parts of development `service` starts in production, where somebody allowed them, and what it
+/// will send in clear text.
+pub fn tell_of_weak_parts(service: Service, settings: &Settings) {
     for part in settings.development_parts(service) {
         tracing::warn!(%service, setting = part.key, "production runs with a part of development: {}", part.cure);
+    }
+    for part in settings.secrets_in_clear(service) {
+        tracing::warn!(%service, setting = part.key, "production sends a secret over a network as it is: {}", part.cure);
     }
 }
 

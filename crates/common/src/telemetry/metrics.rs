@@ -21,8 +21,8 @@ use prometheus_client::registry::{Metric, Registry};
 pub use self::labels::HttpLabels;
 use self::labels::{
     BulkheadLabels, CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels,
-    DirectionLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, PlaceLabels, PriorityLabels,
-    QueueLabels, RefreshLabels, StateLabels, SweepLabels,
+    DirectionLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, PlaceLabels, PortLabels,
+    PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
 };
 use crate::Timestamp;
 use crate::config::Service;
@@ -68,6 +68,8 @@ definitions! {
     OUTBOX_OLDEST_AGE = "waypost_outbox_oldest_age_seconds", Gauge, [], "Age of the oldest event that waits for the broker";
     MESSAGES = "waypost_messages_total", Counter, ["queue", "outcome"], "Messages by queue and outcome";
     LOG_LINES_LOST = "waypost_log_lines_dropped_total", Counter, [], "Log lines of this process that nobody took in time";
+    CONNECTIONS_REFUSED = "waypost_http_connections_refused_total", Counter,
+        ["port"], "Connections closed at once because their address had as many as it may";
     CONSUMER_GATE = "waypost_consumer_gate", Gauge,
         ["queue"], "Gate before a consumer: 0 open, 1 probing, 2 draining, 3 closed";
     UNROUTED = "waypost_unrouted_messages", Gauge, [], "Messages that no queue is bound to";
@@ -136,6 +138,7 @@ struct Inner {
     outbox_oldest_age: FloatGauge,
     messages: Family<MessageLabels, Counter>,
     log_lines_lost: Counter,
+    connections_refused: Family<PortLabels, Counter>,
     consumer_gate: Family<QueueLabels, Gauge>,
     unrouted_messages: Gauge,
     unrouted_oldest_age: FloatGauge,
@@ -177,6 +180,7 @@ impl Metrics {
             outbox_oldest_age: FloatGauge::default(),
             messages: Family::default(),
             log_lines_lost: Counter::default(),
+            connections_refused: Family::default(),
             consumer_gate: Family::default(),
             unrouted_messages: Gauge::default(),
             unrouted_oldest_age: FloatGauge::default(),
@@ -244,6 +248,17 @@ impl Metrics {
     /// All log lines that the process has lost so far (`waypost_log_lines_dropped_total`).
     pub fn log_lines_lost(&self, lines: u64) {
         self.0.log_lines_lost.inner().store(lines, Ordering::Relaxed);
+    }
+
+    /// Shows that none was refused yet at this port (`waypost_http_connections_refused_total`).
+    pub fn listens(&self, port: &'static str) {
+        let _ = self.0.connections_refused.get_or_create(&PortLabels { port });
+    }
+
+    /// Counts a connection that was closed at once, its address having as many as it may
+    /// (`waypost_http_connections_refused_total`).
+    pub fn connection_refused(&self, port: &'static str) {
+        self.0.connections_refused.get_or_create(&PortLabels { port }).inc();
     }
 
     /// State of the gate before a queue's consumer (`waypost_consumer_gate`): 0 open, 1 probing, 2 draining, 3 closed.
@@ -509,6 +524,7 @@ impl Inner {
         add(registry, OUTBOX_OLDEST_AGE, self.outbox_oldest_age.clone());
         add(registry, MESSAGES, self.messages.clone());
         add(registry, LOG_LINES_LOST, self.log_lines_lost.clone());
+        add(registry, CONNECTIONS_REFUSED, self.connections_refused.clone());
         add(registry, CONSUMER_GATE, self.consumer_gate.clone());
         add(registry, UNROUTED, self.unrouted_messages.clone());
         add(registry, UNROUTED_OLDEST_AGE, self.unrouted_oldest_age.clone());

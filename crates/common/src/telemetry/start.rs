@@ -23,7 +23,7 @@ use crate::config::{LogFormat, Profile, Service, Settings};
 const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off,sqlx=off,lapin=off";
 /// Failed exports are counted and told by us, one line a minute; a try that is made again has its span and its count.
 const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
-                    lapin=off,reqwest_retry=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
+                    lapin=off,reqwest_retry=off,actix_http=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
 
 /// What the last log lines may take, of the time for the end.
 const LAST_LINES: Duration = Duration::from_millis(500);

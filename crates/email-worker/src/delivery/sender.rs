@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use common::dispatch::{Begun, Delivery, Outcome, Reason, RecordError, Sender};
+use common::dispatch::{Begun, Delivery, Outcome, Reason, RecordError, Sender, Wait};
 use common::messaging::Change;
 use contracts::Event;
 use contracts::events::EmailSent;
@@ -54,7 +54,10 @@ impl Sender for MailSender {
                 provider_message_id: Some(self.emails.message_id(delivery.source_event_id, order.template)),
             },
             Err(SendError::Rejected(error)) => rejected(&error),
-            Err(SendError::Temporary { error, after }) => Outcome::Retry { error, after },
+            Err(SendError::Temporary { error, after }) => Outcome::Retry {
+                error,
+                after: after.map(Wait::Destination),
+            },
             Err(SendError::Unknown(error)) => Outcome::Unknown { error },
             Err(SendError::Unreachable { error, after }) => {
                 tracing::warn!(error, "the mail server can't be reached");

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use common::config::Sms as SmsSettings;
-use common::dispatch::{Begun, Delivery, Outcome, Reason};
+use common::dispatch::{Begun, Delivery, Outcome, Reason, Wait};
 use common::outbound::{OutboundClient, OutboundError, OutboundResponse, Repeat};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
@@ -13,6 +13,9 @@ pub(crate) const PROVIDER: &str = "twilio";
 
 /// Codes that come with a 400 and are about our number, not the recipient's: it is not ours, or can't send there.
 const ABOUT_OUR_SENDER: [i64; 5] = [21212, 21603, 21606, 21659, 21660];
+
+/// Codes of another form than 21xxx that are about the recipient's number: it was sent too much.
+const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
 
 /// What a delivery row holds for this channel.
 #[derive(Serialize, Deserialize)]
@@ -106,10 +109,19 @@ fn judge(answer: &OutboundResponse) -> Outcome {
             "the SMS provider does not take our calls: check providers.sms and what stands before the provider"
         ),
     }
+    let of_one = code.is_some_and(is_about_one_number);
+    let wait = if of_one { Wait::Delivery } else { Wait::Destination };
     Outcome::Retry {
         error,
-        after: answer.retry_after(),
+        after: answer.retry_after().map(wait),
     }
+}
+
+/// Whether a code is about the number that a message goes to. Any other, and none at all, is about our account.
+fn is_about_one_number(code: i64) -> bool {
+    // 21611: our own number has too many messages that wait.
+    let is_of_recipient = (21000..22000).contains(&code) && code != 21611 && !ABOUT_OUR_SENDER.contains(&code);
+    is_of_recipient || ABOUT_ONE_NUMBER.contains(&code)
 }
 
 fn failure(error: &OutboundError) -> Outcome {
@@ -177,6 +189,27 @@ mod tests {
                 matches!(outcome, Outcome::Retry { after: Some(_), .. }),
                 "{status}: {outcome:?}"
             );
+        }
+    }
+
+    #[test]
+    fn one_number_s_wait_is_told_from_the_account_s() {
+        let after = |body| match answered(429, body) {
+            Outcome::Retry { after, .. } => after.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let wait = std::time::Duration::from_secs(7);
+        for about_one in [r#"{"code": 21610}"#, r#"{"code": 14107}"#, r#"{"code": 60203}"#] {
+            assert_eq!(after(about_one), Wait::Delivery(wait), "{about_one}");
+        }
+        for about_us in [
+            "",
+            "{}",
+            r#"{"code": 20429}"#,
+            r#"{"code": 21611}"#,
+            r#"{"code": 21606}"#,
+        ] {
+            assert_eq!(after(about_us), Wait::Destination(wait), "{about_us}");
         }
     }
 

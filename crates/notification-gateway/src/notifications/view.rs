@@ -50,7 +50,9 @@ pub(crate) struct DeliveryView {
     /// Only while it waits.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_attempt_at: Option<Timestamp>,
-    last_error: Option<String>,
+    /// Of one that did not go through yet, or at all.
+    #[schema(value_type = Option<String>)]
+    last_error: Option<&'static str>,
     trace_id: Option<String>,
 }
 
@@ -102,6 +104,16 @@ fn join(row: Model, channels: &Channels) -> NotificationView {
     }
 }
 
+/// What a person is told of a failed try. What the provider said may be about us, and is for whoever runs this.
+const fn told(status: Status, reason: Option<Reason>) -> &'static str {
+    match (status, reason) {
+        (Status::Failed, Some(Reason::Rejected)) => "it was refused for good",
+        (Status::Failed, _) => "it was given up: no try went through in time",
+        (Status::Expired, _) => "its time was over before a try went through",
+        _ => "no try went through yet; it is tried again",
+    }
+}
+
 impl DeliveryView {
     pub(super) fn new(notification_id: Uuid, row: Delivery) -> Self {
         Self {
@@ -114,7 +126,7 @@ impl DeliveryView {
             status: row.status,
             reason: row.reason,
             attempts: row.attempts,
-            last_error: row.last_error,
+            last_error: row.last_error.is_some().then(|| told(row.status, row.reason)),
         }
     }
 }

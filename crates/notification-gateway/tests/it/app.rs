@@ -21,7 +21,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use migrations::MigratorTrait;
 use migrations::notification_gateway::Migrator;
 use notification_gateway::{Backends, Running, start};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use test_support::{FaultProxy, PrivatePostgres, TestDatabase};
 use uuid::Uuid;
@@ -116,6 +116,15 @@ impl Backend {
         url.set_port(Some(way.address().port())).unwrap();
         let backend = Self::at(url.as_str(), Some(kept)).await;
         (way, backend)
+    }
+
+    /// What the row of a person's SMS keeps of the last failed try.
+    pub(crate) async fn sms_error(&self, user: Uuid) -> String {
+        let select = format!("SELECT last_error FROM deliveries WHERE channel = 'sms' AND recipient = '{user}'");
+        let connection = self.database.unguarded();
+        let statement = Statement::from_string(connection.get_database_backend(), select);
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get("", "last_error").unwrap()
     }
 
     async fn at(url: &str, kept: Option<TestDatabase>) -> Self {

@@ -1,5 +1,6 @@
 //! What explains the API: its description, the page to browse it, a page for each problem.
 
+use common::config::Profile;
 use serde_json::json;
 use test_support::TestDatabase;
 
@@ -109,5 +110,23 @@ async fn behind_a_proxy_that_takes_a_path_off_every_link_leads_back_through_it()
     // The page stands on paths from where it is itself.
     for path in ["/docs/", "/docs/index.html"] {
         assert!(app.get(path, None).await.text.contains("<base href=\"./\">"), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_an_answer_took_is_told_outside_of_production() {
+    for (profile, is_told) in [(Profile::Test, true), (Profile::Production, false)] {
+        let app = TestApp::start_on(TestDatabase::sqlite(), |settings| {
+            settings.store.url = "memory://".to_owned().into();
+            settings.profile = profile;
+        })
+        .await;
+        let answer = app.get("/v1/users/me", None).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(
+            answer.header("server-timing").starts_with("app;dur="),
+            is_told,
+            "{profile:?}"
+        );
     }
 }

@@ -19,8 +19,7 @@ pub fn page() -> ExitCode {
             folder.is_some(),
             "mail.url is no file:// folder; there is nothing to show"
         );
-        let at = (settings.mail.page_address.as_str(), &settings.mail.page_hosts);
-        crate::page::serve(at, folder, None, &tasks)?;
+        crate::page::serve(&settings, folder, None, &tasks)?;
         anyhow::Ok(())
     })
 }

@@ -40,7 +40,7 @@ pub(super) async fn list(shown: Data<Shown>) -> HttpResponse {
             body,
             "<tr><td>{}<td><a href=\"/mails/{}\">{}</a></tr>",
             escape(&mail.to),
-            mail.name,
+            escape(&mail.name),
             escape(&mail.subject)
         );
     }
@@ -65,7 +65,8 @@ pub(super) async fn show(shown: Data<Shown>, name: web::Path<String>) -> HttpRes
         .as_ref()
         .filter(|_| known && is_mail(&name))
         .map(|folder| folder.join(name.as_str()));
-    let Some(Ok(bytes)) = file.map(std::fs::read) else {
+    let bytes = web::block(move || file.and_then(|file| std::fs::read(file).ok())).await;
+    let Ok(Some(bytes)) = bytes else {
         return HttpResponse::NotFound().body("There is no such mail.");
     };
     let Some(mail) = MessageParser::default().parse(&bytes) else {

@@ -4,29 +4,34 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::App;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, get};
-use actix_web::{App, HttpServer};
-use common::config::Hosts;
-use common::process::{Tasks, listen, own_names, own_server};
+use common::config::Settings;
+use common::process::{Tasks, bounded, listen, own_names, own_server};
 use common::telemetry::SpanBuffer;
+use connections::Listener;
 
 use super::shown::Shown;
 use super::{mails, traces};
 
-/// Serves the page until the tasks stop; answers with the bound address. It answers by the machine's own names and `hosts`
-/// alone.
+/// What requests in hand get at shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// Serves the page until the tasks stop; answers with the bound address. It answers by the machine's own names and those of
+/// `mail.page_hosts` alone.
 ///
 /// # Errors
 /// An [`io::Error`] that names the address when it can't be taken.
 pub fn serve(
-    (address, hosts): (&str, &Hosts),
+    settings: &Settings,
     mails: Option<PathBuf>,
     spans: Option<Arc<SpanBuffer>>,
     tasks: &Tasks,
 ) -> io::Result<SocketAddr> {
-    let listener = listen(tasks.service(), "mail", address).map_err(|error| {
+    let listener = listen(tasks.service(), "mail", &settings.mail.page_address).map_err(|error| {
         io::Error::new(
             error.kind(),
             error
@@ -35,8 +40,15 @@ pub fn serve(
         )
     })?;
     let bound = listener.local_addr()?;
-    let (shown, hosts) = (Data::new(Shown { mails, spans }), Data::new(hosts.clone()));
-    let server = HttpServer::new(move || {
+    let (shown, hosts) = (
+        Data::new(Shown { mails, spans }),
+        Data::new(settings.mail.page_hosts.clone()),
+    );
+    let connections = Listener {
+        workers: Some(1),
+        ..bounded("development page", &settings.http, SHUTDOWN, || {})
+    };
+    let server = connections.serve(listener, move || {
         App::new()
             .app_data(shown.clone())
             .app_data(hosts.clone())
@@ -46,12 +58,7 @@ pub fn serve(
             .route("/traces/{id}.json", get().to(traces::show_json))
             .route("/traces/{id}", get().to(traces::show))
             .wrap(from_fn(own_names))
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .listen(listener)?
-    .run();
+    })?;
     own_server("development page", server, tasks);
     Ok(bound)
 }

@@ -22,6 +22,11 @@ pub(super) struct MessageLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct PortLabels {
+    pub(super) port: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct QueueLabels {
     pub(super) queue: &'static str,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use common::config::Service;
 use common::database::Database;
-use common::dispatch::{DispatchOptions, Outcome, Status};
+use common::dispatch::{DispatchOptions, Outcome, Status, Wait};
 
 use super::bench::{Bench, Running, Scripted, accepted};
 
@@ -85,7 +85,7 @@ async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Benc
             // "At once" is no time to wait: it would be asked again without end.
             Outcome::Retry {
                 error: "HTTP 429".into(),
-                after: Some(Duration::ZERO),
+                after: Some(Wait::Destination(Duration::ZERO)),
             }
         } else {
             accepted("x")

@@ -9,6 +9,7 @@ mod messages;
 mod names;
 mod paths;
 mod poison;
+mod silent;
 mod sockets;
 mod table;
 mod text;
