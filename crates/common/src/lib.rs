@@ -7,6 +7,7 @@
 //! - [`timestamp`]: instants that are stored and compared
 //! - [`autolink`]: what mail programs turn into a link
 //! - [`private_files`]: files that nobody but their owner looks into
+//! - [`tls`]: who is trusted to vouch for servers
 //! - [`config`]: one schema of settings for all binaries
 //! - [`telemetry`]: traces, logs and metrics
 //! - [`resilience`]: backoff, circuit breaker, limits: pure, without I/O
@@ -38,5 +39,6 @@ pub mod resilience;
 pub mod store;
 pub mod telemetry;
 pub mod timestamp;
+pub mod tls;
 
 pub use timestamp::Timestamp;

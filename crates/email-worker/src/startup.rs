@@ -92,7 +92,7 @@ fn health(database: Database, tables: Vec<String>, broker: Broker, transport: Ar
         let (database, tables) = (database.clone(), Arc::clone(&tables));
         async move { database.readiness(&tables).await }
     });
-    health.register("broker", Need::Required, move || std::future::ready(broker.state()));
-    health.register(MAIL, Need::Optional, move || std::future::ready(transport.state()));
+    health.register("broker", Need::Required, move || std::future::ready(broker.finding()));
+    health.register(MAIL, Need::Optional, move || std::future::ready(transport.finding()));
     health
 }

@@ -147,7 +147,7 @@ fn health(
     });
     let keys = Arc::clone(keys);
     health.register("store", Need::Optional, move || std::future::ready(store.finding()));
-    health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
+    health.register("broker", Need::Optional, move || std::future::ready(broker.finding()));
     health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
     health.register(SMS, Need::Optional, move || {
         let asked = if waker.is_asked_to_wait(SMS) {

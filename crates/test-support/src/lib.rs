@@ -13,6 +13,7 @@
 
 mod addresses;
 mod amqp;
+mod authority;
 mod database;
 mod folder;
 mod namespace;
@@ -23,10 +24,12 @@ mod process;
 mod proxy;
 mod servers;
 mod smtp;
+mod tap;
 mod wait;
 
 pub use addresses::{Port, amqp_url, postgres_url, redis_url};
 pub use amqp::{AmqpClient, AmqpLetter, AmqpMessage, AmqpValue};
+pub use authority::{Authority, Papers, Shown};
 pub use database::TestDatabase;
 pub use folder::Folder;
 pub use namespace::Namespace;
@@ -36,4 +39,5 @@ pub use process::{Process, ProcessBuilder, Stream, workspace_binary};
 pub use proxy::{Fault, FaultProxy};
 pub use servers::{PrivatePostgres, PrivateRabbit, PrivateRedis, PrivateSentinel, PrivateTlsRedis, Server};
 pub use smtp::{Answer, Mail, SmtpReceiver, Stage};
+pub use tap::Tap;
 pub use wait::{Settled, eventually};

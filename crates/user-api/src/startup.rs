@@ -113,7 +113,7 @@ fn health(state: &State, tables: Arc<[String]>, broker: &Broker, store: &Store) 
         }
     });
     let broker = broker.clone();
-    health.register("broker", Need::Optional, move || std::future::ready(broker.state()));
+    health.register("broker", Need::Optional, move || std::future::ready(broker.finding()));
     let store = store.clone();
     health.register("store", Need::Optional, move || std::future::ready(store.finding()));
     health

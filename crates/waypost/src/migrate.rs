@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use common::config::{Service, Settings};
-use common::database::{Database, DatabaseError, Location};
+use common::database::{Database, DatabaseError, Location, authorities, trusting};
+use common::tls::Authorities;
 use migrations::MigratorTrait;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
 
@@ -42,7 +43,8 @@ pub async fn migrate(settings: &Settings, service: Service) -> Result<(), Migrat
     let failed = |source| MigrateError::Failed { service, source };
     let location = Location::of(settings.database.url.expose_secret(), service);
     if let Some(Location::Postgres { url, schema }) = location {
-        return on_postgres(&url, schema, service).await.map_err(failed);
+        let authorities = authorities(settings).map_err(DatabaseError::from)?;
+        return on_postgres((&url, authorities), schema, service).await.map_err(failed);
     }
     let database = Database::connect(settings, service).await?;
     let done = up(database.unguarded(), service).await;
@@ -50,13 +52,19 @@ pub async fn migrate(settings: &Settings, service: Service) -> Result<(), Migrat
     done.map_err(failed)
 }
 
-async fn on_postgres(url: &str, schema: &'static str, service: Service) -> Result<(), DbErr> {
+async fn on_postgres(
+    (url, authorities): (&str, Option<Authorities>),
+    schema: &'static str,
+    service: Service,
+) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(url);
     // One connection: the lock belongs to it, and so do the migrations.
     options
         .max_connections(1)
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(move |options| options.options([("search_path", schema)]));
+        .map_sqlx_postgres_opts(move |options| {
+            trusting(options.options([("search_path", schema)]), authorities.as_ref())
+        });
     let connection = sea_orm::Database::connect(options).await?;
     connection.execute_unprepared(LOCK).await?;
     connection

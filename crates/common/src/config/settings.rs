@@ -51,6 +51,7 @@ pub struct Settings {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Database {
     pub url: SecretString,
+    pub ca_file: String,
     pub max_connections: u32,
 }
 
@@ -70,6 +71,7 @@ pub struct Store {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Broker {
     pub url: SecretString,
+    pub ca_file: String,
     pub namespace: String,
     pub prefetch: u16,
     #[serde(rename = "handler_timeout_ms", deserialize_with = "millis")]
@@ -93,6 +95,7 @@ pub struct Dispatch {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Mail {
     pub url: SecretString,
+    pub ca_file: String,
     pub from: String,
     pub hello_name: String,
     pub page_address: String,

@@ -12,6 +12,7 @@ use sea_orm::{
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
+use super::authorities::{TrustError, authorities, trusting};
 use super::connection::{Connection, PATIENCE};
 use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, no_place, until};
 use super::errors::is_transient;
@@ -22,6 +23,7 @@ use crate::config::{Service, Settings};
 use crate::private_files::{close_to_others, make_file, make_folder};
 use crate::resilience::Bulkhead;
 use crate::telemetry::Metrics;
+use crate::tls::Authorities;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,6 +58,9 @@ pub enum DatabaseError {
         #[source]
         source: Option<DbErr>,
     },
+    /// Who may vouch for it is not known.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// It could not be opened.
     #[error("the database can't be opened ({location:?})")]
     Open {
@@ -90,7 +95,10 @@ impl Database {
         let url = settings.database.url.expose_secret();
         let location = Location::of(url, service).ok_or(DatabaseError::Scheme)?;
         let opened = match &location {
-            Location::Postgres { url, schema } => postgres(url, schema, settings.database.max_connections).await,
+            Location::Postgres { url, schema } => {
+                let authorities = authorities(settings)?;
+                postgres((url, authorities), schema, settings.database.max_connections).await
+            }
             Location::Sqlite { url, file } => {
                 private_file(file).map_err(|source| DatabaseError::Folder {
                     file: file.display().to_string(),
@@ -235,7 +243,11 @@ fn is_pool_exhausted(error: &DbErr) -> bool {
     matches!(error, DbErr::ConnectionAcquire(_))
 }
 
-async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<Database, DbErr> {
+async fn postgres(
+    (url, authorities): (&str, Option<Authorities>),
+    schema: &'static str,
+    connections: u32,
+) -> Result<Database, DbErr> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -244,10 +256,11 @@ async fn postgres(url: &str, schema: &'static str, connections: u32) -> Result<D
         .connect_lazy(true)
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(move |options| {
-            options.options([
+            let options = options.options([
                 ("search_path", schema),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-            ])
+            ]);
+            trusting(options, authorities.as_ref())
         })
         // The pool's own test has no time of its own.
         .test_before_acquire(false)

@@ -5,6 +5,8 @@ use std::error::Error;
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
+use crate::tls;
+
 /// SQLite's primary result codes for a database that somebody else writes to.
 const SQLITE_BUSY: i64 = 5;
 const SQLITE_LOCKED: i64 = 6;
@@ -36,6 +38,16 @@ pub fn is_transient(error: &DbErr) -> bool {
 /// Whether a database's error lies among the causes of this one, and [`is_transient`] holds for it.
 pub fn is_transient_within(error: &(dyn Error + 'static)) -> bool {
     database_error_within(error).is_some_and(is_transient)
+}
+
+/// What is to be done about a database that can't be connected to, where that is known.
+pub fn cure(error: &DbErr) -> Option<&'static str> {
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
+        return None;
+    };
+    // A server without TLS says so before any is spoken; of this the client has no more than words.
+    let is_refused = matches!(&**error, SqlxError::Tls(words) if words.to_string().contains("does not support TLS"));
+    tls::cure(&**error).or_else(|| is_refused.then_some(tls::NO_TLS))
 }
 
 /// Whether a connection holds a plan of the statement for a table that was altered since (0A000 of PostgreSQL).

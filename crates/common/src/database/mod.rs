@@ -4,6 +4,7 @@
 //! that the transaction is the caller's. What a request or a message waits for has a deadline (`deadline.rs`), and no
 //! service begins a transaction by itself: it opens a [`Change`](crate::messaging::Change).
 
+mod authorities;
 mod connect;
 mod connection;
 mod deadline;
@@ -14,11 +15,12 @@ mod schema;
 mod suspects;
 mod transaction;
 
+pub use authorities::{TrustError, authorities, trusting};
 pub use connect::{Database, DatabaseError};
 pub use connection::Connection;
 pub use deadline::within_deadline;
 pub(crate) use deadline::{DEADLINE, within};
-pub use errors::{is_data_refused, is_in_trouble, is_in_trouble_within, is_transient, is_transient_within};
+pub use errors::{cure, is_data_refused, is_in_trouble, is_in_trouble_within, is_transient, is_transient_within};
 pub use location::Location;
 pub use many::Many;
 pub use schema::lacks_tables;

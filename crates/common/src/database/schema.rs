@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, SqlxError, Statement};
 
-use super::{Database, DatabaseError, is_transient};
+use super::{Database, DatabaseError, cure, is_transient};
 use crate::config::{Service, Settings};
 use crate::process::{Finding, State, chain};
 use crate::telemetry::Metrics;
@@ -45,7 +45,11 @@ impl Database {
         match tokio::time::timeout(CHECK_TIMEOUT, self.has_applied(names)).await {
             Err(_) => tracing::warn!("the database does not answer yet"),
             Ok(Err(error)) if is_transient(&error) => {
-                tracing::warn!(error = chain(&error), "the database can't be reached yet");
+                tracing::warn!(
+                    error = chain(&error),
+                    cure = cure(&error),
+                    "the database can't be reached yet"
+                );
             }
             Ok(Err(source)) => return Err(DatabaseError::NotMigrated { source: Some(source) }),
             Ok(Ok(false)) => return Err(DatabaseError::NotMigrated { source: None }),
@@ -60,7 +64,10 @@ impl Database {
             Ok(true) => State::Up.into(),
             Ok(false) => Finding::down(CURE),
             Err(error) if lacks_tables(&error) => Finding::down(CURE),
-            Err(_) => State::Down.into(),
+            Err(error) => Finding {
+                state: State::Down,
+                cure: cure(&error),
+            },
         }
     }
 

@@ -15,7 +15,7 @@ use super::rabbit::Rabbit;
 use super::sign::SignOfLife;
 use super::trace;
 use crate::config::{Service, Settings};
-use crate::process::{State, Tasks};
+use crate::process::{Finding, State, Tasks};
 use crate::telemetry::{Metrics, TraceContext};
 
 /// The handle to the message broker. Cheap to clone.
@@ -59,6 +59,14 @@ impl Broker {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.state(),
             Kind::Memory(_) => State::Up,
+        }
+    }
+
+    /// As [`Broker::state`], with what to do where that is known.
+    pub fn finding(&self) -> Finding {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.finding(),
+            Kind::Memory(_) => State::Up.into(),
         }
     }
 

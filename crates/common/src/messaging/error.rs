@@ -1,5 +1,7 @@
 //! What can go wrong between a service and its broker.
 
+use crate::tls::AuthoritiesError;
+
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -12,6 +14,12 @@ pub enum BrokerError {
     /// The URL is no address of a broker. It holds a password and is not shown.
     #[error("broker.url must be amqp:// or amqps:// addresses, with commas between when there are several")]
     Url,
+    /// The file with the authorities to trust can't be used.
+    #[error(transparent)]
+    CaFile(#[from] AuthoritiesError),
+    /// TLS can't be set up.
+    #[error("TLS to the broker can't be set up")]
+    Tls(#[from] rustls::Error),
     /// The namespace would make names that the broker refuses.
     #[error("broker.namespace must have at most 100 letters, digits, dots, dashes or underscores")]
     Namespace,

@@ -2,14 +2,12 @@
 //!
 //! What is wrong with it is said then, with the setting's name and never with a password.
 
-use std::path::Path;
-
 use deadpool_redis::redis::{Client, IntoConnectionInfo};
 
 use super::{
     OpenError,
     sentinel::Sentinels,
-    tls::{client, read_roots, secure},
+    tls::{Roots, client, secure},
 };
 
 /// What `store.url` names. Its `Debug` shows no password: the Redis client's types hide theirs.
@@ -21,10 +19,9 @@ pub(super) enum Address {
 }
 
 impl Address {
-    /// Takes `url` apart. A file that is named holds the only authorities whose certificates are taken.
-    pub(super) fn parse(url: &str, ca_file: Option<&Path>) -> Result<Self, OpenError> {
+    /// Takes `url` apart, for connections that trust `roots` alone.
+    pub(super) fn parse(url: &str, roots: Roots) -> Result<Self, OpenError> {
         let (scheme, rest) = url.split_once("://").ok_or(OpenError::NoScheme)?;
-        let roots = ca_file.map(read_roots).transpose()?;
         match scheme {
             "memory" => Ok(Self::Memory),
             "redis" | "rediss" => {

@@ -11,6 +11,7 @@ use deadpool_redis::{
 use tokio::time::timeout;
 
 use super::{Limits, OpenError, address::Address, error::CLUSTER_CURE, sentinel::Sentinels};
+use crate::tls;
 
 /// Why no connection to a node that takes writes could be made, or one is no longer to be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,16 @@ pub(in crate::store) enum DialError {
     Replica,
     #[error("the node at store.url is one of a Redis Cluster, which is not supported: {CLUSTER_CURE}")]
     Cluster,
+}
+
+impl DialError {
+    /// What is to be done about it, where that is known.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        match self {
+            Self::Cluster => Some(CLUSTER_CURE),
+            other => tls::cure(other),
+        }
+    }
 }
 
 /// Finds the master and dials it; cheap to clone.

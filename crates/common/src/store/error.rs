@@ -4,6 +4,8 @@
 
 use deadpool_redis::redis::RedisError;
 
+use crate::tls::AuthoritiesError;
+
 /// What to use instead of a cluster.
 pub(super) const CLUSTER_CURE: &str = "set store.url to a single Redis (redis://, rediss://) or to sentinels (redis+sentinel://host:26379,host:26379/master)";
 
@@ -42,12 +44,9 @@ pub enum OpenError {
     /// The URL of the sentinels is not whole.
     #[error("store.url: {0}; the form is redis+sentinel://[user:password@]host:26379,host:26379/master[/database]")]
     Sentinel(&'static str),
-    /// The file with the authorities to trust can't be read.
-    #[error("store.ca_file: can't be read")]
-    CaFile(#[source] std::io::Error),
-    /// The file with the authorities to trust holds none.
-    #[error("store.ca_file: no certificate in it; PEM is expected")]
-    NoCertificate,
+    /// The file with the authorities to trust can't be used.
+    #[error(transparent)]
+    CaFile(#[from] AuthoritiesError),
     /// The connection pool refused its settings.
     #[error("store.url: the connection pool could not be built")]
     Pool(#[source] deadpool_redis::BuildError),

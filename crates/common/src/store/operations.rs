@@ -1,18 +1,19 @@
 //! What a store can do, on whichever backend its URL names.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{
-    Limits, OpenError, StoreError, Versioned, address::Address, dialer::Dialer, error::CLUSTER_CURE, memory::Memory,
-    redis::Redis, subscription::Subscription, versioned,
+    Limits, OpenError, StoreError, Versioned, address::Address, dialer::Dialer, memory::Memory, redis::Redis,
+    subscription::Subscription, versioned,
 };
 use crate::{
     config::Settings,
     process::{Finding, State, Tasks},
     resilience::{Drawn, Quota},
     telemetry::Metrics,
+    tls::Authorities,
 };
 
 /// Shared short-lived state: Redis, or memory in an embedded process.
@@ -42,8 +43,8 @@ impl Store {
             response: settings.store.response_timeout,
             ..Limits::default()
         };
-        let ca_file = Path::new(&settings.store.ca_file);
-        let address = Address::parse(url, Some(ca_file).filter(|file| !file.as_os_str().is_empty()))?;
+        let roots = Authorities::read("store.ca_file", &settings.store.ca_file)?;
+        let address = Address::parse(url, roots)?;
         let mut store = Self::at(address, &settings.store.prefix, limits, tasks)?;
         if let Backend::Redis(redis) = &mut store.backend {
             redis.count_in(metrics.clone());
@@ -81,8 +82,11 @@ impl Store {
     /// As [`Store::state`], with what to do where that is known.
     pub fn finding(&self) -> Finding {
         match &self.backend {
-            Backend::Redis(redis) if redis.is_a_cluster() => Finding::down(CLUSTER_CURE),
-            Backend::Redis(_) | Backend::Memory(_) => self.state().into(),
+            Backend::Redis(redis) if !redis.answers() => Finding {
+                state: State::Down,
+                cure: redis.cure(),
+            },
+            Backend::Redis(_) | Backend::Memory(_) => State::Up.into(),
         }
     }
 

@@ -133,9 +133,9 @@ impl Redis {
         }
     }
 
-    /// Whether what was found at the address is a cluster.
-    pub(super) fn is_a_cluster(&self) -> bool {
-        self.slots.is_a_cluster()
+    /// What is to be done about what was found at the address, where that is known.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        self.slots.cure()
     }
 
     pub(super) async fn connected(&self, within: Duration) -> bool {

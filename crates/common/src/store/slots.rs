@@ -19,7 +19,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -59,7 +59,8 @@ pub(super) struct Inner {
     pub(super) breaker: Arc<Breaker>,
     pub(super) doubted: Notify,
     pub(super) stands: Notify,
-    pub(super) is_a_cluster: AtomicBool,
+    /// What is to be done about the server, while it is away and that is known.
+    cure: RwLock<Option<&'static str>>,
     began: Instant,
     /// When it was last found to be away, in milliseconds after `began`, and one: 0 is never.
     away_at: AtomicU64,
@@ -111,7 +112,7 @@ impl Slots {
             stands: Notify::new(),
             began: Instant::now(),
             away_at: AtomicU64::new(0),
-            is_a_cluster: AtomicBool::new(false),
+            cure: RwLock::default(),
         }))
     }
 
@@ -138,8 +139,12 @@ impl Slots {
         Arc::as_ptr(&self.0).addr()
     }
 
-    pub(super) fn is_a_cluster(&self) -> bool {
-        self.0.is_a_cluster.load(Ordering::Relaxed)
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        *self.0.cure.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_cure(&self, cure: Option<&'static str>) {
+        *self.0.cure.write().unwrap_or_else(PoisonError::into_inner) = cure;
     }
 
     pub(super) fn is_connected(&self) -> bool {

@@ -1,13 +1,12 @@
 //! TLS to a node: which certificates are taken, and that they are checked.
 
-use std::{path::Path, sync::Arc};
-
 use deadpool_redis::redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates};
 
 use super::OpenError;
+use crate::tls::Authorities;
 
-/// Certificates of the authorities to trust, in PEM; `None` trusts those that browsers trust.
-pub(super) type Roots = Option<Arc<[u8]>>;
+/// The authorities to trust; `None` trusts those that browsers trust.
+pub(super) type Roots = Option<Authorities>;
 
 /// A client of one node, over TLS when its address says so.
 pub(super) fn client(node: ConnectionInfo, roots: &Roots) -> RedisResult<Client> {
@@ -15,7 +14,7 @@ pub(super) fn client(node: ConnectionInfo, roots: &Roots) -> RedisResult<Client>
         (ConnectionAddr::TcpTls { .. }, Some(roots)) => {
             let certificates = TlsCertificates {
                 client_tls: None,
-                root_cert: Some(roots.to_vec()),
+                root_cert: Some(roots.pem().to_vec()),
             };
             Client::build_with_tls(node, certificates)
         }
@@ -34,14 +33,4 @@ pub(super) fn secure(address: &ConnectionAddr) -> Result<(), OpenError> {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
     Ok(())
-}
-
-/// Reads the authorities to trust from a file.
-pub(super) fn read_roots(file: &Path) -> Result<Arc<[u8]>, OpenError> {
-    let pem = std::fs::read(file).map_err(OpenError::CaFile)?;
-    let begins = b"-----BEGIN CERTIFICATE-----";
-    if !pem.windows(begins.len()).any(|text| text == begins) {
-        return Err(OpenError::NoCertificate);
-    }
-    Ok(pem.into())
 }

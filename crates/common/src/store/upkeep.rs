@@ -32,7 +32,7 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 const OWN_DIAL: Duration = Duration::from_secs(1);
 
 /// What was said of an absence; each reason is told once.
-type Told = Vec<Discriminant<DialError>>;
+type Told = Vec<(Discriminant<DialError>, Option<&'static str>)>;
 
 impl Slots {
     /// Keeps every slot filled until `stopping`.
@@ -45,8 +45,7 @@ impl Slots {
                 dialled = self.dial_missing() => dialled,
             };
             tell(&dialled, &mut told);
-            let is_a_cluster = matches!(dialled, Err(DialError::Cluster));
-            self.0.is_a_cluster.store(is_a_cluster, Ordering::Relaxed);
+            self.note_cure(dialled.as_ref().err().and_then(DialError::cure));
             tokio::select! {
                 () = stopping.cancelled() => return,
                 () = self.pause(dialled.is_ok(), &mut look_at) => {}
@@ -165,10 +164,14 @@ fn tell(dialled: &Result<(), DialError>, told: &mut Told) {
             tracing::info!("the store is back");
         }
         Err(error) => {
-            let kind = discriminant(error);
+            let kind = (discriminant(error), error.cure());
             if !told.contains(&kind) {
                 told.push(kind);
-                tracing::warn!(reason = chain(error), "the store is away; reads go to the database");
+                tracing::warn!(
+                    reason = chain(error),
+                    cure = error.cure(),
+                    "the store is away; reads go to the database"
+                );
             }
         }
     }

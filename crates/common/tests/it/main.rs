@@ -14,3 +14,4 @@ mod overload;
 mod scripted_server;
 mod store;
 mod subscriber;
+mod tls;

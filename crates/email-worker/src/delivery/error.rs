@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use common::tls::AuthoritiesError;
+
 /// Why `mail.url` can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransportError {
@@ -15,6 +17,8 @@ pub(crate) enum TransportError {
     Tls(#[source] lettre::transport::smtp::Error),
     #[error("mail.url asks for TLS that can't be set up")]
     WrappedTls(#[source] rustls::Error),
+    #[error(transparent)]
+    CaFile(#[from] AuthoritiesError),
     #[error("the folder of mail.url can't be made")]
     Folder(#[source] std::io::Error),
 }

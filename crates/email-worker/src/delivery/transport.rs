@@ -2,7 +2,8 @@
 
 use common::config;
 use common::dispatch::Begun;
-use common::process::State;
+use common::process::{Finding, State};
+use common::tls::Authorities;
 use lettre::Message;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
@@ -25,7 +26,10 @@ impl Transport {
             return Folder::create(path).map(Self::Folder).map_err(TransportError::Folder);
         }
         if url.starts_with("smtp://") || url.starts_with("smtps://") {
-            return Smtp::new(url, hello_name(settings)).map(Box::new).map(Self::Smtp);
+            let authorities = Authorities::read("mail.ca_file", &settings.ca_file)?;
+            return Smtp::new(url, hello_name(settings), authorities.as_ref())
+                .map(Box::new)
+                .map(Self::Smtp);
         }
         Err(TransportError::Scheme)
     }
@@ -51,10 +55,10 @@ impl Transport {
     }
 
     /// How the last attempts to reach it went; no mail is made up to find out.
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn finding(&self) -> Finding {
         match self {
-            Self::Smtp(smtp) => smtp.state(),
-            Self::Folder(_) => State::Up,
+            Self::Smtp(smtp) => smtp.finding(),
+            Self::Folder(_) => State::Up.into(),
         }
     }
 }
@@ -67,3 +71,7 @@ fn hello_name(settings: &config::Mail) -> &str {
     let domain = settings.from.rsplit('@').next().unwrap_or_default();
     domain.trim_end_matches('>').trim()
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::server::{START, Server, is_a_server, run};
-use crate::{Folder, Port, database};
+use crate::{Authority, Folder, Papers, Port, Shown, database};
 
 /// A request for TLS, as libpq sends it first; the answer of one without certificates is `N`.
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -13,6 +13,7 @@ const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 #[derive(Debug)]
 pub struct PrivatePostgres {
     server: Server,
+    home: PathBuf,
 }
 is_a_server!(PrivatePostgres);
 
@@ -52,10 +53,51 @@ impl PrivatePostgres {
             .arg(format!("unix_socket_directories={}", folder.path().display()))
             .args(settings.iter().flat_map(|setting| ["-c", *setting]))
             .current_dir("/");
+        let home = folder.path().to_owned();
         let server = Server::new(command, (SSL_REQUEST, b"N"), port, folder);
-        let mut postgres = Self { server };
+        let mut postgres = Self { server, home };
         postgres.start_and_wait().await;
         postgres
+    }
+
+    /// One that speaks TLS to those who want it, and shows such a certificate.
+    pub async fn start_with_tls(authority: &Authority, shown: Shown) -> Self {
+        let postgres = Self::start().await;
+        let papers = postgres.papers();
+        for (setting, value) in [
+            ("ssl_cert_file", papers.certificate.to_str()),
+            ("ssl_key_file", papers.key.to_str()),
+            ("ssl", Some("on")),
+        ] {
+            let value = value.expect("a path of plain letters");
+            postgres
+                .execute(&format!("ALTER SYSTEM SET {setting} = '{value}'"))
+                .await;
+        }
+        postgres.show(authority, shown).await;
+        postgres
+    }
+
+    /// Has those who connect over TLS see such a certificate, as soon as it has read it.
+    pub async fn show(&self, authority: &Authority, shown: Shown) {
+        use std::os::unix::fs::PermissionsExt;
+        let papers = self.papers();
+        authority.papers(shown).copy_to(&papers);
+        // It refuses a key that others could read.
+        std::fs::set_permissions(&papers.key, PermissionsExt::from_mode(0o600)).expect("the key is closed");
+        if is_root() {
+            let mut command = Command::new("chown");
+            command.arg("postgres").args([&papers.certificate, &papers.key]);
+            run(command).await;
+        }
+        self.execute("SELECT pg_reload_conf()").await;
+    }
+
+    fn papers(&self) -> Papers {
+        Papers {
+            certificate: self.home.join("certificate.pem"),
+            key: self.home.join("key.pem"),
+        }
     }
 
     /// Starts it again after a kill and waits until recovery is over and it takes statements.

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::server::{Server, is_a_server, run};
 use crate::process::Guard;
-use crate::{Folder, Port};
+use crate::{Authority, Folder, Papers, Port, Shown};
 
 /// Folder of the real start scripts; Debian's wrappers in /usr/sbin insist on root.
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
@@ -18,8 +18,16 @@ const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 pub struct PrivateRabbit {
     server: Server,
     node: Node,
+    tls: Option<Tls>,
 }
 is_a_server!(PrivateRabbit);
+
+/// A listener for TLS beside the plain one.
+#[derive(Debug)]
+struct Tls {
+    port: Port,
+    papers: Papers,
+}
 
 /// What Erlang needs to know a node; the port mapper is a child of ours, so that it goes with the test.
 #[derive(Debug)]
@@ -38,6 +46,45 @@ impl PrivateRabbit {
         let mut rabbit = Self::prepare();
         rabbit.server.start().await;
         rabbit
+    }
+
+    /// Starts one that listens over TLS as well, shows such a certificate and waits until it speaks AMQP.
+    pub async fn start_with_tls(authority: &Authority, shown: Shown) -> Self {
+        let mut rabbit = Self::prepare();
+        let folder = &rabbit.node.home;
+        let tls = Tls {
+            port: Port::reserve(),
+            papers: Papers {
+                certificate: folder.join("certificate.pem"),
+                key: folder.join("key.pem"),
+            },
+        };
+        authority.papers(shown).copy_to(&tls.papers);
+        let file = folder.join("rabbitmq.conf");
+        let plain = std::fs::read_to_string(&file).expect("its settings");
+        let settings = [
+            format!("listeners.ssl.1 = 127.0.0.1:{}", tls.port.number()),
+            format!("ssl_options.certfile = {}", tls.papers.certificate.display()),
+            format!("ssl_options.keyfile = {}", tls.papers.key.display()),
+            format!("ssl_options.cacertfile = {}", authority.ca_file().display()),
+            "ssl_options.verify = verify_none".to_owned(),
+        ];
+        std::fs::write(file, plain + &settings.join("\n") + "\n").expect("its settings");
+        rabbit.tls = Some(tls);
+        rabbit.server.start().await;
+        rabbit
+    }
+
+    /// Its port for TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls.as_ref().expect("it listens over TLS").port.number()
+    }
+
+    /// Has those who connect over TLS from now on see such a certificate.
+    pub async fn show(&self, authority: &Authority, shown: Shown) {
+        let tls = self.tls.as_ref().expect("it listens over TLS");
+        authority.papers(shown).copy_to(&tls.papers);
+        self.control(&["eval", "ssl:clear_pem_cache()."]).await;
     }
 
     /// One that does not run yet.
@@ -67,7 +114,11 @@ impl PrivateRabbit {
             port,
             folder,
         );
-        Self { server, node }
+        Self {
+            server,
+            node,
+            tls: None,
+        }
     }
 
     /// Its address.

@@ -1,67 +1,43 @@
 //! A private Redis that is spoken to over TLS.
 
-use std::path::PathBuf;
-
-use base64::{Engine, engine::general_purpose::STANDARD};
-
 use super::redis::PrivateRedis;
-use crate::{Folder, Port};
+use crate::{Authority, Port, Shown};
 
-/// A Redis with a certificate for 127.0.0.1, made for one test and signed by itself.
+/// A Redis that listens over TLS beside its plain port.
 #[derive(Debug)]
 pub struct PrivateTlsRedis {
     _redis: PrivateRedis,
     port: Port,
-    papers: Folder,
 }
 
 impl PrivateTlsRedis {
-    /// Starts one and waits until it answers.
-    pub async fn start() -> Self {
-        let (port, papers) = (Port::reserve(), Folder::create());
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-        let write = |name: &str, text: String| {
-            let path = papers.join(name);
-            std::fs::write(&path, text).expect("a file in the folder");
-            path.to_str().expect("a path of plain letters").to_owned()
-        };
-        let certificate = write("certificate.pem", pem("CERTIFICATE", made.cert.der()));
-        let key = write("key.pem", pem("PRIVATE KEY", &made.signing_key.serialize_der()));
+    /// Starts one that shows such a certificate and knows a user `tls` with this password; waits until it answers.
+    pub async fn start(authority: &Authority, shown: Shown, password: &str) -> Self {
+        let (port, papers) = (Port::reserve(), authority.papers(shown));
+        let path = |path: &std::path::Path| path.to_str().expect("a path of plain letters").to_owned();
         let redis = PrivateRedis::start_with(&[
             "--tls-port",
             &port.number().to_string(),
             "--tls-auth-clients",
             "no",
             "--tls-cert-file",
-            &certificate,
+            &path(&papers.certificate),
             "--tls-key-file",
-            &key,
+            &path(&papers.key),
+            "--user",
+            "tls",
+            "on",
+            &format!(">{password}"),
+            "~*",
+            "&*",
+            "+@all",
         ])
         .await;
-        Self {
-            _redis: redis,
-            port,
-            papers,
-        }
+        Self { _redis: redis, port }
     }
 
-    /// Its address.
-    pub fn url(&self) -> String {
-        format!("rediss://127.0.0.1:{}", self.port.number())
+    /// Its port for TLS.
+    pub fn port(&self) -> u16 {
+        self.port.number()
     }
-
-    /// The file with what its clients must trust.
-    pub fn ca_file(&self) -> PathBuf {
-        self.papers.join("certificate.pem")
-    }
-}
-
-fn pem(what: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(64)
-        .filter_map(|line| std::str::from_utf8(line).ok())
-        .collect();
-    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", lines.join("\n"))
 }

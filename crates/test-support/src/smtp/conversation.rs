@@ -23,12 +23,28 @@ pub(super) struct Conversation<S> {
     state: Arc<Mutex<State>>,
     from: Option<String>,
     to: Vec<String>,
+    tls: Offer,
+}
+
+/// Whether a client may have the conversation encrypted.
+#[derive(PartialEq, Eq)]
+enum Offer {
+    None,
+    Made,
+    Taken,
+}
+
+/// How a conversation ended.
+pub(super) enum End<S> {
+    Over,
+    /// The client wants to go on over TLS.
+    Encrypt(S),
 }
 
 /// Whether the conversation goes on.
 type Step = std::io::Result<bool>;
 
-impl<S: AsyncRead + AsyncWrite> Conversation<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     pub(super) fn over(stream: S, state: Arc<Mutex<State>>) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self {
@@ -37,20 +53,38 @@ impl<S: AsyncRead + AsyncWrite> Conversation<S> {
             state,
             from: None,
             to: Vec::new(),
+            tls: Offer::None,
         }
     }
 
-    pub(super) async fn run(mut self) -> std::io::Result<()> {
-        if !self.answer(Stage::Connect, "220 receiver ESMTP").await? {
-            return Ok(());
+    /// Offers STARTTLS.
+    pub(super) fn offering_tls(self) -> Self {
+        Self {
+            tls: Offer::Made,
+            ..self
         }
+    }
+
+    /// From the greeting.
+    pub(super) async fn run(mut self) -> std::io::Result<End<S>> {
+        if !self.answer(Stage::Connect, "220 receiver ESMTP").await? {
+            return Ok(End::Over);
+        }
+        self.go_on().await
+    }
+
+    /// Without one.
+    pub(super) async fn go_on(mut self) -> std::io::Result<End<S>> {
         while let Some(line) = self.line().await? {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
             if !self.command(&line).await? {
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        Ok(match self.tls {
+            Offer::Taken => End::Encrypt(self.reader.into_inner().unsplit(self.writer)),
+            _ => End::Over,
+        })
     }
 
     async fn command(&mut self, line: &str) -> Step {
@@ -58,11 +92,13 @@ impl<S: AsyncRead + AsyncWrite> Conversation<S> {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 self.reset();
-                let ascii_only = lock(&self.state).ascii_only;
-                let international = if ascii_only { "" } else { "250-SMTPUTF8\r\n" };
-                let normal =
-                    format!("250-receiver\r\n250-PIPELINING\r\n250-8BITMIME\r\n{international}250 SIZE {MAX_BYTES}");
-                self.answer(Stage::Hello, &normal).await
+                let offer = self.offer();
+                self.answer(Stage::Hello, &offer).await
+            }
+            "STARTTLS" if self.tls == Offer::Made => {
+                self.say("220 go on").await?;
+                self.tls = Offer::Taken;
+                Ok(false)
             }
             "HELO" => {
                 self.reset();
@@ -103,6 +139,25 @@ impl<S: AsyncRead + AsyncWrite> Conversation<S> {
             "RCPT" | "DATA" => self.say("503 not now").await,
             _ => self.say("500 what?").await,
         }
+    }
+
+    /// What EHLO is told.
+    fn offer(&self) -> String {
+        let size = format!("250 SIZE {MAX_BYTES}");
+        let lines = [
+            ("250-receiver", true),
+            ("250-PIPELINING", true),
+            ("250-8BITMIME", true),
+            ("250-SMTPUTF8", !lock(&self.state).ascii_only),
+            ("250-STARTTLS", self.tls == Offer::Made),
+            (&size, true),
+        ];
+        let said: Vec<_> = lines
+            .iter()
+            .filter(|(_, is_so)| *is_so)
+            .map(|(line, _)| *line)
+            .collect();
+        said.join("\r\n")
     }
 
     async fn data(&mut self) -> Step {

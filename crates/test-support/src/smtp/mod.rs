@@ -1,10 +1,10 @@
 //! A mail server that keeps what it gets and answers by a script.
 
-mod certificate;
 mod conversation;
 mod kept;
 mod receiver;
 mod script;
+mod tls;
 
 pub use kept::Mail;
 pub use receiver::SmtpReceiver;

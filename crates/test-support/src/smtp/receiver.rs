@@ -2,40 +2,55 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
-use super::certificate::Certificate;
-use super::conversation::Conversation;
+use super::conversation::{Conversation, End};
 use super::kept::{Mail, State, lock};
+use super::tls::{Tls, acceptor};
 use super::{Answer, Stage};
-use crate::eventually;
+use crate::{Authority, Shown, eventually};
 
 /// A running SMTP server on 127.0.0.1, gone with its value.
 pub struct SmtpReceiver {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
-    root: Option<Vec<u8>>,
+    tls: Tls,
+    /// Whoever vouches for a receiver that was started without an authority of the test's.
+    authority: Option<Authority>,
 }
 
 impl SmtpReceiver {
     /// Starts one that takes every mail.
     pub async fn start() -> Self {
-        Self::listen(None).await
+        Self::listen(Tls::None).await
     }
 
-    /// Starts one that speaks TLS from the first byte.
+    /// Starts one that speaks TLS from the first byte, with an authority of its own.
     pub async fn start_over_tls() -> Self {
-        Self::listen(Some(Certificate::for_this_machine())).await
+        let authority = Authority::create();
+        let mut receiver = Self::start_showing(&authority, Shown::Right).await;
+        receiver.authority = Some(authority);
+        receiver
     }
 
-    async fn listen(certificate: Option<Certificate>) -> Self {
-        let (tls, root) = certificate.map(|it| (it.acceptor, it.root)).unzip();
+    /// Starts one that speaks TLS from the first byte, and shows such a certificate.
+    pub async fn start_showing(authority: &Authority, shown: Shown) -> Self {
+        Self::listen(Tls::Always(acceptor(authority, shown))).await
+    }
+
+    /// Starts one that offers STARTTLS, and shows such a certificate then.
+    pub async fn start_offering_tls(authority: &Authority, shown: Shown) -> Self {
+        Self::listen(Tls::Offered(acceptor(authority, shown))).await
+    }
+
+    async fn listen(tls: Tls) -> Self {
+        let spoken = tls.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(Mutex::new(State::default()));
@@ -45,7 +60,7 @@ impl SmtpReceiver {
             while let Ok((stream, _)) = listener.accept().await {
                 lock(&shared).connections += 1;
                 let state = Arc::clone(&shared);
-                conversations.spawn(converse(stream, tls.clone(), state));
+                conversations.spawn(converse(stream, spoken.clone(), state));
                 while conversations.try_join_next().is_some() {}
             }
         });
@@ -53,7 +68,8 @@ impl SmtpReceiver {
             address,
             state,
             task,
-            root,
+            tls,
+            authority: None,
         }
     }
 
@@ -64,13 +80,16 @@ impl SmtpReceiver {
 
     /// Its address, as the setting `mail.url` takes it.
     pub fn url(&self) -> String {
-        let scheme = if self.root.is_some() { "smtps" } else { "smtp" };
-        format!("{scheme}://{}", self.address)
+        match self.tls {
+            Tls::None => format!("smtp://{}", self.address),
+            Tls::Always(_) => format!("smtps://{}", self.address),
+            Tls::Offered(_) => format!("smtp://{}?tls=required", self.address),
+        }
     }
 
-    /// What a client over TLS must trust (DER).
-    pub fn root(&self) -> Option<&[u8]> {
-        self.root.as_deref()
+    /// The file that a client over TLS must trust, when the receiver has an authority of its own.
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        self.authority.as_ref().map(Authority::ca_file)
     }
 
     /// No longer offers SMTPUTF8, to clients that greet from now on.
@@ -153,14 +172,26 @@ impl SmtpReceiver {
 }
 
 /// An end of the conversation is no matter; what was kept was kept.
-async fn converse(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<Mutex<State>>) {
+async fn converse(stream: TcpStream, tls: Tls, state: Arc<Mutex<State>>) {
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
-        let _ = Conversation::over(stream, state).run().await;
-        return;
-    };
-    if let Ok(stream) = tls.accept(stream).await {
-        let _ = Conversation::over(stream, state).run().await;
+    match tls {
+        Tls::None => {
+            let _ = Conversation::over(stream, state).run().await;
+        }
+        Tls::Always(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let _ = Conversation::over(stream, state).run().await;
+            }
+        }
+        Tls::Offered(acceptor) => {
+            let plain = Conversation::over(stream, Arc::clone(&state)).offering_tls();
+            let Ok(End::Encrypt(stream)) = plain.run().await else {
+                return;
+            };
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let _ = Conversation::over(stream, state).go_on().await;
+            }
+        }
     }
 }
 

@@ -6,3 +6,4 @@ mod private_servers;
 mod processes;
 mod proxy;
 mod smtp;
+mod tap;

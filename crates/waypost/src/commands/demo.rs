@@ -15,7 +15,8 @@ use crate::embedded::{Addresses, Embedded};
 
 /// `waypost demo`
 pub fn demo() -> ExitCode {
-    complete(async { show().await.map(|()| ExitCode::SUCCESS) })
+    // Boxed: three services' settings and parts make it large.
+    complete(async { Box::pin(show()).await.map(|()| ExitCode::SUCCESS) })
 }
 
 async fn show() -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use common::config::{Service, Settings, load};
-use common::database::Database;
+use common::database::{self, Database};
 use common::messaging::Broker;
 use common::process::{State, Tasks, chain};
 use common::store::Store;
@@ -91,7 +91,7 @@ async fn database(service: Service) -> Finding {
     timeout(PATIENCE, database.ping())
         .await
         .map_err(|_| ("it does not answer".to_owned(), cure))?
-        .map_err(|error| wrong(&error, cure))?;
+        .map_err(|error| wrong(&error, database::cure(&error).unwrap_or(cure)))?;
     database
         .check_migrated(&names)
         .await
@@ -122,7 +122,11 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Finding {
     let deadline = Instant::now() + PATIENCE;
     while broker.state() != State::Up {
         if Instant::now() >= deadline {
-            return Err(("no connection, or the queues can't be declared".to_owned(), cure));
+            let known = broker.finding().cure;
+            return Err((
+                "no connection, or the queues can't be declared".to_owned(),
+                known.unwrap_or(cure),
+            ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -10,7 +10,7 @@ use super::amqp;
 use super::consume::Worker;
 use super::deadline::{CALL, within};
 use super::keeper::Keeper;
-use super::link::{self, Link};
+use super::link::{self, Link, Nodes};
 use super::names::{Destination, Names};
 use super::publish::Publisher;
 use super::signs;
@@ -21,8 +21,9 @@ use crate::messaging::consumer::{Intake, Processor};
 use crate::messaging::error::{BrokerError, PublishError};
 use crate::messaging::sign::SignOfLife;
 use crate::messaging::wire::Wire;
-use crate::process::{State, Tasks};
+use crate::process::{Finding, State, Tasks};
 use crate::telemetry::Metrics;
+use crate::tls::{self, Authorities};
 
 /// One service's way to the broker. Cheap to clone.
 #[derive(Clone)]
@@ -39,7 +40,11 @@ impl Rabbit {
         tasks: &Tasks,
         metrics: &Metrics,
     ) -> Result<Self, BrokerError> {
-        let nodes = link::nodes(settings.broker.url.expose_secret())?;
+        let authorities = Authorities::read("broker.ca_file", &settings.broker.ca_file)?;
+        let nodes = Nodes {
+            addresses: link::nodes(settings.broker.url.expose_secret())?,
+            tls: tls::client(authorities.as_ref())?.into(),
+        };
         let names = Arc::new(Names::new(&settings.broker.namespace)?);
         let topology = Arc::new(Topology::new(&names, &settings.broker.retry_delays, metrics.clone()));
         let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);
@@ -61,6 +66,14 @@ impl Rabbit {
 
     pub(in crate::messaging) fn state(&self) -> State {
         self.publisher.link().state().max(self.consuming.state())
+    }
+
+    pub(in crate::messaging) fn finding(&self) -> Finding {
+        let [publisher, consuming] = [self.publisher.link().finding(), self.consuming.finding()];
+        Finding {
+            state: publisher.state.max(consuming.state),
+            cure: publisher.cure.or(consuming.cure),
+        }
     }
 
     pub(in crate::messaging) fn is_ready(&self) -> bool {

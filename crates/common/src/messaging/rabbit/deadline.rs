@@ -20,7 +20,7 @@ pub(super) const LAST_CONFIRM: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     /// lapin says so.
-    #[error("{0}")]
+    #[error(transparent)]
     Lapin(#[from] lapin::Error),
     /// Nothing came back.
     #[error("no answer within {} ms", .0.as_millis())]

@@ -1,8 +1,9 @@
 //! A supervised connection: kept for as long as the service lives, replaced as a whole.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use lapin::tcp::RustlsConnector;
 use lapin::uri::AMQPUri;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -14,7 +15,8 @@ use super::knock::knock;
 use super::session::Session;
 use super::topology::Topology;
 use crate::messaging::error::BrokerError;
-use crate::process::{State, Tasks};
+use crate::process::{Finding, State, Tasks};
+use crate::tls;
 
 /// Seconds. For the broker, which hands out anew what a connection held when it missed two: our side finds a
 /// silent one sooner, but a broker that can't hear of it goes on handing messages to it.
@@ -33,23 +35,36 @@ const REPORT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Link {
     current: watch::Receiver<Option<Arc<Session>>>,
+    cure: Cure,
+}
+
+/// What is to be done about a broker that can't be connected to, while that is known.
+type Cure = Arc<RwLock<Option<&'static str>>>;
+
+/// The broker's nodes, and how TLS is spoken to them.
+#[derive(Clone)]
+pub(super) struct Nodes {
+    pub(super) addresses: Vec<AMQPUri>,
+    pub(super) tls: RustlsConnector,
 }
 
 impl Link {
     /// Keeps a connection for as long as the service lives. At its end the last one stays open
     /// until its users have finished.
-    pub(super) fn spawn(purpose: &'static str, nodes: Vec<AMQPUri>, topology: Arc<Topology>, tasks: &Tasks) -> Self {
+    pub(super) fn spawn(purpose: &'static str, nodes: Nodes, topology: Arc<Topology>, tasks: &Tasks) -> Self {
         let (sender, current) = watch::channel(None);
+        let cure = Cure::default();
         let supervisor = Supervisor {
             purpose,
             name: format!("{} {purpose}", tasks.service()),
             nodes,
             topology,
             sender,
+            cure: cure.clone(),
             stopping: tasks.stopping().clone(),
         };
         tasks.spawn("broker connection", supervisor.run());
-        Self { current }
+        Self { current, cure }
     }
 
     /// The connection, when there is one that works.
@@ -62,6 +77,16 @@ impl Link {
             None => State::Down,
             Some(session) if session.is_blocked() => State::Degraded,
             Some(_) => State::Up,
+        }
+    }
+
+    pub(super) fn finding(&self) -> Finding {
+        match self.state() {
+            State::Down => Finding {
+                state: State::Down,
+                cure: *self.cure.read().unwrap_or_else(PoisonError::into_inner),
+            },
+            other => other.into(),
         }
     }
 
@@ -110,9 +135,10 @@ pub(super) fn nodes(url: &str) -> Result<Vec<AMQPUri>, BrokerError> {
 struct Supervisor {
     purpose: &'static str,
     name: String,
-    nodes: Vec<AMQPUri>,
+    nodes: Nodes,
     topology: Arc<Topology>,
     sender: watch::Sender<Option<Arc<Session>>>,
+    cure: Cure,
     stopping: CancellationToken,
 }
 
@@ -121,7 +147,7 @@ impl Supervisor {
         let mut wait = FIRST_WAIT;
         let mut reported: Option<Instant> = None;
         let mut was_silent = false;
-        for node in self.nodes.iter().cycle() {
+        for node in self.nodes.addresses.iter().cycle() {
             let address = format!("{}:{}", node.authority.host, node.authority.port);
             match tokio::select! {
                 () = self.stopping.cancelled() => return,
@@ -130,6 +156,7 @@ impl Supervisor {
                 Ok(session) => {
                     tracing::info!(purpose = self.purpose, address, "connected to the broker");
                     (reported, was_silent) = (None, false);
+                    self.note(None);
                     let began = Instant::now();
                     let session = Arc::new(session);
                     self.sender.send_replace(Some(session.clone()));
@@ -140,9 +167,11 @@ impl Supervisor {
                 }
                 Err(error) => {
                     was_silent = matches!(error, CallError::Silent(_));
+                    let cure = tls::cure(&error);
+                    self.note(cure);
                     if reported.is_none_or(|at| at.elapsed() >= REPORT) {
                         reported = Some(Instant::now());
-                        tracing::warn!(purpose = self.purpose, address, %error, "no connection to the broker; trying on");
+                        tracing::warn!(purpose = self.purpose, address, %error, cure, "no connection to the broker; trying on");
                     }
                 }
             }
@@ -154,12 +183,17 @@ impl Supervisor {
         }
     }
 
+    fn note(&self, cure: Option<&'static str>) {
+        *self.cure.write().unwrap_or_else(PoisonError::into_inner) = cure;
+    }
+
     async fn open(&self, node: AMQPUri, was_silent: bool) -> Result<Session, CallError> {
         if was_silent {
             knock(&node).await?;
         }
         let topology = self.topology.clone();
-        Session::open(self.purpose, (node, &self.name), topology, self.stopping.clone()).await
+        let peer = (node, self.nodes.tls.clone(), self.name.as_str());
+        Session::open(self.purpose, peer, topology, self.stopping.clone()).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
 use lapin::protocol::AMQPErrorKind;
+use lapin::tcp::RustlsConnector;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use tokio::sync::{Mutex, MutexGuard};
@@ -44,7 +45,7 @@ impl Session {
     /// Connects and declares the topology. What fails leaves nothing behind.
     pub(super) async fn open(
         purpose: &'static str,
-        (node, name): (AMQPUri, &str),
+        (node, tls, name): (AMQPUri, RustlsConnector, &str),
         topology: Arc<Topology>,
         stopping: CancellationToken,
     ) -> Result<Self, CallError> {
@@ -52,7 +53,7 @@ impl Session {
         // Until it is a session's, whoever gives it up cuts it.
         let cut_if_dropped = Cut(Some(socket.clone()));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = within(CONNECT, socket::connect(node, properties, socket.clone())).await?;
+        let connection = within(CONNECT, socket::connect(node, properties, socket.clone(), tls)).await?;
         let probe = within(CALL, connection.create_channel()).await?;
         let channel = within(CALL, confirming(&connection)).await?;
         let mut single = Vec::with_capacity(SINGLE);

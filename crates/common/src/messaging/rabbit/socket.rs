@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::tcp::{AsyncTcpStream, TLSConfig};
+use lapin::tcp::{AsyncTcpStream, RustlsConnector};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, runtime};
 use socket2::{SockRef, TcpKeepalive};
@@ -40,11 +40,12 @@ impl Socket {
     }
 }
 
-/// Connects over a socket that notices a peer that is gone, and that `kept` can cut.
+/// Connects over a socket that notices a peer that is gone, and that `kept` can cut; with `amqps://`, over TLS on it.
 pub(super) async fn connect(
     node: AMQPUri,
     properties: ConnectionProperties,
     kept: Socket,
+    tls: RustlsConnector,
 ) -> Result<Connection, lapin::Error> {
     let runtime = runtime::default_runtime()?;
     Connection::connector(
@@ -60,7 +61,7 @@ pub(super) async fn connect(
                         }
                         return Ok(match node.scheme {
                             AMQPScheme::AMQP => stream,
-                            AMQPScheme::AMQPS => stream.into_tls(&node.authority.host, TLSConfig::default()).await?,
+                            AMQPScheme::AMQPS => stream.into_rustls(&tls, &node.authority.host).await?,
                         });
                     }
                     Err(error) => refused = error,

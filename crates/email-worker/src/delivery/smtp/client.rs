@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::dispatch::Begun;
-use common::process::State;
+use common::process::{Finding, State};
+use common::tls::Authorities;
 use lettre::address::Envelope;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::MailParameter;
@@ -30,6 +31,8 @@ const NO_TURN: Duration = Duration::from_secs(1);
 pub(crate) struct Smtp {
     server: Server,
     relay: Mutex<Relay>,
+    /// What is to be done about a server that is away, where that is known.
+    cure: Mutex<Option<&'static str>>,
     idle: Idle,
     turns: Semaphore,
     deadlines: Deadlines,
@@ -49,10 +52,12 @@ impl Drop for Visit<'_> {
 
 impl Smtp {
     /// The server of `url`, which is told `hello` unless the URL's path has another name.
-    pub(crate) fn new(url: &str, hello: &str) -> Result<Self, TransportError> {
+    /// Over TLS the word of `authorities` alone is taken, or else of those that browsers trust.
+    pub(crate) fn new(url: &str, hello: &str, authorities: Option<&Authorities>) -> Result<Self, TransportError> {
         Ok(Self {
-            server: Server::parse(url, hello)?,
+            server: Server::parse(url, hello, authorities)?,
             relay: Mutex::default(),
+            cure: Mutex::default(),
             idle: Idle::default(),
             turns: Semaphore::new(LIVELY),
             deadlines: Deadlines::USUAL,
@@ -60,10 +65,15 @@ impl Smtp {
     }
 
     /// How the last mails went.
-    pub(crate) fn state(&self) -> State {
-        match self.relay().trouble() {
-            None => State::Up,
-            Some(_) => State::Down,
+    pub(crate) fn finding(&self) -> Finding {
+        let trouble = self.relay().trouble();
+        match trouble {
+            None => State::Up.into(),
+            Some(Trouble::Refused) => State::Down.into(),
+            Some(Trouble::Away) => Finding {
+                state: State::Down,
+                cure: *self.cure(),
+            },
         }
     }
 
@@ -164,6 +174,7 @@ impl Smtp {
                 }
             }
             Meaning::Away => {
+                *self.cure() = failure.cure();
                 let after = self.relay().rest(pass, Trouble::Away, now);
                 SendError::Unreachable { error, after }
             }
@@ -208,6 +219,10 @@ impl Smtp {
         let greeting = greet(&mut connection, envelope);
         pace.step(Stage::Sender, step, greeting).await?;
         Ok(connection)
+    }
+
+    fn cure(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.cure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn relay(&self) -> MutexGuard<'_, Relay> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use common::tls;
 use lettre::transport::smtp::Error;
 
 use super::verdict::{Enhanced, Stage, Verdict, verdict};
@@ -21,6 +22,8 @@ enum What {
     Silence,
     /// The connection broke or made no sense.
     Broken(&'static str),
+    /// It is not known to be the one that was meant: what is to be done, where that is known.
+    Untrusted(Option<&'static str>),
     /// It can't be asked for.
     Unsupported(&'static str),
 }
@@ -57,6 +60,14 @@ impl Failure {
         Self { stage, what }
     }
 
+    /// TLS did not come about.
+    pub(super) fn of_tls(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self {
+            stage: Stage::Connect,
+            what: What::Untrusted(tls::cure(error)),
+        }
+    }
+
     /// The server lacks what the mail needs, for its sender or its recipient.
     pub(super) fn unsupported(stage: Stage, what: &'static str) -> Self {
         let what = What::Unsupported(what);
@@ -81,7 +92,15 @@ impl Failure {
         match self.what {
             What::Reply { code, .. } => code != 421,
             What::Unsupported(_) => true,
-            What::Silence | What::Broken(_) => false,
+            What::Silence | What::Broken(_) | What::Untrusted(_) => false,
+        }
+    }
+
+    /// What is to be done about it, where that is known.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        match self.what {
+            What::Untrusted(cure) => cure,
+            _ => None,
         }
     }
 
@@ -91,6 +110,7 @@ impl Failure {
             What::Reply { code, .. } => code.to_string(),
             What::Silence => "timeout".to_owned(),
             What::Broken(_) => "connection".to_owned(),
+            What::Untrusted(_) => "tls".to_owned(),
             What::Unsupported(_) => "unsupported".to_owned(),
         }
     }
@@ -107,6 +127,8 @@ impl fmt::Display for Failure {
             What::Reply { code, enhanced: None } => write!(f, "{code} at {stage}"),
             What::Silence => write!(f, "no answer in time at {stage}"),
             What::Broken(how) => write!(f, "{how} at {stage}"),
+            What::Untrusted(None) => write!(f, "TLS failed at {stage}"),
+            What::Untrusted(Some(cure)) => write!(f, "TLS failed at {stage}: {cure}"),
             What::Unsupported(what) => f.write_str(what),
         }
     }
@@ -124,9 +146,13 @@ impl What {
         if error.is_client() {
             return Self::Unsupported("the mail server does not offer what the settings ask for");
         }
-        Self::Broken(if error.is_tls() {
-            "TLS failed"
-        } else if error.is_response() {
+        if let Some(cure) = tls::cure(error) {
+            return Self::Untrusted(Some(cure));
+        }
+        if error.is_tls() {
+            return Self::Untrusted(None);
+        }
+        Self::Broken(if error.is_response() {
             "the connection ended"
         } else {
             "the connection failed"

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::tls::{self, Authorities};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::TlsParameters;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
@@ -48,10 +49,12 @@ enum Security {
 }
 
 impl Server {
-    pub(super) fn parse(url: &str, hello: &str) -> Result<Self, TransportError> {
+    pub(super) fn parse(url: &str, hello: &str, authorities: Option<&Authorities>) -> Result<Self, TransportError> {
         let url = Url::parse(url).map_err(|_| TransportError::Smtp("it can't be read as a URL"))?;
         let host = url
             .host_str()
+            // The brackets of an IPv6 address belong to the URL only.
+            .map(|host| host.trim_matches(['[', ']']))
             .filter(|host| !host.is_empty())
             .ok_or(TransportError::Smtp("it names no host"))?
             .to_owned();
@@ -59,12 +62,13 @@ impl Server {
             .query_pairs()
             .find(|(key, _)| key == "tls")
             .map(|(_, value)| value.into_owned());
-        let parameters = || TlsParameters::new(host.clone()).map_err(TransportError::Tls);
+        let parameters = || starttls(&host, authorities).map_err(TransportError::Tls);
+        let wrapped = || tls::client(authorities).map_err(TransportError::WrappedTls);
         let (security, port) = match (url.scheme(), tls.as_deref()) {
             ("smtp", None) => (Security::Plain, SMTP_PORT),
             ("smtp", Some("opportunistic")) => (Security::Offered(parameters()?), SUBMISSION_PORT),
             ("smtp", Some("required")) => (Security::Required(parameters()?), SUBMISSION_PORT),
-            ("smtps", _) => (Security::Wrapped(trusting(public_roots())?), SUBMISSIONS_PORT),
+            ("smtps", _) => (Security::Wrapped(wrapped()?), SUBMISSIONS_PORT),
             _ => return Err(TransportError::Smtp("tls must be `required` or `opportunistic`")),
         };
         let hello = match url.path().trim_matches('/') {
@@ -74,8 +78,7 @@ impl Server {
         Ok(Self {
             port: url.port().unwrap_or(port),
             credentials: credentials(&url)?,
-            // The brackets of an IPv6 address belong to the URL only.
-            host: host.trim_matches(['[', ']']).to_owned(),
+            host,
             security,
             hello,
         })
@@ -145,10 +148,10 @@ impl Server {
         config: &Arc<ClientConfig>,
         tcp: TcpStream,
     ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
-        let failed = || Failure::broken(Stage::Connect, "TLS failed");
-        let name = ServerName::try_from(self.host.clone()).map_err(|_| failed())?;
+        let name = ServerName::try_from(self.host.clone()).map_err(|error| Failure::of_tls(&error))?;
         let connector = TlsConnector::from(Arc::clone(config));
-        connector.connect(name, tcp).await.map_err(|_| failed())
+        let connected = connector.connect(name, tcp).await;
+        connected.map_err(|error| Failure::of_tls(&error))
     }
 }
 
@@ -168,17 +171,16 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(GONE));
 }
 
-/// The authorities that `lettre` trusts for STARTTLS.
-fn public_roots() -> RootCertStore {
-    webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()
-}
-
-fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, TransportError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TransportError::WrappedTls)?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+/// How `lettre` speaks TLS after STARTTLS.
+fn starttls(host: &str, authorities: Option<&Authorities>) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let mut parameters = TlsParameters::builder(host.to_owned());
+    parameters = match authorities {
+        None => parameters.certificate_store(CertificateStore::WebpkiRoots),
+        Some(authorities) => parameters
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(Certificate::from_pem(authorities.pem())?),
+    };
+    parameters.build()
 }
 
 fn credentials(url: &Url) -> Result<Option<Credentials>, TransportError> {
@@ -199,19 +201,15 @@ mod tests {
     use super::*;
     use crate::delivery::smtp::pace::Deadlines;
 
-    impl Server {
-        /// Trusts this certificate instead of the public authorities.
-        pub(in crate::delivery::smtp) fn trust(&mut self, root: &[u8]) {
-            let mut roots = RootCertStore::empty();
-            roots.add(root.to_vec().into()).unwrap();
-            self.security = Security::Wrapped(trusting(roots).unwrap());
-        }
-    }
-
     #[tokio::test]
     async fn a_connection_is_known_to_be_dead_when_its_host_is_gone() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Server::parse(&format!("smtp://{}", listener.local_addr().unwrap()), "example.com").unwrap();
+        let server = Server::parse(
+            &format!("smtp://{}", listener.local_addr().unwrap()),
+            "example.com",
+            None,
+        )
+        .unwrap();
         let turns = tokio::sync::Semaphore::new(1);
         let mut pace = Pace::begin(&turns, Deadlines::USUAL).await.unwrap();
         let stream = server.dial(&mut pace).await.unwrap();
@@ -224,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_scheme_and_tls_decide_the_port_and_the_security() {
-        let server = |url| Server::parse(url, "example.com").unwrap();
+        let server = |url| Server::parse(url, "example.com", None).unwrap();
         assert_eq!(server("smtp://mail.test").port(), 25);
         assert_eq!(server("smtp://mail.test?tls=required").port(), 587);
         assert_eq!(server("smtps://mail.test").port(), 465);
@@ -238,7 +236,7 @@ mod tests {
 
     #[test]
     fn credentials_are_decoded() {
-        let server = Server::parse("smtp://ann%40x:p%2Fw@mail.test", "example.com").unwrap();
+        let server = Server::parse("smtp://ann%40x:p%2Fw@mail.test", "example.com", None).unwrap();
         assert!(server.credentials == Some(Credentials::new("ann@x".to_owned(), "p/w".to_owned())));
     }
 
@@ -246,7 +244,7 @@ mod tests {
     fn a_url_that_can_not_be_used_says_why() {
         for url in ["smtp://", "smtp://mail.test?tls=maybe", "smtp://mail.test:port"] {
             assert!(
-                matches!(Server::parse(url, "example.com"), Err(TransportError::Smtp(_))),
+                matches!(Server::parse(url, "example.com", None), Err(TransportError::Smtp(_))),
                 "{url}"
             );
         }
