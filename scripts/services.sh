@@ -129,8 +129,13 @@ pg_query() { # url, statement
 # programs as the user it runs as. On any port: tests go by way of proxies.
 remember_password() { # password
   local file=${PGPASSFILE:-${HOME:-$(getent passwd "$EUID" | cut -d: -f6)}/.pgpass} others=''
-  if [[ -e $file ]]; then others=$(grep -v '^127\.0\.0\.1:\*:\*:postgres:' "$file" || true); fi
-  (umask 077 && printf '%s127.0.0.1:*:*:postgres:%s\n' "${others:+$others$'\n'}" "$1" >"$file.waypost" && mv "$file.waypost" "$file")
+  # Ours is the line behind the mark; what else stands there is the user's, goes before it and is asked first.
+  local mark="# Waypost's scripts/services.sh"
+  if [[ -e $file ]]; then others=$(awk -v mark="$mark" '$0 == mark { getline; next } { print }' "$file"); fi
+  # Written into the file that is there: it may be a link.
+  (umask 077 && printf '%s%s\n127.0.0.1:*:*:postgres:%s\n' "${others:+$others$'\n'}" "$mark" "$1" >"$file")
+  # Or clients pass over it.
+  chmod 600 "$file"
 }
 
 pg_usable() { # url: lets us in, with room for parallel tests

@@ -1,168 +1,150 @@
 //! What mail programs turn into a link, though nobody marked it as one.
 //!
 //! A form that anybody may fill in, and whose name goes into a mail, would else carry a stranger's link to whoever the
-//! stranger chooses.
+//! stranger chooses. Two questions, since two mistakes cost differently: a name that is refused wrongly keeps a person out,
+//! one that is left out of a mail wrongly costs a greeting.
+
+use std::net::Ipv4Addr;
 
 use icu_normalizer::ComposingNormalizerBorrowed;
-use linkify::{LinkFinder, LinkKind};
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 
-/// Endings of domains that are no country's and that a program takes for one without more around it.
-const GENERIC_ENDINGS: &[&str] = &[
-    "academy",
-    "agency",
-    "app",
-    "art",
-    "asia",
-    "bet",
-    "bid",
-    "biz",
-    "blog",
-    "casino",
-    "chat",
-    "click",
-    "cloud",
-    "club",
-    "codes",
-    "com",
-    "company",
-    "coupons",
-    "dating",
-    "dev",
-    "digital",
-    "download",
-    "edu",
-    "email",
-    "exchange",
-    "finance",
-    "fun",
-    "games",
-    "gift",
-    "global",
-    "gov",
-    "group",
-    "help",
-    "host",
-    "icu",
-    "info",
-    "ink",
-    "int",
-    "life",
-    "link",
-    "live",
-    "loan",
-    "loans",
-    "lol",
-    "ltd",
-    "market",
-    "mil",
-    "mobi",
-    "money",
-    "net",
-    "network",
-    "news",
-    "one",
-    "online",
-    "org",
-    "page",
-    "party",
-    "porn",
-    "press",
-    "pro",
-    "promo",
-    "review",
-    "rocks",
-    "sale",
-    "services",
-    "sex",
-    "shop",
-    "site",
-    "solutions",
-    "space",
-    "store",
-    "stream",
-    "support",
-    "systems",
-    "tech",
-    "today",
-    "tokyo",
-    "tools",
-    "top",
-    "trade",
-    "vip",
-    "wang",
-    "website",
-    "wiki",
-    "win",
-    "work",
-    "works",
-    "world",
-    "xyz",
-    "zip",
-    "zone",
-];
-
-/// How sure a mail program is that a text holds a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Autolink {
-    /// A domain alone, `example.com`; some programs make it one. A name can look so: `Dr.Ng`.
-    Domain,
-    /// A scheme, `www.`, or a domain with a port or a path. No name looks so.
-    Address,
-}
-
-/// The surest link in a text, if there is one. An address for mail is none.
-///
-/// Judged in compatibility form (NFKC): programs read the dots and slashes of other scripts as their own.
+/// Whether a text holds what is a link beyond doubt: a scheme, `www.`, or a domain with a port or a path. No name looks so.
 #[must_use]
-pub fn autolink(text: &str) -> Option<Autolink> {
-    let text = ComposingNormalizerBorrowed::new_nfkc().normalize(text);
-    let mut finder = LinkFinder::new();
-    finder
-        .url_must_have_scheme(false)
-        .kinds(&[LinkKind::Url, LinkKind::Email]);
-    let urls = finder.links(&text).filter(|link| *link.kind() == LinkKind::Url);
-    urls.filter_map(|link| judge(link.as_str())).max()
+pub fn holds_link(text: &str) -> bool {
+    let text = as_programs_read(text);
+    text.contains("://") || has_www(&text) || domains(&text).any(|domain| domain.is_place())
 }
 
-fn judge(link: &str) -> Option<Autolink> {
-    let link = link.to_lowercase();
-    if link.starts_with("www.") || link.contains(['/', ':', '?', '#']) {
-        return Some(Autolink::Address);
+/// Whether a text is left out of what goes to an address or a number that nobody has proved to be theirs: it holds what any
+/// program may make a link to a page of, a domain alone included. Some names look so: `Dr.Ng`. An address for mail is none.
+#[must_use]
+pub fn may_become_link(text: &str) -> bool {
+    let text = as_programs_read(text);
+    text.contains("://") || has_www(&text) || domains(&text).any(|domain| domain.is_place() || !domain.is_of_mail())
+}
+
+/// In compatibility form, with the full stops of all scripts as one, and nothing that is not seen.
+fn as_programs_read(text: &str) -> String {
+    let unseen = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    let normal = ComposingNormalizerBorrowed::new_nfkc().normalize(text);
+    let seen = normal.chars().filter(|c| !unseen.contains(*c));
+    seen.map(|c| if c == '\u{3002}' { '.' } else { c })
+        .collect::<String>()
+        .to_lowercase()
+}
+
+fn has_www(text: &str) -> bool {
+    let mut found = text.match_indices("www.");
+    found.any(|(at, www)| {
+        !text[..at].ends_with(char::is_alphanumeric) && text[at + www.len()..].starts_with(char::is_alphanumeric)
+    })
+}
+
+/// What may be a domain or an address of a machine, and what stands around it.
+struct Domain<'a> {
+    before: &'a str,
+    after: &'a str,
+}
+
+impl Domain<'_> {
+    /// A port, a path or a query follows.
+    fn is_place(&self) -> bool {
+        let mut after = self.after.chars();
+        match (after.next(), after.next()) {
+            (Some('/'), _) => true,
+            (Some(':'), Some(port)) => port.is_ascii_digit(),
+            (Some('?' | '#'), Some(next)) => next.is_alphanumeric(),
+            _ => false,
+        }
     }
-    let (before, ending) = link.rsplit_once('.')?;
-    let owner = before.rsplit('.').next().unwrap_or_default();
-    let is_country = ending.len() == 2 && owner.chars().count() > 1;
-    (is_country || GENERIC_ENDINGS.contains(&ending)).then_some(Autolink::Domain)
+
+    /// Somebody stands before it, and an `@`.
+    fn is_of_mail(&self) -> bool {
+        let local = self.before.strip_suffix('@');
+        local.is_some_and(|local| local.ends_with(char::is_alphanumeric))
+    }
+}
+
+fn domains(text: &str) -> impl Iterator<Item = Domain<'_>> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    let words = text.split(move |c| !is_part(c)).filter(|word| is_domain(word));
+    words.map(move |word| {
+        // A word is a part of the text: it begins where its first byte lies.
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        Domain {
+            before: &text[..at],
+            after: &text[at + word.len()..],
+        }
+    })
+}
+
+/// Whether at the end of a word a dot stands between a label and what may be an ending: two letters or more of any script, or
+/// an A-label. Numbers are one where they are an IPv4 address.
+fn is_domain(word: &str) -> bool {
+    let Some((owner, ending)) = word.rsplit_once('.') else {
+        return false;
+    };
+    let letters = ending.chars().all(char::is_alphabetic) && ending.chars().nth(1).is_some();
+    let is_named = (letters || ending.starts_with("xn--")) && owner.ends_with(char::is_alphanumeric);
+    is_named || word.parse::<Ipv4Addr>().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLACES: [&str; 21] = [
+        "http://evil.example",
+        "Win! HTTPS://EVIL.EXAMPLE/x now",
+        "Ada @https://evil.example/prize",
+        "1https://evil.example",
+        "${jndi:ldap://127.0.0.1/a}",
+        "www.evil",
+        "see www.evil.example",
+        "(www.evil.example)",
+        "evil.com/prize",
+        "(evil.com/prize)",
+        "@evil.com/x",
+        "..evil.com/x",
+        "//evil.com/x",
+        "evil.com:8080",
+        "evil.com?a=1",
+        "1.2.3.4/x",
+        "例え.jp/x",
+        "evil．com／x",
+        "evil。com/x",
+        "ev\u{ad}il.com/x",
+        "http:/\u{200b}/evil.example",
+    ];
+
     #[test]
-    fn what_names_a_place_is_an_address() {
-        for text in [
-            "http://evil.example",
-            "Win! HTTPS://EVIL.EXAMPLE/x now",
-            "${jndi:ldap://127.0.0.1/a}",
-            "www.evil",
-            "see www.evil.example",
-            "evil.com/prize",
-            "(evil.com/prize)",
-            "evil.com:8080",
-            "evil.com?a=1",
-            "1.2.3.4/x",
-            "例え.jp/x",
-            "evil．com／x",
-        ] {
-            assert_eq!(autolink(text), Some(Autolink::Address), "{text}");
+    fn what_names_a_place_is_a_link() {
+        for text in PLACES {
+            assert!(holds_link(text) && may_become_link(text), "{text}");
         }
     }
 
     #[test]
-    fn a_domain_alone_is_told_apart() {
-        for text in ["evil.com", "win at bit.ly now", "x.com", "Evil.Online"] {
-            assert_eq!(autolink(text), Some(Autolink::Domain), "{text}");
+    fn a_domain_alone_is_left_out_and_not_refused() {
+        for text in [
+            "evil.com",
+            "win at bit.ly now",
+            "x.com",
+            "Evil.Online",
+            "evil.cfd",
+            "пример.рф",
+            "例子.中国",
+            "evil.xn--p1ai",
+            "@evil.com",
+            "-evil.com",
+            "10.0.0.1",
+            "Dr.Ng",
+            "St.John",
+            "Will.i.am",
+        ] {
+            assert!(!holds_link(text) && may_become_link(text), "{text}");
         }
     }
 
@@ -172,19 +154,20 @@ mod tests {
             "",
             "J. R. Smith",
             "J.R. Smith",
-            "J.R.Smith",
             "D'Arcy",
             "St. John",
-            "St.John",
             "张伟",
-            "Will.i.am",
-            "M.Sc./Ph.D.",
             "Anna/Bo",
-            "Ada <ada@example.com>",
             "../../etc/passwd",
             "Mr. T",
+            "A.B.C.",
+            "M.Sc./Ph.D.",
+            "Ada <ada@example.com>",
+            "Ada: 1.5",
+            "wwwilliam",
+            "Ng...",
         ] {
-            assert_eq!(autolink(text), None, "{text}");
+            assert!(!holds_link(text) && !may_become_link(text), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! be sent there. So every server of this workspace is built here:
 //!
 //! - [`Listener::serve`] runs an app over connections that are [`Guarded`]: cut when nothing could be answered for
-//!   [`PATIENCE`], and read no faster than they are answered;
+//!   [`PATIENCE`], and on which nothing is read behind a request before that is answered;
 //! - [`PerAddress`] counts the connections of each address, and has those closed at once that are too many;
 //! - [`Slices`] is the body of an answer that is in memory already and is handed on piece by piece, so that a connection
 //!   holds a few of them and not a copy of the whole.
@@ -13,12 +13,15 @@
 //! A leaf: it knows nothing of Waypost.
 #![warn(missing_docs)]
 
+mod answering;
 mod guarded;
 mod listener;
 mod per_address;
 mod slices;
+mod state;
 
-pub use guarded::{Guarded, Hold, PATIENCE};
+pub use guarded::{Guarded, PATIENCE};
 pub use listener::Listener;
 pub use per_address::PerAddress;
 pub use slices::Slices;
+pub use state::Hold;

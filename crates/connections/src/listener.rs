@@ -15,11 +15,16 @@ use actix_web::error::DispatchError;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::answering::Told;
 use crate::guarded::{Guarded, PATIENCE};
 use crate::per_address::PerAddress;
 
 /// Bytes that wait to be sent on a connection before no more are made for it; one piece of an answer may come on top.
 const WRITE_BUFFER: usize = 8 * 1024;
+
+/// After an answer that came before the end of its request: so long the rest is read, or the peer would see a reset in place
+/// of the answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How a server treats its connections. The fields that are not given have actix-web's defaults.
 #[derive(Debug, Clone)]
@@ -86,8 +91,12 @@ impl Listener {
                 .keep_alive(self.keep_alive)
                 .client_request_timeout(self.head_timeout)
                 .h1_write_buffer_size(WRITE_BUFFER)
-                .on_connect_ext(self.on_connect)
-                .h1(map_config(app, |()| AppConfig::default()));
+                .client_disconnect_timeout(LINGER)
+                .on_connect_ext(move |connection: &Guarded, data| {
+                    data.insert(connection.state().clone());
+                    (self.on_connect)(connection, data);
+                })
+                .h1(Told::new(map_config(app, |()| AppConfig::default())));
             guard.and_then(http)
         })?;
         Ok(builder.run())

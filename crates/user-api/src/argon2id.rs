@@ -17,6 +17,11 @@ use argon2::{
 use common::config::Argon2 as Cost;
 use zeroize::Zeroize;
 
+/// OWASP's parameters: KiB times rounds.
+const USUAL_WORK: u64 = 19_456 * 2;
+/// So many times the usual work is too much.
+const MOST_TIMES: u64 = 8;
+
 /// What a hash costs to make, and so to check: its parameters without its salt, as they stand in a PHC string.
 #[derive(Debug, Clone)]
 pub(crate) struct HashCost {
@@ -121,6 +126,13 @@ impl PartialEq for HashCost {
 }
 
 impl HashCost {
+    /// Whether checking such a hash takes so much more than one of the other, and than the usual, that nobody should pay for
+    /// it but the account that has it.
+    pub(crate) fn is_beyond(&self, other: &Self) -> bool {
+        let work = |cost: &Self| u64::from(cost.params.m_cost()) * u64::from(cost.params.t_cost());
+        work(self) > MOST_TIMES * work(other).max(USUAL_WORK)
+    }
+
     /// Of a PHC string.
     pub(crate) fn of(hash: &str) -> Result<Self> {
         Self::of_parsed(&PasswordHash::new(hash)?)

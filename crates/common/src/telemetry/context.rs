@@ -11,6 +11,8 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: &str = "traceparent";
+/// Of version 00.
+const TRACEPARENT_BYTES: usize = 55;
 const TRACESTATE: &str = "tracestate";
 /// Longest `tracestate` that is carried on; W3C asks for at least 512 characters.
 const MAX_TRACESTATE: usize = 512;
@@ -46,13 +48,19 @@ impl TraceContext {
         if !lengths.take(4).eq([2, 32, 16, 2]) {
             return None;
         }
-        let carried = Self {
+        let mut carried = Self {
             traceparent: traceparent.to_owned(),
             tracestate: tracestate
                 .filter(|state| state.len() <= MAX_TRACESTATE)
                 .map(str::to_owned),
         };
-        carried.to_context().span().span_context().is_valid().then_some(carried)
+        if !carried.to_context().span().span_context().is_valid() {
+            return None;
+        }
+        // A later version may have more behind the flags; what goes on from here is of version 00.
+        carried.traceparent.truncate(TRACEPARENT_BYTES);
+        carried.traceparent.replace_range(..2, "00");
+        Some(carried)
     }
 
     /// As OpenTelemetry's own context, remote.
@@ -151,5 +159,13 @@ mod tests {
         ] {
             assert_eq!(TraceContext::parse(Some(bad), None), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn of_a_later_version_only_what_is_known_goes_on() {
+        let later = format!("01{}-00", &PARENT[2..]);
+        let context = TraceContext::parse(Some(&later), None).unwrap();
+        assert_eq!(context.traceparent, PARENT);
+        assert!(!context.decided_here(false).is_sampled());
     }
 }

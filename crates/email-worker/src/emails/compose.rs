@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::Timestamp;
-use common::autolink::autolink;
+use common::autolink::may_become_link;
 use lettre::address::{AddressError, Envelope};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -86,9 +86,10 @@ impl Emails {
         } = header;
         let address: Address = to.parse().map_err(|_| ComposeError::Address)?;
         // Whoever signed up may not be whom the mail goes to: nothing of theirs becomes a link in it.
-        let name = match autolink(content.name) {
-            None => one_line(content.name),
-            Some(_) => String::new(),
+        let name = if may_become_link(content.name) {
+            String::new()
+        } else {
+            one_line(content.name)
         };
         let [subject, text, html] = self.render(content, &name)?;
         let envelope =

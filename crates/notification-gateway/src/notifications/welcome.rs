@@ -1,6 +1,6 @@
 //! The notification that a new person gets.
 
-use common::autolink::autolink;
+use common::autolink::may_become_link;
 use serde_json::json;
 
 use super::notify::Content;
@@ -15,9 +15,10 @@ pub(crate) fn welcome(recipient: &recipients::Model) -> Content {
         _ => ("Welcome", ", ", "Your account is ready."),
     };
     let title = [greeting, comma, &recipient.name].concat();
-    let outside = match autolink(&recipient.name) {
-        None => title.as_str(),
-        Some(_) => greeting,
+    let outside = if may_become_link(&recipient.name) {
+        greeting
+    } else {
+        title.as_str()
     };
     Content {
         kind: "welcome",

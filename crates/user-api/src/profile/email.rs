@@ -75,6 +75,14 @@ impl Email {
         refused("must be an email address such as name@example.com")
     }
 
+    /// The key of an account that somebody names. Rules are for new ones: an account that was made by others keeps its address.
+    pub(crate) fn known_key(text: &str) -> Option<String> {
+        let typed = trimmed(text);
+        let key = Self::parse(typed).map(|email| email.key());
+        key.ok()
+            .or_else(|| (typed.is_ascii() && typed.len() <= MOST).then(|| typed.to_ascii_lowercase()))
+    }
+
     /// What makes an address unique: its lower-case form.
     pub(crate) fn key(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -202,6 +210,15 @@ mod tests {
             Email::parse("ada@r3---sn.example.3com").unwrap().as_str(),
             "ada@r3---sn.example.3com"
         );
+    }
+
+    #[test]
+    fn an_account_of_older_rules_is_known_by_its_address() {
+        let key = |text| Email::known_key(text);
+        assert_eq!(key(" Ada@ex_ample.com").as_deref(), Some("ada@ex_ample.com"));
+        assert_eq!(key("Ada@BÜCHER.example").as_deref(), Some("ada@xn--bcher-kva.example"));
+        assert_eq!(key("ädä@example.com"), None);
+        assert_eq!(key(&"a".repeat(60_000)), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) use self::{
     email::Email,
     locale::Locale,
     name::Name,
-    password::Password,
+    password::{MOST as MOST_CHARACTERS, Password},
     phone::Phone,
     time_zone::TimeZone,
     unicode::{given, opaque},

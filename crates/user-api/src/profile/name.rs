@@ -1,9 +1,6 @@
 //! The name that a person wants to be called by.
 
-use common::{
-    autolink::{Autolink, autolink},
-    http::Violation,
-};
+use common::{autolink::holds_link, http::Violation};
 use utoipa::openapi::schema::ObjectBuilder;
 
 use serde_json::json;
@@ -59,7 +56,7 @@ impl Name {
             });
         }
         // The welcome mail goes to an address that nobody has proved to be theirs, and begins with the name.
-        if autolink(text) == Some(Autolink::Address) {
+        if holds_link(text) {
             return Err(Violation {
                 code: "link",
                 detail: "must not contain a link, such as http://, www. or a domain with a path",

@@ -11,7 +11,7 @@ use super::{
 
 /// Fewest and most characters. The upper bound keeps hashing cheap to refuse.
 const FEWEST: usize = 8;
-const MOST: usize = 256;
+pub(crate) const MOST: usize = 256;
 
 described_text!(Password);
 

@@ -131,9 +131,9 @@ pub(crate) async fn create(
 
 /// Looks the account up; an address that can't be one has none.
 async fn find_account(state: &State, email: &str) -> Result<Option<users::Credentials>, DbErr> {
-    match Email::parse(email) {
-        Ok(email) => users::find_credentials(state.database.read(), &email.key()).await,
-        Err(_) => Ok(None),
+    match Email::known_key(email) {
+        Some(key) => users::find_credentials(state.database.read(), &key).await,
+        None => Ok(None),
     }
 }
 

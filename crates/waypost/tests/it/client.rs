@@ -133,13 +133,13 @@ impl Client {
 
     pub(crate) async fn log_in(&self, email: &str) -> String {
         let body = json!({"email": email, "password": PASSWORD});
-        let answer = self
-            .http
-            .post(format!("{}/v1/sessions", self.users))
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
+        let log_in = async || {
+            let request = self.http.post(format!("{}/v1/sessions", self.users)).json(&body);
+            let answer = request.send().await.unwrap();
+            // Shed on a busy machine: nothing was done, and it is asked again.
+            (answer.status() != 503).then_some(answer)
+        };
+        let answer = eventually(PATIENCE, log_in).await;
         assert_eq!(answer.status(), 201, "logging in");
         let tokens: Value = answer.json().await.unwrap();
         tokens["access_token"].as_str().unwrap().to_owned()
