@@ -1,7 +1,7 @@
 //! The public keys that tokens are checked by: fetched, kept, used stale when need be.
 
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::http::TokenKeys;
@@ -9,6 +9,7 @@ use common::http::keys::{Jwks, KeySet};
 use common::outbound::{Destination, OutboundClient};
 use common::process::{State, Tasks, chain};
 use common::resilience::BreakerOptions;
+use parking_lot::RwLock;
 use reqwest::Url;
 
 /// How often the keys are fetched anew.
@@ -77,7 +78,7 @@ impl PublishedKeys {
 
     /// For readiness: without keys nobody can be told apart; with old ones nearly everybody.
     pub(crate) fn state(&self) -> State {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read();
         match (&known.keys, known.last_failed) {
             (Some(_), false) => State::Up,
             (Some(_), true) => State::Degraded,
@@ -89,7 +90,7 @@ impl PublishedKeys {
     async fn fetch(&self, at_least: Duration) -> bool {
         let mut last = self.fetching.lock().await;
         if last.is_some_and(|at| at.elapsed() < at_least) {
-            return !self.known.read().unwrap_or_else(PoisonError::into_inner).last_failed;
+            return !self.known.read().last_failed;
         }
         let fetched = self.client.get(self.url.clone()).await;
         *last = Some(Instant::now());
@@ -101,7 +102,7 @@ impl PublishedKeys {
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(chain(&error)),
         };
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write();
         let went_well = keys.is_ok();
         match keys {
             Ok(keys) => known.keys = Some(keys),
@@ -117,7 +118,7 @@ impl PublishedKeys {
 
 impl TokenKeys for PublishedKeys {
     fn known(&self) -> Option<KeySet> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
+        self.known.read().keys.clone()
     }
 
     fn look(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 /// The providers that the sandbox stands in for.
@@ -149,7 +150,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Provider, (Fault, Option<Instant>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

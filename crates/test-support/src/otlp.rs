@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1 as wire;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tonic::transport::server::{Server, TcpIncoming};
 use tonic::{Request, Response, Status};
@@ -95,7 +96,7 @@ impl OtlpReceiver {
 
     /// All spans so far.
     pub fn spans(&self) -> Vec<Span> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.spans.lock().clone()
     }
 
     /// The spans of one trace, by their start.
@@ -173,7 +174,7 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut spans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spans = self.0.lock();
         for resource in request.into_inner().resource_spans {
             let attributes = texts(resource.resource.unwrap_or_default().attributes);
             let service = attributes.get("service.name").cloned().unwrap_or_default();

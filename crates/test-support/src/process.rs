@@ -4,12 +4,13 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::eventually;
 use crate::pipe::full_pipe;
+use parking_lot::Mutex;
 
 /// What a program wrote is read soon after its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -121,10 +122,7 @@ fn collect(stream: Option<impl Read + Send + 'static>, output: &Arc<Mutex<String
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            output
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_str(&String::from_utf8_lossy(&line));
+            output.lock().push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     }))
@@ -162,7 +160,7 @@ impl Process {
 
     /// All that it has written so far, both streams.
     pub fn output(&self) -> String {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.output.lock().clone()
     }
 
     /// Begins to read what it was stalled by; it becomes part of the output.

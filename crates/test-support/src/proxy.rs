@@ -1,9 +1,10 @@
 //! A TCP proxy with faults to switch on: what a network does on a bad day.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -47,8 +48,8 @@ pub struct FaultProxy {
 struct Trap(Arc<Mutex<Option<Vec<u8>>>>);
 
 impl Trap {
-    fn request(&self) -> std::sync::MutexGuard<'_, Option<Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn request(&self) -> parking_lot::MutexGuard<'_, Option<Vec<u8>>> {
+        self.0.lock()
     }
 
     /// Whether `bytes` hold the request; it springs once.

@@ -1,7 +1,8 @@
 //! Listens in on what clients say to a server: what anybody on the way could read.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -41,7 +42,7 @@ impl Tap {
 
     /// What each connection's client said, those that said nothing left out.
     pub fn heard(&self) -> Vec<Vec<u8>> {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.heard.lock();
         heard.iter().filter(|said| !said.is_empty()).cloned().collect()
     }
 
@@ -74,7 +75,7 @@ async fn carry(client: TcpStream, server: u16, heard: Arc<Mutex<Vec<Vec<u8>>>>) 
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let number = {
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = heard.lock();
         heard.push(Vec::new());
         heard.len() - 1
     };
@@ -84,7 +85,7 @@ async fn carry(client: TcpStream, server: u16, heard: Arc<Mutex<Vec<Vec<u8>>>>) 
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
             let said = &buffer[..length];
-            heard.lock().unwrap_or_else(PoisonError::into_inner)[number].extend_from_slice(said);
+            heard.lock()[number].extend_from_slice(said);
             if to_server.write_all(said).await.is_err() {
                 break;
             }

@@ -4,8 +4,6 @@
 //! thread asked, and a process that needs two such pieces comes to hold a hundred. Here there are never more than
 //! hashes that ran at once, and each is overwritten with zeros before it is put away.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::{
@@ -15,6 +13,7 @@ use argon2::{
     },
 };
 use common::config::Argon2 as Cost;
+use parking_lot::{Mutex, MutexGuard};
 use zeroize::Zeroize;
 
 /// OWASP's parameters: KiB times rounds.
@@ -102,7 +101,7 @@ impl Argon2id {
 
     /// What no hash works in at present; what was put away last is taken first.
     fn kept(&self) -> MutexGuard<'_, Vec<Memory>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

@@ -12,8 +12,10 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// The lowest priority that still gets turns.
 const LOWEST: i32 = 19;
@@ -85,7 +87,7 @@ fn work_off(jobs: &Mutex<Receiver<Job>>, done: &Sender<Told>) {
         tracing::warn!(%error, "hashing threads can't give way: requests will wait for log-ins");
     }
     loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = jobs.lock().recv();
         let Ok(job) = next else { return };
         if done.send(job()).is_err() {
             return;

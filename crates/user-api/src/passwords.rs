@@ -6,10 +6,11 @@
 //! How long a refusal takes must not tell who has an account. Once the settings have changed, hashes of several costs are
 //! stored; each log-in that succeeds replaces one, and until all are replaced every refusal takes what all costs take together.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use argon2::password_hash;
 use common::{config::Argon2 as Cost, resilience::Bulkhead, telemetry::Metrics};
+use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Instrument;
 
@@ -168,7 +169,7 @@ impl Hashing {
         if known.contains(&cost) || cost.is_beyond(&known[0]) {
             return;
         }
-        let mut costs = self.costs.write().unwrap_or_else(PoisonError::into_inner);
+        let mut costs = self.costs.write();
         if !costs.contains(&cost) && costs.len() < MOST_COSTS {
             tracing::info!(
                 ?cost,
@@ -179,7 +180,7 @@ impl Hashing {
     }
 
     fn costs(&self) -> Vec<HashCost> {
-        self.costs.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.costs.read().clone()
     }
 }
 

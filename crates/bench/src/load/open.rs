@@ -4,11 +4,12 @@
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
+use parking_lot::Mutex;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
@@ -73,16 +74,14 @@ pub(crate) async fn open_loop(
 
 async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, due: Instant) -> anyhow::Result<Arrival> {
     // The last one first: when it is too old, so are all below it.
-    let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let kept = idle.lock().pop();
     let kept = kept.filter(|(since, _)| since.elapsed() < IDLE);
     let (connection, status) = timeout(PATIENCE, ask(address, kept.map(|(_, kept)| kept), &request))
         .await
         .context("no answer in time")??;
     let latency = due.elapsed();
     let now = Instant::now();
-    idle.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push((now, connection));
+    idle.lock().push((now, connection));
     Ok(Arrival { due, latency, status })
 }
 

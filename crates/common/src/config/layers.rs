@@ -185,7 +185,10 @@ fn profile(layers: &[&Map<String, Value>], service: Service) -> Result<Profile, 
     let mut profile = Profile::Development;
     for layer in layers.iter().flat_map(|layer| split((*layer).clone(), service)) {
         if let Some(value) = layer.get("profile") {
-            profile = value.clone().try_deserialize().map_err(ConfigError::Value)?;
+            profile = value.clone().try_deserialize().map_err(|_| ConfigError::Rule {
+                key: "profile".to_owned(),
+                problem: format!("must be development, test or production, and is `{value}`"),
+            })?;
         }
     }
     Ok(profile)
@@ -302,6 +305,8 @@ mod tests {
     fn a_bad_value_names_its_key() {
         let error = with(&[("WAYPOST__BROKER__PREFETCH", "many")]).unwrap_err().to_string();
         assert!(error.contains("broker.prefetch"), "{error}");
+        let error = with(&[("WAYPOST__PROFILE", "prod")]).unwrap_err().to_string();
+        assert!(error.contains("`profile`") && error.contains("production"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What a dispatcher and its sends share: what is under way, what rests, and when a sign of life was given.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -53,12 +54,12 @@ impl Waker {
 
     /// Whether a destination has asked for a pause that is not over, at most a minute.
     pub fn is_asked_to_wait(&self, destination: &str) -> bool {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.lock();
         asked.get(destination).is_some_and(|until| *until > Instant::now())
     }
 
     fn was_asked(&self, destination: &str, until: Instant) {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         asked.retain(|_, until| *until > Instant::now());
         asked.insert(destination.to_owned(), until);
     }
@@ -178,7 +179,7 @@ impl<S: Sender> Shared<S> {
     }
 
     fn load(&self) -> MutexGuard<'_, Load> {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+        self.load.lock()
     }
 
     /// What may be claimed now; `None` when every place is taken.

@@ -173,10 +173,19 @@ fn explain(path: &str, error: &serde_json::Error) -> Problem {
         (named, "duplicate", "This field is there twice.")
     } else if text.starts_with("unknown field") {
         (named, "unknown", "There is no such field.")
+    } else if let Some(words) = words_of(&text) {
+        return Problem::new(&kinds::VALIDATION).error(pointer_to(path, ""), "unknown", format!("must be {words}"));
     } else {
         ("", "type", OTHER_TYPE)
     };
     Problem::new(&kinds::VALIDATION).error(pointer_to(path, field), code, detail)
+}
+
+/// The words that a field may be, when another one stood there.
+fn words_of(text: &str) -> Option<String> {
+    let (_, expected) = text.strip_prefix("unknown variant")?.rsplit_once(", expected ")?;
+    let words = expected.rsplit_once(" at line").map_or(expected, |(words, _)| words);
+    Some(words.replace('`', ""))
 }
 
 /// `a.b[0]` and a field of it as a JSON Pointer; `.` is the whole document.
@@ -234,7 +243,12 @@ mod tests {
         ] {
             assert_eq!(refusal(body).0, 400, "{body:?}");
         }
-        let cases: [(&[u8], &str, &str); 6] = [
+        let cases: [(&[u8], &str, &str); 7] = [
+            (
+                b"{\"email\":\"a\",\"mood\":\"Sad, expected `x`\"}",
+                "/mood",
+                "must be Fine",
+            ),
             (b"{}", "/email", "required"),
             (b"{\"email\":\"a\",\"email\":\"b\"}", "/email", "duplicate"),
             (b"{\"email\":1}", "/email", "type"),

@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use connections::Slices;
+use parking_lot::RwLock;
 use utoipa::openapi::{OpenApi, Server};
 use utoipa_swagger_ui::Config;
 
@@ -52,7 +53,7 @@ impl Assets {
     /// A file of the page; `None` when there is none of this name. Links begin at `base`.
     fn file(&self, name: &str, base: &'static str) -> Result<Option<File>, Box<dyn Error>> {
         let key = (name.to_owned(), base);
-        if let Some(known) = self.files.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(known) = self.files.read().get(&key) {
             return Ok(Some(known.clone()));
         }
         let Some(found) = utoipa_swagger_ui::serve(name, Arc::clone(&self.config))? else {
@@ -65,7 +66,7 @@ impl Assets {
                 .into_bytes();
         }
         let file = (found.content_type, Bytes::from(body));
-        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.write();
         Ok(Some(files.entry(key).or_insert(file).clone()))
     }
 }

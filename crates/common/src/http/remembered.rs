@@ -1,9 +1,10 @@
 //! Tokens that were verified before.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use super::claims::Claims;
+use parking_lot::RwLock;
 
 /// Tokens of one generation; two are kept. A token has some 350 bytes, so both hold a few megabytes.
 const GENERATION: usize = 4096;
@@ -29,7 +30,7 @@ struct Generations {
 impl Remembered {
     /// What `token` says, when its signature was found good before.
     pub(super) fn get(&self, token: &str) -> Option<Arc<Claims>> {
-        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.0.read();
         if let Some(claims) = held.young.get(token) {
             return Some(Arc::clone(claims));
         }
@@ -41,7 +42,7 @@ impl Remembered {
 
     /// Remembers a token whose signature was found good.
     pub(super) fn keep(&self, token: &str, claims: Arc<Claims>) {
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.write();
         if held.young.len() >= GENERATION {
             held.old = std::mem::take(&mut held.young);
         }
@@ -74,7 +75,7 @@ mod tests {
             assert_eq!(remembered.get("used"), Some(claims(1)));
         }
         assert_eq!(remembered.get("unused"), None);
-        let held = remembered.0.read().unwrap();
+        let held = remembered.0.read();
         assert!(held.young.len() <= GENERATION && held.old.len() <= GENERATION);
     }
 }

@@ -1,10 +1,11 @@
 //! Tries a call again where that may help, while its time and the retry budget last.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use http::Extensions;
+use parking_lot::Mutex;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 use reqwest_retry::{RetryDecision, RetryPolicy, RetryTransientMiddleware, Retryable, RetryableStrategy};
@@ -81,7 +82,7 @@ impl RetryableStrategy for Strategy {
             ),
             Err(error) => (is_worth_a_retry(error, self.0.repeat), None),
         };
-        *self.0.asked_to_wait.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+        *self.0.asked_to_wait.lock() = wait;
         again.then_some(Retryable::Transient)
     }
 }
@@ -94,7 +95,7 @@ impl RetryPolicy for Policy {
         if past_retries >= call.retries {
             return RetryDecision::DoNotRetry;
         }
-        let asked = *call.asked_to_wait.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = *call.asked_to_wait.lock();
         let backoff = call.backoff.delay(past_retries, rand::random());
         let wait = asked.map_or(backoff, |asked| asked.max(backoff));
         let passed = call.began.elapsed();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use serde::Serialize;
 
 /// Longest that one check may take; a slower one counts as down.
@@ -88,15 +89,12 @@ impl Health {
             let checked = check();
             Box::pin(async move { checked.await.into() })
         });
-        self.checks
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, (need, check));
+        self.checks.write().insert(name, (need, check));
     }
 
     /// Asks all dependencies, side by side.
     pub async fn readiness(&self) -> Readiness {
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let checks = self.checks.read().clone();
         let answers = checks.into_iter().map(|(name, (need, check))| async move {
             let checked = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
             (name, need, checked.unwrap_or(State::Down.into()))

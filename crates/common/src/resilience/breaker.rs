@@ -1,8 +1,10 @@
 //! Whether a destination is worth a call, judged by how the last ones went.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// When it is worth asking again while probes are under way.
 const PROBING: Duration = Duration::from_millis(500);
@@ -246,7 +248,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Does what time alone does: open becomes half-open, a probe past its deadline has failed, calm forgives.

@@ -1,9 +1,9 @@
 //! Whether a retry may be made at all, so that retries never become the load.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::token_bucket::Bucket;
+use parking_lot::Mutex;
 
 /// Share of the calls that may be retried, beside the steady allowance.
 const SHARE: f64 = 0.1;
@@ -28,13 +28,13 @@ impl RetryBudget {
 
     /// Counts a first try: each one earns a part of a retry.
     pub fn earn(&self) {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.bucket.lock();
         bucket.add(SHARE, MOST);
     }
 
     /// Takes one retry out, when there is one.
     pub fn spend(&self, now: Instant) -> bool {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.bucket.lock();
         bucket.refill(PER_SECOND, MOST, now);
         bucket.take()
     }

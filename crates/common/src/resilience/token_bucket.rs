@@ -1,7 +1,8 @@
 //! Whether an agreed rate allows one more call.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// A rate with a burst: calls a second over time, `burst` at once.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl TokenBucket {
     /// # Errors
     /// How long until there is one.
     pub fn take(&self, now: Instant) -> Result<(), Duration> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.bucket.lock();
         bucket.refill(self.per_second, self.burst, now);
         if bucket.take() {
             return Ok(());

@@ -5,11 +5,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
 use super::{subscription::Subscription, versioned};
@@ -120,7 +120,7 @@ impl Memory {
 
     fn lock(&self) -> Entries<'_> {
         // Each critical section leaves the map whole, so a panic elsewhere spoils nothing.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

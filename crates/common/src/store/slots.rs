@@ -18,13 +18,14 @@ use std::{
     cell::Cell,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use deadpool_redis::redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, aio::MultiplexedConnection};
+use parking_lot::{Mutex, RwLock};
 use tokio::{runtime::Handle, sync::Notify, time::timeout};
 
 use super::{Limits, StoreError, dialer::Dialer};
@@ -140,11 +141,11 @@ impl Slots {
     }
 
     pub(super) fn cure(&self) -> Option<&'static str> {
-        *self.0.cure.read().unwrap_or_else(PoisonError::into_inner)
+        *self.0.cure.read()
     }
 
     pub(super) fn note_cure(&self, cure: Option<&'static str>) {
-        *self.0.cure.write().unwrap_or_else(PoisonError::into_inner) = cure;
+        *self.0.cure.write() = cure;
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -248,24 +249,24 @@ impl Slot {
     }
 
     pub(super) fn home(&self) -> Home {
-        self.home.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.home.lock().clone()
     }
 
     pub(super) fn settle(&self, home: Home) {
-        *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
+        *self.home.lock() = home;
     }
 
     pub(super) fn get(&self) -> Option<Standing> {
-        self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.standing.read().clone()
     }
 
     pub(super) fn fill(&self, standing: Standing) {
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Some(standing);
+        *self.standing.write() = Some(standing);
     }
 
     /// Drops the connection of this generation; a newer one stays.
     pub(super) fn discard(&self, generation: u64) {
-        let mut held = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.standing.write();
         if held.as_ref().is_some_and(|held| held.generation == generation) {
             *held = None;
         }

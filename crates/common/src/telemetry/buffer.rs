@@ -1,11 +1,12 @@
 //! Keeps the last spans of this process, for whoever develops it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::scope::SERVICE_ATTRIBUTE;
@@ -74,8 +75,8 @@ impl SpanBuffer {
         spans.push_back(BufferedSpan::from(span));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<BufferedSpan>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, VecDeque<BufferedSpan>> {
+        self.spans.lock()
     }
 }
 

@@ -7,10 +7,11 @@
 mod labels;
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -437,7 +438,7 @@ impl Metrics {
 
     /// Has `sampler` set its gauges each time these metrics are read: for what costs nothing to look at.
     pub fn at_each_reading(&self, sampler: impl Fn(&Self) + Send + Sync + 'static) {
-        let mut samplers = self.0.samplers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samplers = self.0.samplers.lock();
         samplers.push(Box::new(sampler));
     }
 
@@ -491,7 +492,7 @@ impl Metrics {
 
     /// All of them in Prometheus's text form (OpenMetrics 1.0).
     pub fn render(&self) -> String {
-        for sample in &*self.0.samplers.lock().unwrap_or_else(PoisonError::into_inner) {
+        for sample in &*self.0.samplers.lock() {
             sample(self);
         }
         let mut text = String::new();

@@ -1,10 +1,11 @@
 //! What the server has got, and what it is still to answer.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Instant;
 
 use super::{Answer, Stage};
+use parking_lot::{Mutex, MutexGuard};
 
 /// A mail as it arrived.
 #[derive(Clone)]
@@ -40,5 +41,5 @@ pub(super) struct State {
 }
 
 pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }

@@ -1,10 +1,11 @@
 //! A supervised connection: kept for as long as the service lives, replaced as a whole.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::tcp::RustlsConnector;
 use lapin::uri::AMQPUri;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +85,7 @@ impl Link {
         match self.state() {
             State::Down => Finding {
                 state: State::Down,
-                cure: *self.cure.read().unwrap_or_else(PoisonError::into_inner),
+                cure: *self.cure.read(),
             },
             other => other.into(),
         }
@@ -184,7 +185,7 @@ impl Supervisor {
     }
 
     fn note(&self, cure: Option<&'static str>) {
-        *self.cure.write().unwrap_or_else(PoisonError::into_inner) = cure;
+        *self.cure.write() = cure;
     }
 
     async fn open(&self, node: AMQPUri, was_silent: bool) -> Result<Session, CallError> {

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, RustlsConnector};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, runtime};
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::lookup_host;
 
@@ -29,14 +30,14 @@ pub(super) struct Socket(Arc<Mutex<Option<TcpStream>>>);
 impl Socket {
     /// Ends the connection at once, whatever the peer does.
     pub(super) fn cut(&self) {
-        if let Some(stream) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(stream) = &*self.0.lock() {
             // Already closed is as good.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
     fn keep(&self, stream: TcpStream) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+        *self.0.lock() = Some(stream);
     }
 }
 

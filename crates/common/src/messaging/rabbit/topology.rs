@@ -1,6 +1,5 @@
 //! Declares what stands on the broker, and finds what is missing.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{
@@ -10,6 +9,7 @@ use lapin::options::{
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::deadline::{CallError, DECLARE, within};
@@ -171,11 +171,11 @@ impl Topology {
     }
 
     fn last_whole(&self) -> Option<Timestamp> {
-        *self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.whole.lock()
     }
 
     fn set_whole(&self, at: Timestamp) {
-        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        *self.whole.lock() = Some(at);
     }
 }
 

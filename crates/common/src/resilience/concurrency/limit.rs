@@ -1,9 +1,10 @@
 //! Who is let in: the limit's shares by priority, and the places that are taken.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::gradient::{ConcurrencyOptions, Gradient, Sample, as_f64};
+use parking_lot::{Mutex, MutexGuard};
 
 /// What a refused request waits at least before it comes again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -149,7 +150,7 @@ impl ConcurrencyLimit {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

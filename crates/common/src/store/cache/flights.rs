@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Read, ReadError};
@@ -71,7 +72,7 @@ impl Flights {
             return false;
         }
         let now = Instant::now();
-        let mut resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = self.0.resting.lock();
         let rest = resting.get(key).copied();
         if rest.is_some_and(|rest| rest.until <= now) {
             resting.remove(key);
@@ -82,7 +83,7 @@ impl Flights {
     }
 
     fn rest(&self, key: &str, span: Duration) {
-        let mut resting = self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = self.0.resting.lock();
         let since = Instant::now();
         if resting.len() >= MAX_RESTING {
             resting.retain(|_, rest| rest.until > since);
@@ -101,7 +102,7 @@ impl Flights {
     }
 
     fn lock(&self) -> MutexGuard<'_, Under> {
-        self.0.under.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.under.lock()
     }
 }
 

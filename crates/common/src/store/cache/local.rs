@@ -1,9 +1,9 @@
 //! The in-process layer: bounded by weight, sharded, without a channel between those who read it.
 
 use std::hash::BuildHasher;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::quality::RandomState;
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
@@ -99,6 +99,6 @@ impl Local {
     fn alone(&self, key: &str) -> MutexGuard<'_, ()> {
         let hash = self.hasher.hash_one(key);
         let stripe = usize::try_from(hash % STRIPES as u64).unwrap_or_default();
-        self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+        self.stripes[stripe].lock()
     }
 }

@@ -1,7 +1,6 @@
 //! Changes that are still to be told to the other replicas, each key once.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::versions::Versions;
@@ -75,7 +74,7 @@ impl Outgoing {
     }
 
     fn lock(&self) -> MutexGuard<'_, Versions> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

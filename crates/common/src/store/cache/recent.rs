@@ -1,9 +1,10 @@
 //! Which versions of a key this process knows to exist, for as long as a load from before may still be on its way.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Longer than any load takes, its wait for a lock included.
@@ -25,7 +26,7 @@ impl Recent {
     pub(super) fn note(&self, key: &str, version: u64) -> bool {
         let now = Instant::now();
         let until = now + LOADS_TAKE;
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if let Some(known) = known.get_mut(key) {
             known.version = known.version.max(version);
             known.until = until;
@@ -44,7 +45,7 @@ impl Recent {
 
     /// Whether no newer version was heard of while a load from before may be on its way.
     pub(super) fn allows(&self, key: &str, version: u64) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         let is_over = |known: &Known| known.until <= Instant::now();
         known
             .get(key)

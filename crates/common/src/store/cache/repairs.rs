@@ -1,8 +1,8 @@
 //! Keys whose change could not be written to the store: what stands there may be old, until it is repaired.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::versions::Versions;
@@ -105,7 +105,7 @@ impl Repairs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Versions> {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.marked.lock()
     }
 }
 

@@ -1,6 +1,5 @@
 //! One mail over one connection: which connection, which steps, and what came of it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::dispatch::Begun;
@@ -10,6 +9,7 @@ use lettre::address::Envelope;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::MailParameter;
 use lettre::{Address, Message};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument, Span, field, info_span};
@@ -222,11 +222,11 @@ impl Smtp {
     }
 
     fn cure(&self) -> MutexGuard<'_, Option<&'static str>> {
-        self.cure.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cure.lock()
     }
 
     fn relay(&self) -> MutexGuard<'_, Relay> {
-        self.relay.lock().unwrap_or_else(PoisonError::into_inner)
+        self.relay.lock()
     }
 }
 

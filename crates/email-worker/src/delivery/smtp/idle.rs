@@ -1,10 +1,10 @@
 //! Connections that wait for the next mail.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::pace::LIVELY;
+use parking_lot::{Mutex, MutexGuard};
 
 /// A connection that rested longer is not used again: servers close them after some minutes.
 const MAX_REST: Duration = Duration::from_secs(30);
@@ -29,6 +29,6 @@ impl Idle {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
