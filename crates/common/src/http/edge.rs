@@ -20,7 +20,7 @@ use super::door::RoutePath;
 use super::limit::keep_headers;
 use super::unread_body::ChunkedBody;
 use crate::config::Service;
-use crate::telemetry::{Door, HttpLabels, Metrics, TraceContext, scope};
+use crate::telemetry::{HttpLabels, Metrics, Sampling, TraceContext, scope};
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -60,8 +60,8 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     let header = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let caller = TraceContext::parse(header(&TRACEPARENT), header(&TRACESTATE));
     let method = method_label(request.method());
-    let result = match Door::decide(caller, edge.sample_ratio, edge.trusts_callers) {
-        Door::Record(caller) => {
+    let result = match Sampling::decide(caller, edge.sample_ratio, edge.trusts_callers) {
+        Sampling::Record(caller) => {
             let span = server_span(&request, method);
             if let Some(caller) = caller {
                 caller.adopt(&span);
@@ -83,7 +83,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
             }
             result
         }
-        Door::Carry(context) => {
+        Sampling::Carry(context) => {
             let work = async {
                 next.call(request)
                     .await

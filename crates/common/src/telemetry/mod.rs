@@ -23,7 +23,7 @@ pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
 pub use error::TelemetryError;
 pub use metrics::{ALL as ALL_METRICS, Definition, HttpLabels, Kind, Metrics};
-pub use sampler::Door;
+pub use sampler::Sampling;
 pub use scope::{current_service, scope};
 pub use start::Telemetry;
 pub use writer::lost_log_lines;

@@ -1,4 +1,4 @@
-//! Sampling is decided at the door, once, and followed everywhere behind it.
+//! Sampling is decided at the edge, once, and followed everywhere behind it.
 
 use std::cell::Cell;
 
@@ -9,16 +9,16 @@ use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
 use super::TraceContext;
 use super::context::fresh_context;
 
-/// What the door decided for one request.
+/// What the edge decided for one request.
 #[derive(Debug)]
-pub enum Door {
+pub enum Sampling {
     /// Record it: open a SERVER span, under the caller's context when there is one.
     Record(Option<TraceContext>),
     /// Do not: run the request in this context, without a span, so that its ids still travel.
     Carry(Context),
 }
 
-impl Door {
+impl Sampling {
     /// Follows the flag of a caller who is trusted; without one, records the share `ratio` of requests. A stranger says which
     /// trace a request belongs to, and no more: else anybody could have everything recorded, or nothing of an attack.
     pub fn decide(caller: Option<TraceContext>, ratio: f64, trusts_callers: bool) -> Self {
@@ -35,12 +35,12 @@ impl Door {
     }
 }
 
-/// The SDK's sampler: a child follows its parent, a SERVER root was decided at the door, any other
+/// The SDK's sampler: a child follows its parent, a SERVER root was decided at the edge, any other
 /// root (a timer, a message without a context) is recorded by the ratio.
 #[derive(Debug, Clone)]
-pub(super) struct ByDoor(pub(super) f64);
+pub(super) struct HeadSampler(pub(super) f64);
 
-impl ShouldSample for ByDoor {
+impl ShouldSample for HeadSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -84,7 +84,7 @@ mod tests {
     fn the_share_of_recorded_requests_is_the_ratio() {
         for (ratio, low, high) in [(0.0, 0, 0), (0.1, 800, 1200), (1.0, 10_000, 10_000)] {
             let recorded = (0..10_000)
-                .filter(|_| matches!(Door::decide(None, ratio, true), Door::Record(_)))
+                .filter(|_| matches!(Sampling::decide(None, ratio, true), Sampling::Record(_)))
                 .count();
             assert!((low..=high).contains(&recorded), "{ratio}: {recorded}");
         }
@@ -98,19 +98,22 @@ mod tests {
                 None,
             )
         };
-        assert!(matches!(Door::decide(caller("01"), 0.0, true), Door::Record(Some(_))));
-        assert!(matches!(Door::decide(caller("00"), 1.0, true), Door::Carry(_)));
+        assert!(matches!(
+            Sampling::decide(caller("01"), 0.0, true),
+            Sampling::Record(Some(_))
+        ));
+        assert!(matches!(Sampling::decide(caller("00"), 1.0, true), Sampling::Carry(_)));
     }
 
     #[test]
     fn a_stranger_says_which_trace_it_is_and_nothing_else() {
         let id = "0af7651916cd43dd8448eb211c80319c";
         let stranger = |flag| TraceContext::parse(Some(&format!("00-{id}-b7ad6b7169203331-{flag}")), Some("vendor=1"));
-        let Door::Carry(context) = Door::decide(stranger("01"), 0.0, false) else {
+        let Sampling::Carry(context) = Sampling::decide(stranger("01"), 0.0, false) else {
             panic!("a stranger had it recorded")
         };
         assert_eq!(context.span().span_context().trace_id().to_string(), id);
-        let Door::Record(Some(context)) = Door::decide(stranger("00"), 1.0, false) else {
+        let Sampling::Record(Some(context)) = Sampling::decide(stranger("00"), 1.0, false) else {
             panic!("a stranger kept it from being recorded")
         };
         assert_eq!((context.trace_id(), context.is_sampled()), (id, true));

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use super::export::ByService;
 use super::logs::{Lines, SpanFields, losses};
-use super::sampler::ByDoor;
+use super::sampler::HeadSampler;
 use super::writer::to_stderr;
 use super::{SpanBuffer, TelemetryError};
 use crate::config::{LogFormat, Profile, Service, Settings};
@@ -46,7 +46,7 @@ impl Telemetry {
         let buffer = (settings.profile == Profile::Development).then(Arc::<SpanBuffer>::default);
         let processor = ByService::new(service, &settings.telemetry.otlp_endpoint, buffer.clone())?;
         let provider = SdkTracerProvider::builder()
-            .with_sampler(ByDoor(settings.telemetry.sample_ratio))
+            .with_sampler(HeadSampler(settings.telemetry.sample_ratio))
             .with_span_processor(processor)
             .build();
         let spans = tracing_opentelemetry::layer()
