@@ -27,21 +27,21 @@ fn destination() -> Destination {
     }
 }
 
-struct Bench {
+struct Fixture {
     tasks: Tasks,
     metrics: Metrics,
     server: ScriptedServer,
     client: OutboundClient,
 }
 
-async fn bench(destination: Destination, script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Bench {
+async fn fixture(destination: Destination, script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Fixture {
     let (tasks, metrics) = (
         Tasks::new(Service::NotificationGateway),
         Metrics::new(Service::NotificationGateway),
     );
     let server = ScriptedServer::start(&tasks, script).await;
     let client = OutboundClient::new(&destination, &metrics).unwrap();
-    Bench {
+    Fixture {
         tasks,
         metrics,
         server,
@@ -49,7 +49,7 @@ async fn bench(destination: Destination, script: impl Fn(usize) -> Reply + Send 
     }
 }
 
-impl Bench {
+impl Fixture {
     async fn post(&self, repeat: Repeat) -> Result<u16, OutboundError> {
         let request = self.client.request(Method::POST, self.server.url.clone()).body("a=b");
         self.client
@@ -73,10 +73,10 @@ async fn a_failure_that_passes_is_tried_again() {
             ok("there")
         }
     };
-    let bench = bench(destination(), script).await;
-    assert_eq!(bench.get().await.unwrap(), "there");
-    assert_eq!(bench.server.seen().len(), 3);
-    let text = bench.metrics.render();
+    let fixture = fixture(destination(), script).await;
+    assert_eq!(fixture.get().await.unwrap(), "there");
+    assert_eq!(fixture.server.seen().len(), 3);
+    let text = fixture.metrics.render();
     assert!(
         text.contains("http_route=\"test\",http_response_status_code=\"503\""),
         "{text}"
@@ -89,11 +89,11 @@ async fn a_failure_that_passes_is_tried_again() {
 
 #[tokio::test]
 async fn a_post_is_repeated_only_when_that_is_said_to_be_safe() {
-    let bench = bench(destination(), |_| status("500 Internal Server Error")).await;
-    assert_eq!(bench.post(Repeat::ByMethod).await.unwrap(), 500);
-    assert_eq!(bench.server.seen().len(), 1);
-    assert_eq!(bench.post(Repeat::Safe).await.unwrap(), 500);
-    assert_eq!(bench.server.seen().len(), 4, "two retries are three tries");
+    let fixture = fixture(destination(), |_| status("500 Internal Server Error")).await;
+    assert_eq!(fixture.post(Repeat::ByMethod).await.unwrap(), 500);
+    assert_eq!(fixture.server.seen().len(), 1);
+    assert_eq!(fixture.post(Repeat::Safe).await.unwrap(), 500);
+    assert_eq!(fixture.server.seen().len(), 4, "two retries are three tries");
 }
 
 #[tokio::test]
@@ -103,13 +103,13 @@ async fn retry_after_is_obeyed_within_the_deadline_and_left_to_the_caller_beyond
         1 => ok("now"),
         _ => Reply::Answer("429 Too Many Requests", "retry-after: 60\r\n", String::new()),
     };
-    let bench = bench(destination(), script).await;
-    assert_eq!(bench.get().await.unwrap(), "now");
-    let seen = bench.server.seen();
+    let fixture = fixture(destination(), script).await;
+    assert_eq!(fixture.get().await.unwrap(), "now");
+    let seen = fixture.server.seen();
     let waited = seen[1].at - seen[0].at;
     assert!(waited >= Duration::from_secs(1), "{waited:?}");
     let began = Instant::now();
-    let error = bench.get().await.unwrap_err();
+    let error = fixture.get().await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(30), "it waited out the minute");
     let minute = Some(Duration::from_mins(1));
     assert!(
@@ -138,12 +138,12 @@ async fn a_destination_that_hangs_is_cut_off_left_alone_and_found_again() {
         },
         ..destination()
     };
-    let bench = bench(quick, script).await;
+    let fixture = fixture(quick, script).await;
     for _ in 0..3 {
-        assert!(matches!(bench.get().await, Err(OutboundError::Timeout { .. })));
+        assert!(matches!(fixture.get().await, Err(OutboundError::Timeout { .. })));
     }
-    assert_eq!(bench.client.state(), State::Down);
-    let refused = bench.get().await.unwrap_err();
+    assert_eq!(fixture.client.state(), State::Down);
+    let refused = fixture.get().await.unwrap_err();
     assert!(
         matches!(
             refused,
@@ -154,12 +154,12 @@ async fn a_destination_that_hangs_is_cut_off_left_alone_and_found_again() {
         ),
         "{refused:?}"
     );
-    assert_eq!(bench.server.seen().len(), 3, "an open breaker makes no call");
+    assert_eq!(fixture.server.seen().len(), 3, "an open breaker makes no call");
     well.store(true, Ordering::SeqCst);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while bench.client.state() != State::Up {
+    while fixture.client.state() != State::Up {
         assert!(Instant::now() < deadline, "the breaker did not close");
-        let _ = bench.get().await;
+        let _ = fixture.get().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -171,8 +171,8 @@ async fn a_full_bulkhead_answers_at_once() {
         retries: 0,
         ..destination()
     };
-    let bench = bench(narrow, |_| Reply::Hang).await;
-    let (first, second) = tokio::join!(bench.get(), bench.get());
+    let fixture = fixture(narrow, |_| Reply::Hang).await;
+    let (first, second) = tokio::join!(fixture.get(), fixture.get());
     assert!(matches!(first, Err(OutboundError::Timeout { .. })), "{first:?}");
     let full = |error: &OutboundError| {
         matches!(
@@ -195,9 +195,9 @@ async fn a_used_up_rate_answers_at_once_when_it_is_worth_asking_again() {
         }),
         ..destination()
     };
-    let bench = bench(slow, |_| ok("there")).await;
-    assert_eq!(bench.get().await.unwrap(), "there");
-    let refused = bench.get().await.unwrap_err();
+    let fixture = fixture(slow, |_| ok("there")).await;
+    assert_eq!(fixture.get().await.unwrap(), "there");
+    let refused = fixture.get().await.unwrap_err();
     let OutboundError::Unavailable { refusal, retry_after } = refused else {
         panic!("{refused:?}")
     };
@@ -206,7 +206,7 @@ async fn a_used_up_rate_answers_at_once_when_it_is_worth_asking_again() {
         retry_after > Duration::from_secs(5) && retry_after <= Duration::from_secs(10),
         "{retry_after:?}"
     );
-    assert_eq!(bench.server.seen().len(), 1);
+    assert_eq!(fixture.server.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -218,8 +218,8 @@ async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
         },
         ..destination()
     };
-    let bench = bench(fragile, |_| status("503 Service Unavailable")).await;
-    let error = bench.get().await.unwrap_err();
+    let fixture = fixture(fragile, |_| status("503 Service Unavailable")).await;
+    let error = fixture.get().await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -229,8 +229,8 @@ async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
         ),
         "{error:?}"
     );
-    assert_eq!(bench.server.seen().len(), 1);
-    assert!(matches!(bench.get().await, Err(OutboundError::Unavailable { .. })));
+    assert_eq!(fixture.server.seen().len(), 1);
+    assert!(matches!(fixture.get().await, Err(OutboundError::Unavailable { .. })));
 }
 
 #[tokio::test]
@@ -241,21 +241,21 @@ async fn an_answer_that_is_too_long_or_drips_is_cut_off() {
         retries: 0,
         ..destination()
     };
-    let bench = bench(small, script).await;
+    let fixture = fixture(small, script).await;
     assert!(matches!(
-        bench.get().await,
+        fixture.get().await,
         Err(OutboundError::TooLarge { limit: 1000 })
     ));
-    assert!(matches!(bench.get().await, Err(OutboundError::Timeout { .. })));
+    assert!(matches!(fixture.get().await, Err(OutboundError::Timeout { .. })));
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_or_is_refused_is_an_error_of_its_own() {
-    let bench = bench(destination(), |_| Reply::Close).await;
-    assert!(matches!(bench.get().await, Err(OutboundError::Transport(_))));
-    assert_eq!(bench.server.seen().len(), 3, "a GET is tried again");
-    let _ = bench.tasks.shut_down(Duration::ZERO).await;
-    let error = bench.post(Repeat::Never).await.unwrap_err();
+    let fixture = fixture(destination(), |_| Reply::Close).await;
+    assert!(matches!(fixture.get().await, Err(OutboundError::Transport(_))));
+    assert_eq!(fixture.server.seen().len(), 3, "a GET is tried again");
+    let _ = fixture.tasks.shut_down(Duration::ZERO).await;
+    let error = fixture.post(Repeat::Never).await.unwrap_err();
     assert!(matches!(error, OutboundError::Transport(_)), "{error:?}");
 }
 
@@ -271,11 +271,11 @@ async fn every_try_is_a_span_of_its_own_in_the_callers_trace() {
             ok("")
         }
     };
-    let bench = bench(destination(), script).await;
+    let fixture = fixture(destination(), script).await;
     let span = tracing::info_span!("caller");
-    bench.get().instrument(span.clone()).await.unwrap();
+    fixture.get().instrument(span.clone()).await.unwrap();
     let caller = common::telemetry::TraceContext::of_span(&span);
-    let sent: Vec<String> = bench
+    let sent: Vec<String> = fixture
         .server
         .seen()
         .iter()

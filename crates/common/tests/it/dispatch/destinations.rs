@@ -7,7 +7,7 @@ use common::config::Service;
 use common::database::Database;
 use common::dispatch::{DispatchOptions, Outcome, Status, Wait};
 
-use super::bench::{Bench, Running, Scripted, accepted};
+use super::fixture::{Fixture, Running, Scripted, accepted};
 
 on_both_databases!(
     a_hanging_destination_does_not_hold_up_another,
@@ -16,8 +16,8 @@ on_both_databases!(
     a_shorter_rest_does_not_end_a_longer_one,
 );
 
-async fn a_hanging_destination_does_not_hold_up_another(bench: Bench) {
-    let stuck = bench.add("stuck", 60).await;
+async fn a_hanging_destination_does_not_hold_up_another(fixture: Fixture) {
+    let stuck = fixture.add("stuck", 60).await;
     let sender = Scripted::new(|delivery, _| {
         let hangs = delivery.destination == "stuck";
         Box::pin(async move {
@@ -33,13 +33,13 @@ async fn a_hanging_destination_does_not_hold_up_another(bench: Bench) {
         places: 8,
         places_per_destination: 4,
         drain,
-        ..bench.options()
+        ..fixture.options()
     };
-    let running = bench.start(&sender, options);
+    let running = fixture.start(&sender, options);
     // The stuck ones have all the places that they may have before the good ones are there.
     sender.until_sent(4).await;
-    let good = bench.add("good", 30).await;
-    bench.all_reach(&good, Status::Accepted).await;
+    let good = fixture.add("good", 30).await;
+    fixture.all_reach(&good, Status::Accepted).await;
     let started = sender.sent().iter().filter(|id| stuck.contains(id)).count();
     assert_eq!(started, 4, "the cap of one destination");
     let due = "waypost_delivery_oldest_due_seconds{service=\"email-worker\",channel=\"test\"}";
@@ -47,8 +47,8 @@ async fn a_hanging_destination_does_not_hold_up_another(bench: Bench) {
     running.stop().await;
 }
 
-async fn an_unavailable_destination_costs_no_attempt_and_rests(bench: Bench) {
-    let ids = bench.add("a", 40).await;
+async fn an_unavailable_destination_costs_no_attempt_and_rests(fixture: Fixture) {
+    let ids = fixture.add("a", 40).await;
     let until = Instant::now() + Duration::from_secs(1);
     let sender = Scripted::new(move |_, _| {
         Box::pin(async move {
@@ -58,17 +58,17 @@ async fn an_unavailable_destination_costs_no_attempt_and_rests(bench: Bench) {
             }
         })
     });
-    let running = bench.start(
+    let running = fixture.start(
         &sender,
         DispatchOptions {
             places_per_destination: 4,
-            ..bench.options()
+            ..fixture.options()
         },
     );
-    bench.all_reach(&ids, Status::Accepted).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     for id in ids {
-        assert_eq!(bench.row(id).await.attempts, 1);
+        assert_eq!(fixture.row(id).await.attempts, 1);
     }
     let tries = sender.sent().len();
     assert!(
@@ -77,8 +77,8 @@ async fn an_unavailable_destination_costs_no_attempt_and_rests(bench: Bench) {
     );
 }
 
-async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Bench) {
-    let ids = bench.add("a", 20).await;
+async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(fixture: Fixture) {
+    let ids = fixture.add("a", 20).await;
     let began = Instant::now();
     let sender = Scripted::new(move |_, _| {
         let outcome = if began.elapsed() < Duration::from_millis(900) {
@@ -94,10 +94,10 @@ async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Benc
     });
     let options = DispatchOptions {
         places_per_destination: 4,
-        ..bench.options()
+        ..fixture.options()
     };
-    let running = bench.start(&sender, options);
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, options);
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     let tries = sender.sent().len();
     assert!(
@@ -109,20 +109,22 @@ async fn a_wish_to_be_called_later_is_kept_for_the_whole_destination(bench: Benc
 /// SQLite has connections of their own for reading: without them only the measurement fails.
 #[tokio::test]
 async fn what_can_not_be_measured_is_delivered_all_the_same() {
-    let bench = Bench::sqlite().await;
-    let database = Database::connect(&bench.settings, Service::EmailWorker).await.unwrap();
+    let fixture = Fixture::sqlite().await;
+    let database = Database::connect(&fixture.settings, Service::EmailWorker)
+        .await
+        .unwrap();
     database.read().clone().close().await.unwrap();
     let sender = Scripted::accepting();
-    let running = Running::start(database, &sender, bench.options());
+    let running = Running::start(database, &sender, fixture.options());
     for _ in 0..2 {
-        let ids = bench.add("a", 3).await;
-        bench.all_reach(&ids, Status::Accepted).await;
+        let ids = fixture.add("a", 3).await;
+        fixture.all_reach(&ids, Status::Accepted).await;
     }
     running.stop().await;
 }
 
-async fn a_shorter_rest_does_not_end_a_longer_one(bench: Bench) {
-    let ids = bench.add("a", 4).await;
+async fn a_shorter_rest_does_not_end_a_longer_one(fixture: Fixture) {
+    let ids = fixture.add("a", 4).await;
     let times = Arc::new(Mutex::new(vec![]));
     let tries = Arc::clone(&times);
     let sender = Scripted::new(move |_, number| {
@@ -144,10 +146,10 @@ async fn a_shorter_rest_does_not_end_a_longer_one(bench: Bench) {
     });
     let options = DispatchOptions {
         places_per_destination: 2,
-        ..bench.options()
+        ..fixture.options()
     };
-    let running = bench.start(&sender, options);
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, options);
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     let times = times.lock().unwrap().clone();
     assert!(

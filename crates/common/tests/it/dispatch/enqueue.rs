@@ -11,7 +11,7 @@ use opentelemetry::trace::TracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use uuid::Uuid;
 
-use super::bench::{Bench, DEADLINE, Scripted, accepted};
+use super::fixture::{DEADLINE, Fixture, Scripted, accepted};
 use crate::subscriber::subscribe;
 
 on_both_databases!(
@@ -19,14 +19,14 @@ on_both_databases!(
     a_send_continues_the_trace_that_asked_for_it,
 );
 
-async fn one_event_makes_one_delivery(bench: Bench) {
+async fn one_event_makes_one_delivery(fixture: Fixture) {
     let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into());
     let again = NewDelivery {
         id: Uuid::now_v7(),
         ..new.clone()
     };
     let now = Timestamp::now();
-    let changes = Changes::new(Service::EmailWorker, bench.database.clone());
+    let changes = Changes::new(Service::EmailWorker, fixture.database.clone());
     let change = changes.begin().await.unwrap();
     assert_eq!(enqueue(change.tx(), new.clone(), now).await.unwrap(), Some(new.id));
     assert_eq!(enqueue(change.tx(), again, now).await.unwrap(), None);
@@ -34,16 +34,16 @@ async fn one_event_makes_one_delivery(bench: Bench) {
     let sender = Scripted::accepting();
     let slow = DispatchOptions {
         poll: DEADLINE,
-        ..bench.options()
+        ..fixture.options()
     };
-    let running = bench.start(&sender, slow);
+    let running = fixture.start(&sender, slow);
     running.waker.wake();
-    bench.all_reach(&[new.id], Status::Accepted).await;
+    fixture.all_reach(&[new.id], Status::Accepted).await;
     running.stop().await;
     assert_eq!(sender.sent().len(), 1);
 }
 
-async fn a_send_continues_the_trace_that_asked_for_it(bench: Bench) {
+async fn a_send_continues_the_trace_that_asked_for_it(fixture: Fixture) {
     let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let _guard = subscribe(tracing_subscriber::registry().with(layer));
@@ -52,7 +52,7 @@ async fn a_send_continues_the_trace_that_asked_for_it(bench: Bench) {
         let _context = asked.to_context().attach();
         let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into());
         vec![
-            enqueue(bench.database.unguarded(), new, Timestamp::now())
+            enqueue(fixture.database.unguarded(), new, Timestamp::now())
                 .await
                 .unwrap()
                 .unwrap(),
@@ -67,8 +67,8 @@ async fn a_send_continues_the_trace_that_asked_for_it(bench: Bench) {
             accepted("x")
         })
     });
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     let seen = seen.lock().unwrap().clone().unwrap();
     assert_eq!(seen.trace_id(), asked.trace_id());

@@ -6,21 +6,21 @@ macro_rules! on_both_databases {
         mod postgres {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(super::Bench::postgres().await).await;
+                super::$name(super::Fixture::postgres().await).await;
             })*
         }
         mod sqlite {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(super::Bench::sqlite().await).await;
+                super::$name(super::Fixture::sqlite().await).await;
             })*
         }
     };
 }
 
-mod bench;
 mod destinations;
 mod enqueue;
+mod fixture;
 mod leases;
 mod outage;
 mod outcomes;

@@ -12,8 +12,8 @@ use test_support::{Fault, FaultProxy, eventually, postgres_url};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::bench::{Bench, DEADLINE, Running, Scripted, accepted};
-use crate::messaging::fixture::Fixture;
+use super::fixture::{DEADLINE, Fixture, Running, Scripted, accepted};
+use crate::messaging;
 
 /// Finds something when no lease is left.
 const LEASE_IS_OVER: &str = "SELECT 1 AS over WHERE NOT EXISTS (SELECT 1 FROM deliveries \
@@ -40,45 +40,45 @@ fn slow() -> Scripted {
 }
 
 /// A lease long enough for a holder to have its chance: a record that hangs is tried anew after four seconds.
-fn leasing(bench: &Bench) -> DispatchOptions {
-    bench.leasing(12_000, 1_000)
+fn leasing(fixture: &Fixture) -> DispatchOptions {
+    fixture.leasing(12_000, 1_000)
 }
 
 #[tokio::test]
 async fn after_an_outage_longer_than_the_lease_what_a_holder_has_sent_stays_its_own() {
-    let bench = Bench::postgres().await;
+    let fixture = Fixture::postgres().await;
     let proxy = proxy().await;
-    let ids = bench.add("a", 12).await;
+    let ids = fixture.add("a", 12).await;
     let sender = slow();
-    let [one, two] = [bench.by(proxy.address()).await, bench.by(proxy.address()).await]
-        .map(|database| Running::start(database, &sender, leasing(&bench)));
+    let [one, two] = [fixture.by(proxy.address()).await, fixture.by(proxy.address()).await]
+        .map(|database| Running::start(database, &sender, leasing(&fixture)));
     sender.until_sent(12).await;
     proxy.set(Fault::BlackHole).await;
-    eventually(DEADLINE, || async { bench.finds(LEASE_IS_OVER).await }).await;
+    eventually(DEADLINE, || async { fixture.finds(LEASE_IS_OVER).await }).await;
     proxy.set(Fault::Pass).await;
-    bench.all_reach(&ids, Status::Accepted).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     tokio::join!(one.stop(), two.stop());
     println!(
         "outage longer than the lease: sent 12, received {}, lost 0, doubled {}",
         sender.sent().len(),
         sender.sent().len() - 12
     );
-    assert_eq!((sender.sent().len(), bench.recorded().await), (12, 12));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (12, 12));
 }
 
 /// Two dispatchers: one behind a proxy that has sent what `sender` has and can't record it, one that reaches the
 /// database. The first one's leases run out meanwhile.
-async fn cut_off(bench: &Bench, sender: &Scripted, broker: Option<Broker>) -> (FaultProxy, [Running; 2]) {
+async fn cut_off(fixture: &Fixture, sender: &Scripted, broker: Option<Broker>) -> (FaultProxy, [Running; 2]) {
     let proxy = proxy().await;
-    let options = bench.leasing(3_000, 300);
+    let options = fixture.leasing(3_000, 300);
     let start = |database| {
         let tasks = Tasks::new(Service::EmailWorker);
         Running::beside(broker.clone(), tasks, (database, sender, options.clone()))
     };
-    let one = start(bench.by(proxy.address()).await);
+    let one = start(fixture.by(proxy.address()).await);
     sender.until_sent(1).await;
     proxy.set(Fault::BlackHole).await;
-    (proxy, [one, start(bench.database.clone())])
+    (proxy, [one, start(fixture.database.clone())])
 }
 
 /// A sender that waits for the gate, the first time.
@@ -99,47 +99,47 @@ fn gated() -> (Scripted, Arc<Semaphore>) {
 
 #[tokio::test]
 async fn a_holder_that_reaches_only_the_broker_keeps_what_it_has_sent() {
-    let bench = Bench::postgres().await;
-    let fixture = Fixture::rabbit().await;
-    let ids = bench.add("a", 1).await;
+    let fixture = Fixture::postgres().await;
+    let rabbit = messaging::fixture::Fixture::rabbit().await;
+    let ids = fixture.add("a", 1).await;
     let (sender, gate) = gated();
-    let (proxy, [one, two]) = cut_off(&bench, &sender, Some(fixture.broker.clone())).await;
+    let (proxy, [one, two]) = cut_off(&fixture, &sender, Some(rabbit.broker.clone())).await;
     gate.add_permits(1);
     // The other one looks each 50 ms, and from the end of the lease nothing but the sign of life holds it off.
-    eventually(DEADLINE, || async { bench.finds(LEASE_IS_OVER).await }).await;
-    let others = bench.add("a", 50).await;
-    bench.all_reach(&others, Status::Accepted).await;
+    eventually(DEADLINE, || async { fixture.finds(LEASE_IS_OVER).await }).await;
+    let others = fixture.add("a", 50).await;
+    fixture.all_reach(&others, Status::Accepted).await;
     assert_eq!(sender.sent().iter().filter(|id| **id == ids[0]).count(), 1);
     proxy.set(Fault::Pass).await;
-    bench.all_reach(&ids, Status::Accepted).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     tokio::join!(one.stop(), two.stop());
     println!(
         "holder without database: sent 51, received {}, lost 0, doubled {}",
         sender.sent().len(),
         sender.sent().len() - 51
     );
-    assert_eq!((sender.sent().len(), bench.recorded().await), (51, 51));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (51, 51));
     assert_eq!(one.maybe_sent("holder_lost") + two.maybe_sent("holder_lost"), 0);
-    fixture.tasks.shut_down(DEADLINE).await.unwrap();
+    rabbit.tasks.shut_down(DEADLINE).await.unwrap();
 }
 
 /// The window that is left: whoever is cut off from both, while another is not, is taken for dead.
 #[tokio::test]
 async fn a_holder_cut_off_from_database_and_broker_is_taken_for_dead_and_that_is_counted() {
-    let bench = Bench::postgres().await;
-    let ids = bench.add("a", 1).await;
+    let fixture = Fixture::postgres().await;
+    let ids = fixture.add("a", 1).await;
     let (sender, gate) = gated();
-    let (proxy, [one, two]) = cut_off(&bench, &sender, None).await;
+    let (proxy, [one, two]) = cut_off(&fixture, &sender, None).await;
     gate.add_permits(1);
-    bench.all_reach(&ids, Status::Accepted).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     proxy.set(Fault::Pass).await;
     tokio::join!(one.stop(), two.stop());
     println!(
         "holder cut off from both: sent 1, received {}, lost 0, doubled 1 (the stated window)",
         sender.sent().len()
     );
-    let row = bench.row(ids[0]).await;
-    assert_eq!((sender.sent().len(), row.attempts, bench.recorded().await), (2, 2, 1));
+    let row = fixture.row(ids[0]).await;
+    assert_eq!((sender.sent().len(), row.attempts, fixture.recorded().await), (2, 2, 1));
     assert_eq!(two.maybe_sent("holder_lost"), 1);
 }
 
@@ -155,17 +155,17 @@ const STATEMENTS: [(&str, &str); 5] = [
 #[tokio::test]
 async fn one_lost_answer_holds_up_nothing_for_long_and_doubles_nothing() {
     for (name, statement) in STATEMENTS {
-        let bench = Bench::postgres().await;
+        let fixture = Fixture::postgres().await;
         let proxy = proxy().await;
         let sender = slow();
         proxy.lose_answer_to(statement);
-        let options = bench.leasing(4_000, 200);
-        let running = Running::start(bench.by(proxy.address()).await, &sender, options);
-        let mut ids = bench.add("a", 20).await;
+        let options = fixture.leasing(4_000, 200);
+        let running = Running::start(fixture.by(proxy.address()).await, &sender, options);
+        let mut ids = fixture.add("a", 20).await;
         eventually(DEADLINE, || async { proxy.has_lost_it() }).await;
         let lost_at = Instant::now();
-        ids.extend(bench.add("b", 20).await);
-        bench.all_reach(&ids, Status::Accepted).await;
+        ids.extend(fixture.add("b", 20).await);
+        fixture.all_reach(&ids, Status::Accepted).await;
         let took = lost_at.elapsed();
         running.stop().await;
         println!(
@@ -173,43 +173,43 @@ async fn one_lost_answer_holds_up_nothing_for_long_and_doubles_nothing() {
             sender.sent().len()
         );
         assert!(took < SOON + Duration::from_secs(3), "{name}: {took:?}");
-        assert_eq!((sender.sent().len(), bench.recorded().await), (40, 40), "{name}");
-        let tried_again = bench.rows().await.iter().filter(|row| row.attempts != 1).count();
+        assert_eq!((sender.sent().len(), fixture.recorded().await), (40, 40), "{name}");
+        let tried_again = fixture.rows().await.iter().filter(|row| row.attempts != 1).count();
         assert_eq!(tried_again, 0, "{name} cost an attempt");
     }
 }
 
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_recorded_once_and_nothing_is_sent_again() {
-    let bench = Bench::postgres().await;
+    let fixture = Fixture::postgres().await;
     let proxy = proxy().await;
     let sender = Scripted::accepting();
     proxy.lose_answer_to("COMMIT");
-    let running = bench.start_by(&proxy, &sender).await;
-    let ids = bench.add("a", 5).await;
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start_by(&proxy, &sender).await;
+    let ids = fixture.add("a", 5).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     eventually(DEADLINE, || async { proxy.has_lost_it() && running.delivered() == 5 }).await;
     running.stop().await;
-    assert_eq!((sender.sent().len(), bench.recorded().await), (5, 5));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (5, 5));
 }
 
 /// As when the database moves to another host under the same address.
 #[tokio::test]
 async fn open_connections_that_all_fall_silent_hold_up_nothing_for_long() {
-    let bench = Bench::postgres().await;
+    let fixture = Fixture::postgres().await;
     let proxy = proxy().await;
     let sender = Scripted::accepting();
-    let database = bench.by(proxy.address()).await;
+    let database = fixture.by(proxy.address()).await;
     // All connections that it may have, at rest.
     let busy = (0..8).map(|_| async { database.read().execute_unprepared("SELECT pg_sleep(0.2)").await });
     futures_util::future::join_all(busy).await;
-    let running = Running::start(database, &sender, bench.leasing(20_000, 1_000));
-    let before = bench.add("a", 5).await;
-    bench.all_reach(&before, Status::Accepted).await;
+    let running = Running::start(database, &sender, fixture.leasing(20_000, 1_000));
+    let before = fixture.add("a", 5).await;
+    fixture.all_reach(&before, Status::Accepted).await;
     proxy.silence_open_connections();
     let silent_at = Instant::now();
-    let ids = bench.add("a", 20).await;
-    bench.all_reach(&ids, Status::Accepted).await;
+    let ids = fixture.add("a", 20).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     let took = silent_at.elapsed();
     running.stop().await;
     println!(
@@ -217,18 +217,18 @@ async fn open_connections_that_all_fall_silent_hold_up_nothing_for_long() {
         sender.sent().len()
     );
     assert!(took < SOON + Duration::from_secs(3), "{took:?}");
-    assert_eq!((sender.sent().len(), bench.recorded().await), (25, 25));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (25, 25));
 }
 
 #[tokio::test]
 async fn a_stop_while_an_answer_is_lost_ends_in_time() {
     for (name, statement) in STATEMENTS {
-        let bench = Bench::postgres().await;
+        let fixture = Fixture::postgres().await;
         let proxy = proxy().await;
         proxy.lose_answer_to(statement);
         let sender = slow();
-        let running = bench.start_by(&proxy, &sender).await;
-        bench.add("a", 5).await;
+        let running = fixture.start_by(&proxy, &sender).await;
+        fixture.add("a", 5).await;
         eventually(DEADLINE, || async { proxy.has_lost_it() }).await;
         let asked = Instant::now();
         running.stop().await;
@@ -242,22 +242,22 @@ async fn a_stop_while_an_answer_is_lost_ends_in_time() {
 
 on_both_databases!(a_column_that_is_added_while_it_works_disturbs_nothing);
 
-async fn a_column_that_is_added_while_it_works_disturbs_nothing(bench: Bench) {
+async fn a_column_that_is_added_while_it_works_disturbs_nothing(fixture: Fixture) {
     let sender = Scripted::accepting();
-    let running = bench.start(&sender, bench.options());
-    let mut ids = bench.add("a", 20).await;
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    let mut ids = fixture.add("a", 20).await;
+    fixture.all_reach(&ids, Status::Accepted).await;
     for column in ["one", "two", "three"] {
         for table in ["deliveries", "inbox", "outbox"] {
-            let more = bench.add("a", 10).await;
+            let more = fixture.add("a", 10).await;
             let add = format!("ALTER TABLE {table} ADD COLUMN {column} text");
-            bench.database.unguarded().execute_unprepared(&add).await.unwrap();
+            fixture.database.unguarded().execute_unprepared(&add).await.unwrap();
             ids.extend(more);
-            ids.extend(bench.add("a", 10).await);
-            bench.all_reach(&ids, Status::Accepted).await;
+            ids.extend(fixture.add("a", 10).await);
+            fixture.all_reach(&ids, Status::Accepted).await;
         }
     }
     running.stop().await;
-    assert_eq!((sender.sent().len(), bench.recorded().await), (ids.len(), ids.len()));
-    assert!(bench.rows().await.iter().all(|row| row.attempts == 1));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (ids.len(), ids.len()));
+    assert!(fixture.rows().await.iter().all(|row| row.attempts == 1));
 }

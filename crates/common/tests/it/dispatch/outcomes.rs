@@ -7,7 +7,7 @@ use common::Timestamp;
 use common::dispatch::{NewDelivery, Outcome, Reason, Settled, Status, enqueue, insert_settled};
 use uuid::Uuid;
 
-use super::bench::{Bench, REFUSED, Scripted, accepted};
+use super::fixture::{Fixture, REFUSED, Scripted, accepted};
 
 on_both_databases!(
     final_states_are_final,
@@ -19,7 +19,7 @@ on_both_databases!(
     a_sender_that_panics_is_tried_again,
 );
 
-async fn final_states_are_final(bench: Bench) {
+async fn final_states_are_final(fixture: Fixture) {
     let mut before = vec![];
     for status in [
         Status::Accepted,
@@ -34,25 +34,25 @@ async fn final_states_are_final(bench: Bench) {
             reason: Reason::Rejected,
             provider_message_id: None,
         };
-        let id = insert_settled(bench.database.unguarded(), new, settled, Timestamp::now())
+        let id = insert_settled(fixture.database.unguarded(), new, settled, Timestamp::now())
             .await
             .unwrap()
             .unwrap();
-        before.push(bench.row(id).await);
+        before.push(fixture.row(id).await);
     }
-    let live = bench.add("a", 1).await;
+    let live = fixture.add("a", 1).await;
     let sender = Scripted::accepting();
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&live, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&live, Status::Accepted).await;
     running.stop().await;
     assert_eq!(sender.sent(), live);
     for row in before {
-        assert_eq!(bench.row(row.id).await, row);
+        assert_eq!(fixture.row(row.id).await, row);
     }
 }
 
-async fn a_retry_comes_when_the_schedule_says(bench: Bench) {
-    let ids = bench.add("a", 1).await;
+async fn a_retry_comes_when_the_schedule_says(fixture: Fixture) {
+    let ids = fixture.add("a", 1).await;
     let times = Arc::new(Mutex::new(vec![]));
     let tries = Arc::clone(&times);
     let sender = Scripted::new(move |_, number| {
@@ -67,46 +67,46 @@ async fn a_retry_comes_when_the_schedule_says(bench: Bench) {
             }
         })
     });
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
     let times = times.lock().unwrap().clone();
     assert!(times[1] - times[0] >= Duration::from_millis(100));
     assert!(times[2] - times[1] >= Duration::from_millis(300));
-    let row = bench.row(ids[0]).await;
+    let row = fixture.row(ids[0]).await;
     assert_eq!(
         (row.attempts, row.reason, row.last_error),
         (3, Some(Reason::Accepted), None)
     );
 }
 
-async fn what_has_expired_is_not_sent(bench: Bench) {
+async fn what_has_expired_is_not_sent(fixture: Fixture) {
     let mut new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into());
     new.expires_at = Some(Timestamp::now());
-    let id = enqueue(bench.database.unguarded(), new, Timestamp::now())
+    let id = enqueue(fixture.database.unguarded(), new, Timestamp::now())
         .await
         .unwrap()
         .unwrap();
     let sender = Scripted::accepting();
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&[id], Status::Expired).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&[id], Status::Expired).await;
     running.stop().await;
     assert!(sender.sent().is_empty());
-    assert_eq!(bench.row(id).await.reason, Some(Reason::Expired));
+    assert_eq!(fixture.row(id).await.reason, Some(Reason::Expired));
 }
 
-async fn an_outcome_that_cannot_be_recorded_is_recorded_later_and_not_sent_again(bench: Bench) {
-    let ids = bench.add("a", 1).await;
+async fn an_outcome_that_cannot_be_recorded_is_recorded_later_and_not_sent_again(fixture: Fixture) {
+    let ids = fixture.add("a", 1).await;
     let sender = Scripted::accepting();
     *sender.refuse_records.lock().unwrap() = 2;
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
-    assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (1, 1));
 }
 
-async fn an_answer_with_a_nul_in_it_is_recorded_and_not_sent_again(bench: Bench) {
-    let ids = bench.add("a", 2).await;
+async fn an_answer_with_a_nul_in_it_is_recorded_and_not_sent_again(fixture: Fixture) {
+    let ids = fixture.add("a", 2).await;
     let sender = Scripted::new(|_, number| {
         Box::pin(async move {
             if number == 0 {
@@ -118,49 +118,49 @@ async fn an_answer_with_a_nul_in_it_is_recorded_and_not_sent_again(bench: Bench)
             }
         })
     });
-    let running = bench.start(&sender, bench.options());
-    bench
+    let running = fixture.start(&sender, fixture.options());
+    fixture
         .until(|rows| {
             rows.iter()
                 .all(|row| row.status != Status::Pending && row.status != Status::Sending)
         })
         .await;
     running.stop().await;
-    let rows = [bench.row(ids[0]).await, bench.row(ids[1]).await];
+    let rows = [fixture.row(ids[0]).await, fixture.row(ids[1]).await];
     assert!(rows.iter().any(|row| row.provider_message_id.as_deref() == Some("SM1")));
     assert!(rows.iter().any(|row| row.last_error.as_deref() == Some("not you")));
-    assert_eq!((sender.sent().len(), bench.recorded().await), (2, 2));
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (2, 2));
 }
 
 /// SQLite takes any text.
 #[tokio::test]
 async fn a_text_that_postgres_refuses_is_left_out_and_the_outcome_stays() {
-    let bench = Bench::postgres().await;
-    let ids = bench.add("a", 1).await;
+    let fixture = Fixture::postgres().await;
+    let ids = fixture.add("a", 1).await;
     let sender = Scripted::new(|_, _| Box::pin(async { accepted(REFUSED) }));
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
-    assert_eq!(bench.row(ids[0]).await.provider_message_id, None);
-    assert_eq!((sender.sent().len(), bench.recorded().await), (1, 1));
+    assert_eq!(fixture.row(ids[0]).await.provider_message_id, None);
+    assert_eq!((sender.sent().len(), fixture.recorded().await), (1, 1));
 }
 
-async fn a_sender_that_panics_is_tried_again(bench: Bench) {
-    let ids = bench.add("a", 1).await;
+async fn a_sender_that_panics_is_tried_again(fixture: Fixture) {
+    let ids = fixture.add("a", 1).await;
     let sender = Scripted::new(|_, number| {
         Box::pin(async move {
             assert!(number > 0, "on purpose");
             accepted("x")
         })
     });
-    let running = bench.start(&sender, bench.options());
-    bench.all_reach(&ids, Status::Accepted).await;
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&ids, Status::Accepted).await;
     running.stop().await;
-    assert_eq!(bench.row(ids[0]).await.attempts, 2);
+    assert_eq!(fixture.row(ids[0]).await.attempts, 2);
 }
 
-async fn what_no_database_takes_is_recorded_without_it(bench: Bench) {
-    let ids = bench.add("a", 2).await;
+async fn what_no_database_takes_is_recorded_without_it(fixture: Fixture) {
+    let ids = fixture.add("a", 2).await;
     let sender = Scripted::new(|_, number| {
         Box::pin(async move {
             match number {
@@ -172,8 +172,8 @@ async fn what_no_database_takes_is_recorded_without_it(bench: Bench) {
             }
         })
     });
-    let running = bench.start(&sender, bench.options());
-    bench
+    let running = fixture.start(&sender, fixture.options());
+    fixture
         .until(|rows| {
             rows.iter()
                 .all(|row| [Status::Accepted, Status::Failed].contains(&row.status))
@@ -181,7 +181,7 @@ async fn what_no_database_takes_is_recorded_without_it(bench: Bench) {
         .await;
     running.stop().await;
     assert_eq!(sender.sent().len(), 2);
-    let rows = [bench.row(ids[0]).await, bench.row(ids[1]).await];
+    let rows = [fixture.row(ids[0]).await, fixture.row(ids[1]).await];
     let id = rows.iter().find_map(|row| row.provider_message_id.clone()).unwrap();
     assert!(id.starts_with("SM11") && id.len() == 200, "{id}");
     let error = rows.iter().find_map(|row| row.last_error.clone()).unwrap();

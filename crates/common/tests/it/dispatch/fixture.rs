@@ -27,13 +27,13 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 /// A message's id that the sender makes of what PostgreSQL refuses.
 pub(super) const REFUSED: &str = "refused";
 
-pub(super) struct Bench {
+pub(super) struct Fixture {
     pub(super) database: Database,
     pub(super) settings: Settings,
     pub(super) kept: TestDatabase,
 }
 
-impl Bench {
+impl Fixture {
     pub(super) async fn postgres() -> Self {
         let kept = TestDatabase::postgres().await;
         kept.execute("CREATE SCHEMA email_worker").await;
