@@ -163,7 +163,7 @@ fn every_metric_and_label_in_the_dashboards_and_rules_is_one_of_the_code() {
         assert!(!series.is_empty(), "{place} names no metric");
         let mut known: BTreeSet<&str> = COMMON_LABELS.into();
         for name in series {
-            let metric = metric_of(&name).unwrap_or_else(|| panic!("{place}: {name} is not in metrics.rs"));
+            let metric = metric_of(&name).unwrap_or_else(|| panic!("{place}: {name} is not in metrics/table.rs"));
             known.extend(metric.labels);
         }
         for label in labels {
@@ -215,7 +215,7 @@ fn the_documented_table_is_the_one_in_the_code() {
             assert_eq!(labels, expected, "{}", metric.name);
         }
     }
-    assert!(documented.is_empty(), "not in metrics.rs: {documented:?}");
+    assert!(documented.is_empty(), "not in metrics/table.rs: {documented:?}");
 }
 
 #[test]
