@@ -1,12 +1,14 @@
 //! Every metric of the system, with its name and labels: the one place.
 //!
-//! - `table.rs` has a row for each of them, which is all but the recording. [`ALL`] is read from it; docs/observability.md
-//!   has the same table for people, and a test holds both, the dashboards and the alert rules to each other;
+//! - `table.rs` has a row for each of them, which is all but the recording. It makes [`ALL`], a list of `definition.rs`'s;
+//!   docs/observability.md has the same table for people, and a test holds both, the dashboards and the alert rules to each
+//!   other;
 //! - `labels.rs` has their labels. What goes into a label is bounded: a route's pattern, a queue, a channel; never an id or
 //!   an address;
 //! - the other files have the methods of [`Metrics`] that record them, a file a theme.
 
 mod cache;
+mod definition;
 mod dispatch;
 mod http;
 mod labels;
@@ -20,47 +22,15 @@ mod table;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
 
+pub use self::definition::{Definition, Kind};
 pub use self::labels::HttpLabels;
 pub use self::table::ALL;
-use self::table::Inner;
+use self::table::Series;
 use crate::config::Service;
-
-/// What a metric is, as it shows at `/metrics`.
-#[derive(Debug, Clone, Copy)]
-pub struct Definition {
-    /// Name of its series; a histogram's get `_bucket`, `_count` and `_sum`.
-    pub name: &'static str,
-    /// What it is.
-    pub kind: Kind,
-    /// Its own labels; `service` comes on top.
-    pub labels: &'static [&'static str],
-    /// What it tells.
-    pub help: &'static str,
-}
-
-/// What a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "Prometheus's own words")]
-pub enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-impl Kind {
-    /// No metric here is of another type; a row of one does not compile.
-    const fn of(metric: MetricType) -> Self {
-        match metric {
-            MetricType::Counter => Self::Counter,
-            MetricType::Gauge => Self::Gauge,
-            MetricType::Histogram => Self::Histogram,
-            MetricType::Info | MetricType::Unknown => panic!("a metric is a counter, a gauge or a histogram"),
-        }
-    }
-}
 
 type Sampler = Box<dyn Fn(&Metrics) + Send + Sync>;
 
@@ -68,10 +38,22 @@ type Sampler = Box<dyn Fn(&Metrics) + Send + Sync>;
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
+struct Inner {
+    registry: Registry,
+    samplers: Mutex<Vec<Sampler>>,
+    series: Series,
+}
+
 impl Metrics {
     /// An empty set for `service`; every series carries its name.
     pub fn new(service: Service) -> Self {
-        Self(Arc::new(Inner::new(service)))
+        let mut registry = Registry::with_labels(std::iter::once(("service".into(), service.name().into())));
+        let series = Series::register(&mut registry);
+        Self(Arc::new(Inner {
+            registry,
+            samplers: Mutex::default(),
+            series,
+        }))
     }
 
     /// Has `sampler` set its gauges each time these metrics are read: for what costs nothing to look at.

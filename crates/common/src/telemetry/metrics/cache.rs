@@ -10,34 +10,57 @@ impl Metrics {
     /// are compared with: what the cache saves of a database that was never asked is all.
     pub fn caches(&self, lock: &'static str) {
         for layer in ["l1", "redis", "database"] {
-            drop(self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome: "hit" }));
+            drop(
+                self.0
+                    .series
+                    .cache_reads
+                    .get_or_create(&CacheLabels { layer, outcome: "hit" }),
+            );
         }
         for outcome in ["loaded", "shared", "failed"] {
             for reason in ["miss", "stale", "ageing"] {
-                drop(self.0.cache_refreshes.get_or_create(&RefreshLabels { reason, outcome }));
+                drop(
+                    self.0
+                        .series
+                        .cache_refreshes
+                        .get_or_create(&RefreshLabels { reason, outcome }),
+                );
             }
         }
         for direction in ["sent", "received"] {
-            drop(self.0.cache_invalidations.get_or_create(&DirectionLabels { direction }));
+            drop(
+                self.0
+                    .series
+                    .cache_invalidations
+                    .get_or_create(&DirectionLabels { direction }),
+            );
         }
-        drop(self.0.lock_waits.get_or_create(&LockNameLabels { lock }));
+        drop(self.0.series.lock_waits.get_or_create(&LockNameLabels { lock }));
         self.locks(lock);
     }
 
     /// Counts one look into a cache layer (`waypost_cache_reads_total`): `hit`, `miss`, `stale`, `absent`, `error`.
     pub fn cache_read(&self, layer: &'static str, outcome: &'static str) {
-        self.0.cache_reads.get_or_create(&CacheLabels { layer, outcome }).inc();
+        self.0
+            .series
+            .cache_reads
+            .get_or_create(&CacheLabels { layer, outcome })
+            .inc();
     }
 
     /// The counter of one such outcome, for who counts it at every request.
     pub fn cache_reads(&self, layer: &'static str, outcome: &'static str) -> Counter {
-        self.0.cache_reads.get_or_create_owned(&CacheLabels { layer, outcome })
+        self.0
+            .series
+            .cache_reads
+            .get_or_create_owned(&CacheLabels { layer, outcome })
     }
 
     /// Counts one refresh of a cached value (`waypost_cache_refreshes_total`), by its reason: `miss`, `stale`, `ageing`;
     /// and its outcome: `loaded`, `shared` (another replica's was taken), `failed`.
     pub fn cache_refresh(&self, reason: &'static str, outcome: &'static str) {
         self.0
+            .series
             .cache_refreshes
             .get_or_create(&RefreshLabels { reason, outcome })
             .inc();
@@ -46,17 +69,18 @@ impl Metrics {
     /// Counts keys whose change was `sent` or `received` (`waypost_cache_invalidations_total`).
     pub fn cache_invalidations(&self, direction: &'static str, keys: u64) {
         let labels = DirectionLabels { direction };
-        self.0.cache_invalidations.get_or_create(&labels).inc_by(keys);
+        self.0.series.cache_invalidations.get_or_create(&labels).inc_by(keys);
     }
 
     /// Whether the changes of other replicas are heard (`waypost_cache_subscription_up`).
     pub fn cache_subscription(&self, is_up: bool) {
-        self.0.cache_subscription_up.set(is_up.into());
+        self.0.series.cache_subscription_up.set(is_up.into());
     }
 
     /// Keys that wait to be repaired in the store (`waypost_cache_repairs_pending`).
     pub fn cache_repairs_pending(&self, keys: usize) {
         self.0
+            .series
             .cache_repairs_pending
             .set(i64::try_from(keys).unwrap_or(i64::MAX));
     }

@@ -11,7 +11,7 @@ impl Metrics {
         let labels = DestinationLabels {
             destination: destination.to_owned(),
         };
-        self.0.breaker_state.get_or_create(&labels).set(state);
+        self.0.series.breaker_state.get_or_create(&labels).set(state);
     }
 
     /// Whether a destination refuses us and is left alone for it (`waypost_destination_refuses`).
@@ -19,7 +19,11 @@ impl Metrics {
         let labels = DestinationLabels {
             destination: destination.to_owned(),
         };
-        self.0.destination_refuses.get_or_create(&labels).set(refuses.into());
+        self.0
+            .series
+            .destination_refuses
+            .get_or_create(&labels)
+            .set(refuses.into());
     }
 
     /// Counts one delivery that reached a state (`waypost_deliveries_total`).
@@ -28,19 +32,23 @@ impl Metrics {
             channel: channel.to_owned(),
             status: status.to_owned(),
         };
-        self.0.deliveries.get_or_create(&labels).inc();
+        self.0.series.deliveries.get_or_create(&labels).inc();
     }
 
     /// Has a channel's counters of what may arrive twice there from the start, so that their first rise is seen.
     pub fn dispatches(&self, channel: &str) {
         for cause in ["no_answer", "holder_lost"] {
-            let _ = self.0.maybe_sent.get_or_create(&CauseLabels::of(channel, cause));
+            let _ = self.0.series.maybe_sent.get_or_create(&CauseLabels::of(channel, cause));
         }
     }
 
     /// Counts one try of which nobody knows whether it arrived (`waypost_deliveries_maybe_sent_total`).
     pub fn maybe_sent(&self, channel: &str, cause: &'static str) {
-        self.0.maybe_sent.get_or_create(&CauseLabels::of(channel, cause)).inc();
+        self.0
+            .series
+            .maybe_sent
+            .get_or_create(&CauseLabels::of(channel, cause))
+            .inc();
     }
 
     /// How long the oldest due delivery of a channel has waited (`waypost_delivery_oldest_due_seconds`).
@@ -49,6 +57,7 @@ impl Metrics {
             channel: channel.to_owned(),
         };
         self.0
+            .series
             .delivery_oldest_due
             .get_or_create(&labels)
             .set(waited.as_secs_f64());

@@ -8,22 +8,34 @@ use super::labels::{HttpLabels, PortLabels};
 impl Metrics {
     /// Counts one request that this service answered (`http_server_request_duration_seconds`).
     pub fn http_server(&self, labels: &HttpLabels, took: Duration) {
-        self.0.http_server.get_or_create(labels).observe(took.as_secs_f64());
+        self.0
+            .series
+            .http_server
+            .get_or_create(labels)
+            .observe(took.as_secs_f64());
     }
 
     /// Counts one try of a call that this service made (`http_client_request_duration_seconds`).
     pub fn http_client(&self, labels: &HttpLabels, took: Duration) {
-        self.0.http_client.get_or_create(labels).observe(took.as_secs_f64());
+        self.0
+            .series
+            .http_client
+            .get_or_create(labels)
+            .observe(took.as_secs_f64());
     }
 
     /// Shows that none was refused yet at this port (`waypost_http_connections_refused_total`).
     pub fn listens(&self, port: &'static str) {
-        let _ = self.0.connections_refused.get_or_create(&PortLabels { port });
+        let _ = self.0.series.connections_refused.get_or_create(&PortLabels { port });
     }
 
     /// Counts a connection that was closed at once, its address having as many as it may
     /// (`waypost_http_connections_refused_total`).
     pub fn connection_refused(&self, port: &'static str) {
-        self.0.connections_refused.get_or_create(&PortLabels { port }).inc();
+        self.0
+            .series
+            .connections_refused
+            .get_or_create(&PortLabels { port })
+            .inc();
     }
 }

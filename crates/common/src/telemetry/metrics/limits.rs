@@ -17,15 +17,16 @@ impl Metrics {
             algorithm,
             outcome,
         };
-        self.0.limit_decisions.get_or_create_owned(&labels)
+        self.0.series.limit_decisions.get_or_create_owned(&labels)
     }
 
     /// A lane's limit and what is under way in it (`waypost_concurrency_limit`, `waypost_concurrency_in_flight`).
     pub fn concurrency(&self, lane: &'static str, limit: usize, in_flight: usize) {
         let labels = LaneLabels { lane };
         let shown = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        self.0.concurrency_limit.get_or_create(&labels).set(shown(limit));
+        self.0.series.concurrency_limit.get_or_create(&labels).set(shown(limit));
         self.0
+            .series
             .concurrency_in_flight
             .get_or_create(&labels)
             .set(shown(in_flight));
@@ -33,12 +34,16 @@ impl Metrics {
 
     /// Counts one request that was refused because too many were under way (`waypost_requests_shed_total`).
     pub fn request_shed(&self, priority: &'static str) {
-        self.0.requests_shed.get_or_create(&PriorityLabels { priority }).inc();
+        self.0
+            .series
+            .requests_shed
+            .get_or_create(&PriorityLabels { priority })
+            .inc();
     }
 
     /// Has that counter of a priority stand from the beginning, so that its first rise is seen.
     pub fn sheds(&self, priority: &'static str) {
-        drop(self.0.requests_shed.get_or_create(&PriorityLabels { priority }));
+        drop(self.0.series.requests_shed.get_or_create(&PriorityLabels { priority }));
     }
 
     /// Places of a bulkhead, and all that found none so far (`waypost_bulkhead_places`,
@@ -47,9 +52,13 @@ impl Metrics {
         for (state, count) in [("used", used), ("free", free)] {
             let labels = PlaceLabels { bulkhead, state };
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.0.bulkhead_places.get_or_create(&labels).set(count);
+            self.0.series.bulkhead_places.get_or_create(&labels).set(count);
         }
-        let counter = self.0.bulkhead_rejections.get_or_create(&BulkheadLabels { bulkhead });
+        let counter = self
+            .0
+            .series
+            .bulkhead_rejections
+            .get_or_create(&BulkheadLabels { bulkhead });
         counter.inner().store(rejections, Ordering::Relaxed);
     }
 }

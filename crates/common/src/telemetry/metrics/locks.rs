@@ -9,25 +9,25 @@ impl Metrics {
     /// Has the counters of a lock stand from the beginning, so that their first rise is seen.
     pub fn locks(&self, lock: &'static str) {
         for outcome in ["acquired", "taken", "lost", "error"] {
-            drop(self.0.locks.get_or_create(&LockLabels { lock, outcome }));
+            drop(self.0.series.locks.get_or_create(&LockLabels { lock, outcome }));
         }
     }
 
     /// Counts what came of asking for a lock (`waypost_lock_attempts_total`): `acquired`, `taken`, `error`; and `lost`.
     pub fn lock(&self, lock: &'static str, outcome: &'static str) {
-        self.0.locks.get_or_create(&LockLabels { lock, outcome }).inc();
+        self.0.series.locks.get_or_create(&LockLabels { lock, outcome }).inc();
     }
 
     /// Somebody waited so long for what the holder of a lock does (`waypost_lock_wait_duration_seconds`).
     pub fn lock_wait(&self, lock: &'static str, waited: Duration) {
-        let waits = self.0.lock_waits.get_or_create(&LockNameLabels { lock });
+        let waits = self.0.series.lock_waits.get_or_create(&LockNameLabels { lock });
         waits.observe(waited.as_secs_f64());
     }
 
     /// The same for the sweep of sessions, which takes the lock `lock`.
     pub fn sweeps(&self, lock: &'static str) {
         for outcome in ["deleted", "fenced"] {
-            drop(self.0.sessions_swept.get_or_create(&SweepLabels { outcome }));
+            drop(self.0.series.sessions_swept.get_or_create(&SweepLabels { outcome }));
         }
         self.locks(lock);
     }
@@ -35,6 +35,7 @@ impl Metrics {
     /// Counts expired sessions (`waypost_sessions_swept_total`): `deleted`; and batches that were `fenced` off.
     pub fn sessions_swept(&self, outcome: &'static str, sessions: u64) {
         self.0
+            .series
             .sessions_swept
             .get_or_create(&SweepLabels { outcome })
             .inc_by(sessions);

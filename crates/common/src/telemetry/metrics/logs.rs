@@ -7,6 +7,6 @@ use super::Metrics;
 impl Metrics {
     /// All log lines that the process has lost so far (`waypost_log_lines_dropped_total`).
     pub fn log_lines_lost(&self, lines: u64) {
-        self.0.log_lines_lost.inner().store(lines, Ordering::Relaxed);
+        self.0.series.log_lines_lost.inner().store(lines, Ordering::Relaxed);
     }
 }

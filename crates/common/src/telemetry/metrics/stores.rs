@@ -11,16 +11,20 @@ impl Metrics {
     pub fn database_connections(&self, used: u32, idle: u32, limit: u32) {
         for (state, count) in [("used", used), ("idle", idle)] {
             let labels = StateLabels { state };
-            self.0.database_connections.get_or_create(&labels).set(count.into());
+            self.0
+                .series
+                .database_connections
+                .get_or_create(&labels)
+                .set(count.into());
         }
-        self.0.database_connections_limit.set(limit.into());
+        self.0.series.database_connections_limit.set(limit.into());
     }
 
     /// Counts one command that was sent to Redis (`waypost_store_command_duration_seconds`): `ok`,
     /// `timed_out`, `refused`.
     pub fn store_command(&self, command: &'static str, outcome: &'static str, took: Duration) {
         let labels = CommandLabels { command, outcome };
-        let histogram = self.0.store_commands.get_or_create(&labels);
+        let histogram = self.0.series.store_commands.get_or_create(&labels);
         histogram.observe(took.as_secs_f64());
     }
 }

@@ -5,7 +5,6 @@
 
 use std::sync::atomic::AtomicU64;
 
-use parking_lot::Mutex;
 use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,13 +12,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::definition::{Definition, Kind};
 use super::labels::{
     BulkheadLabels, CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels,
     DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, PlaceLabels,
     PortLabels, PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
 };
-use super::{Definition, Kind, Sampler};
-use crate::config::Service;
 
 type Counters<L> = Family<L, Counter>;
 type Gauges<L> = Family<L, Gauge>;
@@ -47,21 +45,19 @@ macro_rules! metrics {
             name: $name, kind: Kind::of(<$type as TypedMetric>::TYPE), labels: &[$($label),*], help: $help,
         }),*];
 
-        /// What stands behind [`Metrics`](super::Metrics).
-        pub(super) struct Inner {
-            pub(super) registry: Registry,
-            pub(super) samplers: Mutex<Vec<Sampler>>,
+        /// All of them, to be recorded.
+        pub(super) struct Series {
             $(pub(super) $field: $type,)*
         }
 
-        impl Inner {
-            pub(super) fn new(service: Service) -> Self {
-                let mut registry = Registry::with_labels(std::iter::once(("service".into(), service.name().into())));
+        impl Series {
+            /// A new one of each, which `registry` shows.
+            pub(super) fn register(registry: &mut Registry) -> Self {
                 $(
                     let $field: $type = metrics!(@new $type $(, $boundaries)?);
-                    add(&mut registry, $name, $help, $field.clone());
+                    add(registry, $name, $help, $field.clone());
                 )*
-                Self { registry, samplers: Mutex::default(), $($field),* }
+                Self { $($field),* }
             }
         }
     };
