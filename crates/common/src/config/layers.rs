@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use config::{Config, Environment, File, FileFormat, Map, Source, Value, ValueKind};
+use strsim::levenshtein;
 
-use super::edit_distance::distance;
 use super::{ConfigError, Profile, Service, Settings};
 
 const DEFAULTS: &str = include_str!("defaults.toml");
@@ -212,7 +212,7 @@ fn refuse_unknown(layer: &Map<String, Value>, known: &BTreeSet<String>) -> Resul
     let Some((key, origin)) = found else { return Ok(()) };
     let nearest = known
         .iter()
-        .map(|candidate| (distance(candidate, shared_key(&key)), candidate))
+        .map(|candidate| (levenshtein(candidate, shared_key(&key)), candidate))
         .min()
         .filter(|(distance, _)| *distance <= 4);
     Err(ConfigError::Unknown {

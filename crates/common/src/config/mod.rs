@@ -7,7 +7,6 @@
 
 mod clear_text;
 mod development;
-mod edit_distance;
 mod effective;
 mod error;
 mod for_tests;

@@ -4,7 +4,7 @@
 //! off, TLS for instance. So each is looked up here, and its name and the words among its values are written as the library
 //! wants them.
 
-use super::edit_distance::distance;
+use strsim::levenshtein;
 
 /// Parameters with the values that each may have; none listed: any.
 type Parameters = &'static [(&'static str, &'static [&'static str])];
@@ -128,7 +128,7 @@ fn is_like(name: &str, known: &str) -> bool {
         bytes.sort_unstable();
         bytes
     };
-    distance(name, known) <= 1 || sorted(name) == sorted(known)
+    levenshtein(name, known) <= 1 || sorted(name) == sorted(known)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Sampling is decided at the edge, once, and followed everywhere behind it.
 
-use std::cell::Cell;
-
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
@@ -23,13 +21,13 @@ impl Sampling {
     /// trace a request belongs to, and no more: else anybody could have everything recorded, or nothing of an attack.
     pub fn decide(caller: Option<TraceContext>, ratio: f64, trusts_callers: bool) -> Self {
         let caller = match caller {
-            Some(stranger) if !trusts_callers => Some(stranger.decided_here(coin() < ratio)),
+            Some(stranger) if !trusts_callers => Some(stranger.decided_here(fastrand::f64() < ratio)),
             caller => caller,
         };
         match caller {
             Some(caller) if caller.is_sampled() => Self::Record(Some(caller)),
             Some(caller) => Self::Carry(caller.to_context()),
-            None if coin() < ratio => Self::Record(None),
+            None if fastrand::f64() < ratio => Self::Record(None),
             None => Self::Carry(fresh_context()),
         }
     }
@@ -58,22 +56,6 @@ impl ShouldSample for HeadSampler {
         };
         sampler.should_sample(parent, trace_id, name, kind, attributes, links)
     }
-}
-
-/// A number from 0 up to 1 (xorshift64, a generator a thread: Marsaglia 2003).
-fn coin() -> f64 {
-    thread_local!(static STATE: Cell<u64> = Cell::new(rand::random::<u64>() | 1));
-    let bits = STATE.with(|state| {
-        let mut x = state.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        state.set(x);
-        x
-    });
-    #[expect(clippy::cast_precision_loss, reason = "53 bits of a fraction are enough for a share")]
-    let share = (bits >> 11) as f64 / (1_u64 << 53) as f64;
-    share
 }
 
 #[cfg(test)]
