@@ -16,7 +16,7 @@ use common::store::Store;
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
 
-use crate::channels::{Channels, IN_APP, SMS, Sms};
+use crate::channels::{Channel, Channels, Sms};
 use crate::consumers::GatewayEvents;
 use crate::live::Live;
 use crate::published_keys::{self, PublishedKeys};
@@ -67,7 +67,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `spawn_relay` here.
     let changes = Changes::new(tasks.service(), database.clone());
     let live = Live::spawn(database.clone(), &tasks);
-    let options = DispatchOptions::new(&settings, &[IN_APP, SMS]);
+    let options = DispatchOptions::new(&settings, &Channels::NAMES);
     let dispatcher = Dispatcher {
         changes: changes.clone(),
         sender: channels,
@@ -123,7 +123,7 @@ fn sms_client(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Outbound
     let sms = &settings.providers.sms;
     let destination = Destination {
         places: SMS_PLACES,
-        ..Destination::new(SMS, sms.call_timeout, sms.try_timeout)
+        ..Destination::new(Sms::NAME, sms.call_timeout, sms.try_timeout)
     };
     Ok(OutboundClient::new(&destination, metrics)?)
 }
@@ -149,8 +149,8 @@ fn health(
     health.register("store", Need::Optional, move || std::future::ready(store.finding()));
     health.register("broker", Need::Optional, move || std::future::ready(broker.finding()));
     health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
-    health.register(SMS, Need::Optional, move || {
-        let asked = if waker.is_asked_to_wait(SMS) {
+    health.register(Sms::NAME, Need::Optional, move || {
+        let asked = if waker.is_asked_to_wait(Sms::NAME) {
             Readiness::Degraded
         } else {
             Readiness::Up

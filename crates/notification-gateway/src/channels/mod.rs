@@ -1,10 +1,14 @@
-//! The ways to reach a person, one file a channel that talks to a provider.
+//! The ways to reach a person, one file a channel: whom it reaches, what it says there, how a provider's answer is judged.
 //!
-//! Only the dispatcher calls in here, for one delivery at a time. A channel turns the provider's
-//! answer into an `Outcome` and decides nothing else: when to try again is the dispatcher's.
+//! `channel.rs` says what a channel is, `all.rs` has a line for each: a new one is a file, its lines there, and its client in
+//! `startup`. What a notice becomes is planned without I/O; only the dispatcher sends, one delivery at a time, and
+//! when to try again is the dispatcher's.
 
-mod sender;
+mod all;
+mod channel;
+mod in_app;
 mod sms;
 
-pub(crate) use sender::{Channels, EMAIL, IN_APP, SMS};
-pub(crate) use sms::{PROVIDER as SMS_PROVIDER, Sms, SmsPayload};
+pub(crate) use all::{Channels, EMAIL, plan};
+pub(crate) use channel::{Channel, Notice, Planned};
+pub(crate) use sms::Sms;

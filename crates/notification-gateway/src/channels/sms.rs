@@ -7,9 +7,12 @@ use common::outbound::{OutboundClient, OutboundError, OutboundResponse, Repeat};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::channel::{Channel, Notice, Planned};
 
 /// Who delivers, in delivery rows.
-pub(crate) const PROVIDER: &str = "twilio";
+const PROVIDER: &str = "twilio";
 
 /// Codes that come with a 400 and are about our number, not the recipient's: it is not ours, or can't send there.
 const ABOUT_OUR_SENDER: [i64; 5] = [21212, 21603, 21606, 21659, 21660];
@@ -19,10 +22,10 @@ const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
 
 /// What a delivery row holds for this channel.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct SmsPayload {
+struct SmsPayload {
     /// E.164 number.
-    pub(crate) to: String,
-    pub(crate) text: String,
+    to: String,
+    text: String,
 }
 
 pub(crate) struct Sms {
@@ -53,8 +56,23 @@ impl Sms {
         let url = address.parse().context("providers.sms.url is no address")?;
         Ok(Self { settings, url, client })
     }
+}
 
-    pub(super) async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
+impl Channel for Sms {
+    const NAME: &'static str = "sms";
+
+    fn plan(notice: &Notice<'_>) -> Option<Planned> {
+        let to = notice.recipient.phone.clone()?;
+        let mut delivery = notice.delivery(Self::NAME, Self::NAME);
+        delivery.provider = Some(PROVIDER.to_owned());
+        delivery.payload = json!(SmsPayload {
+            to,
+            text: notice.text_outside.to_owned()
+        });
+        Some(Planned::Sent(delivery))
+    }
+
+    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
         let Ok(payload) = serde_json::from_value::<SmsPayload>(delivery.payload.clone()) else {
             return rejected("the delivery's payload can't be read");
         };

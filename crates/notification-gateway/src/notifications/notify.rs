@@ -1,12 +1,12 @@
 //! The rule of every notification: what it is, and over which channels it goes.
 
 use common::Timestamp;
-use common::dispatch::{NewDelivery, Reason, Settled, Status, enqueue, insert_settled};
+use common::dispatch::{enqueue, insert_settled};
 use sea_orm::{ConnectionTrait, DbErr};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::channels::{IN_APP, SMS, SMS_PROVIDER, SmsPayload};
+use crate::channels::{Notice, Planned, plan};
 use crate::tables::notifications::{self, ReadState};
 use crate::tables::recipients;
 
@@ -37,24 +37,16 @@ pub(crate) async fn notify(
     }
     let seq = recipients::next_seq(tx, user_id).await?;
     let id = Uuid::now_v7();
-    let delivery = |channel, destination: &str| {
-        NewDelivery::new(source_event_id, channel, user_id.to_string(), destination.to_owned())
+    let notice = Notice {
+        recipient,
+        source_event_id,
+        text_outside: &content.text_outside,
     };
-    // In the product it has arrived with the commit.
-    let here = Settled {
-        status: Status::Delivered,
-        reason: Reason::Delivered,
-        provider_message_id: None,
-    };
-    insert_settled(tx, delivery(IN_APP, IN_APP), here, now).await?;
-    if let Some(phone) = &recipient.phone {
-        let mut sms = delivery(SMS, SMS);
-        sms.provider = Some(SMS_PROVIDER.to_owned());
-        sms.payload = json!(SmsPayload {
-            to: phone.clone(),
-            text: content.text_outside
-        });
-        enqueue(tx, sms, now).await?;
+    for planned in plan(&notice) {
+        match planned {
+            Planned::Sent(delivery) => enqueue(tx, delivery, now).await?,
+            Planned::Arrived(delivery, settled) => insert_settled(tx, delivery, settled, now).await?,
+        };
     }
     let row = notifications::Model {
         id,

@@ -1,0 +1,92 @@
+//! All channels: how a notice goes over them, and each delivery to its own.
+
+use common::dispatch::{Begun, Delivery, Outcome, RecordError, Sender};
+use common::messaging::Change;
+
+use super::channel::{Channel, Notice, Planned};
+use super::in_app::InApp;
+use super::sms::Sms;
+
+/// By email-worker, which tells of it in events: no channel of ours.
+pub(crate) const EMAIL: &str = "email";
+
+/// Every channel that the dispatcher sends over.
+pub(crate) struct Channels {
+    pub(crate) sms: Sms,
+}
+
+impl Channels {
+    /// Their names, in deliveries.
+    pub(crate) const NAMES: [&'static str; 2] = [InApp::NAME, Sms::NAME];
+}
+
+/// How a notice reaches its person: over each channel that can.
+pub(crate) fn plan(notice: &Notice<'_>) -> Vec<Planned> {
+    [InApp::plan(notice), Sms::plan(notice)].into_iter().flatten().collect()
+}
+
+impl Sender for Channels {
+    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
+        match delivery.channel.as_str() {
+            InApp::NAME => InApp.send(delivery, begun).await,
+            Sms::NAME => self.sms.send(delivery, begun).await,
+            // A row of a newer version that wrote a channel which this one does not have.
+            other => Outcome::Retry {
+                error: format!("this version has no channel {other}"),
+                after: None,
+            },
+        }
+    }
+
+    /// Nobody outside of the gateway is told yet: the row is the record.
+    async fn record(&self, _: &mut Change, _: &Delivery, _: &Outcome) -> Result<(), RecordError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::tables::recipients;
+
+    #[test]
+    fn a_notice_goes_over_each_channel_that_reaches_its_person() {
+        let at = Timestamp::from_micros(0);
+        let mut recipient = recipients::Model {
+            user_id: Uuid::now_v7(),
+            version: 1,
+            email: "ada@example.com".to_owned(),
+            name: "Ada".to_owned(),
+            locale: "en".to_owned(),
+            phone: None,
+            time_zone: None,
+            status: "active".to_owned(),
+            last_seq: 0,
+            created_at: at,
+            updated_at: at,
+        };
+        let planned = |recipient: &recipients::Model| {
+            let notice = Notice {
+                recipient,
+                source_event_id: Uuid::nil(),
+                text_outside: "Hello",
+            };
+            let of_channel = |planned| match planned {
+                Planned::Arrived(delivery, _) | Planned::Sent(delivery) => (delivery.channel, delivery.payload),
+            };
+            plan(&notice).into_iter().map(of_channel).collect::<Vec<_>>()
+        };
+        assert_eq!(planned(&recipient).len(), 1);
+        recipient.phone = Some("+15550100".to_owned());
+        let [(_, _), (sms, payload)] = &planned(&recipient)[..] else {
+            panic!("not two channels")
+        };
+        assert_eq!(
+            (&**sms, &payload["to"], &payload["text"]),
+            ("sms", &"+15550100".into(), &"Hello".into())
+        );
+    }
+}

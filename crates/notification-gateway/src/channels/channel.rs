@@ -1,0 +1,43 @@
+//! What a way to reach a person is.
+
+use common::dispatch::{Begun, Delivery, NewDelivery, Outcome, Settled};
+use uuid::Uuid;
+
+use crate::tables::recipients;
+
+/// What a person is told, for the channels.
+pub(crate) struct Notice<'a> {
+    pub(crate) recipient: &'a recipients::Model,
+    /// The event that asked for it: a channel takes it over once.
+    pub(crate) source_event_id: Uuid,
+    /// All of it, for a channel out of the product.
+    pub(crate) text_outside: &'a str,
+}
+
+impl Notice<'_> {
+    /// A delivery of it over a channel, to a destination that fails and is rested as a whole.
+    pub(super) fn delivery(&self, channel: &'static str, destination: &str) -> NewDelivery {
+        let recipient = self.recipient.user_id.to_string();
+        NewDelivery::new(self.source_event_id, channel, recipient, destination.to_owned())
+    }
+}
+
+/// How a notice goes over one channel.
+pub(crate) enum Planned {
+    /// The dispatcher sends it.
+    Sent(NewDelivery),
+    /// It has arrived with the commit.
+    Arrived(NewDelivery, Settled),
+}
+
+/// One way to reach a person. All that it is stands in its file: whom it reaches, what it says, how an answer is judged.
+pub(crate) trait Channel {
+    /// Its name in deliveries, settings and metrics.
+    const NAME: &'static str;
+
+    /// How a notice goes this way; `None` to somebody who can't be reached so. Does no I/O.
+    fn plan(notice: &Notice<'_>) -> Option<Planned>;
+
+    /// Sends what was planned, once; when to try again is the dispatcher's.
+    fn send(&self, delivery: &Delivery, begun: &Begun) -> impl Future<Output = Outcome> + Send;
+}
