@@ -18,9 +18,10 @@ use crate::state::{Hold, State};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The same where nothing but line ends was read, which some clients send behind a body (RFC 9112, 2.2).
 const PATIENCE_AT_REST: Duration = Duration::from_secs(75);
-/// Bytes that are read at a time. The server takes all requests apart that it has read, some thirty bytes each, and a request
-/// takes kilobytes then.
+/// Bytes that are read at a time.
 const PIECE: usize = 1024;
+/// What a head ends with.
+const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 
 /// A TCP connection with that bound.
 ///
@@ -33,8 +34,11 @@ pub struct Guarded {
     /// When the first byte came, or could not be sent, since something was sent last; and how long that may last.
     unanswered: Option<(Instant, Duration)>,
     is_write_blocked: bool,
-    /// A whole piece was read: the server is to look at it before there is another one.
-    is_piece_whole: bool,
+    /// What came behind the end of a head. The server takes apart all that it is given, and of a request of thirty bytes it
+    /// makes kilobytes: so it is given one at a time.
+    ahead: Vec<u8>,
+    /// The server is to look at what it was given before there is more.
+    is_to_look: bool,
     /// Behind the deadline when it rings too early; it is moved only then.
     alarm: Option<Pin<Box<Sleep>>>,
     _counted: Option<Counted>,
@@ -47,7 +51,8 @@ impl Guarded {
             state: State::default(),
             unanswered: None,
             is_write_blocked: false,
-            is_piece_whole: false,
+            ahead: Vec::new(),
+            is_to_look: false,
             alarm: None,
             _counted: counted,
         }
@@ -100,8 +105,6 @@ impl Guarded {
     }
 
     fn was_read(&mut self, bytes: &[u8]) {
-        self.state.was_read(bytes.len());
-        self.is_piece_whole = bytes.len() == PIECE;
         let is_rest = bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
         if !bytes.is_empty() {
             self.is_waiting(if is_rest { PATIENCE_AT_REST } else { PATIENCE });
@@ -114,40 +117,66 @@ impl Guarded {
         self.poll_patience(cx)?;
         let mut byte = [0];
         match ready!(self.socket.poll_peek(cx, &mut ReadBuf::new(&mut byte)))? {
-            0 => Poll::Ready(Ok(())),
+            0 if self.ahead.is_empty() => Poll::Ready(Ok(())),
             _ => Poll::Pending,
         }
+    }
+
+    /// Some bytes that came, from the socket or from what is ahead; none at the end of the stream.
+    fn poll_piece<'a>(&mut self, cx: &mut Context<'_>, piece: &'a mut [u8]) -> Poll<io::Result<&'a [u8]>> {
+        if !self.ahead.is_empty() {
+            let bytes = self.ahead.len().min(piece.len());
+            piece[..bytes].copy_from_slice(&self.ahead[..bytes]);
+            self.ahead.drain(..bytes);
+            return Poll::Ready(Ok(&piece[..bytes]));
+        }
+        let mut read = ReadBuf::new(piece);
+        if Pin::new(&mut self.socket).poll_read(cx, &mut read)?.is_pending() {
+            self.poll_patience(cx)?;
+            return Poll::Pending;
+        }
+        let bytes = read.filled().len();
+        self.was_read(read.filled());
+        Poll::Ready(Ok(&piece[..bytes]))
     }
 }
 
 impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let most = match this.state.may_read() {
-            Some(0) => 0,
-            Some(most) => most.min(PIECE),
-            None => PIECE,
-        };
+        let body = this.state.may_read();
         // What is read behind what can't be sent would be answered behind it.
-        if most == 0 || this.is_write_blocked {
+        if body == Some(0) || this.is_write_blocked {
             return this.poll_gone(cx);
         }
-        if std::mem::take(&mut this.is_piece_whole) {
+        if std::mem::take(&mut this.is_to_look) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let most = most.min(buf.remaining());
-        let mut piece = ReadBuf::new(buf.initialize_unfilled_to(most));
-        let read = Pin::new(&mut this.socket).poll_read(cx, &mut piece);
-        let bytes = piece.filled().len();
-        match &read {
-            Poll::Ready(Ok(())) => this.was_read(piece.filled()),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => this.poll_patience(cx)?,
+        let most = body.unwrap_or(PIECE).min(PIECE).min(buf.remaining());
+        let mut piece = [0; PIECE];
+        let bytes = ready!(this.poll_piece(cx, &mut piece[..most]))?;
+        let given = match body {
+            Some(_) => bytes,
+            None => up_to_a_head(bytes),
+        };
+        let behind = &bytes[given.len()..];
+        if !behind.is_empty() {
+            this.ahead.splice(..0, behind.iter().copied());
         }
-        buf.advance(bytes);
-        read
+        this.is_to_look = !this.ahead.is_empty() || given.len() == PIECE;
+        this.state.was_read(given.len());
+        buf.put_slice(given);
+        Poll::Ready(Ok(()))
     }
+}
+
+/// What ends with the end of a head, or all of it where there is none.
+fn up_to_a_head(bytes: &[u8]) -> &[u8] {
+    let end = bytes
+        .windows(END_OF_HEAD.len())
+        .position(|window| window == END_OF_HEAD);
+    end.map_or(bytes, |at| &bytes[..at + END_OF_HEAD.len()])
 }
 
 impl AsyncWrite for Guarded {

@@ -22,6 +22,9 @@ use crate::per_address::PerAddress;
 /// Bytes that wait to be sent on a connection before no more are made for it; one piece of an answer may come on top.
 const WRITE_BUFFER: usize = 8 * 1024;
 
+/// Bytes that the kernel takes of what a peer does not read; by itself it takes up to some megabytes for each.
+const KERNEL_BUFFER: usize = 128 * 1024;
+
 /// After an answer that came before the end of its request: so long the rest is read, or the peer would see a reset in place
 /// of the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -68,6 +71,7 @@ impl Listener {
         // peer takes nothing of what was left to send.
         #[cfg(target_os = "linux")]
         SockRef::from(&socket).set_tcp_user_timeout(Some(PATIENCE))?;
+        SockRef::from(&socket).set_send_buffer_size(KERNEL_BUFFER)?;
         socket.set_nonblocking(true)?;
         let mut builder = Server::build()
             .max_concurrent_connections(self.connections_per_worker)

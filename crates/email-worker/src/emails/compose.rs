@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use common::Timestamp;
 use common::autolink::may_become_link;
+use contracts::Language;
 use lettre::address::{AddressError, Envelope};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
@@ -13,7 +14,6 @@ use lettre::{Address, Message};
 use minijinja::{Environment, context};
 use uuid::Uuid;
 
-use super::locale::Locale;
 use super::template::{self, Template};
 use super::text::one_line;
 
@@ -120,7 +120,7 @@ impl Emails {
                 .and_then(|template| template.render(context! { name }))
                 .map_err(ComposeError::Template)
         };
-        let [subject, text, html] = content.template.parts(Locale::of(content.locale));
+        let [subject, text, html] = content.template.parts(Language::of(content.locale));
         Ok([part(subject)?, part(text)?, part(html)?])
     }
 }

@@ -4,7 +4,6 @@
 //! given. Nothing here talks to a mail server or to the database.
 
 mod compose;
-mod locale;
 mod template;
 mod text;
 

@@ -3,7 +3,7 @@
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::locale::Locale;
+use contracts::Language;
 
 /// The mails that this service can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +22,10 @@ impl Template {
     }
 
     /// The names of its subject, text and HTML in the environment.
-    pub(super) const fn parts(self, locale: Locale) -> [&'static str; 3] {
-        match (self, locale) {
-            (Self::Welcome, Locale::En) => ["welcome/en.subject", "welcome/en.txt", "welcome/en.html"],
-            (Self::Welcome, Locale::Zh) => ["welcome/zh.subject", "welcome/zh.txt", "welcome/zh.html"],
+    pub(super) const fn parts(self, language: Language) -> [&'static str; 3] {
+        match (self, language) {
+            (Self::Welcome, Language::En) => ["welcome/en.subject", "welcome/en.txt", "welcome/en.html"],
+            (Self::Welcome, Language::Zh) => ["welcome/zh.subject", "welcome/zh.txt", "welcome/zh.html"],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The notification that a new person gets.
 
 use common::autolink::may_become_link;
+use contracts::Language;
 use serde_json::json;
 
 use super::notify::Content;
@@ -9,10 +10,9 @@ use crate::tables::recipients;
 /// Welcomes a person in their language; an unknown one is English. Outside of the product it is without a name that holds a
 /// link: whoever signed up may not be whom the message goes to.
 pub(crate) fn welcome(recipient: &recipients::Model) -> Content {
-    let language = recipient.locale.split(['-', '_']).next().unwrap_or_default();
-    let (greeting, comma, body) = match language {
-        "zh" => ("欢迎", "，", "您的账户已准备就绪。"),
-        _ => ("Welcome", ", ", "Your account is ready."),
+    let (greeting, comma, body) = match Language::of(&recipient.locale) {
+        Language::Zh => ("欢迎", "，", "您的账户已准备就绪。"),
+        Language::En => ("Welcome", ", ", "Your account is ready."),
     };
     let title = [greeting, comma, &recipient.name].concat();
     let outside = if may_become_link(&recipient.name) {
@@ -59,6 +59,7 @@ mod tests {
         let content = to("Ada", "en");
         assert_eq!(content.text_outside, "Welcome, Ada. Your account is ready.");
         assert_eq!(to("小明", "zh-CN").text_outside, "欢迎，小明. 您的账户已准备就绪。");
+        assert_eq!(to("Ada", "zh-TW").text_outside, "Welcome, Ada. Your account is ready.");
         let content = to("win at evil.com", "en");
         assert_eq!(content.title, "Welcome, win at evil.com");
         assert_eq!(content.text_outside, "Welcome. Your account is ready.");

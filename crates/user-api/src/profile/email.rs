@@ -80,13 +80,18 @@ impl Email {
         let typed = trimmed(text);
         let key = Self::parse(typed).map(|email| email.key());
         key.ok()
-            .or_else(|| (typed.is_ascii() && typed.len() <= MOST).then(|| typed.to_ascii_lowercase()))
+            .or_else(|| is_storable(typed).then(|| typed.to_ascii_lowercase()))
     }
 
     /// What makes an address unique: its lower-case form.
     pub(crate) fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+}
+
+/// Whether any rule ever let it in.
+fn is_storable(text: &str) -> bool {
+    text.len() <= MOST && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn refused(detail: &'static str) -> Result<Email, Violation> {
@@ -218,6 +223,7 @@ mod tests {
         assert_eq!(key(" Ada@ex_ample.com").as_deref(), Some("ada@ex_ample.com"));
         assert_eq!(key("Ada@BÜCHER.example").as_deref(), Some("ada@xn--bcher-kva.example"));
         assert_eq!(key("ädä@example.com"), None);
+        assert_eq!(key("ada@ex_ample.com\0"), None);
         assert_eq!(key(&"a".repeat(60_000)), None);
     }
 

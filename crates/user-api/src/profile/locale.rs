@@ -1,7 +1,7 @@
 //! The language that a person is written to in.
 
-/// Languages that there are texts in. A tag of another one is served in English.
-const LANGUAGES: [&str; 2] = ["en", "zh"];
+use contracts::Language;
+
 /// Most bytes of a tag; RFC 5646 asks for at least 35.
 const MOST: usize = 35;
 
@@ -12,7 +12,8 @@ pub(crate) struct Locale(String);
 impl Locale {
     /// Never fails: what is not known becomes `en`.
     pub(crate) fn parse(text: Option<&str>) -> Self {
-        text.and_then(known).map_or_else(|| Self("en".to_owned()), Self)
+        text.and_then(known)
+            .map_or_else(|| Self(Language::En.subtag().to_owned()), Self)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -27,7 +28,7 @@ fn known(text: &str) -> Option<String> {
     }
     let mut subtags = text.split(['-', '_']);
     let language = subtags.next()?.to_ascii_lowercase();
-    if !LANGUAGES.contains(&language.as_str()) {
+    if !Language::ALL.iter().any(|known| known.subtag() == language) {
         return None;
     }
     let mut is_extension = false;

@@ -1,18 +1,31 @@
-//! The languages that mails are written in.
+//! The languages that people are written to in: the one list, for what is taken at sign-up and for every text.
 
-/// A language that mails are written in.
+/// A language that there are texts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Locale {
+pub enum Language {
+    /// English, which everybody gets who reads none of the others.
     En,
+    /// Chinese in simplified characters.
     Zh,
 }
 
-impl Locale {
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::En, Self::Zh];
+
+    /// Its subtag in a BCP 47 tag.
+    pub const fn subtag(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
+
     /// The language of a BCP 47 tag (`zh`, `zh-CN`, `zh_Hans_CN`); English when it is none of ours.
     ///
     /// Ours is Chinese in simplified characters, which `zh` alone means as well. Who reads traditional ones, by the script or by
     /// the region where the tag names no script, gets English until there is a text in them.
-    pub(super) fn of(tag: &str) -> Self {
+    pub fn of(tag: &str) -> Self {
         let mut parts = tag.split(['-', '_']);
         if !parts.next().is_some_and(|language| language.eq_ignore_ascii_case("zh")) {
             return Self::En;
@@ -36,17 +49,17 @@ mod tests {
     #[test]
     fn who_reads_simplified_characters_gets_them_and_nobody_else_does() {
         for tag in ["zh", "zh-CN", "zh_CN", "zh-Hans", "zh-hans-TW", "zh-SG"] {
-            assert_eq!(Locale::of(tag), Locale::Zh, "{tag}");
+            assert_eq!(Language::of(tag), Language::Zh, "{tag}");
         }
         for tag in ["ZH-hant-TW", "zh-TW", "zh_HK", "zh-MO", "zh-Hant"] {
-            assert_eq!(Locale::of(tag), Locale::En, "{tag}");
+            assert_eq!(Language::of(tag), Language::En, "{tag}");
         }
     }
 
     #[test]
     fn an_unknown_language_is_served_in_english() {
         for tag in ["en", "en-GB", "de", "", "zhx", "-"] {
-            assert_eq!(Locale::of(tag), Locale::En, "{tag}");
+            assert_eq!(Language::of(tag), Language::En, "{tag}");
         }
     }
 }
