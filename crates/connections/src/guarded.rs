@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
@@ -128,6 +129,8 @@ impl Guarded {
             let bytes = self.ahead.len().min(piece.len());
             piece[..bytes].copy_from_slice(&self.ahead[..bytes]);
             self.ahead.drain(..bytes);
+            // It came long ago, but its answer is due from now on.
+            self.was_read(&piece[..bytes]);
             return Poll::Ready(Ok(&piece[..bytes]));
         }
         let mut read = ReadBuf::new(piece);
@@ -173,9 +176,7 @@ impl AsyncRead for Guarded {
 
 /// What ends with the end of a head, or all of it where there is none.
 fn up_to_a_head(bytes: &[u8]) -> &[u8] {
-    let end = bytes
-        .windows(END_OF_HEAD.len())
-        .position(|window| window == END_OF_HEAD);
+    let end = memmem::find(bytes, END_OF_HEAD);
     end.map_or(bytes, |at| &bytes[..at + END_OF_HEAD.len()])
 }
 
