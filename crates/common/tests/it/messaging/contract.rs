@@ -308,6 +308,8 @@ async fn no_more_messages_than_asked_for_are_in_hand(fixture: Fixture) {
         let (now, most) = counted.clone();
         Box::pin(async move {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // The first ones wait for the third, however slowly it comes; a fourth would come meanwhile.
+            eventually(SOON, async || most.load(Ordering::SeqCst) >= 3).await;
             tokio::time::sleep(Duration::from_millis(10)).await;
             now.fetch_sub(1, Ordering::SeqCst);
             Ok(())
