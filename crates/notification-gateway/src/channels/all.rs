@@ -46,7 +46,6 @@ impl Sender for Channels {
 
 #[cfg(test)]
 mod tests {
-    use common::Timestamp;
     use uuid::Uuid;
 
     use super::*;
@@ -54,20 +53,7 @@ mod tests {
 
     #[test]
     fn a_notice_goes_over_each_channel_that_reaches_its_person() {
-        let at = Timestamp::from_micros(0);
-        let mut recipient = recipients::Model {
-            user_id: Uuid::now_v7(),
-            version: 1,
-            email: "ada@example.com".to_owned(),
-            name: "Ada".to_owned(),
-            locale: "en".to_owned(),
-            phone: None,
-            time_zone: None,
-            status: "active".to_owned(),
-            last_seq: 0,
-            created_at: at,
-            updated_at: at,
-        };
+        let mut recipient = recipients::Model::ada();
         let planned = |recipient: &recipients::Model| {
             let notice = Notice {
                 recipient,

@@ -32,25 +32,13 @@ pub(crate) fn welcome(recipient: &recipients::Model) -> Content {
 
 #[cfg(test)]
 mod tests {
-    use common::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
 
     fn to(name: &str, locale: &str) -> Content {
-        let at = Timestamp::from_micros(0);
         welcome(&recipients::Model {
-            user_id: Uuid::nil(),
-            version: 1,
-            email: "ada@example.com".to_owned(),
             name: name.to_owned(),
             locale: locale.to_owned(),
-            phone: None,
-            time_zone: None,
-            status: "active".to_owned(),
-            last_seq: 0,
-            created_at: at,
-            updated_at: at,
+            ..recipients::Model::ada()
         })
     }
 

@@ -37,6 +37,27 @@ impl std::fmt::Debug for Model {
     }
 }
 
+#[cfg(test)]
+impl Model {
+    /// Somebody who reads English and has no phone.
+    pub(crate) fn ada() -> Self {
+        let at = Timestamp::from_micros(0);
+        Self {
+            user_id: Uuid::nil(),
+            version: 1,
+            email: "ada@example.com".to_owned(),
+            name: "Ada".to_owned(),
+            locale: "en".to_owned(),
+            phone: None,
+            time_zone: None,
+            status: "active".to_owned(),
+            last_seq: 0,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
 /// Takes over what an event says of a person, unless something newer is known; either way the row
 /// is locked until the transaction ends. Answers with the newer of the two.
 pub(crate) async fn upsert(tx: &impl ConnectionTrait, recipient: Model) -> Result<Model, DbErr> {
