@@ -19,7 +19,11 @@ const SOON: Duration = Duration::from_secs(20);
 const LARGE: usize = 3_000_000;
 
 /// Lets requests for `/gate` through, one for each permit.
-struct Gate(Semaphore);
+struct Gate {
+    permits: Semaphore,
+    /// How many came to it.
+    came: AtomicUsize,
+}
 
 /// How many requests were begun.
 #[derive(Default)]
@@ -34,7 +38,10 @@ struct Server {
 fn start() -> Server {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
-    let gate = Data::new(Gate(Semaphore::new(0)));
+    let gate = Data::new(Gate {
+        permits: Semaphore::new(0),
+        came: AtomicUsize::new(0),
+    });
     let begun = Data::from(Arc::<Begun>::default());
     let large = Bytes::from(vec![b'x'; LARGE]);
     let listener = Listener {
@@ -75,7 +82,8 @@ async fn count(begun: Data<Begun>) -> String {
 }
 
 async fn pass(gate: Data<Gate>) -> &'static str {
-    gate.0.acquire().await.unwrap().forget();
+    gate.came.fetch_add(1, Ordering::SeqCst);
+    gate.permits.acquire().await.unwrap().forget();
     "through"
 }
 
@@ -93,6 +101,16 @@ async fn refuse() -> HttpResponse {
 }
 
 impl Server {
+    /// Waits until so many requests stand at the gate.
+    async fn stand_at_the_gate(&self, requests: usize) {
+        let all_came = async {
+            while self.gate.came.load(Ordering::SeqCst) < requests {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, all_came).await.expect("all come");
+    }
+
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -147,7 +165,7 @@ async fn nothing_is_read_behind_a_request_that_is_being_answered() {
     let stuck = timeout(Duration::from_secs(2), writer.write_all(more.as_bytes())).await;
     assert!(stuck.is_err(), "20 MB were taken behind a request that waits");
     assert_eq!(server.begun.0.load(Ordering::SeqCst), 0);
-    server.gate.0.add_permits(1);
+    server.gate.permits.add_permits(1);
     let mut byte = [0; 1024];
     let read = timeout(SOON, reader.read(&mut byte))
         .await
@@ -221,6 +239,8 @@ async fn a_peer_that_is_gone_is_noticed_while_its_request_waits() {
         stream.set_zero_linger().unwrap();
         streams.push(stream);
     }
+    // A peer that is gone before its request was read is noticed by the answer alone.
+    server.stand_at_the_gate(50).await;
     // All that the address may have: another one is closed at once.
     let is_free = async || {
         let mut other = server.connect().await;
