@@ -10,8 +10,9 @@ use common::dispatch::{DispatchOptions, Dispatcher, Waker};
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
 use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
-use common::outbound::{Destination, OutboundClient};
+use common::outbound::{Destination, Outbound, OutboundClient};
 use common::process::{Health, Need, State as Readiness, Tasks, operations};
+use common::resilience::Breakers;
 use common::store::Store;
 use common::telemetry::Metrics;
 use contracts::topology::GATEWAY_EVENTS;
@@ -58,8 +59,13 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
 
     // Holds the rate limits; without it they hold for this replica alone.
     let store = Store::connect(&settings, &tasks, &metrics)?;
-    let keys = published_keys(&settings, &metrics, &tasks)?;
-    let sms = sms_client(&settings, &metrics)?;
+    let outbound = Outbound {
+        metrics: metrics.clone(),
+        store: store.clone(),
+        breakers: Breakers::default(),
+    };
+    let keys = published_keys(&settings, &outbound, &tasks)?;
+    let sms = sms_client(&settings, &outbound)?;
     let channels = Channels {
         sms: Sms::new(settings.providers.sms.clone(), sms.clone())?,
     };
@@ -113,19 +119,21 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     })
 }
 
-fn published_keys(settings: &Settings, metrics: &Metrics, tasks: &Tasks) -> anyhow::Result<Arc<PublishedKeys>> {
+fn published_keys(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> anyhow::Result<Arc<PublishedKeys>> {
     let url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
-    let client = OutboundClient::new(&published_keys::destination(), metrics)?;
+    let client = outbound.client(&published_keys::destination())?;
     Ok(PublishedKeys::spawn(client, url, tasks))
 }
 
-fn sms_client(settings: &Settings, metrics: &Metrics) -> anyhow::Result<OutboundClient> {
+fn sms_client(settings: &Settings, outbound: &Outbound) -> anyhow::Result<OutboundClient> {
     let sms = &settings.providers.sms;
     let destination = Destination {
         places: SMS_PLACES,
+        // It may be about one number: the channel reads it and says so.
+        pauses_by_itself: false,
         ..Destination::new(Sms::NAME, sms.call_timeout, sms.try_timeout)
     };
-    Ok(OutboundClient::new(&destination, metrics)?)
+    Ok(outbound.client(&destination)?)
 }
 
 /// The description of the API (`OpenAPI` 3.1), as JSON.

@@ -12,11 +12,12 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::held::{Held, Step};
+use super::shared_rate::verdict;
 use super::subject::Counted;
 use super::{Class, Decision, Policy, Subject, Verdict};
 use crate::Timestamp;
 use crate::config::{Algorithm, Service, Settings};
-use crate::resilience::{Drawn, Quota, micros};
+use crate::resilience::{Quota, micros};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -227,18 +228,6 @@ impl Rule {
             }
             Step::Draw { wanted, known } => Err((wanted, known)),
         }
-    }
-}
-
-fn verdict(quota: Quota, drawn: &Drawn) -> Verdict {
-    if drawn.granted == 0 {
-        return Verdict::Refuse(micros(quota.next(drawn.arrival) - drawn.now));
-    }
-    let wait = quota.wait(drawn);
-    if wait.is_zero() {
-        Verdict::Pass
-    } else {
-        Verdict::Wait(wait)
     }
 }
 

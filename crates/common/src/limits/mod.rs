@@ -5,6 +5,8 @@
 //! the burst. So there is never more than the limit over all replicas while Redis is up. While it is away, each replica
 //! goes on by itself from what it knew, and nothing fails.
 //!
+//! [`SharedRate`] is the same for what we ask of others: one rate, kept by all replicas together.
+//!
 //! [`Class`] is what a request counts towards, [`Subject`] who is counted. How one number holds either algorithm is said in
 //! [`Quota`](crate::resilience::Quota). Nothing here knows HTTP, waits, or spawns a task; `http` asks, and makes people wait.
 
@@ -12,9 +14,11 @@ mod class;
 mod decision;
 mod held;
 mod limiter;
+mod shared_rate;
 mod subject;
 
 pub use class::Class;
 pub use decision::{Decision, Policy, Verdict};
 pub use limiter::{Clock, Limiter};
+pub use shared_rate::SharedRate;
 pub use subject::Subject;

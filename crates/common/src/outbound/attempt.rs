@@ -1,16 +1,19 @@
 //! One try of a call: its time, its span, its trace header, its metric.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{Extensions, HeaderValue};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
-use super::OutboundError;
+use super::deadline::Deadline;
+use super::decisions::{Decision, Decisions};
+use super::{Destination, OutboundError};
 use crate::telemetry::{HttpLabels, Metrics, TraceContext};
 
 /// Innermost layer: one try, with its timeout, its CLIENT span, its trace header and its metric.
@@ -18,38 +21,59 @@ use crate::telemetry::{HttpLabels, Metrics, TraceContext};
 /// The answer is read here, so that a body that drips or never ends is the try's failure, which
 /// the breaker sees, and not the caller's.
 pub(super) struct AttemptLayer {
-    pub(super) name: &'static str,
-    pub(super) try_timeout: Duration,
-    pub(super) answer_limit: usize,
-    pub(super) metrics: Metrics,
+    name: Arc<str>,
+    try_timeout: Duration,
+    stall_timeout: Duration,
+    answer_limit: usize,
+    metrics: Metrics,
+    decisions: Decisions,
 }
 
-/// How many tries of this call went before.
+/// The tries of one call that were made, in its request's extensions.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tries(pub(super) u32);
+pub(super) struct Tries {
+    pub(super) made: u32,
+    /// How long the last one took, without what it waited for its turn.
+    pub(super) last_took: Duration,
+}
 
 #[async_trait]
 impl Middleware for AttemptLayer {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        let Tries(before) = extensions.get().copied().unwrap_or_default();
-        extensions.insert(Tries(before + 1));
+        let Tries { made: before, .. } = extensions.get().copied().unwrap_or_default();
         let method = request.method().as_str().to_owned();
         let span = self.span(&request, before);
         let began = Instant::now();
         let outcome = self.attempt(request, extensions, next).instrument(span.clone()).await;
+        let took = began.elapsed();
+        extensions.insert(Tries {
+            made: before + 1,
+            last_took: took,
+        });
         let status = outcome.as_ref().map_or(0, |answer| answer.status().as_u16());
         close(&span, &outcome, status);
         let labels = HttpLabels {
             http_request_method: method.into(),
-            http_route: self.name.to_owned().into(),
+            http_route: self.name.to_string().into(),
             http_response_status_code: status,
         };
-        self.metrics.http_client(&labels, began.elapsed());
+        self.metrics.http_client(&labels, took);
         outcome.map_err(Into::into)
     }
 }
 
 impl AttemptLayer {
+    pub(super) fn new(destination: &Destination, metrics: Metrics, decisions: Decisions) -> Self {
+        Self {
+            name: Arc::clone(&destination.name),
+            try_timeout: destination.try_timeout,
+            stall_timeout: destination.stall_timeout,
+            answer_limit: destination.answer_limit,
+            metrics,
+            decisions,
+        }
+    }
+
     async fn attempt(
         &self,
         mut request: Request,
@@ -57,6 +81,8 @@ impl AttemptLayer {
         next: Next<'_>,
     ) -> std::result::Result<Response, OutboundError> {
         inject(&mut request);
+        let left = Deadline::left(extensions).unwrap_or(self.try_timeout);
+        let after = self.try_timeout.min(left);
         let call = async {
             let answer = next
                 .run(request, extensions)
@@ -64,19 +90,23 @@ impl AttemptLayer {
                 .map_err(OutboundError::unwrap_from)?;
             self.read(answer).await
         };
-        match tokio::time::timeout(self.try_timeout, call).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(OutboundError::Timeout {
-                after: self.try_timeout,
-            }),
+        if let Ok(outcome) = tokio::time::timeout(after, call).await {
+            return outcome;
         }
+        self.decisions.note(if after < self.try_timeout {
+            Decision::DeadlinePassed
+        } else {
+            Decision::TryTimedOut
+        });
+        Err(OutboundError::Timeout { after })
     }
 
     /// Reads the body, `answer_limit` at most, and puts the answer together again around it.
     async fn read(&self, mut answer: Response) -> std::result::Result<Response, OutboundError> {
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(OutboundError::of_reqwest)? {
+        while let Some(chunk) = self.next_piece(&mut answer).await? {
             if body.len() + chunk.len() > self.answer_limit {
+                self.decisions.note(Decision::AnswerTooLarge);
                 return Err(OutboundError::TooLarge {
                     limit: self.answer_limit,
                 });
@@ -89,6 +119,16 @@ impl AttemptLayer {
         Ok(Response::from(whole))
     }
 
+    async fn next_piece(&self, answer: &mut Response) -> std::result::Result<Option<Bytes>, OutboundError> {
+        if let Ok(piece) = tokio::time::timeout(self.stall_timeout, answer.chunk()).await {
+            return piece.map_err(OutboundError::of_reqwest);
+        }
+        self.decisions.note(Decision::AnswerStalled);
+        Err(OutboundError::Stalled {
+            after: self.stall_timeout,
+        })
+    }
+
     /// Named by the method alone: a path has ids, a query may have secrets.
     fn span(&self, request: &Request, before: u32) -> Span {
         let url = request.url();
@@ -97,7 +137,7 @@ impl AttemptLayer {
             otel.name = request.method().as_str(),
             otel.kind = "client",
             otel.status_code = Empty,
-            peer.service = self.name,
+            peer.service = &*self.name,
             http.request.method = request.method().as_str(),
             http.request.resend_count = (before > 0).then_some(before),
             http.response.status_code = Empty,

@@ -8,70 +8,105 @@ use reqwest::{Method, RequestBuilder};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use url::Url;
 
-use super::attempt::{AttemptLayer, Tries};
-use super::guards::{BreakerLayer, BulkheadLayer, RateLayer};
+use super::attempt::AttemptLayer;
+use super::breaking::BreakerLayer;
+use super::deadline::Deadline;
+use super::decisions::{Decision, Decisions};
+use super::hints::Hints;
 use super::retry::RetryLayer;
+use super::turns::{BulkheadLayer, RateLayer};
 use super::{Destination, OutboundError, OutboundResponse, Repeat};
+use crate::limits::SharedRate;
 use crate::process::State;
-use crate::resilience::{Breaker, BreakerState, Bulkhead};
+use crate::resilience::{BreakerState, Breakers, Bulkhead};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Shorter than the 60 s after which common servers close an idle connection under our feet.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The layers keep the deadline themselves; what does not is cut this much later.
+const GRACE: Duration = Duration::from_millis(20);
 
-/// Calls one destination. Cheap to clone; all clones share breaker, limits and connections.
-#[derive(Debug, Clone)]
-pub struct OutboundClient {
-    name: &'static str,
-    call_timeout: Duration,
-    plain: reqwest::Client,
-    client: ClientWithMiddleware,
-    breaker: Arc<Breaker>,
+/// What the clients of one service share.
+#[derive(Clone)]
+pub struct Outbound {
+    /// Where decisions and tries are counted.
+    pub metrics: Metrics,
+    /// Where replicas keep rates together and leave hints.
+    pub store: Store,
+    /// The breakers that an operator sees.
+    pub breakers: Breakers,
 }
 
-impl OutboundClient {
+impl Outbound {
     /// Makes the client of one destination.
     ///
     /// # Errors
     /// [`OutboundError::Request`] when the TLS configuration of this machine can't be used.
-    pub fn new(destination: &Destination, metrics: &Metrics) -> Result<Self, OutboundError> {
+    pub fn client(&self, destination: &Destination) -> Result<OutboundClient, OutboundError> {
         let plain = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             // Settings alone say where calls go, not the environment.
             .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT.min(destination.try_timeout))
+            .connect_timeout(destination.connect_timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("waypost/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(OutboundError::Request)?;
-        let name = destination.name;
-        let breaker = Breaker::new(destination.breaker, Instant::now());
-        let shown = Arc::clone(&breaker);
-        metrics.at_each_reading(move |metrics| metrics.breaker_state(name, shown.state(Instant::now()).level()));
+        let (name, metrics) = (&destination.name, &self.metrics);
+        let decisions = Decisions::of(name, metrics);
+        let hints = self.store.is_shared().then(|| Hints::new(name, self.store.clone()));
+        let breaking = BreakerLayer::new(destination, hints, metrics, decisions.clone());
+        self.breakers.add(name, breaking.breaker());
+        let (shown, of) = (Arc::clone(breaking.breaker()), Arc::clone(name));
+        metrics.at_each_reading(move |metrics| metrics.breaker_state(&of, shown.state(Instant::now()).level()));
+        let places = Bulkhead::new(destination.places);
+        places.show_in(metrics, Arc::clone(name));
+        let (try_timeout, patience) = (
+            destination.try_timeout,
+            destination.call_timeout.saturating_sub(destination.try_timeout),
+        );
+        let rate = destination
+            .rate
+            .map(|rate| SharedRate::new(name, rate.quota(patience), self.store.clone()));
         let client = ClientBuilder::new(plain.clone())
-            .with(RetryLayer::new(destination))
-            .with(BreakerLayer {
-                breaker: Arc::clone(&breaker),
+            .with(RetryLayer::new(destination, breaking.breaker(), decisions.clone()))
+            .with(breaking.clone())
+            .with(RateLayer {
+                rate,
+                try_timeout,
+                decisions: decisions.clone(),
             })
-            .with(RateLayer::new(destination.rate))
-            .with(BulkheadLayer(Bulkhead::new(destination.places)))
-            .with(AttemptLayer {
-                name,
-                try_timeout: destination.try_timeout,
-                answer_limit: destination.answer_limit,
-                metrics: metrics.clone(),
+            .with(BulkheadLayer {
+                places,
+                try_timeout,
+                decisions: decisions.clone(),
             })
+            .with(AttemptLayer::new(destination, metrics.clone(), decisions.clone()))
             .build();
-        Ok(Self {
-            name,
+        Ok(OutboundClient {
+            name: Arc::clone(name),
             call_timeout: destination.call_timeout,
             plain,
             client,
-            breaker,
+            breaking,
+            decisions,
         })
     }
+}
 
+/// Calls one destination. Cheap to clone; all clones share breaker, limits and connections.
+#[derive(Clone)]
+pub struct OutboundClient {
+    name: Arc<str>,
+    call_timeout: Duration,
+    plain: reqwest::Client,
+    client: ClientWithMiddleware,
+    breaking: BreakerLayer,
+    decisions: Decisions,
+}
+
+impl OutboundClient {
     /// Begins a request; [`Self::execute`] sends it.
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.plain.request(method, url)
@@ -90,15 +125,15 @@ impl OutboundClient {
             .map_err(|error| OutboundError::Request(error.without_url()))?;
         let mut extensions = Extensions::new();
         extensions.insert(repeat);
+        extensions.insert(Deadline(Instant::now() + self.call_timeout));
         let call = self.client.execute_with_extensions(request, &mut extensions);
-        let answer = match tokio::time::timeout(self.call_timeout, call).await {
-            Ok(outcome) => outcome.map_err(|error| unless_called(OutboundError::unwrap_from(error), &extensions))?,
-            Err(_) => {
-                return Err(OutboundError::Timeout {
-                    after: self.call_timeout,
-                });
-            }
+        let Ok(outcome) = tokio::time::timeout(self.call_timeout + GRACE, call).await else {
+            self.decisions.note(Decision::DeadlinePassed);
+            return Err(OutboundError::Timeout {
+                after: self.call_timeout,
+            });
         };
+        let answer = outcome.map_err(OutboundError::unwrap_from)?;
         Ok(OutboundResponse {
             status: answer.status(),
             headers: answer.headers().clone(),
@@ -117,26 +152,32 @@ impl OutboundClient {
             .error_for_status()
     }
 
-    /// The destination's name.
-    pub const fn name(&self) -> &'static str {
-        self.name
+    /// Makes no call for so long, because the destination asked for it in an answer that the caller read.
+    pub fn pause(&self, wait: Duration) {
+        self.breaking.pause(wait);
     }
 
-    /// How the destination is, judged by its breaker alone.
+    /// The destination's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the destination is, judged by its breaker and by what it asked for.
     pub fn state(&self) -> State {
-        match self.breaker.state(Instant::now()) {
-            BreakerState::Closed => State::Up,
-            BreakerState::HalfOpen => State::Degraded,
+        let now = Instant::now();
+        match self.breaking.breaker().state(now) {
             BreakerState::Open => State::Down,
+            BreakerState::HalfOpen => State::Degraded,
+            BreakerState::Closed if self.breaking.paused_for(now).is_some() => State::Degraded,
+            BreakerState::Closed => State::Up,
         }
     }
 }
 
-/// "Not called" is said of a call of which no try was made, and of no other.
-fn unless_called(error: OutboundError, extensions: &Extensions) -> OutboundError {
-    let was_called = extensions.get::<Tries>().is_some_and(|Tries(tries)| *tries > 0);
-    match error {
-        OutboundError::Unavailable { refusal, .. } if was_called => OutboundError::NotAgain { refusal },
-        error => error,
+impl std::fmt::Debug for OutboundClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutboundClient")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -20,11 +20,19 @@ pub enum OutboundError {
     NotAgain {
         /// What refused the further try.
         refusal: Refusal,
+        /// When it is worth asking again: by who refused, or later, by what the last answer said.
+        retry_after: Duration,
     },
     /// No whole answer in time.
     #[error("no answer within {} ms", after.as_millis())]
     Timeout {
         /// The time that was given.
+        after: Duration,
+    },
+    /// The answer began, and its next piece did not come.
+    #[error("the answer stalled for {} ms", after.as_millis())]
+    Stalled {
+        /// The time that was given from one piece to the next.
         after: Duration,
     },
     /// The connection failed.
@@ -54,6 +62,8 @@ pub enum OutboundError {
 pub enum Refusal {
     /// The destination failed too often.
     BreakerOpen,
+    /// The destination asked not to be called for a time.
+    Paused,
     /// The agreed rate is used up.
     RateLimited,
     /// As many calls as are allowed are under way.
@@ -64,6 +74,7 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::BreakerOpen => "the circuit breaker is open",
+            Self::Paused => "the destination asked to wait",
             Self::RateLimited => "the rate limit is used up",
             Self::BulkheadFull => "too many calls are under way",
         })
@@ -79,6 +90,10 @@ impl OutboundError {
                 ..
             } => "breaker_open",
             Self::Unavailable {
+                refusal: Refusal::Paused,
+                ..
+            } => "paused",
+            Self::Unavailable {
                 refusal: Refusal::RateLimited,
                 ..
             } => "rate_limited",
@@ -88,6 +103,7 @@ impl OutboundError {
             } => "bulkhead_full",
             Self::NotAgain { .. } => "not_again",
             Self::Timeout { .. } => "timeout",
+            Self::Stalled { .. } => "stalled",
             Self::Transport(_) => "connection",
             Self::TooLarge { .. } => "answer_too_large",
             Self::Status { .. } => "status",

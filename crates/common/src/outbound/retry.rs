@@ -11,9 +11,12 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 use reqwest_retry::{RetryDecision, RetryPolicy, RetryTransientMiddleware, Retryable, RetryableStrategy};
 
 use super::answer::{is_passing, retry_after};
+use super::attempt::Tries;
+use super::deadline::Deadline;
+use super::decisions::{Decision, Decisions};
 use super::{Destination, OutboundError, Repeat};
 use crate::Timestamp;
-use crate::resilience::{Backoff, RetryBudget};
+use crate::resilience::{Backoff, Breaker, RetryBudget};
 
 /// Second layer: tries again what may be tried again, while time and budget last.
 ///
@@ -24,15 +27,19 @@ pub(super) struct RetryLayer {
     backoff: Backoff,
     retries: u32,
     call_timeout: Duration,
+    breaker: Arc<Breaker>,
+    decisions: Decisions,
 }
 
 impl RetryLayer {
-    pub(super) fn new(destination: &Destination) -> Self {
+    pub(super) fn new(destination: &Destination, breaker: &Arc<Breaker>, decisions: Decisions) -> Self {
         Self {
             budget: Arc::new(RetryBudget::new(Instant::now())),
             backoff: destination.backoff,
             retries: destination.retries,
             call_timeout: destination.call_timeout,
+            breaker: Arc::clone(breaker),
+            decisions,
         }
     }
 }
@@ -49,14 +56,41 @@ impl Middleware for RetryLayer {
                 .unwrap_or_default()
                 .resolve(request.method()),
             asked_to_wait: Mutex::new(None),
+            breaker: Arc::clone(&self.breaker),
+            decisions: self.decisions.clone(),
             budget: Arc::clone(&self.budget),
             backoff: self.backoff,
             retries: self.retries,
-            time: self.call_timeout,
+            time: Deadline::left(extensions).unwrap_or(self.call_timeout),
         });
-        RetryTransientMiddleware::new_with_policy_and_strategy(Policy(Arc::clone(&call)), Strategy(call))
-            .handle(request, extensions, next)
-            .await
+        let tries = RetryTransientMiddleware::new_with_policy_and_strategy(
+            Policy(Arc::clone(&call)),
+            Strategy(Arc::clone(&call)),
+        );
+        let outcome = tries.handle(request, extensions, next).await;
+        let was_called = extensions.get::<Tries>().is_some_and(|tries| tries.made > 0);
+        outcome.map_err(|error| match OutboundError::unwrap_from(error) {
+            // "Not called" is said of a call of which no try was made, and of no other.
+            OutboundError::Unavailable { refusal, retry_after } if was_called => {
+                let asked = call.asked_to_wait.lock().map_or(Duration::ZERO, Asked::left);
+                let retry_after = retry_after.max(asked);
+                OutboundError::NotAgain { refusal, retry_after }.into()
+            }
+            error => error.into(),
+        })
+    }
+}
+
+/// What the last answer said about the next try.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    at: Instant,
+    wait: Duration,
+}
+
+impl Asked {
+    fn left(self) -> Duration {
+        self.wait.saturating_sub(self.at.elapsed())
     }
 }
 
@@ -64,47 +98,81 @@ impl Middleware for RetryLayer {
 struct Call {
     began: Instant,
     repeat: bool,
-    asked_to_wait: Mutex<Option<Duration>>,
+    /// Of the last answer; a refusal of our own does not change it.
+    asked_to_wait: Mutex<Option<Asked>>,
     budget: Arc<RetryBudget>,
     backoff: Backoff,
     retries: u32,
     time: Duration,
+    breaker: Arc<Breaker>,
+    decisions: Decisions,
 }
 
 struct Strategy(Arc<Call>);
 
 impl RetryableStrategy for Strategy {
     fn handle(&self, outcome: &Result<Response>) -> Option<Retryable> {
-        let (again, wait) = match outcome {
-            Ok(answer) => (
-                self.0.repeat && is_passing(answer.status()),
-                retry_after(answer.headers(), Timestamp::now()),
-            ),
-            Err(error) => (is_worth_a_retry(error, self.0.repeat), None),
+        let call = &self.0;
+        let again = match outcome {
+            Ok(answer) => {
+                let wait = retry_after(answer.headers(), Timestamp::now());
+                let at = Instant::now();
+                *call.asked_to_wait.lock() = wait.map(|wait| Asked { at, wait });
+                call.repeat && is_passing(answer.status())
+            }
+            Err(error) => {
+                let was_called = !matches!(OutboundError::within(error), Some(OutboundError::Unavailable { .. }));
+                if was_called {
+                    *call.asked_to_wait.lock() = None;
+                }
+                is_worth_a_retry(error, call.repeat)
+            }
         };
-        *self.0.asked_to_wait.lock() = wait;
         again.then_some(Retryable::Transient)
     }
 }
 
 struct Policy(Arc<Call>);
 
+impl Policy {
+    /// The wait before the next try, or why there is none.
+    fn wait(&self, past_retries: u32) -> std::result::Result<Duration, Decision> {
+        let call = &self.0;
+        if past_retries >= call.retries {
+            return Err(Decision::RetriesUsedUp);
+        }
+        let backoff = call.backoff.full_jitter(past_retries, rand::random());
+        let asked = call.asked_to_wait.lock().map_or(Duration::ZERO, Asked::left);
+        let wait = backoff.max(asked);
+        // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included.
+        if call.began.elapsed().saturating_add(wait) >= call.time {
+            return Err(Decision::RetryHasNoTime);
+        }
+        // Nor is there a wait for a try that the breaker will refuse: what the destination said last is worth more.
+        if call.breaker.open_for(Instant::now()).is_some_and(|left| left > wait) {
+            return Err(Decision::RetryMeetsBreaker);
+        }
+        if !call.budget.spend(Instant::now()) {
+            return Err(Decision::RetryBudgetSpent);
+        }
+        Ok(wait)
+    }
+}
+
 impl RetryPolicy for Policy {
     fn should_retry(&self, start: SystemTime, past_retries: u32) -> RetryDecision {
         let call = &self.0;
-        if past_retries >= call.retries {
-            return RetryDecision::DoNotRetry;
-        }
-        let asked = *call.asked_to_wait.lock();
-        let backoff = call.backoff.delay(past_retries, rand::random());
-        let wait = asked.map_or(backoff, |asked| asked.max(backoff));
-        let passed = call.began.elapsed();
-        // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included.
-        if passed.saturating_add(wait) >= call.time || !call.budget.spend(Instant::now()) {
-            return RetryDecision::DoNotRetry;
-        }
-        RetryDecision::Retry {
-            execute_after: start + passed + wait,
+        match self.wait(past_retries) {
+            Ok(wait) => {
+                call.decisions.note(Decision::Retried);
+                RetryDecision::Retry {
+                    execute_after: start + call.began.elapsed() + wait,
+                }
+            }
+            Err(decision) => {
+                call.decisions.note(decision);
+                RetryDecision::DoNotRetry
+            }
         }
     }
 }
@@ -113,7 +181,7 @@ fn is_worth_a_retry(error: &Error, repeat: bool) -> bool {
     match OutboundError::within(error) {
         // What never got a connection was not received: any request may be sent again.
         Some(OutboundError::Transport(cause)) => repeat || cause.is_connect(),
-        Some(OutboundError::Timeout { .. }) => repeat,
+        Some(OutboundError::Timeout { .. } | OutboundError::Stalled { .. }) => repeat,
         _ => false,
     }
 }

@@ -1,4 +1,6 @@
 //! How long to wait before the next try.
+//!
+//! Source of both jitters: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
 use std::time::Duration;
 
@@ -12,12 +14,23 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    fn step(&self, retry: u32) -> Duration {
+        self.first.saturating_mul(2_u32.saturating_pow(retry)).min(self.limit)
+    }
+
     /// The wait before retry number `retry` (0 is the first): between half and all of the step.
     ///
     /// `random` is a number from 0 to 1.
     pub fn delay(&self, retry: u32, random: f64) -> Duration {
-        let step = self.first.saturating_mul(2_u32.saturating_pow(retry)).min(self.limit);
-        step.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+        self.step(retry).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+    }
+
+    /// The wait before retry number `retry` with full jitter: between nothing and all of the step, so that tries of many
+    /// callers are spread evenly.
+    ///
+    /// `random` is a number from 0 to 1.
+    pub fn full_jitter(&self, retry: u32, random: f64) -> Duration {
+        self.step(retry).mul_f64(random.clamp(0.0, 1.0))
     }
 }
 
@@ -34,6 +47,17 @@ mod tests {
             let delay = backoff.delay(retry, random);
             prop_assert!(delay >= Duration::from_millis(50) && delay <= Duration::from_secs(10));
         }
+    }
+
+    #[test]
+    fn full_jitter_is_anything_up_to_the_step() {
+        let backoff = Backoff {
+            first: Duration::from_millis(100),
+            limit: Duration::from_millis(300),
+        };
+        assert_eq!(backoff.full_jitter(1, 0.0), Duration::ZERO);
+        assert_eq!(backoff.full_jitter(1, 0.5), Duration::from_millis(100));
+        assert_eq!(backoff.full_jitter(9, 1.0), Duration::from_millis(300));
     }
 
     #[test]

@@ -2,27 +2,28 @@
 
 use std::time::Instant;
 
-use super::token_bucket::Bucket;
 use parking_lot::Mutex;
 
 /// Share of the calls that may be retried, beside the steady allowance.
 const SHARE: f64 = 0.1;
 /// Retries a second that are always allowed, so that a quiet client can retry too.
-const PER_SECOND: f64 = 3.0;
+const PER_SECOND: f64 = 1.0;
+/// Retries that are there at the start.
+const AT_FIRST: f64 = 3.0;
 /// Most retries that can be saved up.
-const MOST: f64 = 30.0;
+const MOST: f64 = 10.0;
 
-/// Bounds retries to a tenth of the calls and three a second, so that they never multiply an outage.
+/// Bounds retries to a tenth of the calls and one a second, so that they never multiply an outage.
 #[derive(Debug)]
 pub struct RetryBudget {
     bucket: Mutex<Bucket>,
 }
 
 impl RetryBudget {
-    /// Makes a budget with one second's allowance in it.
+    /// Makes a budget with a burst of three in it, so that a client that has just started can retry.
     pub fn new(now: Instant) -> Self {
         Self {
-            bucket: Mutex::new(Bucket::new(PER_SECOND, now)),
+            bucket: Mutex::new(Bucket::new(AT_FIRST, now)),
         }
     }
 
@@ -40,6 +41,37 @@ impl RetryBudget {
     }
 }
 
+/// Tokens and the time of their last refill.
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    refilled: Instant,
+}
+
+impl Bucket {
+    const fn new(tokens: f64, now: Instant) -> Self {
+        Self { tokens, refilled: now }
+    }
+
+    fn refill(&mut self, per_second: f64, most: f64, now: Instant) {
+        let passed = now.saturating_duration_since(self.refilled);
+        self.refilled = self.refilled.max(now);
+        self.add(passed.as_secs_f64() * per_second, most);
+    }
+
+    const fn add(&mut self, tokens: f64, most: f64) {
+        self.tokens = (self.tokens + tokens).min(most);
+    }
+
+    fn take(&mut self) -> bool {
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -47,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_retried_by_a_tenth_and_three_a_second_at_most() {
+    fn an_outage_is_retried_by_a_tenth_and_one_a_second_at_most() {
         let start = Instant::now();
         let budget = RetryBudget::new(start);
         let mut retries = 0;
@@ -58,7 +90,7 @@ mod tests {
             retries += (0..3).filter(|_| budget.spend(now)).count();
         }
         assert!(
-            (100..=140).contains(&retries),
+            (100..=115).contains(&retries),
             "{retries} retries for 1000 calls in 10 s"
         );
     }

@@ -39,7 +39,12 @@ impl Bulkhead {
 
     /// Takes a place when one is free; never waits.
     pub fn enter(&self) -> Option<Place> {
-        self.counted(self.try_enter())
+        self.counted(self.enter_at_once())
+    }
+
+    /// Takes a place when one is free; that there was none is not counted as a rejection: the caller may still wait.
+    pub fn enter_at_once(&self) -> Option<Place> {
+        Arc::clone(&self.0.free).try_acquire_owned().ok().map(Place)
     }
 
     /// Takes a place, in the order of those who wait, and waits for it no longer than `patience`.
@@ -47,7 +52,7 @@ impl Bulkhead {
     /// # Cancel safety
     /// Dropped, it has taken no place.
     pub async fn enter_within(&self, patience: Duration) -> Option<Place> {
-        if let Some(place) = self.try_enter() {
+        if let Some(place) = self.enter_at_once() {
             return Some(place);
         }
         let waited = timeout(patience, Arc::clone(&self.0.free).acquire_owned()).await;
@@ -55,17 +60,13 @@ impl Bulkhead {
     }
 
     /// Shows its places and rejections in `metrics`, as they are at each reading (`waypost_bulkhead_places`).
-    pub fn show_in(&self, metrics: &Metrics, name: &'static str) {
-        let bulkhead = Arc::clone(&self.0);
+    pub fn show_in(&self, metrics: &Metrics, name: impl Into<Arc<str>>) {
+        let (bulkhead, name) = (Arc::clone(&self.0), name.into());
         metrics.at_each_reading(move |metrics| {
             let free = bulkhead.free.available_permits().min(bulkhead.places);
             let rejections = bulkhead.rejections.load(Relaxed);
-            metrics.bulkhead(name, (bulkhead.places - free, free), rejections);
+            metrics.bulkhead(&name, (bulkhead.places - free, free), rejections);
         });
-    }
-
-    fn try_enter(&self) -> Option<Place> {
-        Arc::clone(&self.0.free).try_acquire_owned().ok().map(Place)
     }
 
     fn counted(&self, place: Option<Place>) -> Option<Place> {

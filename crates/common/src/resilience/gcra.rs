@@ -58,9 +58,21 @@ impl Quota {
     /// A queue of `burst` that lets one out an interval; nobody waits in it for more than 500 ms.
     pub fn leaky_bucket(per_minute: f64, burst: u32) -> Self {
         let interval = interval(per_minute);
+        Self::queue(interval, (i64::from(burst.max(1)) * interval).min(LONGEST_WAIT))
+    }
+
+    /// A queue that lets one out an interval, and takes nobody in who would wait in it for more than `patience`.
+    pub fn leaky_bucket_within(per_minute: f64, patience: Duration) -> Self {
+        Self::queue(
+            interval(per_minute),
+            i64::try_from(patience.as_micros()).unwrap_or(i64::MAX / 4),
+        )
+    }
+
+    fn queue(interval: i64, tolerance: i64) -> Self {
         Self {
             interval,
-            tolerance: (i64::from(burst.max(1)) * interval).min(LONGEST_WAIT),
+            tolerance,
             reserve: 0,
             spaces: true,
         }

@@ -2,8 +2,8 @@
 //!
 //! Each takes the time as an argument and answers at once, so that a rejection costs nothing and
 //! a test needs no waiting: [`Backoff`] says how long to wait, [`RetryBudget`] whether a retry may
-//! be made at all, [`Breaker`] whether a destination is worth a call, [`TokenBucket`] whether the
-//! agreed rate allows one, [`Quota`] the same over state that is kept elsewhere, [`Bulkhead`] whether a place is free,
+//! be made at all, [`Breaker`] whether a destination is worth a call, [`Quota`] whether a
+//! rate allows one, over state that is kept elsewhere, [`Bulkhead`] whether a place is free,
 //! [`ConcurrencyLimit`] whether one more request can be served in time. Nothing here spawns, logs
 //! or knows HTTP: `outbound` puts them in order around a call.
 
@@ -13,13 +13,14 @@ mod budget;
 mod bulkhead;
 mod concurrency;
 mod gcra;
-mod token_bucket;
 
 pub use backoff::Backoff;
-pub use breaker::{Breaker, BreakerMode, BreakerOptions, BreakerState, Permit, Rejected, Verdict};
+pub use breaker::{
+    Breaker, BreakerMode, BreakerOptions, BreakerState, BreakerView, Breakers, Counted, Permit, Rejected, Transition,
+    Verdict,
+};
 pub use budget::RetryBudget;
 pub use bulkhead::{Bulkhead, Place};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyOptions, InFlight, Outcome, Overloaded, Priority};
 pub(crate) use gcra::micros;
 pub use gcra::{Drawn, Quota};
-pub use token_bucket::TokenBucket;

@@ -16,6 +16,7 @@ mod limits;
 mod locks;
 mod logs;
 mod messaging;
+mod outbound;
 mod stores;
 mod table;
 

@@ -19,8 +19,9 @@ use super::{SpanBuffer, TelemetryError};
 use crate::config::{LogFormat, Profile, Service, Settings};
 
 /// What the exporter itself is made of must not make spans: it would feed on itself. Targets match
-/// by prefix.
-const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off,sqlx=off,lapin=off";
+/// by prefix. What the layers around a call decide stands in its span, as an event, and not in the log.
+const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off,sqlx=off,lapin=off,reqwest_retry=off,\
+                     common::outbound=debug";
 /// Failed exports are counted and told by us, one line a minute; a try that is made again has its span and its count.
 const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
                     lapin=off,reqwest_retry=off,actix_http=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";

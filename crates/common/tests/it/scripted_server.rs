@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Hang,
     /// A byte of the body each 20 ms, for ever.
     Drip,
+    /// The beginning of an answer, then nothing.
+    Stop,
     /// The connection ends without an answer.
     Close,
 }
@@ -95,6 +97,12 @@ async fn serve(
             stream.shutdown().await
         }
         Reply::Hang => std::future::pending().await,
+        Reply::Stop => {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx")
+                .await?;
+            std::future::pending().await
+        }
         Reply::Close => Ok(()),
         Reply::Drip => {
             stream

@@ -145,7 +145,9 @@ fn is_about_one_number(code: i64) -> bool {
 fn failure(error: &OutboundError) -> Outcome {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Outcome::Unavailable { after: *retry_after },
-        OutboundError::TooLarge { .. } | OutboundError::Timeout { .. } => unknown(error.to_string()),
+        OutboundError::TooLarge { .. } | OutboundError::Timeout { .. } | OutboundError::Stalled { .. } => {
+            unknown(error.to_string())
+        }
         // The request may have gone out; a connection that never was is told apart.
         OutboundError::Transport(cause) if !cause.is_connect() => unknown(error.to_string()),
         _ => Outcome::Retry {

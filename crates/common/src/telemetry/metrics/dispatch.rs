@@ -6,14 +6,6 @@ use super::Metrics;
 use super::labels::{CauseLabels, ChannelLabels, DeliveryLabels, DestinationLabels};
 
 impl Metrics {
-    /// State of a destination's breaker (`waypost_breaker_state`): 0 closed, 1 half-open, 2 open.
-    pub fn breaker_state(&self, destination: &str, state: i64) {
-        let labels = DestinationLabels {
-            destination: destination.to_owned(),
-        };
-        self.0.series.breaker_state.get_or_create(&labels).set(state);
-    }
-
     /// Whether a destination refuses us and is left alone for it (`waypost_destination_refuses`).
     pub fn destination_refuses(&self, destination: &str, refuses: bool) {
         let labels = DestinationLabels {

@@ -125,11 +125,24 @@ pub(super) struct PriorityLabels {
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct PlaceLabels {
-    pub(super) bulkhead: &'static str,
+    pub(super) bulkhead: String,
     pub(super) state: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct BulkheadLabels {
-    pub(super) bulkhead: &'static str,
+    pub(super) bulkhead: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct OutboundLabels {
+    pub(super) destination: String,
+    pub(super) layer: &'static str,
+    pub(super) decision: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct TransitionLabels {
+    pub(super) destination: String,
+    pub(super) to: &'static str,
 }

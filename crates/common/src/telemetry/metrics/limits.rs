@@ -48,17 +48,18 @@ impl Metrics {
 
     /// Places of a bulkhead, and all that found none so far (`waypost_bulkhead_places`,
     /// `waypost_bulkhead_rejections_total`).
-    pub fn bulkhead(&self, bulkhead: &'static str, (used, free): (usize, usize), rejections: u64) {
+    pub fn bulkhead(&self, bulkhead: &str, (used, free): (usize, usize), rejections: u64) {
         for (state, count) in [("used", used), ("free", free)] {
-            let labels = PlaceLabels { bulkhead, state };
+            let labels = PlaceLabels {
+                bulkhead: bulkhead.to_owned(),
+                state,
+            };
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.0.series.bulkhead_places.get_or_create(&labels).set(count);
         }
-        let counter = self
-            .0
-            .series
-            .bulkhead_rejections
-            .get_or_create(&BulkheadLabels { bulkhead });
+        let counter = self.0.series.bulkhead_rejections.get_or_create(&BulkheadLabels {
+            bulkhead: bulkhead.to_owned(),
+        });
         counter.inner().store(rejections, Ordering::Relaxed);
     }
 }

@@ -15,8 +15,8 @@ use prometheus_client::registry::{Metric, Registry};
 use super::definition::{Definition, Kind};
 use super::labels::{
     BulkheadLabels, CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels,
-    DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, PlaceLabels,
-    PortLabels, PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
+    DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, OutboundLabels,
+    PlaceLabels, PortLabels, PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels, TransitionLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -119,6 +119,10 @@ metrics! {
         "Connections of the database pool by state";
     database_connections_limit: Gauge = "waypost_database_connections_limit", [],
         "Connections that the database pool may have";
+    outbound_decisions: Counters<OutboundLabels> = "waypost_outbound_decisions_total",
+        ["destination", "layer", "decision"], "What the layers around calls to other systems decided";
+    breaker_transitions: Counters<TransitionLabels> = "waypost_breaker_transitions_total", ["destination", "to"],
+        "Changes of a circuit breaker's state";
     breaker_state: Gauges<DestinationLabels> = "waypost_breaker_state", ["destination"],
         "Circuit breaker: 0 closed, 1 half-open, 2 open";
     destination_refuses: Gauges<DestinationLabels> = "waypost_destination_refuses", ["destination"],

@@ -5,7 +5,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn breaker(start: Instant) -> Arc<Breaker> {
-    Breaker::with_jitter(BreakerOptions::default(), start, || 0.0)
+    Breaker::with_jitter(BreakerOptions::default(), start, Box::new(|_| {}), || 0.0)
 }
 
 fn fail(breaker: &Arc<Breaker>, times: usize, now: Instant) {
@@ -83,7 +83,7 @@ fn the_time_open_doubles_up_to_a_minute_and_calm_resets_it() {
 #[test]
 fn chance_keeps_replicas_apart_also_at_the_longest_time_open() {
     let mut now = Instant::now();
-    let breaker = Breaker::with_jitter(BreakerOptions::default(), now, || 1.0);
+    let breaker = Breaker::with_jitter(BreakerOptions::default(), now, Box::new(|_| {}), || 1.0);
     fail(&breaker, 5, now);
     for expected in [6, 12, 24, 48, 72, 72] {
         let wait = breaker.admit(now).unwrap_err().retry_after;
@@ -110,18 +110,91 @@ fn a_probe_that_never_ends_is_a_failure() {
 }
 
 #[test]
-fn a_probe_that_was_not_made_frees_its_place_and_a_dropped_one_fails() {
+fn a_probe_that_was_not_made_or_not_to_its_end_frees_its_place() {
     let now = Instant::now();
     let breaker = breaker(now);
     fail(&breaker, 5, now);
     let later = now + 5 * SECOND;
     let (first, second) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
+    assert!(breaker.admit(later).is_err());
     first.release(later);
-    let third = breaker.admit(later).unwrap();
-    assert_eq!(breaker.state(later), BreakerState::HalfOpen);
     drop(second);
+    let (third, fourth) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
+    assert_eq!(breaker.state(later), BreakerState::HalfOpen);
+    third.report(Verdict::Success, later);
+    fourth.report(Verdict::Success, later);
+    assert_eq!(breaker.state(later), BreakerState::Closed);
+}
+
+#[test]
+fn a_caller_that_goes_away_says_nothing_of_the_destination() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    for _ in 0..50 {
+        drop(breaker.admit(now).unwrap());
+    }
+    assert_eq!(breaker.view(now).counted, Counted::default());
+    fail(&breaker, 4, now);
+    assert_eq!(breaker.state(now), BreakerState::Closed);
+}
+
+#[test]
+fn each_transition_is_told_once_with_its_ground() {
+    let now = Instant::now();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let watch = move |transition: Transition| heard.lock().push(transition);
+    let breaker = Breaker::with_jitter(BreakerOptions::default(), now, Box::new(watch), || 0.0);
+    fail(&breaker, 5, now);
+    let later = now + 5 * SECOND;
+    for _ in 0..3 {
+        breaker.state(later);
+    }
+    for _ in 0..2 {
+        breaker.admit(later).unwrap().report(Verdict::Success, later);
+    }
+    let told = told.lock();
+    let states: Vec<_> = told.iter().map(|transition| transition.to).collect();
+    assert_eq!(
+        states,
+        [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed]
+    );
+    assert_eq!(told[0].open_for, Some(5 * SECOND));
+    assert_eq!(
+        told[0].counted,
+        Counted {
+            calls: 5,
+            failed: 5,
+            slow: 0
+        }
+    );
+}
+
+#[test]
+fn another_replica_s_open_breaker_makes_two_own_failures_enough_and_none_is_not() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    assert!(!breaker.wants_hint(now), "nothing failed here");
+    breaker.hint(30 * SECOND, now);
+    assert_eq!(breaker.state(now), BreakerState::Closed);
+    fail(&breaker, 1, now);
+    assert_eq!(breaker.state(now), BreakerState::Closed);
+    fail(&breaker, 1, now);
+    assert_eq!(breaker.state(now), BreakerState::Open);
+}
+
+#[test]
+fn a_hint_that_comes_after_the_failures_opens_and_an_old_one_does_nothing() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    breaker.hint(SECOND, now);
+    let later = now + SECOND;
+    fail(&breaker, 2, later);
+    assert_eq!(breaker.state(later), BreakerState::Closed);
+    assert!(breaker.wants_hint(later));
+    breaker.hint(30 * SECOND, later);
     assert_eq!(breaker.state(later), BreakerState::Open);
-    drop(third);
+    assert!(!breaker.wants_hint(later));
 }
 
 #[test]
@@ -140,14 +213,9 @@ fn a_result_from_before_it_opened_does_not_close_or_reopen_it() {
 fn modes_overrule_what_is_counted() {
     let now = Instant::now();
     let with = |mode| {
-        Breaker::with_jitter(
-            BreakerOptions {
-                mode,
-                ..BreakerOptions::default()
-            },
-            now,
-            || 0.0,
-        )
+        let breaker = breaker(now);
+        breaker.set_mode(mode, None, now);
+        breaker
     };
     assert!(with(BreakerMode::ForcedOpen).admit(now).is_err());
     let watching = with(BreakerMode::MetricsOnly);
@@ -157,4 +225,21 @@ fn modes_overrule_what_is_counted() {
     let closed = with(BreakerMode::ForcedClosed);
     fail(&closed, 20, now);
     assert_eq!(closed.state(now), BreakerState::Closed);
+}
+
+#[test]
+fn a_mode_ends_by_itself_and_what_was_seen_before_stays() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    fail(&breaker, 4, now);
+    breaker.set_mode(BreakerMode::ForcedOpen, Some(10 * SECOND), now);
+    let view = breaker.view(now + SECOND);
+    assert_eq!((view.state, view.mode), (BreakerState::Open, BreakerMode::ForcedOpen));
+    assert_eq!(view.mode_ends_in, Some(9 * SECOND));
+    assert_eq!(breaker.admit(now + SECOND).unwrap_err().retry_after, 9 * SECOND);
+    let later = now + 10 * SECOND;
+    assert_eq!(breaker.view(later).mode, BreakerMode::On);
+    assert_eq!(breaker.state(later), BreakerState::Closed);
+    fail(&breaker, 1, later);
+    assert_eq!(breaker.state(later), BreakerState::Open);
 }

@@ -1,11 +1,15 @@
+//! Each layer around a call, by what a server saw and what the caller got.
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::config::Service;
-use common::outbound::{Destination, OutboundClient, OutboundError, Rate, Refusal, Repeat};
+use common::outbound::{Destination, Outbound, OutboundClient, OutboundError, Rate, Refusal, Repeat};
 use common::process::{State, Tasks};
-use common::resilience::{Backoff, BreakerOptions};
+use common::resilience::{Backoff, BreakerOptions, Breakers};
+use common::store::{Limits, Store};
 use common::telemetry::Metrics;
 use opentelemetry::trace::TracerProvider;
 use reqwest::Method;
@@ -28,7 +32,7 @@ fn destination() -> Destination {
 }
 
 struct Fixture {
-    tasks: Tasks,
+    _tasks: Tasks,
     metrics: Metrics,
     server: ScriptedServer,
     client: OutboundClient,
@@ -40,9 +44,14 @@ async fn fixture(destination: Destination, script: impl Fn(usize) -> Reply + Sen
         Metrics::new(Service::NotificationGateway),
     );
     let server = ScriptedServer::start(&tasks, script).await;
-    let client = OutboundClient::new(&destination, &metrics).unwrap();
+    let outbound = Outbound {
+        metrics: metrics.clone(),
+        store: Store::open("memory://", "", Limits::default(), &tasks).unwrap(),
+        breakers: Breakers::default(),
+    };
+    let client = outbound.client(&destination).unwrap();
     Fixture {
-        tasks,
+        _tasks: tasks,
         metrics,
         server,
         client,
@@ -56,6 +65,12 @@ impl Fixture {
             .execute(request, repeat)
             .await
             .map(|answer| answer.status.as_u16())
+    }
+
+    /// Whether a layer decided so, and that many times.
+    fn decided(&self, layer: &str, decision: &str, times: u64) -> bool {
+        let labels = format!("destination=\"test\",layer=\"{layer}\",decision=\"{decision}\"}} {times}");
+        self.metrics.render().lines().any(|line| line.ends_with(&labels))
     }
 
     async fn get(&self) -> Result<String, OutboundError> {
@@ -93,7 +108,7 @@ async fn a_post_is_repeated_only_when_that_is_said_to_be_safe() {
     assert_eq!(fixture.post(Repeat::ByMethod).await.unwrap(), 500);
     assert_eq!(fixture.server.seen().len(), 1);
     assert_eq!(fixture.post(Repeat::Safe).await.unwrap(), 500);
-    assert_eq!(fixture.server.seen().len(), 4, "two retries are three tries");
+    assert_eq!(fixture.server.seen().len(), 5, "three retries are four tries");
 }
 
 #[tokio::test]
@@ -164,53 +179,91 @@ async fn a_destination_that_hangs_is_cut_off_left_alone_and_found_again() {
     }
 }
 
-#[tokio::test]
-async fn a_full_bulkhead_answers_at_once() {
-    let narrow = Destination {
-        places: 1,
-        retries: 0,
-        ..destination()
+fn is_full(outcome: &Result<String, OutboundError>) -> bool {
+    let Err(OutboundError::Unavailable { refusal, .. }) = outcome else {
+        return false;
     };
-    let fixture = fixture(narrow, |_| Reply::Hang).await;
-    let (first, second) = tokio::join!(fixture.get(), fixture.get());
-    assert!(matches!(first, Err(OutboundError::Timeout { .. })), "{first:?}");
-    let full = |error: &OutboundError| {
-        matches!(
-            error,
-            OutboundError::Unavailable {
-                refusal: Refusal::BulkheadFull,
-                ..
-            }
-        )
-    };
-    assert!(second.is_err_and(|error| full(&error)));
+    *refusal == Refusal::BulkheadFull
 }
 
 #[tokio::test]
-async fn a_used_up_rate_answers_at_once_when_it_is_worth_asking_again() {
-    let slow = Destination {
-        rate: Some(Rate {
-            per_second: 0.1,
-            burst: 1.0,
-        }),
+async fn a_call_waits_for_a_place_while_a_try_fits_behind_it_and_is_refused_then() {
+    let narrow = |call_timeout| Destination {
+        places: 1,
+        retries: 0,
+        call_timeout,
         ..destination()
     };
-    let fixture = fixture(slow, |_| ok("there")).await;
-    assert_eq!(fixture.get().await.unwrap(), "there");
+    let patient = fixture(narrow(Duration::from_secs(5)), |_| Reply::Hang).await;
+    let (first, second) = tokio::join!(patient.get(), patient.get());
+    for outcome in [first, second] {
+        assert!(matches!(outcome, Err(OutboundError::Timeout { .. })), "{outcome:?}");
+    }
+    assert_eq!(
+        patient.server.seen().len(),
+        2,
+        "the second came when the first had left"
+    );
+    assert!(patient.decided("bulkhead", "waited", 1), "{}", patient.metrics.render());
+
+    let hurried = fixture(narrow(MILLIS_200), |_| Reply::Hang).await;
+    let (first, second) = tokio::join!(hurried.get(), hurried.get());
+    assert!(matches!(first, Err(OutboundError::Timeout { .. })), "{first:?}");
+    assert!(is_full(&second), "{second:?}");
+    assert!(
+        hurried.decided("bulkhead", "refused", 1),
+        "{}",
+        hurried.metrics.render()
+    );
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_by_waiting_while_that_fits_and_says_when_to_ask_again_otherwise() {
+    let even = Destination {
+        rate: Some(Rate::Even(10.0)),
+        retries: 0,
+        call_timeout: Duration::from_millis(600),
+        ..destination()
+    };
+    let fixture = fixture(even, |_| ok("there")).await;
+    let began = Instant::now();
+    let outcomes = futures_util::future::join_all((0..12).map(|_| fixture.get())).await;
+    let (there, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    // One at once, and one each 100 ms of the 400 that a call may wait.
+    assert_eq!((there.len(), fixture.server.seen().len()), (5, 5));
+    assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+    for outcome in refused {
+        let Err(OutboundError::Unavailable { refusal, retry_after }) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(refusal, Refusal::RateLimited);
+        assert!(retry_after <= Duration::from_millis(600), "{retry_after:?}");
+    }
+    assert!(fixture.decided("rate", "waited", 4), "{}", fixture.metrics.render());
+    assert!(fixture.decided("rate", "refused", 7), "{}", fixture.metrics.render());
+}
+
+#[tokio::test]
+async fn a_destination_that_asks_for_a_pause_is_left_alone_for_it_and_has_not_failed() {
+    let script = |_| Reply::Answer("429 Too Many Requests", "retry-after: 60\r\n", String::new());
+    let fixture = fixture(destination(), script).await;
+    assert!(matches!(
+        fixture.get().await,
+        Err(OutboundError::Status { status: 429, .. })
+    ));
+    assert_eq!(fixture.client.state(), State::Degraded);
     let refused = fixture.get().await.unwrap_err();
     let OutboundError::Unavailable { refusal, retry_after } = refused else {
         panic!("{refused:?}")
     };
-    assert_eq!(refusal, Refusal::RateLimited);
-    assert!(
-        retry_after > Duration::from_secs(5) && retry_after <= Duration::from_secs(10),
-        "{retry_after:?}"
-    );
+    assert_eq!(refusal, Refusal::Paused);
+    assert!(retry_after > Duration::from_secs(50), "{retry_after:?}");
     assert_eq!(fixture.server.seen().len(), 1);
+    assert!(fixture.decided("breaker", "paused", 1), "{}", fixture.metrics.render());
 }
 
 #[tokio::test]
-async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
+async fn an_answer_is_kept_with_its_retry_after_when_the_breaker_would_refuse_the_next_try() {
     let fragile = Destination {
         breaker: BreakerOptions {
             minimum_calls: 1,
@@ -218,19 +271,38 @@ async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
         },
         ..destination()
     };
-    let fixture = fixture(fragile, |_| status("503 Service Unavailable")).await;
+    let script = |_| Reply::Answer("503 Service Unavailable", "retry-after: 2\r\n", String::new());
+    let fixture = fixture(fragile, script).await;
     let error = fixture.get().await.unwrap_err();
+    let asked = Some(Duration::from_secs(2));
     assert!(
-        matches!(
-            error,
-            OutboundError::NotAgain {
-                refusal: Refusal::BreakerOpen
-            }
-        ),
+        matches!(error, OutboundError::Status { status: 503, retry_after } if retry_after == asked),
         "{error:?}"
     );
     assert_eq!(fixture.server.seen().len(), 1);
+    assert!(
+        fixture.decided("retry", "breaker_open", 1),
+        "{}",
+        fixture.metrics.render()
+    );
     assert!(matches!(fixture.get().await, Err(OutboundError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
+    // One turn at once, and the next one later than the deadline allows.
+    let slow = Destination {
+        rate: Some(Rate::Bursts(0.01, 1)),
+        ..destination()
+    };
+    let fixture = fixture(slow, |_| status("503 Service Unavailable")).await;
+    let error = fixture.get().await.unwrap_err();
+    let OutboundError::NotAgain { refusal, retry_after } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(refusal, Refusal::RateLimited);
+    assert!(retry_after > Duration::from_mins(1), "{retry_after:?}");
+    assert_eq!(fixture.server.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -247,15 +319,35 @@ async fn an_answer_that_is_too_long_or_drips_is_cut_off() {
         Err(OutboundError::TooLarge { limit: 1000 })
     ));
     assert!(matches!(fixture.get().await, Err(OutboundError::Timeout { .. })));
+    assert!(fixture.decided("timeout", "too_large", 1) && fixture.decided("timeout", "timed_out", 1));
+}
+
+#[tokio::test]
+async fn an_answer_that_begins_and_stops_is_cut_off_before_its_try_would_be() {
+    let patient = Destination {
+        try_timeout: Duration::from_secs(30),
+        stall_timeout: MILLIS_200,
+        call_timeout: Duration::from_mins(1),
+        retries: 0,
+        ..destination()
+    };
+    let fixture = fixture(patient, |_| Reply::Stop).await;
+    assert!(matches!(fixture.get().await, Err(OutboundError::Stalled { .. })));
+    assert!(fixture.decided("timeout", "stalled", 1), "{}", fixture.metrics.render());
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_or_is_refused_is_an_error_of_its_own() {
     let fixture = fixture(destination(), |_| Reply::Close).await;
     assert!(matches!(fixture.get().await, Err(OutboundError::Transport(_))));
-    assert_eq!(fixture.server.seen().len(), 3, "a GET is tried again");
-    let _ = fixture.tasks.shut_down(Duration::ZERO).await;
-    let error = fixture.post(Repeat::Never).await.unwrap_err();
+    assert_eq!(fixture.server.seen().len(), 4, "a GET is tried again");
+    // Taken, so that no other test's server gets it, and not listened on.
+    let taken = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    taken.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = taken.local_addr().unwrap().as_socket().unwrap();
+    let url = format!("http://{address}/x").parse().unwrap();
+    let request = fixture.client.request(Method::POST, url);
+    let error = fixture.client.execute(request, Repeat::Never).await.unwrap_err();
     assert!(matches!(error, OutboundError::Transport(_)), "{error:?}");
 }
 
