@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use common::config::Service;
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::{Value, json};
 use test_support::{Folder, Namespace, Port, Process, TestDatabase};
@@ -53,20 +52,14 @@ impl<'a> Stack<'a> {
             namespace: Namespace::unique(),
             folder: Folder::create(),
         };
-        for (service, schema) in [
-            (Service::UserApi, "user_api"),
-            (Service::EmailWorker, "email_worker"),
-            (Service::NotificationGateway, "notification_gateway"),
+        for (owner, schema) in [
+            (Owner::UserApi, "user_api"),
+            (Owner::EmailWorker, "email_worker"),
+            (Owner::NotificationGateway, "notification_gateway"),
         ] {
             stack.database.execute(&format!("CREATE SCHEMA {schema}")).await;
             let connection = stack.connect(schema).await?;
-            match service {
-                Service::EmailWorker => migrations::email_worker::Migrator::up(&connection, None).await?,
-                Service::NotificationGateway => {
-                    migrations::notification_gateway::Migrator::up(&connection, None).await?;
-                }
-                _ => migrations::user_api::Migrator::up(&connection, None).await?,
-            }
+            migrations::of(owner).up(&connection, None).await?;
             connection.close().await?;
         }
         Ok(stack)

@@ -19,6 +19,7 @@
 //! - [`outbound`]: calls to other systems over HTTP
 //! - [`dispatch`]: from a delivery row to its outcome
 //! - [`http`]: what every public HTTP surface shares
+//! - [`service`]: what every service opens at its start
 //!
 //! This crate never names a user, an email or a provider, apart from the settings, whose one
 //! schema serves every binary.
@@ -36,6 +37,7 @@ pub mod outbound;
 pub mod private_files;
 pub mod process;
 pub mod resilience;
+pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod timestamp;

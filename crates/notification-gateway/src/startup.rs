@@ -1,21 +1,20 @@
 //! How the gateway comes up: shared by the process, by `waypost run` and by the tests.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
 use common::config::Settings;
-use common::database::Database;
-use common::dispatch::{DispatchOptions, Dispatcher, Waker};
+use common::dispatch::{DispatchOptions, Waker};
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
-use common::messaging::{Broker, Changes, Consumer, ConsumerOptions};
+use common::messaging::Broker;
 use common::outbound::{Destination, Outbound, OutboundClient};
-use common::process::{Health, Need, State as Readiness, Tasks, operations};
-use common::resilience::Breakers;
-use common::store::Store;
-use common::telemetry::Metrics;
+use common::process::{Health, Need, State as Readiness, Tasks};
+use common::service::{Kit, Parts};
 use contracts::topology::GATEWAY_EVENTS;
+use migrations::Owner;
 
 use crate::channels::{Channel, Channels, Sms};
 use crate::consumers::GatewayEvents;
@@ -49,68 +48,46 @@ pub struct Running {
 /// A port that is taken, an address that is none, tables that are missing. Servers that are away
 /// are no error: the gateway waits for them.
 pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
-    let metrics = Metrics::new(tasks.service());
-    let broker = match backends.broker {
-        Some(broker) => broker,
-        None => Broker::connect(&settings, &tasks, &metrics)?,
+    let parts = Parts {
+        tables: migrations::of(Owner::NotificationGateway).names(),
+        broker: backends.broker,
+        broker_is: Need::Optional,
     };
-    let tables: Arc<[String]> = migrations::notification_gateway::names().into();
-    let database = Database::open(&settings, tasks.service(), &tables, &metrics).await?;
-
+    let kit = Kit::open(&settings, &tasks, parts).await?;
     // Holds the rate limits; without it they hold for this replica alone.
-    let store = Store::connect(&settings, &tasks, &metrics)?;
-    let outbound = Outbound {
-        metrics: metrics.clone(),
-        store: store.clone(),
-        breakers: Breakers::default(),
-    };
+    let store = kit.store()?;
+    let outbound = kit.outbound(&store);
     let keys = published_keys(&settings, &outbound, &tasks)?;
     let sms = sms_client(&settings, &outbound)?;
     let channels = Channels {
         sms: Sms::new(settings.providers.sms.clone(), sms.clone())?,
     };
 
-    // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `spawn_relay` here.
-    let changes = Changes::new(tasks.service(), database.clone());
-    let live = Live::spawn(database.clone(), &tasks);
-    let options = DispatchOptions::new(&settings, &Channels::NAMES);
-    let dispatcher = Dispatcher {
-        changes: changes.clone(),
-        sender: channels,
-        options,
-        broker: Some(broker.clone()),
+    // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here.
+    let live = Live::spawn(kit.database.clone(), &tasks);
+    let dispatcher = kit.dispatch(channels, DispatchOptions::new(&settings, &Channels::NAMES));
+    register(&kit.health, &keys, sms, dispatcher.clone());
+    let intake = GatewayEvents {
+        live: live.clone(),
+        dispatcher,
     };
-    let waker = dispatcher.spawn(metrics.clone(), &tasks);
-    let consumer = Consumer {
-        queue: GATEWAY_EVENTS,
-        intake: GatewayEvents {
-            live: live.clone(),
-            dispatcher: waker.clone(),
-        },
-        changes: changes.clone(),
-        options: ConsumerOptions::new(&settings),
-    };
-    let consuming = broker.consume(consumer, &metrics, &tasks);
+    kit.consume(GATEWAY_EVENTS, intake);
 
-    let health = health((database.clone(), tables), (broker, store.clone()), &keys, (sms, waker));
-    health.register("consumer", Need::Optional, move || {
-        std::future::ready(consuming.state())
-    });
-    let operations_address = operations::serve(&settings, health, metrics.clone(), &tasks)?;
-    let stopping = tasks.stopping().clone();
+    let operations_address = kit.serve_operations()?;
+    let state = State {
+        database: kit.database,
+        changes: kit.changes,
+        live,
+        stopping: tasks.stopping().clone(),
+    };
     let surface = Surface {
         routes,
-        state: Arc::new(State {
-            database,
-            changes,
-            live,
-            stopping,
-        }),
+        state: Arc::new(state),
         verifier: Verifier::new(keys),
-        limiter: Limiter::new(&settings, tasks.service(), store.clone(), &metrics),
+        limiter: Limiter::new(&settings, tasks.service(), store.clone(), &kit.metrics),
         store,
         doors: Doors::default(),
-        metrics,
+        metrics: kit.metrics,
     };
     let http_address = serve(&settings, surface, &tasks)?;
     Ok(Running {
@@ -141,29 +118,16 @@ pub fn openapi() -> String {
     routes().document()
 }
 
-/// Only the database is needed for the main job; a provider is judged by its breaker and by what it asked for, never probed.
-fn health(
-    (database, tables): (Database, Arc<[String]>),
-    (broker, store): (Broker, Store),
-    keys: &Arc<PublishedKeys>,
-    (sms, waker): (OutboundClient, Waker),
-) -> Health {
-    let health = Health::default();
-    health.register("database", Need::Required, move || {
-        let (database, tables) = (database.clone(), Arc::clone(&tables));
-        async move { database.readiness(&tables).await }
-    });
+/// What the gateway asks of others. A provider is judged by its breaker and by what it asked for, never probed.
+fn register(health: &Health, keys: &Arc<PublishedKeys>, sms: OutboundClient, dispatcher: Waker) {
     let keys = Arc::clone(keys);
-    health.register("store", Need::Optional, move || std::future::ready(store.finding()));
-    health.register("broker", Need::Optional, move || std::future::ready(broker.finding()));
-    health.register("jwks", Need::Optional, move || std::future::ready(keys.state()));
+    health.register("jwks", Need::Optional, move || ready(keys.state()));
     health.register(Sms::NAME, Need::Optional, move || {
-        let asked = if waker.is_asked_to_wait(Sms::NAME) {
+        let asked = if dispatcher.is_asked_to_wait(Sms::NAME) {
             Readiness::Degraded
         } else {
             Readiness::Up
         };
-        std::future::ready(sms.state().max(asked))
+        ready(sms.state().max(asked))
     });
-    health
 }

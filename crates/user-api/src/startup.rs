@@ -3,15 +3,15 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use common::{
-    config::{Service, Settings},
-    database::Database,
+    config::Settings,
     http::{Doors, Surface, Verifier, serve},
     limits::Limiter,
-    messaging::{Broker, Changes, spawn_relay},
-    process::{self, Health, Need, Tasks, operations},
-    store::{Cache, CacheOptions, Locks, Store},
-    telemetry::Metrics,
+    messaging::Broker,
+    process::{Need, State as Readiness, Tasks},
+    service::{Kit, Parts},
+    store::{Cache, CacheOptions, Locks},
 };
+use migrations::Owner;
 
 use crate::{
     known_costs, passwords::Passwords, routes::routes, sessions::Sweep, signing_keys::SigningKeys, state::State,
@@ -45,46 +45,51 @@ pub struct Running {
 /// # Errors
 /// When the settings can't be right, a port is taken, or the database has no tables yet.
 pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
-    let metrics = Metrics::new(Service::UserApi);
-    let broker = match backends.broker {
-        Some(broker) => broker,
-        None => Broker::connect(&settings, &tasks, &metrics)?,
+    let parts = Parts {
+        tables: migrations::of(Owner::UserApi).names(),
+        broker: backends.broker,
+        broker_is: Need::Optional,
     };
-    let tables: Arc<[String]> = migrations::user_api::names().into();
-    let database = Database::open(&settings, Service::UserApi, &tables, &metrics).await?;
-    let store = Store::connect(&settings, &tasks, &metrics)?;
+    let kit = Kit::open(&settings, &tasks, parts).await?;
+    let store = kit.store()?;
     store.connected(STORE_PATIENCE).await;
-    let changes = Changes::new(Service::UserApi, database.clone());
-    spawn_relay(&changes, broker.clone(), metrics.clone(), &tasks);
+    kit.relay();
+    let metrics = &kit.metrics;
     let users = Cache::new(store.clone(), backends.cache, metrics.clone(), tasks.clone());
     users.hears_others(STORE_PATIENCE).await;
     let sweep = Sweep {
-        changes: changes.clone(),
+        changes: kit.changes.clone(),
         locks: Locks::new(store.clone(), tasks.clone(), metrics.clone()),
         metrics: metrics.clone(),
         settings: settings.accounts.sessions,
     };
     sweep.spawn(&tasks);
     let passwords = Passwords::new(&settings.accounts.argon2)?;
-    passwords.show_in(&metrics);
-    known_costs::learn(passwords.clone(), database.clone(), &tasks);
+    passwords.show_in(metrics);
+    known_costs::learn(passwords.clone(), kit.database.clone(), &tasks);
+    let keys = SigningKeys::open(kit.database.clone(), kit.changes.clone(), &tasks);
+    // Without the keys nobody gets in: the service is not up before they are read.
+    let read = keys.clone();
+    kit.health.also("database", move || match read.ring() {
+        Ok(_) => Readiness::Up,
+        Err(_) => Readiness::Down,
+    });
+    let operations_address = kit.serve_operations()?;
     let state = State {
-        keys: SigningKeys::open(database.clone(), changes.clone(), &tasks),
+        keys: keys.clone(),
         passwords,
-        database,
-        changes,
+        database: kit.database,
+        changes: kit.changes,
         users,
     };
-    let health = health(&state, tables, &broker, &store);
-    let operations_address = operations::serve(&settings, health, metrics.clone(), &tasks)?;
     let surface = Surface {
         routes,
-        verifier: Verifier::new(Arc::new(state.keys.clone())),
-        limiter: Limiter::new(&settings, Service::UserApi, store.clone(), &metrics),
+        verifier: Verifier::new(Arc::new(keys)),
+        limiter: Limiter::new(&settings, tasks.service(), store.clone(), &kit.metrics),
         store,
         doors: backends.doors,
         state: Arc::new(state),
-        metrics,
+        metrics: kit.metrics,
     };
     let http_address = serve(&settings, surface, &tasks)?;
     Ok(Running {
@@ -96,25 +101,4 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
 /// The description of the API (`OpenAPI` 3.1), as JSON.
 pub fn openapi() -> String {
     routes().document()
-}
-
-fn health(state: &State, tables: Arc<[String]>, broker: &Broker, store: &Store) -> Health {
-    let health = Health::default();
-    let (database, keys) = (state.database.clone(), state.keys.clone());
-    health.register("database", Need::Required, move || {
-        let (database, tables, keys) = (database.clone(), Arc::clone(&tables), keys.clone());
-        async move {
-            let found = database.readiness(&tables).await;
-            // Without the keys nobody gets in: the service is not up before they are read.
-            match keys.ring() {
-                Err(_) if found.state == process::State::Up => process::State::Down.into(),
-                _ => found,
-            }
-        }
-    });
-    let broker = broker.clone();
-    health.register("broker", Need::Optional, move || std::future::ready(broker.finding()));
-    let store = store.clone();
-    health.register("store", Need::Optional, move || std::future::ready(store.finding()));
-    health
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::config::{Service, Settings};
 use common::database::{Database, DatabaseError, Location, authorities, trusting};
 use common::tls::Authorities;
-use migrations::MigratorTrait;
+use migrations::{Migrations, MigratorTraitSelf, Owner};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
 
 /// Name of the advisory lock that lets one migration run at a time on a PostgreSQL database.
@@ -32,6 +32,17 @@ pub enum MigrateError {
         #[source]
         source: DbErr,
     },
+}
+
+/// The migrations of `service`; none where it has no tables.
+pub fn tables_of(service: Service) -> Option<Migrations> {
+    let owner = match service {
+        Service::UserApi => Owner::UserApi,
+        Service::EmailWorker => Owner::EmailWorker,
+        Service::NotificationGateway => Owner::NotificationGateway,
+        Service::ProviderSandbox | Service::Waypost => return None,
+    };
+    Some(migrations::of(owner))
 }
 
 /// Brings the tables of `service` up to date; does nothing when they are.
@@ -93,10 +104,8 @@ fn is_in_use(error: &DbErr) -> bool {
 }
 
 async fn up(connection: &DatabaseConnection, service: Service) -> Result<(), DbErr> {
-    match service {
-        Service::UserApi => migrations::user_api::Migrator::up(connection, None).await,
-        Service::EmailWorker => migrations::email_worker::Migrator::up(connection, None).await,
-        Service::NotificationGateway => migrations::notification_gateway::Migrator::up(connection, None).await,
-        Service::ProviderSandbox | Service::Waypost => Ok(()),
+    match tables_of(service) {
+        Some(migrations) => migrations.up(connection, None).await,
+        None => Ok(()),
     }
 }

@@ -1,24 +1,13 @@
 //! The order in which the migrations of notification-gateway are applied.
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sea_orm_migration::MigrationTrait;
 
 use super::{m20261123_000001_journey, m20261128_000001_lease_holder};
 
 /// The migrations of notification-gateway, oldest first.
-#[derive(Debug)]
-pub struct Migrator;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261123_000001_journey::Migration),
-            Box::new(m20261128_000001_lease_holder::Migration),
-        ]
-    }
-}
-
-/// Names of all of them: what a service compares its database with.
-pub fn names() -> Vec<String> {
-    Migrator::migrations().iter().map(|one| one.name().to_owned()).collect()
+pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![
+        Box::new(m20261123_000001_journey::Migration),
+        Box::new(m20261128_000001_lease_holder::Migration),
+    ]
 }

@@ -4,4 +4,4 @@ mod m20261123_000001_journey;
 mod m20261129_000001_sweep;
 mod migrator;
 
-pub use migrator::{Migrator, names};
+pub(crate) use migrator::migrations;

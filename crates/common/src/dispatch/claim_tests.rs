@@ -6,7 +6,7 @@ use test_support::TestDatabase;
 use super::*;
 use crate::config::{Service, Settings};
 use crate::dispatch::{NewDelivery, enqueue};
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -27,9 +27,8 @@ async fn postgres(kept: &TestDatabase) -> Database {
     let mut settings = Settings::for_tests(Service::EmailWorker);
     settings.database.url = kept.url().into();
     let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-    migrations::email_worker::Migrator::up(database.unguarded(), None)
-        .await
-        .unwrap();
+    let migrations = migrations::of(Owner::EmailWorker);
+    migrations.up(database.unguarded(), None).await.unwrap();
     database
 }
 

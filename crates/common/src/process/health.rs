@@ -92,6 +92,24 @@ impl Health {
         self.checks.write().insert(name, (need, check));
     }
 
+    /// Adds a condition to a dependency that was added: it is up only where `condition` is, too.
+    pub fn also(&self, name: &'static str, condition: impl Fn() -> State + Send + Sync + 'static) {
+        let mut checks = self.checks.write();
+        let Some((_, check)) = checks.get_mut(name) else {
+            return;
+        };
+        let (first, condition) = (Arc::clone(check), Arc::new(condition));
+        *check = Arc::new(move || {
+            let (first, condition) = (first(), Arc::clone(&condition));
+            Box::pin(async move {
+                match first.await {
+                    Finding { state: State::Up, .. } => condition().into(),
+                    found => found,
+                }
+            })
+        });
+    }
+
     /// Asks all dependencies, side by side.
     pub async fn readiness(&self) -> Readiness {
         let checks = self.checks.read().clone();
@@ -138,6 +156,20 @@ mod tests {
         assert_eq!(health.readiness().await.status, State::Degraded);
         health.register("database", Need::Required, || async { State::Down });
         assert_eq!(health.readiness().await.status, State::Down);
+    }
+
+    #[tokio::test]
+    async fn a_dependency_with_a_condition_is_up_where_both_are_and_keeps_its_cure() {
+        let health = Health::default();
+        health.register("database", Need::Required, || async { State::Up });
+        health.also("database", || State::Down);
+        let readiness = health.readiness().await;
+        assert_eq!((readiness.status, readiness.cures.len()), (State::Down, 0));
+        health.register("database", Need::Required, || async { Finding::down("migrate") });
+        health.also("database", || State::Degraded);
+        let readiness = health.readiness().await;
+        assert_eq!(readiness.dependencies["database"], State::Down);
+        assert_eq!(readiness.cures["database"], "migrate");
     }
 
     #[tokio::test]

@@ -1,13 +1,15 @@
-//! The operations port: `/livez`, `/readyz`, `/metrics`, `/version`. Not for the public.
+//! The operations port: `/livez`, `/readyz`, `/metrics`, `/version`, and what a service adds below `/operations`. Not for the public.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, FromRequest, Handler, HttpResponse, Resource, Responder, web};
 use bytes::Bytes;
 use connections::{Listener, Slices};
@@ -20,12 +22,26 @@ use crate::telemetry::{Metrics, lost_log_lines};
 /// What requests in hand get at shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
+/// Adds pages to an operations port; called once by each of its threads.
+pub type Pages = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
+
+/// What the operations port of one service answers from.
+pub struct Port {
+    /// Asked for `/readyz`.
+    pub health: Health,
+    /// Read for `/metrics`.
+    pub metrics: Metrics,
+    /// The service's own pages, all below `/operations`.
+    pub pages: Vec<Pages>,
+}
+
 /// Serves the operations port of one service until its tasks stop; answers with the bound address. Under development it
 /// answers by the machine's own names and those of `operations.allowed_hosts` alone.
 ///
 /// # Errors
 /// An [`io::Error`] that names the setting when the port can't be taken.
-pub fn serve(settings: &Settings, health: Health, metrics: Metrics, tasks: &Tasks) -> io::Result<SocketAddr> {
+pub fn serve(settings: &Settings, port: Port, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let Port { health, metrics, pages } = port;
     let service = tasks.service();
     let listener = listen(service, "operations", &settings.operations.address)?;
     let is_development = settings.profile == Profile::Development;
@@ -56,6 +72,7 @@ pub fn serve(settings: &Settings, health: Health, metrics: Metrics, tasks: &Task
             .service(page("/readyz", readyz))
             .service(page("/metrics", render))
             .service(page("/version", move || async move { version(service.name()) }))
+            .configure(|app| pages.iter().for_each(|add| add(app)))
             .wrap(from_fn(own_names))
     })?;
     own_server("operations", server, tasks);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::Settings,
     process::{Finding, State, Tasks},
-    resilience::{Drawn, Quota},
+    resilience::{Breaker, Drawn, Quota},
     telemetry::Metrics,
     tls::Authorities,
 };
@@ -267,6 +267,14 @@ impl Store {
         match &self.backend {
             Backend::Redis(redis) => redis.incarnation().await,
             Backend::Memory(_) => Ok(1),
+        }
+    }
+
+    /// The breaker before Redis; memory has none.
+    pub fn breaker(&self) -> Option<&Arc<Breaker>> {
+        match &self.backend {
+            Backend::Redis(redis) => Some(redis.breaker()),
+            Backend::Memory(_) => None,
         }
     }
 

@@ -4,7 +4,7 @@
 //! clock decides it.
 
 use std::{
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::{Limits, StoreError, dialer::Dialer, draw::draw, slots::Slots, subscription::Subscription, versioned};
 use crate::{
     process::Tasks,
-    resilience::{BreakerState, Bulkhead, Drawn, Quota},
+    resilience::{Breaker, BreakerState, Bulkhead, Drawn, Quota},
     telemetry::Metrics,
 };
 
@@ -91,10 +91,14 @@ impl Redis {
         }
     }
 
+    pub(super) fn breaker(&self) -> &Arc<Breaker> {
+        self.slots.breaker()
+    }
+
     /// Counts every command in `metrics`, and shows the breaker there.
     pub(super) fn count_in(&mut self, metrics: Metrics) {
         let slots = self.slots.clone();
-        metrics.at_each_reading(move |metrics| metrics.breaker_state("redis", slots.breaker().level()));
+        metrics.at_each_reading(move |metrics| metrics.breaker_state("redis", slots.breaker_state().level()));
         self.bulkhead.show_in(&metrics, "redis");
         self.metrics = Some(metrics);
     }
@@ -124,7 +128,7 @@ impl Redis {
 
     /// Whether a command would be sent at present, and on a connection that stands.
     pub(super) fn answers(&self) -> bool {
-        self.slots.is_connected() && self.slots.breaker() != BreakerState::Open
+        self.slots.is_connected() && self.slots.breaker_state() != BreakerState::Open
     }
 
     pub(super) fn connect_this_thread(&self) {

@@ -163,7 +163,11 @@ impl Slots {
         self.0.away_at.store(at.saturating_add(1), Ordering::Relaxed);
     }
 
-    pub(super) fn breaker(&self) -> BreakerState {
+    pub(super) fn breaker(&self) -> &Arc<Breaker> {
+        &self.0.breaker
+    }
+
+    pub(super) fn breaker_state(&self) -> BreakerState {
         self.0.breaker.state(Instant::now())
     }
 

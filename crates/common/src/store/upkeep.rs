@@ -126,7 +126,7 @@ impl Slots {
             if slot.is_shared() {
                 self.note_away();
             }
-        } else if self.breaker() == BreakerState::HalfOpen
+        } else if self.breaker_state() == BreakerState::HalfOpen
             && let Ok(permit) = self.0.breaker.admit(Instant::now())
         {
             // Without commands nobody else would find out that the server is well again.

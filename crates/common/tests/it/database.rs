@@ -1,6 +1,6 @@
 use common::config::{Service, Settings};
 use common::database::{Database, Many};
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use test_support::TestDatabase;
 use uuid::Uuid;
@@ -11,12 +11,11 @@ async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
     let mut settings = Settings::for_tests(Service::UserApi);
     settings.database.url = format!("sqlite://{}/w.db", folder.display()).into();
     let database = Database::connect(&settings, Service::UserApi).await.unwrap();
-    let names = migrations::user_api::names();
+    let migrations = migrations::of(Owner::UserApi);
+    let names = migrations.names();
     let refused = database.check_migrated(&names).await.unwrap_err();
     assert!(refused.to_string().contains("waypost migrate"), "{refused}");
-    migrations::user_api::Migrator::up(database.unguarded(), None)
-        .await
-        .unwrap();
+    migrations.up(database.unguarded(), None).await.unwrap();
     database.check_migrated(&names).await.unwrap();
     assert!(folder.join("w-user-api.db").exists());
     database.read().execute_unprepared("SELECT * FROM users").await.unwrap();
@@ -24,9 +23,7 @@ async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
     let synchronous = Statement::from_string(DbBackend::Sqlite, "PRAGMA synchronous");
     let row = database.unguarded().query_one_raw(synchronous).await.unwrap().unwrap();
     assert_eq!(row.try_get_by_index::<i32>(0).unwrap(), 2);
-    migrations::user_api::Migrator::down(database.unguarded(), None)
-        .await
-        .unwrap();
+    migrations.down(database.unguarded(), None).await.unwrap();
     assert!(database.read().execute_unprepared("SELECT * FROM users").await.is_err());
     database.close().await;
     std::fs::remove_dir_all(folder).unwrap();

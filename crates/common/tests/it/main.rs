@@ -12,6 +12,7 @@ mod migrations;
 mod outbound;
 mod overload;
 mod scripted_server;
+mod service;
 mod store;
 mod subscriber;
 mod tls;

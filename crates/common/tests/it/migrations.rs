@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use migrations::MigratorTrait;
+use migrations::{Migrations, MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use test_support::TestDatabase;
 
@@ -92,12 +92,12 @@ async fn counts(connection: &DatabaseConnection, tables: &Schema) -> Vec<i64> {
 }
 
 /// One migration after the other, each down and up again with rows in every table; then all at once.
-async fn each_and_all<M: MigratorTrait>(database: &TestDatabase) {
+async fn each_and_all(migrations: Migrations, database: &TestDatabase) {
     let connection = database.connect().await;
     let mut before = Schema::new();
-    for migration in M::migrations() {
+    for migration in migrations.migrations() {
         let name = migration.name();
-        M::up(&connection, Some(1)).await.unwrap();
+        migrations.up(&connection, Some(1)).await.unwrap();
         let after = schema(&connection).await;
         assert_ne!(before, after, "{name} does nothing");
         fill(&connection).await;
@@ -105,7 +105,7 @@ async fn each_and_all<M: MigratorTrait>(database: &TestDatabase) {
             counts(&connection, &after).await.iter().all(|rows| *rows == 1),
             "{name}"
         );
-        M::down(&connection, Some(1)).await.unwrap();
+        migrations.down(&connection, Some(1)).await.unwrap();
         assert_eq!(
             schema(&connection).await,
             before,
@@ -116,7 +116,7 @@ async fn each_and_all<M: MigratorTrait>(database: &TestDatabase) {
             counts(&connection, &before).await.iter().all(|rows| *rows == 1),
             "{name}"
         );
-        M::up(&connection, Some(1)).await.unwrap();
+        migrations.up(&connection, Some(1)).await.unwrap();
         assert_eq!(schema(&connection).await, after, "{name} once more");
         assert!(
             counts(&connection, &before).await.iter().all(|rows| *rows == 1),
@@ -125,17 +125,17 @@ async fn each_and_all<M: MigratorTrait>(database: &TestDatabase) {
         before = after;
     }
     fill(&connection).await;
-    M::down(&connection, None).await.unwrap();
+    migrations.down(&connection, None).await.unwrap();
     assert_eq!(schema(&connection).await, Schema::new());
-    M::up(&connection, None).await.unwrap();
+    migrations.up(&connection, None).await.unwrap();
     assert_eq!(schema(&connection).await, before);
     connection.close().await.unwrap();
 }
 
 async fn of_every_service(database: impl AsyncFn() -> TestDatabase) {
-    each_and_all::<migrations::user_api::Migrator>(&database().await).await;
-    each_and_all::<migrations::email_worker::Migrator>(&database().await).await;
-    each_and_all::<migrations::notification_gateway::Migrator>(&database().await).await;
+    for owner in [Owner::UserApi, Owner::EmailWorker, Owner::NotificationGateway] {
+        each_and_all(migrations::of(owner), &database().await).await;
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use contracts::events::{EmailSent, Person, UserRegistered};
 use contracts::topology::GATEWAY_EVENTS;
 use contracts::{Event, EventData};
 use email_worker::{Backends, Running, start};
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DatabaseConnection, FromQueryResult, Statement};
 use test_support::{Namespace, SmtpReceiver, TestDatabase, amqp_url, eventually};
 use time::OffsetDateTime;
@@ -75,9 +75,8 @@ impl World {
         settings.mail.url = smtp.url().into();
         settings.dispatch.retry_delays = vec![Duration::from_millis(50)];
         let own = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        migrations::email_worker::Migrator::up(own.unguarded(), None)
-            .await
-            .unwrap();
+        let migrations = migrations::of(Owner::EmailWorker);
+        migrations.up(own.unguarded(), None).await.unwrap();
         let inside = own.unguarded().clone();
         let outside_tasks = Tasks::new(Service::NotificationGateway);
         let outside = memory.clone().unwrap_or_else(|| {

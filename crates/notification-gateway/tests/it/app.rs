@@ -18,8 +18,7 @@ use contracts::events::{EmailSent, Person, UserRegistered, UserUpdated};
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use contracts::{Event, EventData};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use migrations::MigratorTrait;
-use migrations::notification_gateway::Migrator;
+use migrations::{MigratorTraitSelf, Owner};
 use notification_gateway::{Backends, Running, start};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
@@ -142,7 +141,8 @@ impl Backend {
             let schema = "CREATE SCHEMA notification_gateway";
             database.unguarded().execute_unprepared(schema).await.unwrap();
         }
-        Migrator::up(database.unguarded(), None).await.unwrap();
+        let migrations = migrations::of(Owner::NotificationGateway);
+        migrations.up(database.unguarded(), None).await.unwrap();
         Self {
             settings,
             database,

@@ -13,7 +13,7 @@ use common::{
     process::Tasks,
     store::CacheOptions,
 };
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
@@ -345,9 +345,8 @@ pub(crate) async fn migrate(settings: &Settings) {
         let schema = "CREATE SCHEMA IF NOT EXISTS user_api";
         database.unguarded().execute_unprepared(schema).await.unwrap();
     }
-    migrations::user_api::Migrator::up(database.unguarded(), None)
-        .await
-        .unwrap();
+    let migrations = migrations::of(Owner::UserApi);
+    migrations.up(database.unguarded(), None).await.unwrap();
     database.close().await;
 }
 

@@ -9,6 +9,7 @@ use common::messaging::Broker;
 use common::process::{State, Tasks, chain};
 use common::store::Store;
 use common::telemetry::{Metrics, Telemetry};
+use migrations::Migrations;
 use secrecy::ExposeSecret;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::complete::complete;
+use crate::migrate::tables_of;
 
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -83,11 +85,7 @@ async fn database(service: Service) -> Finding {
     let database = Database::connect(&settings, service)
         .await
         .map_err(|error| wrong(&error, cure))?;
-    let names = match service {
-        Service::UserApi => migrations::user_api::names(),
-        Service::EmailWorker => migrations::email_worker::names(),
-        _ => migrations::notification_gateway::names(),
-    };
+    let names = tables_of(service).map(Migrations::names).unwrap_or_default();
     timeout(PATIENCE, database.ping())
         .await
         .map_err(|_| ("it does not answer".to_owned(), cure))?

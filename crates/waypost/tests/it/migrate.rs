@@ -1,7 +1,7 @@
 //! `waypost migrate` on a database that is in use.
 
 use common::config::{Service, Settings};
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database};
 use test_support::TestDatabase;
 use waypost::migrate::migrate;
@@ -17,9 +17,8 @@ async fn a_migration_waits_for_a_table_that_is_in_use_and_holds_nobody_up_meanwh
         .max_connections(1)
         .map_sqlx_postgres_opts(|options| options.options([("search_path", "email_worker")]));
     let inside = Database::connect(options.clone()).await.unwrap();
-    migrations::email_worker::Migrator::down(&inside, Some(1))
-        .await
-        .unwrap();
+    let migrations = migrations::of(Owner::EmailWorker);
+    migrations.down(&inside, Some(1)).await.unwrap();
 
     // Somebody reads for longer than the migration waits at a time, and others come and go.
     let reading = "BEGIN; SELECT count(*) FROM deliveries; SELECT pg_sleep(3); COMMIT";
@@ -41,6 +40,5 @@ async fn a_migration_waits_for_a_table_that_is_in_use_and_holds_nobody_up_meanwh
     );
     read.unwrap();
     migrated.unwrap();
-    let pending = migrations::email_worker::Migrator::get_pending_migrations(&inside).await;
-    assert!(pending.unwrap().is_empty());
+    assert!(migrations.get_pending_migrations(&inside).await.unwrap().is_empty());
 }

@@ -12,7 +12,7 @@ use common::database::Database;
 use common::messaging::{Broker, Changes, Step, spawn_relay};
 use common::process::Tasks;
 use common::telemetry::Metrics;
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, Statement};
 use test_support::{TestDatabase, eventually};
 use uuid::Uuid;
@@ -123,9 +123,8 @@ async fn both() -> [TestDatabase; 2] {
     postgres.execute("CREATE SCHEMA email_worker").await;
     for database in [&postgres, &sqlite] {
         let opened = open(database.url()).await;
-        migrations::email_worker::Migrator::up(opened.unguarded(), None)
-            .await
-            .unwrap();
+        let migrations = migrations::of(Owner::EmailWorker);
+        migrations.up(opened.unguarded(), None).await.unwrap();
         opened.close().await;
     }
     [postgres, sqlite]

@@ -15,8 +15,7 @@ use common::dispatch::{
 use common::messaging::{Broker, Change, Changes};
 use common::process::Tasks;
 use common::telemetry::Metrics;
-use migrations::MigratorTrait;
-use migrations::email_worker::Migrator;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, Statement};
 use test_support::TestDatabase;
 use uuid::Uuid;
@@ -49,7 +48,8 @@ impl Fixture {
         settings.database.url = kept.url().into();
         settings.database.max_connections = 8;
         let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        Migrator::up(database.unguarded(), None).await.unwrap();
+        let migrations = migrations::of(Owner::EmailWorker);
+        migrations.up(database.unguarded(), None).await.unwrap();
         Self {
             database,
             settings,

@@ -18,7 +18,7 @@ use common::telemetry::{Metrics, TraceContext};
 use contracts::events::{EmailSent, Person, UserRegistered};
 use contracts::topology::{QUEUES, Queue};
 use contracts::{Event, EventData};
-use migrations::MigratorTrait;
+use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use secrecy::ExposeSecret;
 use test_support::{Namespace, PrivatePostgres, TestDatabase, amqp_url, eventually};
@@ -378,9 +378,8 @@ impl Store {
         // As many as messages may be in hand: an intake that waits holds one.
         settings.database.max_connections = 40;
         let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        migrations::email_worker::Migrator::up(database.unguarded(), None)
-            .await
-            .unwrap();
+        let migrations = migrations::of(Owner::EmailWorker);
+        migrations.up(database.unguarded(), None).await.unwrap();
         Self {
             database,
             settings,

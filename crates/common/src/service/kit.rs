@@ -1,0 +1,166 @@
+//! What a service works with, from its settings: metrics, broker, database, changes, health, the operations port.
+
+use std::future::ready;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+use contracts::topology::Queue;
+
+use crate::config::Settings;
+use crate::database::{Database, DatabaseError};
+use crate::dispatch::{DispatchOptions, Dispatcher, Sender, Waker};
+use crate::messaging::{Broker, BrokerError, Changes, Consumer, ConsumerOptions, Intake, spawn_relay};
+use crate::outbound::Outbound;
+use crate::process::operations::{self, Pages, Port};
+use crate::process::{Health, Need, Tasks};
+use crate::resilience::Breakers;
+use crate::store::{self, Store};
+use crate::telemetry::Metrics;
+
+/// What a service says of itself to have its kit opened.
+#[derive(Debug)]
+pub struct Parts {
+    /// Names of the migrations that its tables come from.
+    pub tables: Vec<String>,
+    /// The broker that several services of one process share; without one, the settings say where it is.
+    pub broker: Option<Broker>,
+    /// Whether the service can do its main job while the broker is away.
+    pub broker_is: Need,
+}
+
+/// Why a kit can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KitError {
+    /// The broker's settings can't be right.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The database's settings can't be right, or its tables are missing.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// What one service works with. Everything that it starts ends with the service's tasks.
+pub struct Kit<'a> {
+    settings: &'a Settings,
+    tasks: &'a Tasks,
+    /// Where the service counts.
+    pub metrics: Metrics,
+    /// The broker, connected or on the way to it.
+    pub broker: Broker,
+    /// The service's own database.
+    pub database: Database,
+    /// Its changes: the only way to write.
+    pub changes: Changes,
+    /// What `/readyz` answers from. The database and the broker are in it already.
+    pub health: Health,
+    /// The breakers of what the service asks of others, for whoever runs it.
+    breakers: Breakers,
+    pages: Vec<Pages>,
+}
+
+impl<'a> Kit<'a> {
+    /// Opens the kit of the service whose tasks these are. Neither broker nor PostgreSQL need be there yet.
+    ///
+    /// # Errors
+    /// [`KitError`] when a setting can't be used, or the database has no tables.
+    pub async fn open(settings: &'a Settings, tasks: &'a Tasks, parts: Parts) -> Result<Self, KitError> {
+        let metrics = Metrics::new(tasks.service());
+        let broker = match parts.broker {
+            Some(broker) => broker,
+            None => Broker::connect(settings, tasks, &metrics)?,
+        };
+        let tables: Arc<[String]> = parts.tables.into();
+        let database = Database::open(settings, tasks.service(), &tables, &metrics).await?;
+        let health = Health::default();
+        let (asked, heard) = (database.clone(), broker.clone());
+        health.register("database", Need::Required, move || {
+            let (asked, tables) = (asked.clone(), Arc::clone(&tables));
+            async move { asked.readiness(&tables).await }
+        });
+        health.register("broker", parts.broker_is, move || ready(heard.finding()));
+        Ok(Self {
+            settings,
+            tasks,
+            metrics,
+            broker,
+            changes: Changes::new(tasks.service(), database.clone()),
+            database,
+            health,
+            breakers: Breakers::default(),
+            pages: Vec::new(),
+        })
+    }
+
+    /// Connects to the store; the service works without it, slower.
+    ///
+    /// # Errors
+    /// When `store.url` is not one of a store; a server that is away is no error.
+    pub fn store(&self) -> Result<Store, store::OpenError> {
+        let store = Store::connect(self.settings, self.tasks, &self.metrics)?;
+        if let Some(breaker) = store.breaker() {
+            self.breakers.add(&"redis".into(), breaker);
+        }
+        let asked = store.clone();
+        self.health
+            .register("store", Need::Optional, move || ready(asked.finding()));
+        Ok(store)
+    }
+
+    /// What the service's calls to other systems share; `store` is where replicas keep rates together.
+    pub fn outbound(&self, store: &Store) -> Outbound {
+        Outbound {
+            metrics: self.metrics.clone(),
+            store: store.clone(),
+            breakers: self.breakers.clone(),
+        }
+    }
+
+    /// Publishes what the service's changes tell. Who never calls `tell` needs no relay.
+    pub fn relay(&self) {
+        spawn_relay(&self.changes, self.broker.clone(), self.metrics.clone(), self.tasks);
+    }
+
+    /// Has the service's deliveries sent.
+    pub fn dispatch<S: Sender>(&self, sender: S, options: DispatchOptions) -> Waker {
+        let dispatcher = Dispatcher {
+            changes: self.changes.clone(),
+            sender,
+            options,
+            broker: Some(self.broker.clone()),
+        };
+        dispatcher.spawn(self.metrics.clone(), self.tasks)
+    }
+
+    /// Takes in what comes to `queue`.
+    pub fn consume<I: Intake>(&self, queue: Queue, intake: I) {
+        let consumer = Consumer {
+            queue,
+            intake,
+            changes: self.changes.clone(),
+            options: ConsumerOptions::new(self.settings),
+        };
+        let consuming = self.broker.consume(consumer, &self.metrics, self.tasks);
+        self.health
+            .register("consumer", Need::Optional, move || ready(consuming.state()));
+    }
+
+    /// Adds pages of the service's own to its operations port, below `/operations`; for those who run it, not for the public.
+    pub fn add_operations(&mut self, pages: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) {
+        self.pages.push(Arc::new(pages));
+    }
+
+    /// Serves the operations port; answers with its address.
+    ///
+    /// # Errors
+    /// An [`io::Error`] that names the setting when the port can't be taken.
+    pub fn serve_operations(&self) -> io::Result<SocketAddr> {
+        let port = Port {
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            pages: self.pages.clone(),
+        };
+        operations::serve(self.settings, port, self.tasks)
+    }
+}

@@ -1,0 +1,63 @@
+//! The kit that a service opens: what it tells of itself, and the pages that a service adds to its operations port.
+
+use actix_web::{HttpResponse, web};
+use common::config::{Service, Settings};
+use common::database::Database;
+use common::messaging::Broker;
+use common::process::{Need, Tasks};
+use common::service::{Kit, Parts};
+use migrations::{MigratorTraitSelf, Owner};
+use serde_json::Value;
+use test_support::TestDatabase;
+
+fn parts() -> Parts {
+    Parts {
+        tables: migrations::of(Owner::EmailWorker).names(),
+        broker: Some(Broker::memory()),
+        broker_is: Need::Required,
+    }
+}
+
+fn settings(database: &TestDatabase) -> Settings {
+    let mut settings = Settings::for_tests(Service::EmailWorker);
+    settings.database.url = database.url().to_owned().into();
+    settings
+}
+
+#[tokio::test]
+async fn a_kit_tells_of_its_parts_and_a_service_adds_pages_of_its_own() {
+    let database = TestDatabase::sqlite();
+    let settings = settings(&database);
+    let tables = Database::connect(&settings, Service::EmailWorker).await.unwrap();
+    let migrations = migrations::of(Owner::EmailWorker);
+    migrations.up(tables.unguarded(), None).await.unwrap();
+    tables.close().await;
+
+    let tasks = Tasks::new(Service::EmailWorker);
+    let mut kit = Kit::open(&settings, &tasks, parts()).await.unwrap();
+    kit.store().unwrap();
+    kit.add_operations(|app| {
+        let page = || async { HttpResponse::Ok().body("ours") };
+        app.route("/operations/ours", web::get().to(page));
+    });
+    let address = kit.serve_operations().unwrap();
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+        answer.text().await.unwrap()
+    };
+
+    assert_eq!(get("/operations/ours").await, "ours");
+    let readiness: Value = serde_json::from_str(&get("/readyz").await).unwrap();
+    let up = serde_json::json!({"broker": "up", "database": "up", "store": "up"});
+    assert_eq!(readiness["dependencies"], up);
+    tasks.stopping().cancel();
+}
+
+#[tokio::test]
+async fn without_its_tables_there_is_no_kit_and_it_is_said_what_to_run() {
+    let database = TestDatabase::sqlite();
+    let (settings, tasks) = (settings(&database), Tasks::new(Service::EmailWorker));
+    let opened = Kit::open(&settings, &tasks, parts()).await;
+    let refused = opened.err().unwrap().to_string();
+    assert!(refused.contains("waypost migrate"), "{refused}");
+}
