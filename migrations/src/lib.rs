@@ -5,6 +5,7 @@
 //! `up` made. A change that running services would notice comes in two: expand first, contract later.
 //! A service never migrates by itself; `waypost migrate` does, and `waypost run` at its start.
 
+mod attempts;
 mod email_worker;
 mod notification_gateway;
 mod owner;

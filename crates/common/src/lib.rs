@@ -21,8 +21,8 @@
 //! - [`http`]: what every public HTTP surface shares
 //! - [`service`]: what every service opens at its start
 //!
-//! This crate never names a user, an email or a provider, apart from the settings, whose one
-//! schema serves every binary.
+//! This crate never names a user, an email or a provider, apart from `config/defaults.toml`, whose one
+//! list of keys serves every binary.
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 pub mod autolink;

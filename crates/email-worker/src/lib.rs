@@ -10,6 +10,8 @@
 mod consumers;
 mod delivery;
 mod emails;
+mod settings;
 mod startup;
 
+pub use settings::{Encryption, Mail, MailUrl, Own, Settings, SmtpAddress};
 pub use startup::{Backends, Running, start};

@@ -2,12 +2,9 @@
 
 use std::process::ExitCode;
 
-use common::config::Service;
 use common::process::run_binary;
 use email_worker::{Backends, start};
 
 fn main() -> ExitCode {
-    run_binary(Service::EmailWorker, |settings, tasks| {
-        start(settings, Backends::default(), tasks)
-    })
+    run_binary(|settings, tasks| start(settings, Backends::default(), tasks))
 }

@@ -4,7 +4,6 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use common::config::Settings;
 use common::dispatch::DispatchOptions;
 use common::messaging::Broker;
 use common::process::{Need, Tasks};
@@ -15,6 +14,7 @@ use migrations::Owner;
 use crate::consumers::Events;
 use crate::delivery::{CHANNEL, MailSender, Transport};
 use crate::emails::Emails;
+use crate::settings::Settings;
 
 /// Mails in hand at a time: twice as many as conversations with a mail server go on, so that as many may hang.
 const PLACES: usize = 16;
@@ -42,8 +42,8 @@ pub struct Running {
 /// # Errors
 /// When a setting can't be used, the port is taken, or the tables are missing.
 pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
-    let emails = Emails::new(&settings.mail.from)?;
-    let transport = Arc::new(Transport::new(&settings.mail)?);
+    let emails = Emails::new(&settings.own.mail.from)?;
+    let transport = Arc::new(Transport::new(&settings.own.mail)?);
     let parts = Parts {
         tables: migrations::of(Owner::EmailWorker).names(),
         broker: backends.broker,

@@ -11,8 +11,10 @@ mod live;
 mod notifications;
 mod published_keys;
 mod routes;
+mod settings;
 mod startup;
 mod state;
 mod tables;
 
+pub use settings::{AfterUnknown, Auth, Own, Providers, Settings, Sms, SmsProvider};
 pub use startup::{Backends, Running, openapi, start};

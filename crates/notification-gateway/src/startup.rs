@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use common::config::Settings;
 use common::dispatch::{DispatchOptions, Waker};
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
 use common::messaging::Broker;
-use common::outbound::{Destination, Outbound, OutboundClient};
+use common::outbound::Outbound;
 use common::process::{Health, Need, State as Readiness, Tasks};
 use common::service::{Kit, Parts};
 use contracts::topology::GATEWAY_EVENTS;
@@ -21,10 +20,8 @@ use crate::consumers::GatewayEvents;
 use crate::live::Live;
 use crate::published_keys::{self, PublishedKeys};
 use crate::routes::routes;
+use crate::settings::Settings;
 use crate::state::State;
-
-/// Calls at the SMS provider at a time.
-const SMS_PLACES: usize = 32;
 
 /// What the process may bring along.
 #[derive(Default)]
@@ -58,15 +55,13 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let store = kit.store()?;
     let outbound = kit.outbound(&store);
     let keys = published_keys(&settings, &outbound, &tasks)?;
-    let sms = sms_client(&settings, &outbound)?;
-    let channels = Channels {
-        sms: Sms::new(settings.providers.sms.clone(), sms.clone())?,
-    };
+    let sms = Arc::new(Sms::new(&settings.own.providers.sms, &outbound)?);
+    let channels = Channels { sms: Arc::clone(&sms) };
 
     // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here.
     let live = Live::spawn(kit.database.clone(), &tasks);
     let dispatcher = kit.dispatch(channels, DispatchOptions::new(&settings, &Channels::NAMES));
-    register(&kit.health, &keys, sms, dispatcher.clone());
+    register(&kit.health, &keys, &sms, dispatcher.clone());
     let intake = GatewayEvents {
         live: live.clone(),
         dispatcher,
@@ -97,20 +92,14 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
 }
 
 fn published_keys(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> anyhow::Result<Arc<PublishedKeys>> {
-    let url = settings.auth.jwks_url.parse().context("auth.jwks_url is no address")?;
+    let url = settings
+        .own
+        .auth
+        .jwks_url
+        .parse()
+        .context("auth.jwks_url is no address")?;
     let client = outbound.client(&published_keys::destination())?;
     Ok(PublishedKeys::spawn(client, url, tasks))
-}
-
-fn sms_client(settings: &Settings, outbound: &Outbound) -> anyhow::Result<OutboundClient> {
-    let sms = &settings.providers.sms;
-    let destination = Destination {
-        places: SMS_PLACES,
-        // It may be about one number: the channel reads it and says so.
-        pauses_by_itself: false,
-        ..Destination::new(Sms::NAME, sms.call_timeout, sms.try_timeout)
-    };
-    Ok(outbound.client(&destination)?)
 }
 
 /// The description of the API (`OpenAPI` 3.1), as JSON.
@@ -119,9 +108,10 @@ pub fn openapi() -> String {
 }
 
 /// What the gateway asks of others. A provider is judged by its breaker and by what it asked for, never probed.
-fn register(health: &Health, keys: &Arc<PublishedKeys>, sms: OutboundClient, dispatcher: Waker) {
+fn register(health: &Health, keys: &Arc<PublishedKeys>, sms: &Arc<Sms>, dispatcher: Waker) {
     let keys = Arc::clone(keys);
     health.register("jwks", Need::Optional, move || ready(keys.state()));
+    let sms = Arc::clone(sms);
     health.register(Sms::NAME, Need::Optional, move || {
         let asked = if dispatcher.is_asked_to_wait(Sms::NAME) {
             Readiness::Degraded

@@ -12,9 +12,10 @@ use argon2::{
         try_generate_salt,
     },
 };
-use common::config::Argon2 as Cost;
 use parking_lot::{Mutex, MutexGuard};
 use zeroize::Zeroize;
+
+use crate::settings::Argon2 as Cost;
 
 /// OWASP's parameters: KiB times rounds.
 const USUAL_WORK: u64 = 19_456 * 2;

@@ -14,10 +14,12 @@ mod problems;
 mod profile;
 mod routes;
 mod sessions;
+mod settings;
 mod signing_keys;
 mod startup;
 mod state;
 mod tables;
 mod user;
 
+pub use settings::{Accounts, Argon2, Own, Sessions, Settings};
 pub use startup::{Backends, Running, openapi, start};

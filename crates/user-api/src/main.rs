@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use common::{config::Service, process::run_binary};
+use common::process::run_binary;
 use user_api::{Backends, start};
 
 fn main() -> ExitCode {
-    run_binary(Service::UserApi, |settings, tasks| {
-        start(settings, Backends::default(), tasks)
-    })
+    run_binary(|settings, tasks| start(settings, Backends::default(), tasks))
 }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use argon2::password_hash;
-use common::{config::Argon2 as Cost, resilience::Bulkhead, telemetry::Metrics};
+use common::{resilience::Bulkhead, telemetry::Metrics};
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::Instrument;
@@ -18,6 +18,7 @@ use crate::{
     argon2id::{Argon2id, HashCost},
     hashing_threads::HashingThreads,
     profile::{MOST_CHARACTERS, opaque},
+    settings::Argon2 as Cost,
 };
 
 /// How many may wait for each one that runs: some two seconds of waiting, with the parameters that are built in.

@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use common::{
-    config::Settings,
     http::{Doors, Surface, Verifier, serve},
     limits::Limiter,
     messaging::Broker,
@@ -14,7 +13,8 @@ use common::{
 use migrations::Owner;
 
 use crate::{
-    known_costs, passwords::Passwords, routes::routes, sessions::Sweep, signing_keys::SigningKeys, state::State,
+    known_costs, passwords::Passwords, routes::routes, sessions::Sweep, settings::Settings, signing_keys::SigningKeys,
+    state::State,
 };
 
 /// How long the start waits for the store, so that it does not begin with misses.
@@ -61,10 +61,10 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         changes: kit.changes.clone(),
         locks: Locks::new(store.clone(), tasks.clone(), metrics.clone()),
         metrics: metrics.clone(),
-        settings: settings.accounts.sessions,
+        settings: settings.own.accounts.sessions,
     };
     sweep.spawn(&tasks);
-    let passwords = Passwords::new(&settings.accounts.argon2)?;
+    let passwords = Passwords::new(&settings.own.accounts.argon2)?;
     passwords.show_in(metrics);
     known_costs::learn(passwords.clone(), kit.database.clone(), &tasks);
     let keys = SigningKeys::open(kit.database.clone(), kit.changes.clone(), &tasks);

@@ -7,15 +7,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::config::{ConfigError, Profile, Service, Settings};
+use common::config::{BrokerUrl, ConfigError, Profile, Service};
 use common::messaging::Broker;
 use common::process::{TaskFailed, Tasks, tell_of_weak_parts};
 use common::telemetry::{Telemetry, scope};
 use futures_util::future::{join_all, select_all};
-use secrecy::ExposeSecret;
 
 use crate::migrate::migrate;
 use crate::page;
+use crate::settings::{Programs, Settings};
 
 /// Where everything listens.
 #[derive(Debug, Clone)]
@@ -39,23 +39,14 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Migrates, then starts everything. `load` gives each program its settings.
+    /// Migrates, then starts everything.
     ///
     /// # Errors
-    /// What kept one of them from starting: settings, a port that is taken, a database.
-    pub async fn start(
-        telemetry: &Telemetry,
-        load: impl Fn(Service) -> Result<Settings, ConfigError>,
-    ) -> anyhow::Result<Self> {
-        let own = load(Service::Waypost)?;
-        let broker = own
-            .broker
-            .url
-            .expose_secret()
-            .starts_with("memory:")
-            .then(Broker::memory);
+    /// What kept one of them from starting: a setting, a port that is taken, a database.
+    pub async fn start(telemetry: &Telemetry, settings: &Programs) -> anyhow::Result<Self> {
+        let broker = matches!(settings.waypost.broker.url, BrokerUrl::Memory).then(Broker::memory);
         let mut tasks = Vec::new();
-        let started = start_all(telemetry, load, own, broker.clone(), &mut tasks).await;
+        let started = start_all(telemetry, settings, broker.clone(), &mut tasks).await;
         match started {
             Ok(addresses) => Ok(Self {
                 tasks,
@@ -96,8 +87,7 @@ impl Embedded {
 /// Starts one program after the other, so that each knows the addresses of those before it.
 async fn start_all(
     telemetry: &Telemetry,
-    load: impl Fn(Service) -> Result<Settings, ConfigError>,
-    own: Settings,
+    settings: &Programs,
     broker: Option<Broker>,
     all: &mut Vec<Tasks>,
 ) -> anyhow::Result<Addresses> {
@@ -106,10 +96,10 @@ async fn start_all(
         all.push(tasks.clone());
         tasks
     };
-    for service in Service::WITH_DATABASE {
-        migrate(&load(service)?, service).await?;
+    for (service, settings) in settings.with_database() {
+        migrate(settings, service).await?;
     }
-    let provider_sandbox = match address_of_sandbox(&own, &load)? {
+    let provider_sandbox = match address_of_sandbox(settings) {
         Some(address) => Some(start_sandbox(address, &tasks_of(Service::ProviderSandbox))?),
         None => None,
     };
@@ -121,26 +111,26 @@ async fn start_all(
     };
     let users = scope(
         Service::UserApi,
-        user_api::start(load(Service::UserApi)?, backends, tasks),
+        user_api::start(settings.user_api.clone(), backends, tasks),
     )
     .await?;
 
     let tasks = tasks_of(Service::NotificationGateway);
-    let settings = pointed_at(
-        load(Service::NotificationGateway)?,
+    let pointed = pointed_at(
+        settings.notification_gateway.clone(),
         users.http_address,
         provider_sandbox,
     )?;
     let backends = notification_gateway::Backends { broker: broker.clone() };
-    let gateway = notification_gateway::start(settings, backends, tasks);
+    let gateway = notification_gateway::start(pointed, backends, tasks);
     let gateway = scope(Service::NotificationGateway, gateway).await?;
 
     let tasks = tasks_of(Service::EmailWorker);
     let backends = email_worker::Backends { broker };
-    let worker = email_worker::start(load(Service::EmailWorker)?, backends, tasks);
+    let worker = email_worker::start(settings.email_worker.clone(), backends, tasks);
     let worker = scope(Service::EmailWorker, worker).await?;
 
-    let page = start_page(&own, telemetry, &tasks_of(Service::Waypost))?;
+    let page = start_page(&settings.waypost, telemetry, &tasks_of(Service::Waypost))?;
     Ok(Addresses {
         user_api: users.http_address,
         user_api_operations: users.operations_address,
@@ -153,17 +143,15 @@ async fn start_all(
 }
 
 /// Where the sandbox is to listen. Production has none, unless somebody allowed it; then the log says what else was.
-fn address_of_sandbox(
-    own: &Settings,
-    load: impl Fn(Service) -> Result<Settings, ConfigError>,
-) -> Result<Option<String>, ConfigError> {
-    for service in Service::WITH_DATABASE {
-        tell_of_weak_parts(service, &load(service)?);
+fn address_of_sandbox(settings: &Programs) -> Option<String> {
+    for (service, settings) in settings.with_database() {
+        tell_of_weak_parts(service, settings);
     }
+    let own = &settings.waypost;
     if own.profile == Profile::Production && !own.process.allow_development_parts {
-        return Ok(None);
+        return None;
     }
-    Ok(Some(load(Service::ProviderSandbox)?.http.address))
+    Some(settings.provider_sandbox.http.address.clone())
 }
 
 fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
@@ -178,26 +166,30 @@ fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
 }
 
 /// The gateway's settings with the addresses that this process bound, wherever nobody chose others.
-fn pointed_at(mut settings: Settings, users: SocketAddr, sandbox: Option<SocketAddr>) -> Result<Settings, ConfigError> {
-    let built_in = common::config::load_from(Service::NotificationGateway, None, Vec::new())?;
-    if settings.auth.jwks_url == built_in.auth.jwks_url {
-        settings.auth.jwks_url = format!("http://{users}/.well-known/jwks.json");
+fn pointed_at(
+    mut settings: notification_gateway::Settings,
+    users: SocketAddr,
+    sandbox: Option<SocketAddr>,
+) -> Result<notification_gateway::Settings, ConfigError> {
+    let built_in = notification_gateway::Settings::load_from(None, Vec::new())?.own;
+    let own = &mut settings.own;
+    if own.auth.jwks_url == built_in.auth.jwks_url {
+        own.auth.jwks_url = format!("http://{users}/.well-known/jwks.json");
     }
     if let Some(sandbox) = sandbox
-        && settings.providers.sms.url == built_in.providers.sms.url
+        && own.providers.sms.url == built_in.providers.sms.url
     {
-        settings.providers.sms.url = format!("http://{sandbox}");
+        own.providers.sms.url = format!("http://{sandbox}");
     }
     Ok(settings)
 }
 
 /// The development page, where the profile and the settings want one.
 fn start_page(own: &Settings, telemetry: &Telemetry, tasks: &Tasks) -> io::Result<Option<SocketAddr>> {
-    if own.profile != Profile::Development || own.mail.page_address.is_empty() {
+    if own.profile != Profile::Development || own.own.mail.page_address.is_empty() {
         return Ok(None);
     }
-    let mails = own.mail.url.expose_secret().strip_prefix("file://").map(Into::into);
-    page::serve(own, mails, telemetry.buffer(), tasks).map(Some)
+    page::serve(own, telemetry.buffer(), tasks).map(Some)
 }
 
 async fn stop_all(tasks: &[Tasks], within: Duration) {

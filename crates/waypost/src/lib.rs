@@ -1,9 +1,11 @@
 //! One binary for all of Waypost: the services in one process, and the tools around them.
 //!
 //! [`embedded`] runs the three services and the sandbox provider together; [`migrate`] makes their
-//! tables; [`page`] is the development page; `commands` holds one file a subcommand.
+//! tables; [`page`] is the development page; `commands` holds one file a subcommand; [`settings`] are those of every
+//! program.
 
 pub mod commands;
 pub mod embedded;
 pub mod migrate;
 pub mod page;
+pub mod settings;

@@ -2,6 +2,7 @@
 
 mod m20261123_000001_journey;
 mod m20261128_000001_lease_holder;
+mod m20261130_000001_attempts;
 mod migrator;
 
 pub(crate) use migrator::migrations;

@@ -2,12 +2,13 @@
 
 use sea_orm_migration::MigrationTrait;
 
-use super::{m20261123_000001_journey, m20261128_000001_lease_holder};
+use super::{m20261123_000001_journey, m20261128_000001_lease_holder, m20261130_000001_attempts};
 
 /// The migrations of notification-gateway, oldest first.
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![
         Box::new(m20261123_000001_journey::Migration),
         Box::new(m20261128_000001_lease_holder::Migration),
+        Box::new(m20261130_000001_attempts::Migration),
     ]
 }

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::ValueEnum;
-use common::{config::Service, http::Doors, process::run_service, store::CacheOptions};
+use common::{http::Doors, process::run_service, store::CacheOptions};
 
 use super::{bare, ceiling::ended, redis_get, transaction};
 
@@ -62,9 +62,7 @@ impl Role {
 /// Plays one of them until it is stopped. The services run exactly as their own binaries do.
 pub(crate) fn serve(role: Role) -> ExitCode {
     match role {
-        Role::UserApi => run_service(Service::UserApi, |settings, tasks| {
-            user_api::start(settings, user_api::Backends::default(), tasks)
-        }),
+        Role::UserApi => run_service(|settings, tasks| user_api::start(settings, user_api::Backends::default(), tasks)),
         Role::RedisHit => user_api_with(CacheOptions {
             in_process: Duration::ZERO,
             ..CacheOptions::default()
@@ -79,12 +77,12 @@ pub(crate) fn serve(role: Role) -> ExitCode {
         Role::WithoutDoors => user_api_behind(false, false),
         Role::RateLimitsAlone => user_api_behind(true, false),
         Role::ConcurrencyLimitsAlone => user_api_behind(false, true),
-        Role::NotificationGateway => run_service(Service::NotificationGateway, |settings, tasks| {
+        Role::NotificationGateway => run_service(|settings, tasks| {
             notification_gateway::start(settings, notification_gateway::Backends::default(), tasks)
         }),
-        Role::EmailWorker => run_service(Service::EmailWorker, |settings, tasks| {
-            email_worker::start(settings, email_worker::Backends::default(), tasks)
-        }),
+        Role::EmailWorker => {
+            run_service(|settings, tasks| email_worker::start(settings, email_worker::Backends::default(), tasks))
+        }
         Role::Bare => ended(bare::serve()),
         Role::RedisGet => ended(redis_get::serve()),
         Role::Transaction => ended(transaction::serve()),
@@ -109,9 +107,7 @@ fn user_api_behind(rate_limits: bool, concurrency_limits: bool) -> ExitCode {
 }
 
 fn user_api(backends: user_api::Backends) -> ExitCode {
-    run_service(Service::UserApi, move |settings, tasks| {
-        user_api::start(settings, backends, tasks)
-    })
+    run_service(move |settings, tasks| user_api::start(settings, backends, tasks))
 }
 
 fn keeps_nothing() -> CacheOptions {

@@ -7,7 +7,9 @@ use std::path::Path;
 use config::{Config, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use strsim::levenshtein;
 
-use super::{ConfigError, Profile, Service, Settings};
+use super::parameters::written;
+use super::settings::Profile;
+use super::{ConfigError, Service};
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 const TEST_PROFILE: &str = include_str!("test.toml");
@@ -17,31 +19,7 @@ const FILE: &str = "waypost.toml";
 const PREFIX: &str = "WAYPOST";
 const SEPARATOR: &str = "__";
 
-/// Reads the settings of `service` from the built-in defaults, `./waypost.toml` and the environment.
-///
-/// # Errors
-/// [`ConfigError`] when a key is unknown, a value has the wrong form, or a rule between values does not hold.
-pub fn load(service: Service) -> Result<Settings, ConfigError> {
-    let file = Path::new(FILE);
-    load_from(service, file.exists().then_some(file), variables(std::env::vars_os())?)
-}
-
-/// As [`load`], from a file and variables that are given.
-///
-/// # Errors
-/// As [`load`].
-pub fn load_from(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Settings, ConfigError> {
-    let merged = merge(service, file, vars)?;
-    let mut settings: Settings = merged.try_deserialize().map_err(ConfigError::Value)?;
-    if settings.store.prefix.is_empty() {
-        settings.store.prefix.clone_from(&settings.broker.namespace);
-    }
-    settings.write_parameters()?;
-    settings.check(service)?;
-    Ok(settings)
-}
-
-/// As [`load`], but as they are written, each with where it came from.
+/// The settings as they are written, each with where it came from: the built-in defaults, `./waypost.toml`, the environment.
 pub(super) fn merged(service: Service) -> Result<Config, ConfigError> {
     let file = Path::new(FILE);
     merge(service, file.exists().then_some(file), variables(std::env::vars_os())?)
@@ -60,9 +38,9 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(Str
     all.filter(|(name, _)| is_ours(name)).map(text).collect()
 }
 
-fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Config, ConfigError> {
-    let defaults = parse(&File::from_str(DEFAULTS, FileFormat::Toml))?;
-    let known = known_keys(&defaults);
+/// As [`merged`], from a file and variables that are given.
+pub(super) fn merge(service: Service, file: Option<&Path>, vars: Vec<(String, String)>) -> Result<Config, ConfigError> {
+    let (defaults, known) = built_in()?;
     let file = match file {
         Some(path) => parse(&File::from(path).format(FileFormat::Toml))?,
         None => Map::new(),
@@ -139,14 +117,14 @@ fn parse(source: &(impl Source + Clone + Send + Sync + 'static)) -> Result<Map<S
 }
 
 /// The variables of ours as a layer; `.._FILE` is replaced by what stands in the file.
-fn environment(vars: Vec<(String, String)>, known: &BTreeSet<String>) -> Result<Map<String, Value>, ConfigError> {
+fn environment(vars: Vec<(String, String)>, known: &Known) -> Result<Map<String, Value>, ConfigError> {
     let mut values = Map::new();
     for (key, value) in vars {
         let Some(path) = key.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(SEPARATOR)) else {
             continue;
         };
         let path = shared_key(&path.to_lowercase().replace(SEPARATOR, ".")).to_owned();
-        let is_file = !known.contains(&path) && path.strip_suffix("_file").is_some_and(|base| known.contains(base));
+        let is_file = !known.has(&path) && path.strip_suffix("_file").is_some_and(|base| known.has(base));
         let (name, text) = if is_file {
             let text = std::fs::read_to_string(&value).map_err(|source| ConfigError::SecretFile {
                 key: key.clone(),
@@ -194,25 +172,67 @@ fn profile(layers: &[&Map<String, Value>], service: Service) -> Result<Profile, 
     Ok(profile)
 }
 
-fn known_keys(defaults: &Map<String, Value>) -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
-    flatten(defaults, "", &mut |key, _| {
-        keys.insert(shared_key(key).to_owned());
-    });
-    keys
+/// Stands in the built-in settings for a name that whoever sets them chooses.
+const NAME: &str = "<name>";
+
+/// The keys that there are.
+struct Known {
+    keys: BTreeSet<String>,
 }
 
-fn refuse_unknown(layer: &Map<String, Value>, known: &BTreeSet<String>) -> Result<(), ConfigError> {
+impl Known {
+    fn has(&self, key: &str) -> bool {
+        self.keys.contains(key)
+            || self
+                .keys
+                .iter()
+                .any(|known| known.contains(NAME) && with_names_of(known, key) == key)
+    }
+}
+
+/// A known key with the names that `key` has where it says [`NAME`].
+fn with_names_of(known: &str, key: &str) -> String {
+    let mut given = key.split('.');
+    let segment = |known: &'_ str| {
+        let given = given.next();
+        given.filter(|_| known == NAME).unwrap_or(known).to_owned()
+    };
+    known.split('.').map(segment).collect::<Vec<_>>().join(".")
+}
+
+/// The built-in settings, and the keys that there are; what has a [`NAME`] is only known, and has no value.
+fn built_in() -> Result<(Map<String, Value>, Known), ConfigError> {
+    let mut defaults = parse(&File::from_str(DEFAULTS, FileFormat::Toml))?;
+    let mut keys = BTreeSet::new();
+    flatten(&defaults, "", &mut |key, _| {
+        keys.insert(shared_key(key).to_owned());
+    });
+    drop_named(&mut defaults);
+    Ok((defaults, Known { keys }))
+}
+
+fn drop_named(table: &mut Map<String, Value>) {
+    table.remove(NAME);
+    for value in table.values_mut() {
+        if let ValueKind::Table(inner) = &mut value.kind {
+            drop_named(inner);
+        }
+    }
+}
+
+fn refuse_unknown(layer: &Map<String, Value>, known: &Known) -> Result<(), ConfigError> {
     let mut found = None;
     flatten(layer, "", &mut |key, value| {
-        if found.is_none() && !known.contains(shared_key(key)) {
+        if found.is_none() && !known.has(shared_key(key)) {
             found = Some((key.to_owned(), value.origin().unwrap_or("settings").to_owned()));
         }
     });
     let Some((key, origin)) = found else { return Ok(()) };
     let nearest = known
+        .keys
         .iter()
-        .map(|candidate| (levenshtein(candidate, shared_key(&key)), candidate))
+        .map(|candidate| with_names_of(candidate, shared_key(&key)))
+        .map(|candidate| (levenshtein(&candidate, shared_key(&key)), candidate))
         .min()
         .filter(|(distance, _)| *distance <= 4);
     Err(ConfigError::Unknown {
@@ -232,13 +252,47 @@ fn shared_key(key: &str) -> &str {
         .unwrap_or(key)
 }
 
+/// Has the parameters of all URLs written as the libraries want them, and refuses those that would be passed over.
+pub(super) fn write_parameters(merged: &mut Config) -> Result<(), ConfigError> {
+    fn write(value: &mut Value, key: &str) -> Result<(), ConfigError> {
+        match &mut value.kind {
+            ValueKind::Table(table) => {
+                let mut inner = table.iter_mut();
+                inner.try_for_each(|(name, value)| write(value, &below(key, name)))
+            }
+            ValueKind::String(text) if key.ends_with("url") => {
+                *text = written(text).map_err(|problem| ConfigError::Rule {
+                    key: key.to_owned(),
+                    problem,
+                })?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+    write(&mut merged.cache, "")
+}
+
+/// Refuses what is no number where the built-in value is one, and the like for what is true or false: also in sections that
+/// the program does not read, so that a file which all share is refused by each.
+pub(super) fn refuse_other_forms(merged: &Config) -> Result<(), ConfigError> {
+    let (defaults, _) = built_in()?;
+    let mut first = Ok(());
+    flatten(&defaults, "", &mut |key, built_in| {
+        let found = match built_in.kind {
+            _ if first.is_err() || shared_key(key) != key => return,
+            ValueKind::I64(_) | ValueKind::Float(_) => merged.get::<f64>(key).err(),
+            ValueKind::Boolean(_) => merged.get::<bool>(key).err(),
+            _ => None,
+        };
+        first = found.map_or(Ok(()), Err);
+    });
+    first.map_err(ConfigError::Value)
+}
+
 pub(super) fn flatten(table: &Map<String, Value>, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
     for (name, value) in table {
-        let key = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+        let key = below(path, name);
         match &value.kind {
             ValueKind::Table(inner) => flatten(inner, &key, visit),
             _ => visit(&key, value),
@@ -246,27 +300,36 @@ pub(super) fn flatten(table: &Map<String, Value>, path: &str, visit: &mut dyn Fn
     }
 }
 
+/// The key of `name` in the section `path`.
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::os::unix::ffi::OsStringExt;
 
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::config::{BrokerUrl, Settings};
 
     fn with(vars: &[(&str, &str)]) -> Result<Settings, ConfigError> {
         let vars = vars
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
-        load_from(Service::UserApi, None, vars)
+        Settings::load_shared_from(Service::UserApi, None, vars)
     }
 
     #[test]
     fn the_built_in_values_are_valid_for_every_service() {
         for service in Service::ALL {
-            load_from(service, None, vec![]).unwrap();
+            Settings::load_shared_from(service, None, vec![]).unwrap();
             Settings::for_tests(service);
         }
     }
@@ -352,112 +415,44 @@ mod tests {
     }
 
     #[test]
-    fn a_telephone_number_keeps_its_plus_sign() {
-        assert_eq!(
-            with(&[("WAYPOST__PROVIDERS__SMS__SENDER", "+15550100")])
-                .unwrap()
-                .providers
-                .sms
-                .sender,
-            "+15550100"
-        );
+    fn a_value_of_another_form_is_refused_also_in_a_section_of_another_program() {
+        for (key, value, named) in [
+            (
+                "WAYPOST__PROVIDERS__SMS__TRY_TIMEOUT_MS",
+                "soon",
+                "providers.sms.try_timeout_ms",
+            ),
+            (
+                "WAYPOST__ACCOUNTS__ARGON2__MEMORY_KIB",
+                "much",
+                "accounts.argon2.memory_kib",
+            ),
+            (
+                "WAYPOST__PROCESS__ALLOW_DEVELOPMENT_PARTS",
+                "maybe",
+                "process.allow_development_parts",
+            ),
+        ] {
+            let error = with(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]
-    fn a_secret_may_come_from_a_file() {
+    fn text_and_secrets_are_taken_as_they_are() {
+        // A number for a text keeps its plus sign.
+        let settings = with(&[("WAYPOST__STORE__PREFIX", "+15550100")]).unwrap();
+        assert_eq!(settings.store.prefix, "+15550100");
         let file = std::env::temp_dir().join(format!("waypost-secret-{}", std::process::id()));
-        std::fs::write(&file, "from-file\n").unwrap();
-        let settings = with(&[("WAYPOST__PROVIDERS__SMS__TOKEN_FILE", file.to_str().unwrap())]).unwrap();
-        assert_eq!(settings.providers.sms.token.expose_secret(), "from-file");
+        std::fs::write(&file, "postgres://from-file\n").unwrap();
+        let settings = with(&[("WAYPOST__DATABASE__URL_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.database.url.expose_secret(), "postgres://from-file");
         let twice = with(&[
-            ("WAYPOST__PROVIDERS__SMS__TOKEN_FILE", file.to_str().unwrap()),
-            ("WAYPOST__PROVIDERS__SMS__TOKEN", "from-variable"),
+            ("WAYPOST__DATABASE__URL_FILE", file.to_str().unwrap()),
+            ("WAYPOST__DATABASE__URL", "postgres://from-variable"),
         ]);
         assert!(matches!(twice, Err(ConfigError::Twice { .. })), "{twice:?}");
         std::fs::remove_file(file).unwrap();
-    }
-
-    /// What production is given, with one part other than that.
-    fn in_production(service: Service, other: (&str, &str)) -> Result<Settings, ConfigError> {
-        let mut vars = BTreeMap::from([
-            ("WAYPOST__PROFILE", "production"),
-            ("WAYPOST__MAIL__URL", "smtp://mail.example.com"),
-            ("WAYPOST__STORE__URL", "redis://redis.example.com"),
-            ("WAYPOST__PROVIDERS__SMS__URL", "https://sms.example.com"),
-            ("WAYPOST__PROVIDERS__SMS__ACCOUNT", "AC1"),
-            ("WAYPOST__PROVIDERS__SMS__TOKEN", "a real one"),
-        ]);
-        vars.insert(other.0, other.1);
-        let vars = vars.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-        load_from(service, None, vars.collect())
-    }
-
-    #[test]
-    fn production_refuses_each_part_of_development_where_it_is_used_and_says_the_cure() {
-        let services = [Service::UserApi, Service::EmailWorker, Service::NotificationGateway];
-        let parts: [(&str, &str, &str, &[Service]); 5] = [
-            ("WAYPOST__MAIL__URL", "file://mail", "mail.url", &services[1..2]),
-            (
-                "WAYPOST__STORE__URL",
-                "memory://",
-                "store.url",
-                &[services[0], services[2]],
-            ),
-            (
-                "WAYPOST__PROVIDERS__SMS__URL",
-                "http://127.0.0.1:8090",
-                "providers.sms.url",
-                &services[2..],
-            ),
-            (
-                "WAYPOST__PROVIDERS__SMS__ACCOUNT",
-                "AC-development",
-                "providers.sms.account",
-                &services[2..],
-            ),
-            (
-                "WAYPOST__PROVIDERS__SMS__TOKEN",
-                "development",
-                "providers.sms.token",
-                &services[2..],
-            ),
-        ];
-        for service in services {
-            for (variable, value, key, users) in parts {
-                let loaded = in_production(service, (variable, value));
-                if users.contains(&service) {
-                    let error = loaded.unwrap_err().to_string();
-                    assert!(error.contains(&format!("`{key}`: ")), "{service} {key}: {error}");
-                    assert!(error.contains("process.allow_development_parts"), "{error}");
-                } else {
-                    // The others have no use for it, and need not be given it.
-                    loaded.unwrap();
-                }
-            }
-        }
-        for empty in ["", " "] {
-            let loaded = in_production(Service::NotificationGateway, ("WAYPOST__PROVIDERS__SMS__TOKEN", empty));
-            assert!(loaded.unwrap_err().to_string().contains("providers.sms.token"));
-        }
-    }
-
-    #[test]
-    fn a_staging_may_have_them_and_each_is_told() {
-        let production = ("WAYPOST__PROFILE".to_owned(), "production".to_owned());
-        let refused = load_from(Service::NotificationGateway, None, vec![production.clone()]).unwrap_err();
-        assert_eq!(refused.to_string().matches("\n  `").count(), 4, "{refused}");
-        let allowed = (
-            "WAYPOST__PROCESS__ALLOW_DEVELOPMENT_PARTS".to_owned(),
-            "true".to_owned(),
-        );
-        let settings = load_from(Service::NotificationGateway, None, vec![production, allowed]).unwrap();
-        assert_eq!(settings.development_parts(Service::NotificationGateway).len(), 4);
-        assert!(
-            with(&[])
-                .unwrap()
-                .development_parts(Service::NotificationGateway)
-                .is_empty()
-        );
     }
 
     #[test]
@@ -469,10 +464,10 @@ mod tests {
             "{error}"
         );
         let settings = broker("amqp://one?Heartbeat=5, amqps://two").unwrap();
-        assert_eq!(
-            settings.broker.url.expose_secret(),
-            "amqp://one?heartbeat=5,amqps://two"
-        );
+        let BrokerUrl::Nodes(nodes) = settings.broker.url else {
+            panic!("not in memory");
+        };
+        assert_eq!(nodes.expose_secret(), "amqp://one?heartbeat=5,amqps://two");
     }
 
     #[test]

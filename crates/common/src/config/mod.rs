@@ -1,12 +1,16 @@
 //! Settings: one schema, read the same way by every binary.
 //!
-//! [`load`] puts the layers together (built-in defaults, `./waypost.toml`, the environment), each
-//! with a service's own table over the shared sections, and refuses a key that nobody reads or a
-//! value that can't be, naming the key and where it came from. `defaults.toml` beside this file
-//! lists every setting with its meaning. Nothing else in the workspace reads the environment.
+//! The layers are put together (built-in defaults, `./waypost.toml`, the environment), each with a service's own table
+//! over the shared sections; a key that nobody reads or a value that can't be is refused, with its name and where it
+//! came from. `defaults.toml` beside this file lists every setting with its meaning. Nothing else in the workspace
+//! reads the environment.
+//!
+//! [`Settings`] are the sections that several programs share. A section that one program reads stands with it: its type,
+//! its rules, what production would better not have there ([`OwnSettings`]). [`SettingsOf::load`] reads both; it is the
+//! only way, so that the start, `waypost doctor` and `waypost config` refuse the same. The files use each other in one
+//! direction: `load` -> `layers`, `own`, `rules` -> `review` -> `settings` -> what a single value is.
 
-mod clear_text;
-mod development;
+mod durations;
 mod effective;
 mod error;
 mod for_tests;
@@ -14,23 +18,30 @@ mod hosts;
 mod layers;
 mod limits;
 mod listed;
+mod load;
 mod networks;
 mod origins;
+mod own;
 mod parameters;
+mod review;
+mod rules;
 mod service;
 mod settings;
+mod urls;
+mod weaknesses;
 
-pub use clear_text::ClearText;
-pub use development::DevelopmentPart;
+pub use durations::{millis, seconds};
 pub use effective::{EffectiveSetting, effective};
 pub use error::ConfigError;
 pub use hosts::Hosts;
-pub use layers::{load, load_from};
 pub use limits::{Algorithm, RateLimit, RateLimits};
 pub use networks::Networks;
 pub use origins::Origins;
+pub use own::{OwnSettings, SettingsOf};
+pub use review::{Review, leads_elsewhere, parameter};
 pub use service::Service;
 pub use settings::{
-    Accounts, Argon2, Auth, Broker, Database, Dispatch, Http, LogFormat, Mail, Operations, Overload, Process, Profile,
-    Providers, Sessions, Settings, Sms, Store, Telemetry,
+    Broker, Database, Dispatch, Http, LogFormat, Operations, Overload, Process, Profile, Settings, Store, Telemetry,
 };
+pub use urls::{BrokerUrl, StoreUrl};
+pub use weaknesses::WeakPart;

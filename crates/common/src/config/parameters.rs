@@ -67,14 +67,30 @@ fn known(scheme: &str) -> Option<Parameters> {
     })
 }
 
-/// The URL with its parameters as the library wants them.
+/// The value of a setting with the parameters as the library wants them: one URL, or several nodes of a broker.
 ///
 /// # Errors
 /// What is wrong with the first that can't be; never its value.
-pub(super) fn with_known_parameters(url: &str) -> Result<String, String> {
+pub(super) fn written(urls: &str) -> Result<String, String> {
+    let scheme = scheme(urls.trim());
+    if known(&scheme).is_none() {
+        return Ok(urls.to_owned());
+    }
+    let is_broker = scheme.starts_with("amqp");
+    let nodes = urls.split(|c| c == ',' && is_broker);
+    let written: Vec<_> = nodes
+        .map(|node| with_known_parameters(node.trim()))
+        .collect::<Result<_, _>>()?;
+    Ok(written.join(","))
+}
+
+fn scheme(url: &str) -> String {
+    url.split(':').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+fn with_known_parameters(url: &str) -> Result<String, String> {
     let (rest, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
-    let scheme = rest.split(':').next().unwrap_or_default().to_ascii_lowercase();
-    let (Some((base, query)), Some(known)) = (rest.split_once('?'), known(&scheme)) else {
+    let (Some((base, query)), Some(known)) = (rest.split_once('?'), known(&scheme(rest))) else {
         return Ok(url.to_owned());
     };
     let parts = query.split('&').filter(|part| !part.is_empty());

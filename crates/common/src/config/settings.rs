@@ -1,17 +1,18 @@
-//! The settings themselves, section by section, and the rules between their values.
+//! The settings that several programs share, section by section. What is one program's own stands with it.
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, de};
+use secrecy::SecretString;
+use serde::Deserialize;
 use url::Url;
 
+use super::durations::{millis, millis_list, seconds};
 use super::hosts::Hosts;
 use super::limits::RateLimits;
 use super::networks::Networks;
 use super::origins::Origins;
-use super::parameters::with_known_parameters;
-use super::{ConfigError, Service};
+use super::urls::{BrokerUrl, StoreUrl};
+use super::weaknesses::{WeakPart, Weaknesses};
 
 /// What kind of place this runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -25,7 +26,7 @@ pub enum Profile {
     Production,
 }
 
-/// Every setting of the system. `defaults.toml` says what each is for.
+/// The settings that several programs share. `defaults.toml` says what each is for.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Settings {
@@ -34,16 +35,14 @@ pub struct Settings {
     pub store: Store,
     pub broker: Broker,
     pub dispatch: Dispatch,
-    pub mail: Mail,
     pub telemetry: Telemetry,
     pub http: Http,
     pub limits: RateLimits,
     pub operations: Operations,
     pub overload: Overload,
-    pub accounts: Accounts,
-    pub auth: Auth,
-    pub providers: Providers,
     pub process: Process,
+    #[serde(skip)]
+    pub(super) weaknesses: Weaknesses,
 }
 
 /// Where a service keeps its rows.
@@ -59,7 +58,7 @@ pub struct Database {
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Store {
-    pub url: SecretString,
+    pub url: StoreUrl,
     pub prefix: String,
     pub ca_file: String,
     #[serde(rename = "response_timeout_ms", deserialize_with = "millis")]
@@ -70,7 +69,7 @@ pub struct Store {
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Broker {
-    pub url: SecretString,
+    pub url: BrokerUrl,
     pub ca_file: String,
     pub namespace: String,
     pub prefetch: u16,
@@ -88,18 +87,6 @@ pub struct Dispatch {
     pub retry_delays: Vec<Duration>,
     #[serde(rename = "give_up_after_s", deserialize_with = "seconds")]
     pub give_up_after: Duration,
-}
-
-/// Where mail goes.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Mail {
-    pub url: SecretString,
-    pub ca_file: String,
-    pub from: String,
-    pub hello_name: String,
-    pub page_address: String,
-    pub page_hosts: Hosts,
 }
 
 /// Traces and logs.
@@ -145,7 +132,7 @@ impl Http {
     }
 
     /// Whether people can reach anything by the public URL.
-    fn is_reachable(&self) -> bool {
+    pub(super) fn is_reachable(&self) -> bool {
         let url = Url::parse(&self.public_url);
         let is_plain =
             |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
@@ -169,61 +156,6 @@ pub struct Overload {
     pub most: usize,
 }
 
-/// Accounts.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Accounts {
-    pub argon2: Argon2,
-    pub sessions: Sessions,
-}
-
-/// How long sessions live.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Sessions {
-    #[serde(rename = "lifetime_s", deserialize_with = "seconds")]
-    pub lifetime: Duration,
-    #[serde(rename = "sweep_every_ms", deserialize_with = "millis")]
-    pub sweep_every: Duration,
-}
-
-/// Cost of one password hash.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Argon2 {
-    pub memory_kib: u32,
-    pub iterations: u32,
-    pub parallelism: u32,
-}
-
-/// How bearer tokens are checked.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Auth {
-    pub jwks_url: String,
-}
-
-/// External providers.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Providers {
-    pub sms: Sms,
-}
-
-/// The SMS provider.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
-pub struct Sms {
-    pub url: String,
-    pub account: String,
-    pub token: SecretString,
-    pub sender: String,
-    #[serde(rename = "try_timeout_ms", deserialize_with = "millis")]
-    pub try_timeout: Duration,
-    #[serde(rename = "call_timeout_ms", deserialize_with = "millis")]
-    pub call_timeout: Duration,
-}
-
 /// Shutdown.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
@@ -236,109 +168,13 @@ pub struct Process {
 }
 
 impl Settings {
-    /// Has the parameters of all URLs written as the libraries want them, and refuses those that would be passed over.
-    pub(super) fn write_parameters(&mut self) -> Result<(), ConfigError> {
-        let urls = [
-            ("database.url", &mut self.database.url),
-            ("store.url", &mut self.store.url),
-            ("broker.url", &mut self.broker.url),
-            ("mail.url", &mut self.mail.url),
-        ];
-        for (key, url) in urls {
-            // Several nodes of a broker stand in one setting.
-            let nodes = url.expose_secret().split(|c| c == ',' && key == "broker.url");
-            let written: Result<Vec<_>, _> = nodes.map(|node| with_known_parameters(node.trim())).collect();
-            let written = written.map_err(|problem| ConfigError::Rule {
-                key: key.to_owned(),
-                problem,
-            })?;
-            *url = written.join(",").into();
-        }
-        Ok(())
+    /// The parts of development that the service runs with in production; none under any other profile.
+    pub fn development_parts(&self) -> &[WeakPart] {
+        &self.weaknesses.development
     }
 
-    /// Checks what no single value shows: deadlines that nest, secrets that are not the built-in ones.
-    pub(super) fn check(&self, service: Service) -> Result<(), ConfigError> {
-        let refuse = |key: &str, problem: &str| {
-            Err(ConfigError::Rule {
-                key: key.to_owned(),
-                problem: problem.to_owned(),
-            })
-        };
-        let collector = &self.telemetry.otlp_endpoint;
-        if !(collector.is_empty() || collector.starts_with("http://") || collector.starts_with("https://")) {
-            return refuse(
-                "telemetry.otlp_endpoint",
-                "must begin with http:// or https://, such as http://127.0.0.1:4317",
-            );
-        }
-        if self.http.connections_per_address == 0 {
-            return refuse("http.connections_per_address", "must be at least 1");
-        }
-        if !self.http.is_reachable() {
-            return refuse(
-                "http.public_url",
-                "must be http:// or https:// with nothing behind the path, such as https://example.org/waypost",
-            );
-        }
-        if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
-            return refuse("telemetry.sample_ratio", "must be from 0 to 1");
-        }
-        if self.providers.sms.try_timeout >= self.providers.sms.call_timeout {
-            return refuse("providers.sms.try_timeout_ms", "must be less than call_timeout_ms");
-        }
-        if self.accounts.sessions.sweep_every < Duration::from_millis(100) {
-            return refuse("accounts.sessions.sweep_every_ms", "must be at least 100");
-        }
-        if let Some((key, problem)) = self.limits.broken() {
-            return refuse(&key, problem);
-        }
-        if self.process.drain >= self.process.shutdown {
-            return refuse("process.drain_ms", "must be less than shutdown_ms");
-        }
-        if self.broker.handler_timeout > Duration::from_mins(25) {
-            return refuse(
-                "broker.handler_timeout_ms",
-                "must be below the broker's limit for an ack (30 min)",
-            );
-        }
-        if self.broker.prefetch == 0 {
-            return refuse("broker.prefetch", "must be at least 1");
-        }
-        // Below four places, what matters most would have none of its own.
-        if self.overload.least < 4 || self.overload.most < self.overload.least {
-            return refuse("overload.least", "must be from 4 to overload.most");
-        }
-        if self.database.max_connections < 4 {
-            return refuse("database.max_connections", "must be at least 4");
-        }
-        if self.profile == Profile::Production
-            && service == Service::NotificationGateway
-            && self.providers.sms.token.expose_secret().trim().is_empty()
-        {
-            return refuse("providers.sms.token", "is empty; production wants one");
-        }
-        self.check_parts(service)
+    /// What the service sends in clear text in production, beyond its own machine; nothing under any other profile.
+    pub fn secrets_in_clear(&self) -> &[WeakPart] {
+        &self.weaknesses.in_clear
     }
-}
-
-fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_millis)
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_secs)
-}
-
-fn millis_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let delays = text
-        .split(',')
-        .map(|part| part.trim().parse().map(Duration::from_millis))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| de::Error::custom("must be milliseconds with commas between, such as 10000,60000"))?;
-    if delays.iter().any(Duration::is_zero) {
-        return Err(de::Error::custom("a delay of 0 is not one"));
-    }
-    Ok(delays)
 }

@@ -38,10 +38,10 @@ pub(super) async fn deliver<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery
             None => send(shared, hold, &delivery).await,
         };
         match end {
-            End::Told(outcome) => settle(shared, &delivery, outcome).await,
+            End::Told(outcome) => settle(shared, hold, &delivery, outcome).await,
             End::CutOff => {
                 let error = "the process ended before the answer".to_owned();
-                settle(shared, &delivery, Outcome::Unknown { error }).await;
+                settle(shared, hold, &delivery, Outcome::Unknown { error }).await;
             }
             End::Stopped => hand_back(shared, &delivery).await,
             End::LeaseLost => {
@@ -74,10 +74,10 @@ fn span(delivery: &Delivery) -> Span {
 }
 
 async fn send<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery: &Delivery) -> End {
-    let sending = AssertUnwindSafe(shared.sender.send(delivery, &hold.begun)).catch_unwind();
+    let sending = AssertUnwindSafe(shared.sender.send(delivery, &hold.progress)).catch_unwind();
     let broken_off = |error: &str| {
         let error = error.to_owned();
-        End::Told(if hold.begun.is_marked() {
+        End::Told(if hold.progress.has_begun() {
             Outcome::Unknown { error }
         } else {
             Outcome::Retry { error, after: None }
@@ -105,7 +105,7 @@ async fn interruption<S: Sender>(shared: &Shared<S>, hold: &Hold) -> End {
         () = until_lease_lost(shared, hold) => End::LeaseLost,
         () = shared.stopping.cancelled() => End::Stopped,
     };
-    if !hold.begun.is_marked() {
+    if !hold.progress.has_begun() {
         return end;
     }
     shared.stopping.cancelled().await;

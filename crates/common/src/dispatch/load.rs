@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::claim::Wanted;
-use super::sender::{Begun, Sender};
+use super::progress::Progress;
+use super::sender::Sender;
 use super::{Delivery, DispatchOptions};
 use crate::database::Database;
 use crate::messaging::Changes;
@@ -81,7 +82,7 @@ pub(super) struct Hold {
     pub(super) delivery: Uuid,
     destination: String,
     /// Whether the other side may have it.
-    pub(super) begun: Begun,
+    pub(super) progress: Progress,
     /// When the lease was asked for.
     since: Instant,
     /// Cancelled when the row is somebody else's.
@@ -93,7 +94,11 @@ impl Load {
     /// may never say anything, and others must not wait for that.
     fn busy(&self) -> HashMap<String, usize> {
         let mut busy = HashMap::new();
-        for hold in self.in_hand.values().filter(|hold| !hold.begun.is_older_than(SILENT)) {
+        for hold in self
+            .in_hand
+            .values()
+            .filter(|hold| !hold.progress.began_longer_ago_than(SILENT))
+        {
             *busy.entry(hold.destination.clone()).or_default() += 1;
         }
         busy
@@ -223,7 +228,7 @@ impl<S: Sender> Shared<S> {
         let hold = Arc::new(Hold {
             delivery: delivery.id,
             destination: delivery.destination.clone(),
-            begun: Begun::default(),
+            progress: Progress::default(),
             since,
             lost: CancellationToken::new(),
         });

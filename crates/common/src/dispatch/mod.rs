@@ -2,7 +2,7 @@
 //!
 //! A consumer only [`enqueue`]s, in its own transaction. The [`Dispatcher`]
 //! claims rows that are due, spread over destinations, hands each to the service's [`Sender`] and
-//! writes the outcome, the row that tells of it and whatever the sender adds, in one transaction.
+//! writes the outcome, what was exchanged with whom and whatever the sender adds, in one transaction.
 //!
 //! What holds at all times:
 //! - [`Status`] has one transition table, and every UPDATE carries its part of it: a final state is final;
@@ -16,6 +16,7 @@
 //!
 //! It never names a channel, a provider or a person, and never talks to the outside itself.
 
+pub mod attempt;
 mod claim;
 mod contact;
 mod deliver;
@@ -26,16 +27,19 @@ mod lease;
 mod load;
 mod options;
 mod outcome;
+mod progress;
 mod record;
 mod sender;
 mod settle;
 mod status;
 
+pub use attempt::{Exchange, ExchangeStatus};
 pub use delivery::Model as Delivery;
 pub use dispatcher::Dispatcher;
 pub use enqueue::{NewDelivery, Settled, enqueue, insert_settled};
 pub use load::Waker;
 pub use options::DispatchOptions;
 pub use outcome::{Outcome, Wait};
-pub use sender::{Begun, RecordError, Sender};
+pub use progress::Progress;
+pub use sender::{RecordError, Sender};
 pub use status::{Reason, Status};

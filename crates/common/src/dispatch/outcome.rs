@@ -84,7 +84,8 @@ pub enum Wait {
 }
 
 impl Wait {
-    const fn span(self) -> Duration {
+    /// How long.
+    pub const fn span(self) -> Duration {
         match self {
             Self::Delivery(span) | Self::Destination(span) => span,
         }
@@ -137,6 +138,8 @@ pub(super) struct Transition {
     pub(super) attempts: i32,
     pub(super) next_attempt_at: Timestamp,
     pub(super) last_error: Option<String>,
+    /// Who has it, or may have it and is to be asked again.
+    pub(super) provider: Option<String>,
     pub(super) provider_message_id: Option<String>,
 }
 
@@ -148,6 +151,7 @@ pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Transition {
         attempts: delivery.attempts - 1,
         next_attempt_at: now,
         last_error: delivery.last_error.clone(),
+        provider: delivery.provider.clone(),
         provider_message_id: None,
     }
 }
@@ -193,6 +197,7 @@ pub(super) fn resolve(
         last_error: error_of(&outcome)
             .map(str::to_owned)
             .or_else(|| delivery.last_error.clone()),
+        provider: delivery.provider.clone(),
         provider_message_id: None,
     };
     match &outcome {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::load::Shared;
+use super::attempt::{self, Exchange, ExchangeStatus};
+use super::load::{Hold, Shared};
 use super::outcome::{Transition, handed_back, resolve, without_text};
+use super::progress::Exchanged;
 use super::record::{apply, was_applied};
 use super::sender::{RecordError, Sender};
 use super::{Delivery, Outcome};
@@ -17,22 +19,33 @@ const RECORD_RETRY: Duration = Duration::from_millis(500);
 const HAND_BACK: Duration = Duration::from_secs(2);
 
 /// Brings an outcome into its row.
-pub(super) async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, outcome: Outcome) {
+pub(super) async fn settle<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery: &Delivery, outcome: Outcome) {
     if let Some(pause) = outcome.destination_pause() {
         let asked = matches!(outcome, Outcome::Retry { .. });
         shared.pause(&delivery.destination, pause, asked);
     }
-    if let Outcome::Unknown { error } = &outcome {
+    let exchanged = hold.progress.exchanged();
+    for _ in 0..maybe_sent(&outcome, &exchanged) {
         shared.metrics.maybe_sent(&delivery.channel, "no_answer");
+    }
+    if let Outcome::Unknown { error } = &outcome {
         tracing::warn!(delivery = %delivery.id, channel = %delivery.channel, error, "a delivery may arrive twice");
     }
     let now = Timestamp::now();
-    let (outcome, row) = resolve(outcome, delivery, &shared.options, now);
+    let (outcome, mut row) = resolve(outcome, delivery, &shared.options, now);
+    if !exchanged.exchanges.is_empty() {
+        row.provider.clone_from(&exchanged.holder);
+    }
     if let Some(error) = &row.last_error {
         let to = row.to.as_str();
         tracing::info!(delivery = %delivery.id, channel = %delivery.channel, to, error, "a delivery did not go through");
     }
-    let ended = Ended { outcome, row, now };
+    let ended = Ended {
+        outcome,
+        row,
+        exchanged,
+        now,
+    };
     until_recorded(shared, delivery, ended).await;
 }
 
@@ -40,7 +53,15 @@ pub(super) async fn settle<S: Sender>(shared: &Shared<S>, delivery: &Delivery, o
 struct Ended {
     outcome: Outcome,
     row: Transition,
+    exchanged: Exchanged,
     now: Timestamp,
+}
+
+/// How often the other side may have got it without a word of that.
+fn maybe_sent(outcome: &Outcome, exchanged: &Exchanged) -> usize {
+    let is_unknown = |exchange: &&Exchange| exchange.status == ExchangeStatus::Unknown;
+    let unknown = exchanged.exchanges.iter().filter(is_unknown).count();
+    unknown.max(usize::from(matches!(outcome, Outcome::Unknown { .. })))
 }
 
 /// Does not give up while the database is away: what was sent was sent. What the database can't hold is left out.
@@ -70,6 +91,9 @@ async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut 
                 tracing::error!(delivery = %delivery.id, "the database refuses the other side's text; an outcome is recorded without it");
                 has_text = false;
                 (ended.outcome, ended.row) = without_text(ended.outcome, ended.row);
+                for exchange in &mut ended.exchanged.exchanges {
+                    exchange.answer = None;
+                }
             }
             Err(error) => {
                 may_be_recorded = true;
@@ -91,6 +115,7 @@ async fn record<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ende
         change.roll_back().await;
         return Ok(false);
     }
+    attempt::insert(change.tx(), delivery, &ended.exchanged.exchanges, ended.now).await?;
     shared.sender.record(&mut change, delivery, &ended.outcome).await?;
     change.commit().await?;
     Ok(true)

@@ -81,6 +81,8 @@ pub enum Reason {
     Rejected,
     /// Every try failed until the time to give up.
     Exhausted,
+    /// The other side may have it, no answer came, and it must not be sent twice.
+    Unknown,
 }
 
 #[cfg(test)]

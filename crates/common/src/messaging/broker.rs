@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 
 use contracts::topology::{EVENTS_EXCHANGE, Queue};
-use secrecy::ExposeSecret;
 
 use super::consumer::{Consumer, Consuming, Intake, Processor};
 use super::dead_letter::DeadLetter;
@@ -14,7 +13,7 @@ use super::message::OutboundMessage;
 use super::rabbit::Rabbit;
 use super::sign::SignOfLife;
 use super::trace;
-use crate::config::{Service, Settings};
+use crate::config::{BrokerUrl, Service, Settings};
 use crate::process::{Finding, State, Tasks};
 use crate::telemetry::{Metrics, TraceContext};
 
@@ -40,10 +39,13 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`] when the settings can't be right. A broker that is away is no error.
     pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, BrokerError> {
-        if settings.broker.url.expose_secret().starts_with("memory:") {
-            return Err(BrokerError::MemoryBetweenProcesses);
+        match &settings.broker.url {
+            BrokerUrl::Memory => Err(BrokerError::MemoryBetweenProcesses),
+            BrokerUrl::Nodes(nodes) => {
+                let rabbit = Rabbit::connect(nodes, &settings.broker, tasks, metrics)?;
+                Ok(Self(Kind::Rabbit(rabbit)))
+            }
         }
-        Rabbit::connect(settings, tasks, metrics).map(|rabbit| Self(Kind::Rabbit(rabbit)))
     }
 
     /// A broker in memory: made once in a process, cloned into each of its services.

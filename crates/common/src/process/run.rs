@@ -8,29 +8,30 @@ use std::time::Duration;
 use clap::Command;
 
 use super::{Ending, Tasks, log_panics};
-use crate::config::{self, Service, Settings};
+use crate::config::{OwnSettings, Service, Settings, SettingsOf};
 use crate::error_chain::chain;
 use crate::telemetry::{Telemetry, scope};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// Runs one service as the binary of its name: the whole of a `main`.
+/// Runs one service as the binary of its name: the whole of a `main`. Whose settings `start` takes, that service it is.
 ///
 /// It answers `--help` and `--version`. It has no other argument: with one it ends by the usage and exit code 2.
-pub fn run_binary<F, Fut, R, E>(service: Service, start: F) -> ExitCode
+pub fn run_binary<Own, F, Fut, R, E>(start: F) -> ExitCode
 where
-    F: FnOnce(Settings, Tasks) -> Fut,
+    Own: OwnSettings,
+    F: FnOnce(SettingsOf<Own>, Tasks) -> Fut,
     Fut: Future<Output = Result<R, E>>,
     E: Into<BoxedError>,
 {
-    let command_line = Command::new(service.name())
+    let command_line = Command::new(Own::SERVICE.name())
         .version(env!("CARGO_PKG_VERSION"))
         .about("One service of Waypost, alone in a process")
         .after_help(
             "Settings come from ./waypost.toml and WAYPOST__ variables; docs/configuration.md says which there are.",
         );
     match command_line.try_get_matches() {
-        Ok(_) => run_service(service, start),
+        Ok(_) => run_service(start),
         Err(answer) => {
             // Who can't be told any more has gone.
             let _ = answer.print();
@@ -45,13 +46,15 @@ where
 /// or a panicked task end it: tasks finish what they have in hand, telemetry is flushed. What hangs then
 /// is left behind when the time is over. Exit code 0 after a signal, 1 after a failure or an end by force,
 /// 2 when the settings are refused.
-pub fn run_service<F, Fut, R, E>(service: Service, start: F) -> ExitCode
+pub fn run_service<Own, F, Fut, R, E>(start: F) -> ExitCode
 where
-    F: FnOnce(Settings, Tasks) -> Fut,
+    Own: OwnSettings,
+    F: FnOnce(SettingsOf<Own>, Tasks) -> Fut,
     Fut: Future<Output = Result<R, E>>,
     E: Into<BoxedError>,
 {
-    let settings = match config::load(service) {
+    let service = Own::SERVICE;
+    let settings = match SettingsOf::<Own>::load() {
         Ok(settings) => settings,
         Err(error) => return complain(service, &error, 2),
     };
@@ -67,7 +70,7 @@ where
         .build();
     match runtime {
         Ok(runtime) => {
-            let ended = runtime.block_on(scope(service, run(service, settings, &ending, start)));
+            let ended = runtime.block_on(scope(service, run(settings, &ending, start)));
             runtime.shutdown_timeout(Duration::from_millis(200));
             match ended {
                 Ok(()) => ExitCode::SUCCESS,
@@ -84,12 +87,14 @@ struct Failed {
     code: u8,
 }
 
-async fn run<F, Fut, R, E>(service: Service, settings: Settings, ending: &Ending, start: F) -> Result<(), Failed>
+async fn run<Own, F, Fut, R, E>(settings: SettingsOf<Own>, ending: &Ending, start: F) -> Result<(), Failed>
 where
-    F: FnOnce(Settings, Tasks) -> Fut,
+    Own: OwnSettings,
+    F: FnOnce(SettingsOf<Own>, Tasks) -> Fut,
     Fut: Future<Output = Result<R, E>>,
     E: Into<BoxedError>,
 {
+    let service = Own::SERVICE;
     let telemetry = Telemetry::start(service, &settings).map_err(|error| Failed {
         error: error.into(),
         code: 2,
@@ -116,11 +121,11 @@ where
 /// Says in the log with which parts of development `service` starts in production, where somebody allowed them, and what it
 /// will send in clear text.
 pub fn tell_of_weak_parts(service: Service, settings: &Settings) {
-    for part in settings.development_parts(service) {
-        tracing::warn!(%service, setting = part.key, "production runs with a part of development: {}", part.cure);
+    for part in settings.development_parts() {
+        tracing::warn!(%service, setting = %part.key, "production runs with a part of development: {}", part.cure);
     }
-    for part in settings.secrets_in_clear(service) {
-        tracing::warn!(%service, setting = part.key, "production sends a secret over a network as it is: {}", part.cure);
+    for part in settings.secrets_in_clear() {
+        tracing::warn!(%service, setting = %part.key, "production sends a secret over a network as it is: {}", part.cure);
     }
 }
 

@@ -3,12 +3,14 @@
 //! What is wrong with it is said then, with the setting's name and never with a password.
 
 use deadpool_redis::redis::{Client, IntoConnectionInfo};
+use secrecy::ExposeSecret;
 
 use super::{
     OpenError,
     sentinel::Sentinels,
     tls::{Roots, client, secure},
 };
+use crate::config::StoreUrl;
 
 /// What `store.url` names. Its `Debug` shows no password: the Redis client's types hide theirs.
 #[derive(Debug)]
@@ -20,10 +22,13 @@ pub(super) enum Address {
 
 impl Address {
     /// Takes `url` apart, for connections that trust `roots` alone.
-    pub(super) fn parse(url: &str, roots: Roots) -> Result<Self, OpenError> {
+    pub(super) fn parse(url: &StoreUrl, roots: Roots) -> Result<Self, OpenError> {
+        let StoreUrl::Redis(url) = url else {
+            return Ok(Self::Memory);
+        };
+        let url = url.expose_secret();
         let (scheme, rest) = url.split_once("://").ok_or(OpenError::NoScheme)?;
         match scheme {
-            "memory" => Ok(Self::Memory),
             "redis" | "rediss" => {
                 let node = url.into_connection_info().map_err(OpenError::Address)?;
                 secure(node.addr())?;
@@ -48,7 +53,7 @@ mod tests {
     use super::*;
 
     fn refused(url: &str) -> String {
-        match Address::parse(url, None) {
+        match Address::parse(&url.into(), None) {
             Ok(address) => panic!("{url} was taken: {address:?}"),
             Err(error) => crate::process::chain(&error),
         }
@@ -56,20 +61,23 @@ mod tests {
 
     #[test]
     fn nodes_with_and_without_tls_and_memory_are_taken() {
-        assert!(matches!(Address::parse("memory://", None), Ok(Address::Memory)));
+        assert!(matches!(Address::parse(&"memory://".into(), None), Ok(Address::Memory)));
         for url in [
             "redis://host",
             "redis://me:pa%40ss@host:7000/3",
             "rediss://:word@[::1]:7000",
         ] {
-            assert!(matches!(Address::parse(url, None), Ok(Address::Node(_))), "{url}");
+            assert!(
+                matches!(Address::parse(&url.into(), None), Ok(Address::Node(_))),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn sentinels_are_taken_with_their_master_and_its_database() {
         let url = "redis+sentinel://me:pa%40ss@one:26380,[::1],three/mymaster/3?sentinel_password=w%26rd";
-        let Ok(Address::Sentinels(sentinels)) = Address::parse(url, None) else {
+        let Ok(Address::Sentinels(sentinels)) = Address::parse(&url.into(), None) else {
             panic!("not taken");
         };
         assert_eq!(sentinels.addresses(), ["one:26380", "::1:26379", "three:26379"]);
@@ -79,7 +87,7 @@ mod tests {
         let settings = info.redis_settings();
         assert_eq!((settings.username(), settings.password()), (Some("me"), Some("pa@ss")));
         assert_eq!(settings.db(), 3);
-        let secure = Address::parse("rediss+sentinel://one/mymaster", None);
+        let secure = Address::parse(&"rediss+sentinel://one/mymaster".into(), None);
         let Ok(Address::Sentinels(secure)) = secure else {
             panic!("not taken")
         };
@@ -122,7 +130,7 @@ mod tests {
             "redis://me:s3cret@host",
             "rediss+sentinel://me:s3cret@one,two/mymaster?sentinel_password=s3cret",
         ] {
-            let shown = format!("{:?}", Address::parse(url, None).unwrap());
+            let shown = format!("{:?}", Address::parse(&url.into(), None).unwrap());
             assert!(!shown.contains("s3cret"), "{shown}");
         }
     }

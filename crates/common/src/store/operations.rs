@@ -37,14 +37,12 @@ impl Store {
     /// # Errors
     /// When the URL is not one of a store; a server that is away is no error.
     pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, OpenError> {
-        use secrecy::ExposeSecret;
-        let url = settings.store.url.expose_secret();
         let limits = Limits {
             response: settings.store.response_timeout,
             ..Limits::default()
         };
         let roots = Authorities::read("store.ca_file", &settings.store.ca_file)?;
-        let address = Address::parse(url, roots)?;
+        let address = Address::parse(&settings.store.url, roots)?;
         let mut store = Self::at(address, &settings.store.prefix, limits, tasks)?;
         if let Backend::Redis(redis) = &mut store.backend {
             redis.count_in(metrics.clone());
@@ -57,7 +55,7 @@ impl Store {
     /// # Errors
     /// As [`Store::connect`].
     pub fn open(url: &str, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
-        Self::at(Address::parse(url, None)?, prefix, limits, tasks)
+        Self::at(Address::parse(&url.into(), None)?, prefix, limits, tasks)
     }
 
     fn at(address: Address, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use common::Timestamp;
-use common::dispatch::{Begun, Delivery, Outcome, Reason, RecordError, Sender, Wait};
+use common::dispatch::{Delivery, Outcome, Progress, Reason, RecordError, Sender, Wait};
 use common::messaging::Change;
 use contracts::Event;
 use contracts::events::EmailSent;
@@ -25,7 +25,7 @@ impl MailSender {
 }
 
 impl Sender for MailSender {
-    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
+    async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         let Some(order) = MailOrder::of(delivery) else {
             return rejected("the row does not say which mail it is");
         };
@@ -49,7 +49,7 @@ impl Sender for MailSender {
                 return Outcome::Retry { error, after: None };
             }
         };
-        match self.transport.send(delivery.id, &message, begun).await {
+        match self.transport.send(delivery.id, &message, progress).await {
             Ok(()) => Outcome::Accepted {
                 provider_message_id: Some(self.emails.message_id(delivery.source_event_id, order.template)),
             },

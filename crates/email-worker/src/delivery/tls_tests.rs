@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use common::config::{Service, Settings};
-use common::dispatch::Begun;
+use common::dispatch::Progress;
 use test_support::{Authority, Shown, SmtpReceiver, Tap};
 use tokio::time::timeout;
 
 use super::*;
+use crate::settings::Settings;
 
 /// Longest that anything here may take, on a machine that builds beside.
 const SOON: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ impl Line {
 
     /// As the settings say; no file: the empty path.
     fn transport(&self, ca_file: &Path) -> Transport {
-        let mut settings = Settings::for_tests(Service::EmailWorker).mail;
+        let mut settings = Settings::for_tests().own.mail;
         settings.url = self.url.clone().into();
         ca_file.to_str().unwrap().clone_into(&mut settings.ca_file);
         Transport::new(&settings).unwrap()
@@ -73,8 +73,8 @@ async fn send(transport: &Transport) -> Result<(), SendError> {
         .subject("x")
         .body("for nobody else".to_owned())
         .unwrap();
-    let begun = Begun::default();
-    timeout(SOON, transport.send(Uuid::nil(), &message, &begun))
+    let progress = Progress::default();
+    timeout(SOON, transport.send(Uuid::nil(), &message, &progress))
         .await
         .unwrap()
 }
@@ -152,7 +152,7 @@ async fn starttls_that_is_not_offered_or_not_tls_gets_no_mail() {
 
 #[test]
 fn a_file_that_can_not_be_read_stops_the_start() {
-    let mut settings = Settings::for_tests(Service::EmailWorker).mail;
+    let mut settings = Settings::for_tests().own.mail;
     settings.url = "smtps://mail.test".into();
     "/nowhere/ca.pem".clone_into(&mut settings.ca_file);
     let error = Transport::new(&settings).err().unwrap();

@@ -1,7 +1,6 @@
 //! The one way out for mail, whichever kind `mail.url` names.
 
-use common::config;
-use common::dispatch::Begun;
+use common::dispatch::Progress;
 use common::process::{Finding, State};
 use common::tls::Authorities;
 use lettre::Message;
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use super::error::{SendError, TransportError};
 use super::folder::Folder;
 use super::smtp::Smtp;
+use crate::settings::{Mail, MailUrl};
 
 /// Where mail goes: a server, or a folder.
 pub(crate) enum Transport {
@@ -20,28 +20,26 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// As the settings say. No connection is made yet.
-    pub(crate) fn new(settings: &config::Mail) -> Result<Self, TransportError> {
-        let url = settings.url.expose_secret();
-        if let Some(path) = url.strip_prefix("file://") {
-            return Folder::create(path).map(Self::Folder).map_err(TransportError::Folder);
+    pub(crate) fn new(settings: &Mail) -> Result<Self, TransportError> {
+        match &settings.url {
+            MailUrl::Folder(path) => Folder::create(path).map(Self::Folder).map_err(TransportError::Folder),
+            MailUrl::Server(url) => {
+                let authorities = Authorities::read("mail.ca_file", &settings.ca_file)?;
+                let smtp = Smtp::new(url.expose_secret(), hello_name(settings), authorities.as_ref())?;
+                Ok(Self::Smtp(Box::new(smtp)))
+            }
+            MailUrl::Unknown => Err(TransportError::Scheme),
         }
-        if url.starts_with("smtp://") || url.starts_with("smtps://") {
-            let authorities = Authorities::read("mail.ca_file", &settings.ca_file)?;
-            return Smtp::new(url, hello_name(settings), authorities.as_ref())
-                .map(Box::new)
-                .map(Self::Smtp);
-        }
-        Err(TransportError::Scheme)
     }
 
-    /// Hands one mail over. `id` names it where a second try must replace the first; `begun` is marked just before
+    /// Hands one mail over. `id` names it where a second try must replace the first; `progress` is told just before
     /// the text goes.
     ///
     /// # Cancel safety
     /// May be dropped at any point; a connection in the middle of a conversation is then closed.
-    pub(crate) async fn send(&self, id: Uuid, message: &Message, begun: &Begun) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, id: Uuid, message: &Message, progress: &Progress) -> Result<(), SendError> {
         match self {
-            Self::Smtp(smtp) => smtp.send(message, begun).await,
+            Self::Smtp(smtp) => smtp.send(message, progress).await,
             Self::Folder(folder) => folder.write(id, &message.formatted()).await,
         }
     }
@@ -64,7 +62,7 @@ impl Transport {
 }
 
 /// Who we are to a mail server. The name of this host is nobody's business, and many servers refuse one without a domain.
-fn hello_name(settings: &config::Mail) -> &str {
+fn hello_name(settings: &Mail) -> &str {
     if !settings.hello_name.is_empty() {
         return &settings.hello_name;
     }

@@ -18,7 +18,7 @@ async fn a_second_try_replaces_the_file_of_the_first() {
     let mut world = World::embedded().await;
     let folder = Folder::create();
     let mails = folder.join("mail");
-    world.settings.mail.url = format!("file://{}", mails.display()).into();
+    world.settings.own.mail.url = format!("file://{}", mails.display()).into();
     let _worker = world.worker().await;
     world.publish(&sign_up("ann@example.org", "Ann", "en")).await;
     world.delivery("accepted").await;

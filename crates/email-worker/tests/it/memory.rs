@@ -1,7 +1,7 @@
 //! What the process holds when a mail server says more than it should.
 
 use secrecy::ExposeSecret;
-use test_support::{Answer, Process, Stage, eventually};
+use test_support::{Answer, Process, Stage, amqp_url, eventually};
 
 use crate::world::{SOON, World, sign_up};
 
@@ -15,11 +15,11 @@ fn process(world: &World) -> Process {
         .folder(&std::env::temp_dir())
         .env("WAYPOST__PROFILE", "test")
         .env("WAYPOST__DATABASE__URL", settings.database.url.expose_secret())
-        .env("WAYPOST__BROKER__URL", settings.broker.url.expose_secret())
+        .env("WAYPOST__BROKER__URL", amqp_url())
         .env("WAYPOST__BROKER__NAMESPACE", &settings.broker.namespace)
         .env("WAYPOST__BROKER__RETRY_DELAYS_MS", "100,300")
         .env("WAYPOST__DISPATCH__RETRY_DELAYS_MS", "50")
-        .env("WAYPOST__MAIL__URL", settings.mail.url.expose_secret())
+        .env("WAYPOST__MAIL__URL", world.smtp.url())
         .env("WAYPOST__EMAIL_WORKER__OPERATIONS__ADDRESS", "127.0.0.1:0")
         .spawn()
 }

@@ -1,14 +1,14 @@
-use common::config::{Service, Settings};
+use common::config::Service;
 use common::messaging::Broker;
 use common::process::Tasks;
-use email_worker::{Backends, start};
+use email_worker::{Backends, Settings, start};
 use test_support::{Port, TestDatabase, eventually};
 
 use crate::world::{SOON, World};
 
 async fn refusal(change: impl FnOnce(&mut Settings)) -> String {
     let database = TestDatabase::sqlite();
-    let mut settings = Settings::for_tests(Service::EmailWorker);
+    let mut settings = Settings::for_tests();
     settings.database.url = database.url().into();
     change(&mut settings);
     let backends = Backends {
@@ -22,9 +22,9 @@ async fn refusal(change: impl FnOnce(&mut Settings)) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_setting_that_can_not_be_used_stops_the_start_and_is_named() {
-    let refused = refusal(|settings| settings.mail.from = "nobody".to_owned()).await;
+    let refused = refusal(|settings| settings.own.mail.from = "nobody".to_owned()).await;
     assert!(refused.contains("mail.from"), "{refused}");
-    let refused = refusal(|settings| settings.mail.url = "imap://x".to_owned().into()).await;
+    let refused = refusal(|settings| settings.own.mail.url = "imap://x".into()).await;
     assert!(refused.contains("mail.url"), "{refused}");
 }
 

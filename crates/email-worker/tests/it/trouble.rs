@@ -9,7 +9,7 @@ async fn a_server_that_is_away_costs_no_attempt_and_the_mail_leaves_when_it_is_b
     let mut world = World::production().await;
     let proxy = FaultProxy::start(world.smtp.address().to_string()).await;
     proxy.set(Fault::Refuse).await;
-    world.settings.mail.url = format!("smtp://{}", proxy.address()).into();
+    world.settings.own.mail.url = format!("smtp://{}", proxy.address()).into();
     let worker = world.worker().await;
     world.publish(&sign_up("ann@example.org", "Ann", "en")).await;
     eventually(SOON, || async {
@@ -32,7 +32,7 @@ async fn a_server_that_is_away_costs_no_attempt_and_the_mail_leaves_when_it_is_b
 async fn a_rested_connection_that_broke_is_replaced_without_a_failed_try() {
     let mut world = World::production().await;
     let proxy = FaultProxy::start(world.smtp.address().to_string()).await;
-    world.settings.mail.url = format!("smtp://{}", proxy.address()).into();
+    world.settings.own.mail.url = format!("smtp://{}", proxy.address()).into();
     let _worker = world.worker().await;
     world.publish(&sign_up("ann@example.org", "Ann", "en")).await;
     world.delivery("accepted").await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Service, Settings};
+use common::config::Service;
 use common::database::Database;
 use common::messaging::{
     Broker, Change, Changes, Consumer, ConsumerOptions, Intake, Message, OutboundMessage, Rejection,
@@ -13,7 +13,7 @@ use common::telemetry::{Metrics, TraceContext};
 use contracts::events::{EmailSent, Person, UserRegistered};
 use contracts::topology::GATEWAY_EVENTS;
 use contracts::{Event, EventData};
-use email_worker::{Backends, Running, start};
+use email_worker::{Backends, Running, Settings, start};
 use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DatabaseConnection, FromQueryResult, Statement};
 use test_support::{Namespace, SmtpReceiver, TestDatabase, amqp_url, eventually};
@@ -44,16 +44,16 @@ impl World {
         database.execute("CREATE SCHEMA email_worker").await;
         let delays = [100, 300];
         let namespace = Namespace::unique();
-        let mut settings = Settings::for_tests(Service::EmailWorker);
+        let mut settings = Settings::for_tests();
         settings.broker.url = amqp_url().into();
-        settings.broker.namespace = namespace.name().to_owned();
+        namespace.name().clone_into(&mut settings.broker.namespace);
         settings.broker.retry_delays = delays.map(Duration::from_millis).to_vec();
         Self::with(settings, database, namespace, None).await
     }
 
     /// SQLite and a broker in memory.
     pub(crate) async fn embedded() -> Self {
-        let settings = Settings::for_tests(Service::EmailWorker);
+        let settings = Settings::for_tests();
         Self::with(
             settings,
             TestDatabase::sqlite(),
@@ -72,7 +72,7 @@ impl World {
         let smtp = SmtpReceiver::start().await;
         settings.database.url = database.url().into();
         settings.database.max_connections = 8;
-        settings.mail.url = smtp.url().into();
+        settings.own.mail.url = smtp.url().into();
         settings.dispatch.retry_delays = vec![Duration::from_millis(50)];
         let own = Database::connect(&settings, Service::EmailWorker).await.unwrap();
         let migrations = migrations::of(Owner::EmailWorker);

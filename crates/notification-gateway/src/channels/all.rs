@@ -1,6 +1,8 @@
 //! All channels: how a notice goes over them, and each delivery to its own.
 
-use common::dispatch::{Begun, Delivery, Outcome, RecordError, Sender};
+use std::sync::Arc;
+
+use common::dispatch::{Delivery, Outcome, Progress, RecordError, Sender};
 use common::messaging::Change;
 
 use super::channel::{Channel, Notice, Planned};
@@ -12,7 +14,7 @@ pub(crate) const EMAIL: &str = "email";
 
 /// Every channel that the dispatcher sends over.
 pub(crate) struct Channels {
-    pub(crate) sms: Sms,
+    pub(crate) sms: Arc<Sms>,
 }
 
 impl Channels {
@@ -26,10 +28,10 @@ pub(crate) fn plan(notice: &Notice<'_>) -> Vec<Planned> {
 }
 
 impl Sender for Channels {
-    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
+    async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         match delivery.channel.as_str() {
-            InApp::NAME => InApp.send(delivery, begun).await,
-            Sms::NAME => self.sms.send(delivery, begun).await,
+            InApp::NAME => InApp.send(delivery, progress).await,
+            Sms::NAME => self.sms.send(delivery, progress).await,
             // A row of a newer version that wrote a channel which this one does not have.
             other => Outcome::Retry {
                 error: format!("this version has no channel {other}"),

@@ -1,6 +1,6 @@
 //! What a way to reach a person is.
 
-use common::dispatch::{Begun, Delivery, NewDelivery, Outcome, Settled};
+use common::dispatch::{Delivery, NewDelivery, Outcome, Progress, Settled};
 use uuid::Uuid;
 
 use crate::tables::recipients;
@@ -39,5 +39,5 @@ pub(crate) trait Channel {
     fn plan(notice: &Notice<'_>) -> Option<Planned>;
 
     /// Sends what was planned, once; when to try again is the dispatcher's.
-    fn send(&self, delivery: &Delivery, begun: &Begun) -> impl Future<Output = Outcome> + Send;
+    fn send(&self, delivery: &Delivery, progress: &Progress) -> impl Future<Output = Outcome> + Send;
 }

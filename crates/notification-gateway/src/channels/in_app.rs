@@ -1,6 +1,6 @@
 //! In the product itself: there as soon as it is written.
 
-use common::dispatch::{Begun, Delivery, Outcome, Reason, Settled, Status};
+use common::dispatch::{Delivery, Outcome, Progress, Reason, Settled, Status};
 
 use super::channel::{Channel, Notice, Planned};
 
@@ -19,7 +19,7 @@ impl Channel for InApp {
     }
 
     /// Whatever of it waits is there.
-    async fn send(&self, _: &Delivery, _: &Begun) -> Outcome {
+    async fn send(&self, _: &Delivery, _: &Progress) -> Outcome {
         Outcome::Delivered {
             provider_message_id: None,
         }

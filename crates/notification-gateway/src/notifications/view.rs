@@ -108,6 +108,7 @@ fn join(row: Model, channels: &Channels) -> NotificationView {
 const fn told(status: Status, reason: Option<Reason>) -> &'static str {
     match (status, reason) {
         (Status::Failed, Some(Reason::Rejected)) => "it was refused for good",
+        (Status::Failed, Some(Reason::Unknown)) => "nobody said whether it arrived, and it is not sent twice",
         (Status::Failed, _) => "it was given up: no try went through in time",
         (Status::Expired, _) => "its time was over before a try went through",
         _ => "no try went through yet; it is tried again",

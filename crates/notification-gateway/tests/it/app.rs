@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use common::Timestamp;
-use common::config::{Service, Settings};
+use common::config::Service;
 use common::database::Database;
 use common::http::claims::{Claims, ISSUER};
 use common::http::keys::Jwk;
@@ -19,7 +19,7 @@ use contracts::topology::EMAIL_WORKER_EVENTS;
 use contracts::{Event, EventData};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use migrations::{MigratorTraitSelf, Owner};
-use notification_gateway::{Backends, Running, start};
+use notification_gateway::{Backends, Running, Settings, start};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use test_support::{FaultProxy, PrivatePostgres, TestDatabase};
@@ -127,13 +127,13 @@ impl Backend {
     }
 
     async fn at(url: &str, kept: Option<TestDatabase>) -> Self {
-        let mut settings = Settings::for_tests(Service::NotificationGateway);
+        let mut settings = Settings::for_tests();
         settings.database.url = url.to_owned().into();
         settings.database.max_connections = 8;
         settings.dispatch.retry_delays = vec![Duration::from_millis(200)];
         // Long enough that a busy machine is not taken for a slow provider.
-        settings.providers.sms.try_timeout = Duration::from_secs(1);
-        settings.providers.sms.call_timeout = Duration::from_secs(4);
+        settings.own.providers.sms.try_timeout = Duration::from_secs(1);
+        settings.own.providers.sms.call_timeout = Duration::from_secs(4);
         let database = Database::connect(&settings, Service::NotificationGateway)
             .await
             .unwrap();
@@ -184,8 +184,8 @@ impl TestApp {
     /// Everything that the gateway calls is called by way of a proxy.
     pub(crate) async fn by_way_of(way: SocketAddr, backend: &Backend, provider: Provider) -> Self {
         let mut settings = backend.settings.clone();
-        settings.auth.jwks_url = format!("http://{way}/jwks");
-        settings.providers.sms.url = format!("http://{way}");
+        settings.own.auth.jwks_url = format!("http://{way}/jwks");
+        settings.own.providers.sms.url = format!("http://{way}");
         let (tasks, broker) = (Tasks::new(Service::NotificationGateway), Broker::memory());
         let metrics = Metrics::new(Service::EmailWorker);
         let consumer = Consumer {

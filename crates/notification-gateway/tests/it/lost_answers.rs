@@ -82,8 +82,8 @@ async fn a_message_whose_answer_is_lost_goes_out_again_under_its_key_and_others_
 async fn a_lost_answer_does_not_hold_the_end_up() {
     let mut backend = Backend::sqlite().await;
     // As in production, where a provider has longer than the end of a process takes.
-    backend.settings.providers.sms.try_timeout = Duration::from_secs(5);
-    backend.settings.providers.sms.call_timeout = Duration::from_secs(12);
+    backend.settings.own.providers.sms.try_timeout = Duration::from_secs(5);
+    backend.settings.own.providers.sms.call_timeout = Duration::from_secs(12);
     backend.settings.process.drain = Duration::from_secs(4);
     let app = TestApp::start(&backend).await;
     app.provider.is(Mood::Hangs);

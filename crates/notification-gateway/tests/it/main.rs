@@ -14,6 +14,7 @@ mod lost_answers;
 mod notifications;
 mod provider;
 mod sms;
+mod sms_providers;
 mod stream;
 mod tables;
 mod tokens;

@@ -28,7 +28,7 @@ async fn the_provider_gets_the_form_that_it_knows(backend: Backend) {
         .await;
     assert_eq!(
         (&delivery["provider"], &delivery["reason"]),
-        (&"twilio".into(), &"accepted".into())
+        (&"sms".into(), &"accepted".into())
     );
     assert_eq!(
         (&delivery["attempts"], &delivery["next_attempt_at"]),

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use common::{
     Timestamp,
-    config::Sessions,
     messaging::Changes,
     process::{Tasks, chain},
     store::{Guard, Locks},
@@ -17,7 +16,10 @@ use common::{
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
-use crate::tables::{fences, sessions};
+use crate::{
+    settings::Sessions,
+    tables::{fences, sessions},
+};
 
 /// The lock's name and the fence's.
 const SWEEP: &str = "session-sweep";

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::config::{Algorithm, Networks, RateLimit, Settings};
+use common::config::{Algorithm, Networks, RateLimit};
 use reqwest::RequestBuilder;
 use serde_json::json;
 use test_support::TestDatabase;
+use user_api::Settings;
 
 use crate::test_app::{Answer, TestApp, ada, on_both};
 

@@ -71,8 +71,8 @@ async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
     let app = TestApp::start_on(TestDatabase::sqlite(), |settings| {
         settings.store.url = "memory://".to_owned().into();
         // Dear enough to stand out of everything else that a request does.
-        settings.accounts.argon2.memory_kib = 32 * 1024;
-        settings.accounts.argon2.iterations = 3;
+        settings.own.accounts.argon2.memory_kib = 32 * 1024;
+        settings.own.accounts.argon2.iterations = 3;
     })
     .await;
     app.sign_up(&ada()).await;
@@ -158,8 +158,8 @@ async fn once_the_cost_has_changed_refusals_take_as_long_and_a_log_in_renews_the
     cheap.sign_up(&ada()).await;
     let dear = cheap
         .replica_with(|settings| {
-            settings.accounts.argon2.memory_kib = 32 * 1024;
-            settings.accounts.argon2.iterations = 3;
+            settings.own.accounts.argon2.memory_kib = 32 * 1024;
+            settings.own.accounts.argon2.iterations = 3;
         })
         .await;
     a_refusal_does_not_tell_who_has_an_account(&dear).await;

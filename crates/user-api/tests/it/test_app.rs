@@ -6,19 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
-    config::{Service, Settings},
-    database::Database,
-    messaging::Broker,
-    process::Tasks,
-    store::CacheOptions,
-};
+use common::{config::Service, database::Database, messaging::Broker, process::Tasks, store::CacheOptions};
 use migrations::{MigratorTraitSelf, Owner};
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::{Value, json};
 use test_support::{FaultProxy, Namespace, TestDatabase, eventually, redis_url};
-use user_api::{Backends, Running, start};
+use user_api::{Backends, Running, Settings, start};
 
 /// No step takes near so long; a busy machine may.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -328,7 +322,7 @@ impl Drop for TestApp {
 }
 
 pub(crate) fn settings(database: &str, prefix: &str) -> Settings {
-    let mut settings = Settings::for_tests(Service::UserApi);
+    let mut settings = Settings::for_tests();
     settings.database.url = database.to_owned().into();
     settings.database.max_connections = 5;
     settings.store.url = redis_url().into();

@@ -3,18 +3,22 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use common::config::{EffectiveSetting, Service, effective, load};
+use common::config::{EffectiveSetting, Service, effective};
 
 use super::complete::fail;
+use crate::settings::Programs;
 
 /// `waypost config`: every setting as it is read, and where it came from; secrets are hidden.
 ///
 /// What all services share comes first, then what each has of its own.
 pub fn config() -> ExitCode {
+    // Loaded too, for what no single value shows: a service that would not start says so here.
+    if let Err(error) = Programs::load() {
+        return fail(&error);
+    }
     let mut all = Vec::new();
     for service in Service::ALL {
-        // Loaded too, for what no single value shows: a service that would not start says so here.
-        match load(service).and_then(|_| effective(service)) {
+        match effective(service) {
             Ok(settings) => all.push((service, settings)),
             Err(error) => return fail(&error),
         }

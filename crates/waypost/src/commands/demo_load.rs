@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use common::config::{Service, load};
+use common::config::{BrokerUrl, Service};
 use common::messaging::{Broker, OutboundMessage};
 use common::process::{State, Tasks};
 use common::telemetry::{Metrics, Telemetry};
-use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::complete::complete;
 use super::demo::{quiet, running};
 use crate::embedded::{Addresses, Embedded};
+use crate::settings::Settings;
 
 const BROKER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,28 +31,29 @@ pub fn demo_load(seconds: u64) -> ExitCode {
 async fn live(length: Duration) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
     let tasks = Tasks::new(Service::Waypost);
-    if let Some(at) = running(&client).await? {
+    let settings = quiet()?;
+    let own = &settings.waypost;
+    if let Some(at) = running(&client, &settings).await? {
         say("Using the Waypost that runs already.");
-        let broker = reachable_broker(&tasks)?;
+        let broker = reachable_broker(own, &tasks)?;
         let outcome = show(&client, &at, broker.as_ref(), length).await;
         let _ = tasks.shut_down(Duration::from_secs(2)).await;
         where_to_look(&at);
         return outcome;
     }
     say("Starting Waypost: three services and a sandbox provider, in this process.");
-    let settings = quiet(Service::Waypost)?;
-    let telemetry = Telemetry::start(Service::Waypost, &settings)?;
-    let embedded = Embedded::start(&telemetry, quiet).await?;
+    let telemetry = Telemetry::start(Service::Waypost, own)?;
+    let embedded = Embedded::start(&telemetry, &settings).await?;
     let broker = match embedded.broker() {
         Some(shared) => Some(shared.clone()),
-        None => reachable_broker(&tasks)?,
+        None => reachable_broker(own, &tasks)?,
     };
     let outcome = tokio::select! {
         outcome = show(&client, embedded.addresses(), broker.as_ref(), length) => outcome,
         failure = embedded.failed() => Err(failure.into()),
     };
     let _ = tasks.shut_down(Duration::from_secs(2)).await;
-    embedded.stop(settings.process.drain).await;
+    embedded.stop(own.process.drain).await;
     telemetry.stop(Duration::from_secs(1)).await;
     say(
         "\nStopped what was started. With `make run` or `make up-native` beside it, there is more to look at afterwards.",
@@ -106,13 +107,12 @@ fn where_to_look(at: &Addresses) {
 }
 
 /// The broker by the settings; `None` when it is one that lives in another process's memory.
-fn reachable_broker(tasks: &Tasks) -> anyhow::Result<Option<Broker>> {
-    let settings = load(Service::Waypost)?;
-    if settings.broker.url.expose_secret().starts_with("memory:") {
+fn reachable_broker(settings: &Settings, tasks: &Tasks) -> anyhow::Result<Option<Broker>> {
+    if matches!(settings.broker.url, BrokerUrl::Memory) {
         return Ok(None);
     }
     let metrics = Metrics::new(Service::Waypost);
-    Ok(Some(Broker::connect(&settings, tasks, &metrics)?))
+    Ok(Some(Broker::connect(settings, tasks, &metrics)?))
 }
 
 /// Publishes an event that no consumer can read.

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use common::config::{Service, Settings, load};
+use common::config::{BrokerUrl, Service, Settings};
 use common::database::{self, Database};
 use common::messaging::Broker;
 use common::process::{State, Tasks, chain};
 use common::store::Store;
 use common::telemetry::{Metrics, Telemetry};
+use email_worker::{Encryption, MailUrl, SmtpAddress};
 use migrations::Migrations;
 use secrecy::ExposeSecret;
 use tokio::io::AsyncReadExt;
@@ -18,6 +19,7 @@ use url::Url;
 
 use super::complete::complete;
 use crate::migrate::tables_of;
+use crate::settings::Programs;
 
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -34,32 +36,25 @@ pub fn doctor() -> ExitCode {
 }
 
 async fn examine() -> anyhow::Result<bool> {
-    let mut settings = load(Service::Waypost)?;
+    let programs = Programs::load()?;
+    let mut settings = programs.waypost.clone();
     // What the libraries say about a dependency that is away is said here, in one line.
     "off".clone_into(&mut settings.telemetry.log_filter);
     // The test span goes out whatever share of the others does.
     settings.telemetry.sample_ratio = 1.0;
     let telemetry = Telemetry::start(Service::Waypost, &settings)?;
-    // Each dependency is asked with the settings of a service that needs it.
-    let (users, worker, gateway) = (
-        load(Service::UserApi)?,
-        load(Service::EmailWorker)?,
-        load(Service::NotificationGateway)?,
-    );
     let tasks = Tasks::new(Service::Waypost);
     let mut well = true;
-    for service in Service::WITH_DATABASE {
-        well &= tell(&format!("database of {service}"), &database(service).await);
+    // Each dependency is asked with the settings of a service that needs it.
+    let (worker, gateway) = (&programs.email_worker.own, &programs.notification_gateway.own);
+    for (service, settings) in programs.with_database() {
+        well &= tell(&format!("database of {service}"), &database(settings, service).await);
     }
-    well &= tell("store", &store(&users, &tasks).await);
-    for (service, settings) in [
-        ("user-api", &users),
-        ("email-worker", &worker),
-        ("notification-gateway", &gateway),
-    ] {
+    well &= tell("store", &store(&programs.user_api, &tasks).await);
+    for (service, settings) in programs.with_database() {
         well &= tell(&format!("broker of {service}"), &broker(settings, &tasks).await);
     }
-    well &= tell("mail", &mail(&worker).await);
+    well &= tell("mail", &mail(&worker.mail.url).await);
     let cure = "is user-api up? set WAYPOST__AUTH__JWKS_URL";
     well &= tell("public keys for tokens", &reaches(&gateway.auth.jwks_url, cure).await);
     let cure = "is it up? set WAYPOST__PROVIDERS__SMS__URL";
@@ -78,11 +73,10 @@ fn tell(what: &str, finding: &Finding) -> bool {
     finding.is_ok()
 }
 
-async fn database(service: Service) -> Finding {
+async fn database(settings: &Settings, service: Service) -> Finding {
     let wrong = |error: &(dyn std::error::Error + 'static), cure| (chain(error), cure);
-    let settings = load(service).map_err(|error| wrong(&error, "correct the setting"))?;
     let cure = "is it up? set WAYPOST__DATABASE__URL";
-    let database = Database::connect(&settings, service)
+    let database = Database::connect(settings, service)
         .await
         .map_err(|error| wrong(&error, cure))?;
     let names = tables_of(service).map(Migrations::names).unwrap_or_default();
@@ -111,7 +105,7 @@ async fn store(settings: &Settings, tasks: &Tasks) -> Finding {
 }
 
 async fn broker(settings: &Settings, tasks: &Tasks) -> Finding {
-    if settings.broker.url.expose_secret().starts_with("memory:") {
+    if matches!(settings.broker.url, BrokerUrl::Memory) {
         return Ok("in memory: for `waypost run` only".to_owned());
     }
     let cure = "is RabbitMQ up, and may this user declare queues? set WAYPOST__BROKER__URL";
@@ -131,18 +125,23 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Finding {
     Ok("connected, all queues declared".to_owned())
 }
 
-async fn mail(settings: &Settings) -> Finding {
-    let url = settings.mail.url.expose_secret();
-    if let Some(folder) = url.strip_prefix("file://") {
-        return Ok(format!("into the folder {folder}"));
-    }
+async fn mail(url: &MailUrl) -> Finding {
     let cure = "is the mail server up? set WAYPOST__MAIL__URL";
-    if url.starts_with("smtps:") {
+    let server = match url {
+        MailUrl::Folder(folder) => return Ok(format!("into the folder {folder}")),
+        MailUrl::Server(url) => Url::parse(url.expose_secret())
+            .map_err(|_| "it can't be read as a URL")
+            .and_then(|url| SmtpAddress::of(&url)),
+        MailUrl::Unknown => Err("it must begin with smtp://, smtps:// or file://"),
+    };
+    let server = server.map_err(|problem| (problem.to_owned(), cure))?;
+    let at = (server.host.as_str(), server.port);
+    if server.encryption == Encryption::Wrapped {
         // It speaks only after the TLS handshake, which is the worker's.
-        return reaches(url, cure).await;
+        return reached(TcpStream::connect(at), cure).await;
     }
     let greeting = async {
-        let mut stream = connect(url).await?;
+        let mut stream = TcpStream::connect(at).await?;
         let mut code = [0; 3];
         stream.read_exact(&mut code).await?;
         std::io::Result::Ok(code)
@@ -156,7 +155,11 @@ async fn mail(settings: &Settings) -> Finding {
 }
 
 async fn reaches(url: &str, cure: &'static str) -> Finding {
-    match timeout(PATIENCE, connect(url)).await {
+    reached(connect(url), cure).await
+}
+
+async fn reached(connecting: impl Future<Output = std::io::Result<TcpStream>>, cure: &'static str) -> Finding {
+    match timeout(PATIENCE, connecting).await {
         Ok(Ok(_)) => Ok("can be reached".to_owned()),
         Ok(Err(error)) => Err((error.to_string(), cure)),
         Err(_) => Err(("it does not answer".to_owned(), cure)),
@@ -181,13 +184,9 @@ async fn connect(url: &str) -> std::io::Result<TcpStream> {
     let host = url
         .host_str()
         .ok_or_else(|| std::io::Error::other("the address has no host"))?;
-    // As the worker has it: 465 for TLS, 587 for STARTTLS, 25 for neither.
-    let with_starttls = url.query_pairs().any(|(name, _)| name == "tls");
-    let port = url.port_or_known_default().unwrap_or(match url.scheme() {
-        "smtps" => 465,
-        _ if with_starttls => 587,
-        _ => 25,
-    });
+    let port = url
+        .port_or_known_default()
+        .ok_or_else(|| std::io::Error::other("the address has no port"))?;
     // The brackets of an IPv6 address belong to the URL.
     TcpStream::connect((host.trim_matches(['[', ']']), port)).await
 }

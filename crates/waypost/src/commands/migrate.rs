@@ -2,16 +2,15 @@
 
 use std::process::ExitCode;
 
-use common::config::{Service, load};
-
 use super::complete::complete;
+use crate::settings::Programs;
 
 /// `waypost migrate`
 #[expect(clippy::print_stdout, reason = "this is a command line")]
 pub fn migrate() -> ExitCode {
     complete(async {
-        for service in Service::WITH_DATABASE {
-            crate::migrate::migrate(&load(service)?, service).await?;
+        for (service, settings) in Programs::load()?.with_database() {
+            crate::migrate::migrate(settings, service).await?;
             println!("{service}: up to date");
         }
         Ok(ExitCode::SUCCESS)

@@ -2,24 +2,18 @@
 
 use std::process::ExitCode;
 
-use common::config::Service;
 use common::process::run_service;
-use secrecy::ExposeSecret;
+
+use crate::settings::Settings;
 
 /// `waypost page`: the page of a mail folder, for services that run as processes of their own.
 pub fn page() -> ExitCode {
-    run_service(Service::Waypost, |settings, tasks| async move {
-        let folder = settings
-            .mail
-            .url
-            .expose_secret()
-            .strip_prefix("file://")
-            .map(Into::into);
+    run_service(|settings: Settings, tasks| async move {
         anyhow::ensure!(
-            folder.is_some(),
+            settings.own.mail.url.folder().is_some(),
             "mail.url is no file:// folder; there is nothing to show"
         );
-        crate::page::serve(&settings, folder, None, &tasks)?;
+        crate::page::serve(&settings, None, &tasks)?;
         anyhow::Ok(())
     })
 }

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use common::config::{Service, load};
+use common::config::Service;
 use common::process::{Ending, log_panics};
 use common::telemetry::Telemetry;
 
 use super::complete::complete;
 use crate::embedded::{Addresses, Embedded};
+use crate::settings::Programs;
 
 /// `waypost run`
 pub fn run() -> ExitCode {
@@ -15,13 +16,14 @@ pub fn run() -> ExitCode {
 }
 
 async fn until_stopped() -> anyhow::Result<ExitCode> {
-    let settings = load(Service::Waypost)?;
-    let ending = Ending::within(settings.process.shutdown)?;
-    let telemetry = Telemetry::start(Service::Waypost, &settings)?;
+    let settings = Programs::load()?;
+    let (drain, shutdown) = (settings.waypost.process.drain, settings.waypost.process.shutdown);
+    let ending = Ending::within(shutdown)?;
+    let telemetry = Telemetry::start(Service::Waypost, &settings.waypost)?;
     log_panics();
     let started = tokio::select! {
         () = ending.asked() => return Ok(ExitCode::SUCCESS),
-        started = Embedded::start(&telemetry, common::config::load) => started,
+        started = Embedded::start(&telemetry, &settings) => started,
     };
     let embedded = match started {
         Ok(embedded) => embedded,
@@ -37,7 +39,6 @@ async fn until_stopped() -> anyhow::Result<ExitCode> {
     };
     let deadline = ending.begin();
     tracing::info!("waypost stops: finishing what is in hand");
-    let (drain, shutdown) = (settings.process.drain, settings.process.shutdown);
     embedded.stop(drain.min(deadline.left())).await;
     telemetry
         .stop(shutdown.saturating_sub(drain).min(deadline.left()))

@@ -2,36 +2,33 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::App;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, get};
-use common::config::Settings;
 use common::process::{Tasks, bounded, listen, own_names, own_server};
 use common::telemetry::SpanBuffer;
 use connections::Listener;
 
 use super::shown::Shown;
 use super::{mails, traces};
+use crate::settings::Settings;
 
 /// What requests in hand get at shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Serves the page until the tasks stop; answers with the bound address. It answers by the machine's own names and those of
+/// Serves the page until the tasks stop; answers with the bound address. It shows the mails where they go into a folder, and
+/// `spans` where there are some; it answers by the machine's own names and those of
 /// `mail.page_hosts` alone.
 ///
 /// # Errors
 /// An [`io::Error`] that names the address when it can't be taken.
-pub fn serve(
-    settings: &Settings,
-    mails: Option<PathBuf>,
-    spans: Option<Arc<SpanBuffer>>,
-    tasks: &Tasks,
-) -> io::Result<SocketAddr> {
-    let listener = listen(tasks.service(), "mail", &settings.mail.page_address).map_err(|error| {
+pub fn serve(settings: &Settings, spans: Option<Arc<SpanBuffer>>, tasks: &Tasks) -> io::Result<SocketAddr> {
+    let page = &settings.own.mail;
+    let mails = page.url.folder().map(Into::into);
+    let listener = listen(tasks.service(), "mail", &page.page_address).map_err(|error| {
         io::Error::new(
             error.kind(),
             error
@@ -40,10 +37,7 @@ pub fn serve(
         )
     })?;
     let bound = listener.local_addr()?;
-    let (shown, hosts) = (
-        Data::new(Shown { mails, spans }),
-        Data::new(settings.mail.page_hosts.clone()),
-    );
+    let (shown, hosts) = (Data::new(Shown { mails, spans }), Data::new(page.page_hosts.clone()));
     let connections = Listener {
         workers: Some(1),
         ..bounded("development page", &settings.http, SHUTDOWN, || {})

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::config::{ConfigError, Service, load_from};
+use common::config::{ConfigError, Service, Settings};
 
 const ALERTS: &str = "deploy/prometheus/alerts.yml";
 const PAGES: &str = "docs/runbooks";
@@ -97,7 +97,8 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 /// Whether somebody reads this variable. What it may hold is not asked.
 fn is_known(variable: &str) -> bool {
     let set = vec![(variable.to_owned(), "x".to_owned())];
-    !matches!(load_from(Service::UserApi, None, set), Err(ConfigError::Unknown { .. }))
+    let loaded = Settings::load_shared_from(Service::UserApi, None, set);
+    !matches!(loaded, Err(ConfigError::Unknown { .. }))
 }
 
 fn read(file: &str) -> String {

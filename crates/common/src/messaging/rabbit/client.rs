@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contracts::topology::Queue;
 use lapin::options::BasicGetOptions;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::amqp;
 use super::consume::Worker;
@@ -16,7 +16,7 @@ use super::publish::Publisher;
 use super::signs;
 use super::topology::Topology;
 use super::unrouted::Unrouted;
-use crate::config::{Service, Settings};
+use crate::config::{self, Service};
 use crate::messaging::consumer::{Intake, Processor};
 use crate::messaging::error::{BrokerError, PublishError};
 use crate::messaging::sign::SignOfLife;
@@ -36,17 +36,18 @@ pub(in crate::messaging) struct Rabbit {
 impl Rabbit {
     /// Begins to connect: two connections, as a blocked publisher's connection takes no acks either.
     pub(in crate::messaging) fn connect(
-        settings: &Settings,
+        nodes: &SecretString,
+        settings: &config::Broker,
         tasks: &Tasks,
         metrics: &Metrics,
     ) -> Result<Self, BrokerError> {
-        let authorities = Authorities::read("broker.ca_file", &settings.broker.ca_file)?;
+        let authorities = Authorities::read("broker.ca_file", &settings.ca_file)?;
         let nodes = Nodes {
-            addresses: link::nodes(settings.broker.url.expose_secret())?,
+            addresses: link::nodes(nodes.expose_secret())?,
             tls: tls::client(authorities.as_ref())?.into(),
         };
-        let names = Arc::new(Names::new(&settings.broker.namespace)?);
-        let topology = Arc::new(Topology::new(&names, &settings.broker.retry_delays, metrics.clone()));
+        let names = Arc::new(Names::new(&settings.namespace)?);
+        let topology = Arc::new(Topology::new(&names, &settings.retry_delays, metrics.clone()));
         let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);
         let consuming = Link::spawn("consume", nodes, topology.clone(), tasks);
         let publisher = Publisher::new(names.clone(), publishing);

@@ -9,8 +9,8 @@ use common::Timestamp;
 use common::config::{Service, Settings};
 use common::database::Database;
 use common::dispatch::{
-    Begun, Delivery, DispatchOptions, Dispatcher, NewDelivery, Outcome, RecordError, Sender, Status, Waker, delivery,
-    enqueue,
+    Delivery, DispatchOptions, Dispatcher, NewDelivery, Outcome, Progress, RecordError, Sender, Status, Waker,
+    delivery, enqueue,
 };
 use common::messaging::{Broker, Change, Changes};
 use common::process::Tasks;
@@ -261,14 +261,14 @@ impl Scripted {
 }
 
 impl Sender for Scripted {
-    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
+    async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         let number = {
             let mut sent = self.sent.lock().unwrap();
             sent.push(delivery.id);
             sent.len() - 1
         };
         if (self.begins)(number) {
-            begun.mark();
+            progress.begin();
         }
         (self.script)(delivery, number).await
     }

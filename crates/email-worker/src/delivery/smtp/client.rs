@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use common::dispatch::Begun;
+use common::dispatch::Progress;
 use common::process::{Finding, State};
 use common::tls::Authorities;
 use lettre::address::Envelope;
@@ -86,7 +86,7 @@ impl Smtp {
     ///
     /// # Cancel safety
     /// A dropped send closes its connection. What the server makes of it is then unknown.
-    pub(crate) async fn send(&self, message: &Message, begun: &Begun) -> Result<(), SendError> {
+    pub(crate) async fn send(&self, message: &Message, progress: &Progress) -> Result<(), SendError> {
         let envelope = message.envelope();
         let domain = envelope.to().first().map(|to| to.domain().to_ascii_lowercase());
         let pass = self.relay().admit(&domain.unwrap_or_default(), Instant::now());
@@ -114,7 +114,7 @@ impl Smtp {
                     Letter {
                         envelope,
                         text: &message.formatted(),
-                        begun,
+                        progress,
                     },
                 )
                 .await;
@@ -236,7 +236,7 @@ struct Letter<'a> {
     envelope: &'a Envelope,
     text: &'a [u8],
     /// Marked before the text goes.
-    begun: &'a Begun,
+    progress: &'a Progress,
 }
 
 /// MAIL FROM.
@@ -267,7 +267,7 @@ async fn transfer(connection: &mut Connection, pace: &mut Pace<'_>, letter: Lett
         pace.step(Stage::Recipient, step, saying).await?;
     }
     pace.step(Stage::Data, step, connection.say(Stage::Data, Data)).await?;
-    letter.begun.mark();
+    letter.progress.begin();
     pace.step(Stage::Text, limit, connection.text(letter.text)).await
 }
 

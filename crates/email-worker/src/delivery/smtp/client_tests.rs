@@ -52,7 +52,7 @@ async fn a_server_that_is_silent_after_the_text_frees_the_send_and_leaves_it_unk
         },
     );
     let failure = client
-        .send(&mail("b@example.org"), &Begun::default())
+        .send(&mail("b@example.org"), &Progress::default())
         .await
         .unwrap_err();
     assert_eq!(failure, SendError::Unknown("no answer in time at the text".to_owned()));
@@ -71,7 +71,7 @@ async fn a_server_that_takes_the_connection_and_says_nothing_counts_as_away() {
         },
     );
     let failure = client
-        .send(&mail("b@example.org"), &Begun::default())
+        .send(&mail("b@example.org"), &Progress::default())
         .await
         .unwrap_err();
     assert!(matches!(failure, SendError::Unreachable { .. }), "{failure:?}");
@@ -86,11 +86,14 @@ async fn a_send_that_is_dropped_midway_never_mixes_with_the_next() {
         receiver.script(stage, [Answer::say(250, "late").after(Duration::from_secs(5))]);
         let dropped = timeout(
             Duration::from_millis(300),
-            client.send(&mail("dropped@example.org"), &Begun::default()),
+            client.send(&mail("dropped@example.org"), &Progress::default()),
         )
         .await;
         assert!(dropped.is_err(), "{stage:?}");
-        client.send(&mail("next@example.org"), &Begun::default()).await.unwrap();
+        client
+            .send(&mail("next@example.org"), &Progress::default())
+            .await
+            .unwrap();
     }
     let mails = receiver.mails_to("next@example.org");
     assert_eq!(mails.len(), 4);
@@ -107,11 +110,11 @@ async fn a_sender_that_is_refused_may_be_let_in_later_and_a_recipient_not() {
     receiver.script(Stage::Recipient, [Answer::say(550, "5.1.1 nobody of that name")]);
     let client = client(&receiver, Deadlines::USUAL);
     let refused = [(); 2].map(|()| mail("b@example.org"));
-    let us = client.send(&refused[0], &Begun::default()).await.unwrap_err();
+    let us = client.send(&refused[0], &Progress::default()).await.unwrap_err();
     let (error, after) = ("530 5.7.0 at MAIL FROM".to_owned(), Some(Duration::from_secs(10)));
     assert_eq!(us, SendError::Temporary { error, after });
     wake(&client);
-    let them = client.send(&refused[1], &Begun::default()).await.unwrap_err();
+    let them = client.send(&refused[1], &Progress::default()).await.unwrap_err();
     assert_eq!(them, SendError::Rejected("550 5.1.1 at RCPT TO".to_owned()));
 }
 
@@ -119,17 +122,17 @@ async fn a_sender_that_is_refused_may_be_let_in_later_and_a_recipient_not() {
 async fn a_rested_connection_that_works_shows_that_the_server_is_there() {
     let receiver = SmtpReceiver::start().await;
     let client = client(&receiver, Deadlines::USUAL);
-    client.send(&mail("b@example.org"), &Begun::default()).await.unwrap();
+    client.send(&mail("b@example.org"), &Progress::default()).await.unwrap();
     let rested = client.idle.take().unwrap();
     receiver.script(Stage::Hello, [Answer::say(554, "too many of you")]);
     client
-        .send(&mail("b@example.org"), &Begun::default())
+        .send(&mail("b@example.org"), &Progress::default())
         .await
         .unwrap_err();
     assert_eq!(client.finding().state, State::Down);
     wake(&client);
     client.idle.keep(rested);
-    client.send(&mail("b@example.org"), &Begun::default()).await.unwrap();
+    client.send(&mail("b@example.org"), &Progress::default()).await.unwrap();
     assert_eq!(client.finding().state, State::Up);
     assert_eq!(receiver.connections(), 2);
 }
@@ -140,12 +143,12 @@ async fn a_refused_login_is_the_servers_trouble_not_the_mails() {
     receiver.script(Stage::Hello, [Answer::say(554, "not you")]);
     let client = client(&receiver, Deadlines::USUAL);
     let failure = client
-        .send(&mail("b@example.org"), &Begun::default())
+        .send(&mail("b@example.org"), &Progress::default())
         .await
         .unwrap_err();
     assert!(matches!(failure, SendError::Unreachable { .. }), "{failure:?}");
     wake(&client);
-    client.send(&mail("b@example.org"), &Begun::default()).await.unwrap();
+    client.send(&mail("b@example.org"), &Progress::default()).await.unwrap();
     assert_eq!(client.finding().state, State::Up);
 }
 
@@ -154,7 +157,7 @@ async fn mails_go_over_tls_from_the_first_byte_and_over_one_connection() {
     let receiver = SmtpReceiver::start_over_tls().await;
     let client = client(&receiver, Deadlines::USUAL);
     for _ in 0..2 {
-        client.send(&mail("b@example.org"), &Begun::default()).await.unwrap();
+        client.send(&mail("b@example.org"), &Progress::default()).await.unwrap();
     }
     assert_eq!((receiver.mails().len(), receiver.connections()), (2, 1));
 }
@@ -168,7 +171,7 @@ async fn a_reply_without_an_end_is_cut_off_at_every_stage() {
             receiver.script(stage, [Answer::endless()]);
             let (SendError::Unreachable { error, .. } | SendError::Temporary { error, .. } | SendError::Unknown(error)) =
                 client
-                    .send(&mail("b@example.org"), &Begun::default())
+                    .send(&mail("b@example.org"), &Progress::default())
                     .await
                     .unwrap_err()
             else {
@@ -176,7 +179,10 @@ async fn a_reply_without_an_end_is_cut_off_at_every_stage() {
             };
             assert!(error.starts_with("a reply without an end at"), "{error}");
             wake(&client);
-            client.send(&mail("next@example.org"), &Begun::default()).await.unwrap();
+            client
+                .send(&mail("next@example.org"), &Progress::default())
+                .await
+                .unwrap();
         }
         assert_eq!(receiver.mails_to("next@example.org").len(), STAGES.len());
         let mib = receiver.endless_bytes() / 1024 / 1024;
@@ -192,18 +198,18 @@ async fn a_reply_without_an_end_is_cut_off_at_every_stage() {
 async fn as_many_lost_replies_as_there_are_turns_hold_nobody_up() {
     for stage in STAGES {
         let receiver = SmtpReceiver::start().await;
-        let begun = Begun::default();
+        let progress = Progress::default();
         let client = client(&receiver, Deadlines::USUAL);
         receiver.script(stage, vec![Answer::nothing(); LIVELY]);
         let lost: Vec<_> = (0..LIVELY).map(|_| mail("lost@example.org")).collect();
         let others: Vec<_> = (0..20).map(|_| mail("other@example.org")).collect();
         let meanwhile = async {
             eventually(Duration::from_secs(5), || async { receiver.silent() == LIVELY }).await;
-            let sent = join_all(others.iter().map(|mail| client.send(mail, &begun)));
+            let sent = join_all(others.iter().map(|mail| client.send(mail, &progress)));
             timeout(Duration::from_secs(5), sent).await
         };
         let sent = tokio::select! {
-            _ = join_all(lost.iter().map(|mail| client.send(mail, &begun))) => panic!("{stage:?}: nothing was lost"),
+            _ = join_all(lost.iter().map(|mail| client.send(mail, &progress))) => panic!("{stage:?}: nothing was lost"),
             sent = meanwhile => sent,
         };
         assert!(sent.is_ok_and(|sent| sent.iter().all(Result::is_ok)), "{stage:?}");
@@ -217,7 +223,7 @@ async fn international_addresses_that_the_server_does_not_take_are_no_verdict_on
     receiver.take_ascii_only();
     let client = client(&receiver, Deadlines::USUAL);
     let theirs = client
-        .send(&mail("b\u{fc}rger@example.org"), &Begun::default())
+        .send(&mail("b\u{fc}rger@example.org"), &Progress::default())
         .await
         .unwrap_err();
     let error = "the mail server takes no international addresses".to_owned();
@@ -233,7 +239,7 @@ async fn international_addresses_that_the_server_does_not_take_are_no_verdict_on
     let ours = client
         .send(
             &mail_from("m\u{fc}ller@example.org", "b@example.org"),
-            &Begun::default(),
+            &Progress::default(),
         )
         .await
         .unwrap_err();

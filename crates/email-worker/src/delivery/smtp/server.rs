@@ -7,7 +7,6 @@ use common::tls::{self, Authorities};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
@@ -21,6 +20,7 @@ use super::pace::Pace;
 use super::stream::{Allowance, Bounded};
 use super::verdict::Stage;
 use crate::delivery::error::TransportError;
+use crate::settings::{Encryption, SmtpAddress};
 
 /// A connection on which nothing comes or goes is asked this often whether it still stands.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -36,49 +36,34 @@ pub(super) struct Server {
     hello: ClientId,
 }
 
-/// How the conversation is encrypted.
+/// An [`Encryption`] with what it takes.
 enum Security {
-    /// `smtp://`: not at all.
     Plain,
-    /// `smtp://..?tls=opportunistic`: when the server offers STARTTLS.
     Offered(TlsParameters),
-    /// `smtp://..?tls=required`: STARTTLS or nothing.
     Required(TlsParameters),
-    /// `smtps://`: from the first byte.
     Wrapped(Arc<ClientConfig>),
 }
 
 impl Server {
     pub(super) fn parse(url: &str, hello: &str, authorities: Option<&Authorities>) -> Result<Self, TransportError> {
         let url = Url::parse(url).map_err(|_| TransportError::Smtp("it can't be read as a URL"))?;
-        let host = url
-            .host_str()
-            // The brackets of an IPv6 address belong to the URL only.
-            .map(|host| host.trim_matches(['[', ']']))
-            .filter(|host| !host.is_empty())
-            .ok_or(TransportError::Smtp("it names no host"))?
-            .to_owned();
-        let tls = url
-            .query_pairs()
-            .find(|(key, _)| key == "tls")
-            .map(|(_, value)| value.into_owned());
+        let SmtpAddress { host, port, encryption } = SmtpAddress::of(&url).map_err(TransportError::Smtp)?;
         let parameters = || starttls(&host, authorities).map_err(TransportError::Tls);
         let wrapped = || tls::client(authorities).map_err(TransportError::WrappedTls);
-        let (security, port) = match (url.scheme(), tls.as_deref()) {
-            ("smtp", None) => (Security::Plain, SMTP_PORT),
-            ("smtp", Some("opportunistic")) => (Security::Offered(parameters()?), SUBMISSION_PORT),
-            ("smtp", Some("required")) => (Security::Required(parameters()?), SUBMISSION_PORT),
-            ("smtps", _) => (Security::Wrapped(wrapped()?), SUBMISSIONS_PORT),
-            _ => return Err(TransportError::Smtp("tls must be `required` or `opportunistic`")),
+        let security = match encryption {
+            Encryption::None => Security::Plain,
+            Encryption::Offered => Security::Offered(parameters()?),
+            Encryption::Required => Security::Required(parameters()?),
+            Encryption::Wrapped => Security::Wrapped(wrapped()?),
         };
         let hello = match url.path().trim_matches('/') {
             "" => ClientId::Domain(hello.to_owned()),
             name => ClientId::Domain(name.to_owned()),
         };
         Ok(Self {
-            port: url.port().unwrap_or(port),
             credentials: credentials(&url)?,
             host,
+            port,
             security,
             hello,
         })

@@ -1,18 +1,9 @@
-//! SMS by Twilio's Messages API, or by anything that speaks it.
+//! What a provider's answer says of a message, of one number, or of our account.
 
-use anyhow::Context;
-use common::config::Sms as SmsSettings;
-use common::dispatch::{Begun, Delivery, Outcome, Reason, Wait};
-use common::outbound::{OutboundClient, OutboundError, OutboundResponse, Repeat};
-use reqwest::{Method, StatusCode, Url};
-use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-
-use super::channel::{Channel, Notice, Planned};
-
-/// Who delivers, in delivery rows.
-const PROVIDER: &str = "twilio";
+use common::dispatch::Wait;
+use common::outbound::{OutboundError, OutboundResponse};
+use reqwest::StatusCode;
+use serde::Deserialize;
 
 /// Codes that come with a 400 and are about our number, not the recipient's: it is not ours, or can't send there.
 const ABOUT_OUR_SENDER: [i64; 5] = [21212, 21603, 21606, 21659, 21660];
@@ -20,18 +11,19 @@ const ABOUT_OUR_SENDER: [i64; 5] = [21212, 21603, 21606, 21659, 21660];
 /// Codes of another form than 21xxx that are about the recipient's number: it was sent too much.
 const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
 
-/// What a delivery row holds for this channel.
-#[derive(Serialize, Deserialize)]
-struct SmsPayload {
-    /// E.164 number.
-    to: String,
-    text: String,
-}
-
-pub(crate) struct Sms {
-    settings: SmsSettings,
-    url: Url,
-    client: OutboundClient,
+/// What came of one call at a provider.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It took the message, and calls it so.
+    Taken { id: String },
+    /// It will never take the message.
+    Refused(String),
+    /// It does not take it now; somebody else may.
+    NotNow { said: String, wait: Option<Wait> },
+    /// It may have the message.
+    Unknown(String),
+    /// It was not asked.
+    NotAsked { after: std::time::Duration },
 }
 
 /// The part of Twilio's answer that is used.
@@ -46,51 +38,9 @@ struct Refused {
     code: i64,
 }
 
-impl Sms {
-    pub(crate) fn new(settings: SmsSettings, client: OutboundClient) -> anyhow::Result<Self> {
-        let address = format!(
-            "{}/2010-04-01/Accounts/{}/Messages.json",
-            settings.url.trim_end_matches('/'),
-            settings.account
-        );
-        let url = address.parse().context("providers.sms.url is no address")?;
-        Ok(Self { settings, url, client })
-    }
-}
-
-impl Channel for Sms {
-    const NAME: &'static str = "sms";
-
-    fn plan(notice: &Notice<'_>) -> Option<Planned> {
-        let to = notice.recipient.phone.clone()?;
-        let mut delivery = notice.delivery(Self::NAME, Self::NAME);
-        delivery.provider = Some(PROVIDER.to_owned());
-        delivery.payload = json!(SmsPayload {
-            to,
-            text: notice.text_outside.to_owned()
-        });
-        Some(Planned::Sent(delivery))
-    }
-
-    async fn send(&self, delivery: &Delivery, begun: &Begun) -> Outcome {
-        let Ok(payload) = serde_json::from_value::<SmsPayload>(delivery.payload.clone()) else {
-            return rejected("the delivery's payload can't be read");
-        };
-        let form = [
-            ("To", &payload.to),
-            ("From", &self.settings.sender),
-            ("Body", &payload.text),
-        ];
-        let request = self
-            .client
-            .request(Method::POST, self.url.clone())
-            .basic_auth(&self.settings.account, Some(self.settings.token.expose_secret()))
-            .header("Idempotency-Key", delivery.id.to_string())
-            .form(&form);
-        // A call that waits for its first try counts as begun too: it waits no longer than the breaker says.
-        begun.mark();
-        // The dispatcher would try again anyway; the key lets a provider that knows it drop the copy.
-        match self.client.execute(request, Repeat::Safe).await {
+impl Heard {
+    pub(super) fn of(outcome: Result<OutboundResponse, OutboundError>) -> Self {
+        match outcome {
             Ok(answer) => judge(&answer),
             Err(error) => failure(&error),
         }
@@ -99,18 +49,16 @@ impl Channel for Sms {
 
 /// Only what the provider itself says of this message is final. Whatever else comes may be about us, the way there,
 /// or somebody in between (a proxy's page, a redirect), and passes.
-fn judge(answer: &OutboundResponse) -> Outcome {
+fn judge(answer: &OutboundResponse) -> Heard {
     let status = answer.status;
     if status.is_success() {
         return match answer.json::<Created>() {
-            Ok(Created { sid }) => Outcome::Accepted {
-                provider_message_id: Some(sid),
-            },
-            Err(_) => unknown(format!("HTTP {} with an answer that can't be read", status.as_u16())),
+            Ok(Created { sid }) => Heard::Taken { id: sid },
+            Err(_) => Heard::Unknown(format!("HTTP {} with an answer that can't be read", status.as_u16())),
         };
     }
     let code = answer.json::<Refused>().ok().map(|refused| refused.code);
-    let error = match code {
+    let said = match code {
         Some(code) => format!("HTTP {}, code {code}", status.as_u16()),
         None => format!("HTTP {}", status.as_u16()),
     };
@@ -118,20 +66,20 @@ fn judge(answer: &OutboundResponse) -> Outcome {
         (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code))
             if !ABOUT_OUR_SENDER.contains(&code) =>
         {
-            return rejected(error);
+            return Heard::Refused(said);
         }
         _ if answer.is_passing_failure() => {}
         // About our account, its token or sender, or about who answers there: the message waits until that is put right.
         _ => tracing::error!(
-            error,
+            error = said,
             "the SMS provider does not take our calls: check providers.sms and what stands before the provider"
         ),
     }
     let of_one = code.is_some_and(is_about_one_number);
     let wait = if of_one { Wait::Delivery } else { Wait::Destination };
-    Outcome::Retry {
-        error,
-        after: answer.retry_after().map(wait),
+    Heard::NotNow {
+        said,
+        wait: answer.retry_after().map(wait),
     }
 }
 
@@ -142,31 +90,22 @@ fn is_about_one_number(code: i64) -> bool {
     is_of_recipient || ABOUT_ONE_NUMBER.contains(&code)
 }
 
-fn failure(error: &OutboundError) -> Outcome {
+fn failure(error: &OutboundError) -> Heard {
     match error {
-        OutboundError::Unavailable { retry_after, .. } => Outcome::Unavailable { after: *retry_after },
+        OutboundError::Unavailable { retry_after, .. } => Heard::NotAsked { after: *retry_after },
         OutboundError::TooLarge { .. } | OutboundError::Timeout { .. } | OutboundError::Stalled { .. } => {
-            unknown(error.to_string())
+            Heard::Unknown(error.to_string())
         }
         // The request may have gone out; a connection that never was is told apart.
-        OutboundError::Transport(cause) if !cause.is_connect() => unknown(error.to_string()),
-        _ => Outcome::Retry {
-            error: error.to_string(),
-            after: None,
+        OutboundError::Transport(cause) if !cause.is_connect() => Heard::Unknown(error.to_string()),
+        OutboundError::NotAgain { retry_after, .. } => Heard::NotNow {
+            said: error.to_string(),
+            wait: Some(Wait::Destination(*retry_after)),
         },
-    }
-}
-
-/// An answer that can't be told from a success, or none: tried again later, under the same idempotency key.
-fn unknown(error: String) -> Outcome {
-    Outcome::Unknown { error }
-}
-
-/// An answer that will be the same next time.
-fn rejected(error: impl Into<String>) -> Outcome {
-    Outcome::Failed {
-        reason: Reason::Rejected,
-        error: error.into(),
+        _ => Heard::NotNow {
+            said: error.to_string(),
+            wait: None,
+        },
     }
 }
 
@@ -174,7 +113,7 @@ fn rejected(error: impl Into<String>) -> Outcome {
 mod tests {
     use super::*;
 
-    fn answered(status: u16, body: &'static str) -> Outcome {
+    fn answered(status: u16, body: &'static str) -> Heard {
         judge(&OutboundResponse {
             status: status.try_into().unwrap(),
             headers: [("retry-after".parse().unwrap(), "7".parse().unwrap())]
@@ -188,7 +127,7 @@ mod tests {
     fn only_what_the_provider_says_of_the_message_is_final() {
         let refused = r#"{"code": 21211, "message": "not a number"}"#;
         for status in [400, 422] {
-            assert!(matches!(answered(status, refused), Outcome::Failed { .. }), "{status}");
+            assert!(matches!(answered(status, refused), Heard::Refused(_)), "{status}");
             for page in [
                 "",
                 "<html>Please log in</html>",
@@ -197,7 +136,7 @@ mod tests {
                 r#"{"code": 21606}"#,
             ] {
                 assert!(
-                    matches!(answered(status, page), Outcome::Retry { .. }),
+                    matches!(answered(status, page), Heard::NotNow { .. }),
                     "{status} {page}"
                 );
             }
@@ -206,7 +145,7 @@ mod tests {
         for status in others {
             let outcome = answered(status, refused);
             assert!(
-                matches!(outcome, Outcome::Retry { after: Some(_), .. }),
+                matches!(outcome, Heard::NotNow { wait: Some(_), .. }),
                 "{status}: {outcome:?}"
             );
         }
@@ -215,7 +154,7 @@ mod tests {
     #[test]
     fn one_number_s_wait_is_told_from_the_account_s() {
         let after = |body| match answered(429, body) {
-            Outcome::Retry { after, .. } => after.unwrap(),
+            Heard::NotNow { wait, .. } => wait.unwrap(),
             other => panic!("{other:?}"),
         };
         let wait = std::time::Duration::from_secs(7);
@@ -237,10 +176,7 @@ mod tests {
     fn a_success_without_a_message_s_id_is_no_success_and_no_failure() {
         for page in ["", "<html>Please log in</html>", "{}", r#"{"sid": 7}"#] {
             for status in [200, 201, 204] {
-                assert!(
-                    matches!(answered(status, page), Outcome::Unknown { .. }),
-                    "{status} {page}"
-                );
+                assert!(matches!(answered(status, page), Heard::Unknown(_)), "{status} {page}");
             }
         }
     }

@@ -1,0 +1,100 @@
+//! The look at settings that were read: what no single value shows, and what is said of them at the start.
+//!
+//! Whoever owns a section looks at it, `common` at those that several share. The start, `waypost doctor` and
+//! `waypost config` read settings in one way, so they all refuse the same.
+
+use std::borrow::Cow;
+
+use url::{Host, Url};
+
+use super::settings::Profile;
+use super::weaknesses::{WeakPart, Weaknesses};
+use super::{ConfigError, Service};
+
+/// Gathers what is found in the settings of one service.
+#[derive(Debug)]
+pub struct Review {
+    service: Service,
+    profile: Profile,
+    refused: Option<ConfigError>,
+    found: Weaknesses,
+}
+
+impl Review {
+    pub(super) fn new(service: Service, profile: Profile) -> Self {
+        Self {
+            service,
+            profile,
+            refused: None,
+            found: Weaknesses::default(),
+        }
+    }
+
+    /// Whose settings they are.
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
+    /// Whether this is the real thing.
+    pub fn is_production(&self) -> bool {
+        self.profile == Profile::Production
+    }
+
+    /// Refuses the value of `key`. The first that is refused is told.
+    pub fn refuse(&mut self, key: &str, problem: &str) {
+        self.refused.get_or_insert_with(|| ConfigError::Rule {
+            key: key.to_owned(),
+            problem: problem.to_owned(),
+        });
+    }
+
+    /// Notes that `key` has a value of development's: production does not start with it, unless somebody said that it is meant.
+    pub fn serves_development(&mut self, key: impl Into<Cow<'static, str>>, cure: &'static str) {
+        if self.is_production() {
+            self.found.development.push(WeakPart { key: key.into(), cure });
+        }
+    }
+
+    /// Notes that by `key` something secret goes over a network in clear text. A network of one's own may be trusted with
+    /// it, so that is said at the start of production and not refused.
+    pub fn goes_in_clear(&mut self, key: impl Into<Cow<'static, str>>, cure: &'static str) {
+        if self.is_production() {
+            self.found.in_clear.push(WeakPart { key: key.into(), cure });
+        }
+    }
+
+    /// What was found, where it may be started with.
+    pub(super) fn end(self, allows_development: bool) -> Result<Weaknesses, ConfigError> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
+        if !self.found.development.is_empty() && !allows_development {
+            let lines = self.found.development.iter().map(|part| format!("\n  {part}"));
+            return Err(ConfigError::DevelopmentParts(lines.collect()));
+        }
+        Ok(self.found)
+    }
+}
+
+/// Whether one of these URLs, with commas between, leads to another machine and is as `is_open` says.
+pub fn leads_elsewhere(urls: &str, is_open: impl Fn(&Url) -> bool) -> bool {
+    let mut urls = urls.split(',').filter_map(|url| Url::parse(url.trim()).ok());
+    urls.any(|url| !is_loopback(&url) && is_open(&url))
+}
+
+/// A parameter of a URL (`?tls=required`).
+pub fn parameter(url: &Url, name: &str) -> Option<String> {
+    let mut pairs = url.query_pairs();
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            name == "localhost" || name.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    }
+}

@@ -1,0 +1,226 @@
+//! The look at the sections that several programs share.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::Service;
+use super::review::{Review, leads_elsewhere, parameter};
+use super::settings::{Broker, Database, Http, Overload, Process, Settings, Store, Telemetry};
+use super::urls::{BrokerUrl, StoreUrl};
+
+/// Modes of PostgreSQL that never send anything in clear text.
+const TLS_MODES: [&str; 3] = ["require", "verify-ca", "verify-full"];
+
+impl Settings {
+    pub(super) fn review(&self, review: &mut Review) {
+        self.telemetry.review(review);
+        self.http.review(review);
+        if let Some((key, problem)) = self.limits.broken() {
+            review.refuse(&key, problem);
+        }
+        self.process.review(review);
+        self.database.review(review);
+        self.broker.review(review);
+        self.store.review(review);
+        self.overload.review(review);
+    }
+}
+
+impl Telemetry {
+    fn review(&self, review: &mut Review) {
+        let collector = &self.otlp_endpoint;
+        if !(collector.is_empty() || collector.starts_with("http://") || collector.starts_with("https://")) {
+            review.refuse(
+                "telemetry.otlp_endpoint",
+                "must begin with http:// or https://, such as http://127.0.0.1:4317",
+            );
+        }
+        if !(0.0..=1.0).contains(&self.sample_ratio) {
+            review.refuse("telemetry.sample_ratio", "must be from 0 to 1");
+        }
+    }
+}
+
+impl Http {
+    fn review(&self, review: &mut Review) {
+        if self.connections_per_address == 0 {
+            review.refuse("http.connections_per_address", "must be at least 1");
+        }
+        if !self.is_reachable() {
+            review.refuse(
+                "http.public_url",
+                "must be http:// or https:// with nothing behind the path, such as https://example.org/waypost",
+            );
+        }
+    }
+}
+
+impl Process {
+    fn review(&self, review: &mut Review) {
+        if self.drain >= self.shutdown {
+            review.refuse("process.drain_ms", "must be less than shutdown_ms");
+        }
+    }
+}
+
+impl Database {
+    fn review(&self, review: &mut Review) {
+        if self.max_connections < 4 {
+            review.refuse("database.max_connections", "must be at least 4");
+        }
+        if leads_elsewhere(self.url.expose_secret(), is_open_postgres) {
+            review.goes_in_clear(
+                "database.url",
+                "the password may go in clear text; add ?sslmode=verify-full",
+            );
+        }
+    }
+}
+
+fn is_open_postgres(url: &Url) -> bool {
+    let mode = parameter(url, "sslmode");
+    url.scheme().starts_with("postgres")
+        && url.password().is_some()
+        && !mode.is_some_and(|mode| TLS_MODES.contains(&mode.as_str()))
+}
+
+impl Broker {
+    fn review(&self, review: &mut Review) {
+        if self.handler_timeout > Duration::from_mins(25) {
+            review.refuse(
+                "broker.handler_timeout_ms",
+                "must be below the broker's limit for an ack (30 min)",
+            );
+        }
+        if self.prefetch == 0 {
+            review.refuse("broker.prefetch", "must be at least 1");
+        }
+        let is_open = |url: &Url| url.scheme() == "amqp" && url.password().is_some();
+        if let BrokerUrl::Nodes(nodes) = &self.url
+            && leads_elsewhere(nodes.expose_secret(), is_open)
+        {
+            review.goes_in_clear("broker.url", "the password goes in clear text; use amqps://");
+        }
+    }
+}
+
+impl Store {
+    /// The store serves HTTP; who serves none has no use for it, and need not be given one.
+    fn review(&self, review: &mut Review) {
+        if !matches!(review.service(), Service::UserApi | Service::NotificationGateway) {
+            return;
+        }
+        let is_open = |url: &Url| matches!(url.scheme(), "redis" | "redis+sentinel") && url.password().is_some();
+        match &self.url {
+            StoreUrl::Memory => review.serves_development(
+                "store.url",
+                "each process has limits, locks and a cache of its own; name a Redis, such as rediss://redis.example.com",
+            ),
+            StoreUrl::Redis(url) if leads_elsewhere(url.expose_secret(), is_open) => {
+                review.goes_in_clear("store.url", "the password goes in clear text; use rediss://");
+            }
+            StoreUrl::Redis(_) => {}
+        }
+    }
+}
+
+impl Overload {
+    fn review(self, review: &mut Review) {
+        // Below four places, what matters most would have none of its own.
+        if self.least < 4 || self.most < self.least {
+            review.refuse("overload.least", "must be from 4 to overload.most");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigError;
+
+    fn in_production(service: Service, vars: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let production = ("WAYPOST__PROFILE", "production");
+        let vars = std::iter::once(&production)
+            .chain(vars)
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Settings::load_shared_from(service, None, vars.collect())
+    }
+
+    fn in_clear(service: Service, vars: &[(&str, &str)]) -> Vec<std::borrow::Cow<'static, str>> {
+        let settings = in_production(service, vars).unwrap();
+        settings
+            .secrets_in_clear()
+            .iter()
+            .map(|part| part.key.clone())
+            .collect()
+    }
+
+    #[test]
+    fn what_others_can_read_is_named_and_the_rest_is_not() {
+        let clear = [
+            ("WAYPOST__DATABASE__URL", "postgres://waypost:secret@db.example/waypost"),
+            ("WAYPOST__BROKER__URL", "amqp://waypost:secret@broker.example/%2f"),
+            ("WAYPOST__STORE__URL", "redis://:secret@redis.example/0"),
+        ];
+        assert_eq!(in_clear(Service::EmailWorker, &clear), ["database.url", "broker.url"]);
+        assert_eq!(
+            in_clear(Service::UserApi, &clear),
+            ["database.url", "broker.url", "store.url"]
+        );
+        let closed = [
+            (
+                "WAYPOST__DATABASE__URL",
+                "postgres://waypost:secret@db.example/waypost?sslmode=verify-full",
+            ),
+            ("WAYPOST__BROKER__URL", "amqps://waypost:secret@broker.example/%2f"),
+            ("WAYPOST__STORE__URL", "redis://redis.example/0"),
+        ];
+        assert!(in_clear(Service::UserApi, &closed).is_empty());
+    }
+
+    #[test]
+    fn production_has_a_store_in_memory_only_where_nobody_uses_it_or_somebody_means_it() {
+        let refused = in_production(Service::UserApi, &[]).unwrap_err().to_string();
+        assert!(
+            refused.contains("`store.url`: ") && refused.contains("process.allow_development_parts"),
+            "{refused}"
+        );
+        in_production(Service::EmailWorker, &[]).unwrap();
+        let meant = ("WAYPOST__PROCESS__ALLOW_DEVELOPMENT_PARTS", "true");
+        let settings = in_production(Service::UserApi, &[meant]).unwrap();
+        assert_eq!(settings.development_parts().len(), 1);
+    }
+
+    #[test]
+    fn the_rule_that_is_broken_is_named() {
+        for (key, value, named) in [
+            ("WAYPOST__BROKER__PREFETCH", "0", "broker.prefetch"),
+            (
+                "WAYPOST__BROKER__HANDLER_TIMEOUT_MS",
+                "1500001",
+                "broker.handler_timeout_ms",
+            ),
+            ("WAYPOST__DATABASE__MAX_CONNECTIONS", "3", "database.max_connections"),
+            (
+                "WAYPOST__HTTP__CONNECTIONS_PER_ADDRESS",
+                "0",
+                "http.connections_per_address",
+            ),
+            ("WAYPOST__HTTP__PUBLIC_URL", "example.org", "http.public_url"),
+            ("WAYPOST__OVERLOAD__LEAST", "3", "overload.least"),
+            ("WAYPOST__PROCESS__DRAIN_MS", "5000", "process.drain_ms"),
+            (
+                "WAYPOST__TELEMETRY__OTLP_ENDPOINT",
+                "127.0.0.1:4317",
+                "telemetry.otlp_endpoint",
+            ),
+            ("WAYPOST__TELEMETRY__SAMPLE_RATIO", "1.1", "telemetry.sample_ratio"),
+        ] {
+            let vars = vec![(key.to_owned(), value.to_owned())];
+            let refused = Settings::load_shared_from(Service::UserApi, None, vars).unwrap_err();
+            assert!(refused.to_string().contains(&format!("`{named}`")), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The channel: asks one provider after the other until one takes the message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::dispatch::{Delivery, Outcome, Progress, Reason, Wait};
+use common::outbound::Outbound;
+use common::process::State;
+use serde_json::json;
+
+use super::super::channel::{Channel, Notice, Planned};
+use super::answer::Heard;
+use super::message::Message;
+use super::order::order;
+use super::provider::Provider;
+use crate::settings::{AfterUnknown, Sms as SmsSettings};
+
+/// A provider that asks for a pause gets no longer one: it may have meant one number.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// SMS, by whichever provider takes it.
+pub(crate) struct Sms {
+    /// The first is the one of `providers.sms` itself.
+    providers: Vec<Provider>,
+    after_unknown: AfterUnknown,
+}
+
+/// What those who were asked said, until one took it.
+#[derive(Default)]
+struct Asked {
+    said: Vec<String>,
+    has_unknown: bool,
+    /// The shortest wait that one of them asked for, while each asked for one.
+    wait: Option<Wait>,
+    /// When the first of those that were not asked is worth asking.
+    soonest: Option<Duration>,
+}
+
+impl Sms {
+    /// All providers of the settings.
+    pub(crate) fn new(settings: &SmsSettings, outbound: &Outbound) -> anyhow::Result<Self> {
+        let named = |name: &String| Arc::from(format!("{}.{name}", Self::NAME));
+        let first = (Arc::from(Self::NAME), settings.first());
+        let also = settings.also.iter().map(|(name, also)| (named(name), also.clone()));
+        let alone = settings.also.is_empty();
+        let providers = std::iter::once(first)
+            .chain(also)
+            .map(|(name, provider)| Provider::new((name, &provider), settings, alone, outbound))
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self {
+            providers,
+            after_unknown: settings.after_unknown,
+        })
+    }
+
+    /// How its providers are, by their breakers and by what they asked for: degraded while some take messages and some do not.
+    pub(crate) fn state(&self) -> State {
+        let states = || self.providers.iter().map(Provider::state);
+        match (states().min(), states().max()) {
+            (Some(best), Some(worst)) if best == worst => best,
+            _ => State::Degraded,
+        }
+    }
+
+    /// Whom to ask, in order. One that may have it already and alone is to be asked again comes alone.
+    fn candidates(&self, delivery: &Delivery) -> Vec<&Provider> {
+        let holder = delivery.provider.as_deref();
+        if let Some(holder) = self.providers.iter().find(|provider| Some(&*provider.name) == holder) {
+            return vec![holder];
+        }
+        let ranks: Vec<_> = self.providers.iter().map(|provider| provider.rank).collect();
+        let order = order(&ranks, fastrand::f64);
+        order.into_iter().map(|place| &self.providers[place]).collect()
+    }
+
+    /// What a wait that a provider asked for means: where there are others, it is that provider's alone.
+    fn waits(&self, provider: &Provider, wait: Option<Wait>) -> Option<Wait> {
+        match wait {
+            Some(Wait::Destination(span)) if self.providers.len() > 1 => {
+                provider.pause(span.min(LONGEST_PAUSE));
+                Some(Wait::Delivery(span.min(LONGEST_PAUSE)))
+            }
+            other => other,
+        }
+    }
+}
+
+impl Channel for Sms {
+    const NAME: &'static str = "sms";
+
+    fn plan(notice: &Notice<'_>) -> Option<Planned> {
+        let to = notice.recipient.phone.clone()?;
+        let mut delivery = notice.delivery(Self::NAME, Self::NAME);
+        delivery.payload = json!(Message {
+            to,
+            text: notice.text_outside.to_owned()
+        });
+        Some(Planned::Sent(delivery))
+    }
+
+    async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
+        let Ok(message) = serde_json::from_value::<Message>(delivery.payload.clone()) else {
+            return rejected("the delivery's payload can't be read".to_owned());
+        };
+        // A call that waits for its first try counts as begun too: it waits no longer than its deadline.
+        progress.begin();
+        let mut asked = Asked::default();
+        for provider in self.candidates(delivery) {
+            let heard = provider.ask(delivery, &message).await;
+            provider
+                .exchange(&heard)
+                .into_iter()
+                .for_each(|exchange| progress.note(exchange));
+            match heard {
+                Heard::Taken { id } => {
+                    progress.held_by(&provider.name);
+                    return Outcome::Accepted {
+                        provider_message_id: Some(id),
+                    };
+                }
+                Heard::Refused(said) => return rejected(said),
+                Heard::NotNow { said, wait } => asked.not_now(said, self.waits(provider, wait)),
+                Heard::NotAsked { after } => asked.not_asked(after),
+                Heard::Unknown(said) => match self.after_unknown {
+                    AfterUnknown::Next => asked.unknown(said),
+                    AfterUnknown::Retry => {
+                        progress.held_by(&provider.name);
+                        return Outcome::Unknown { error: said };
+                    }
+                    AfterUnknown::Stop => {
+                        progress.held_by(&provider.name);
+                        return Outcome::Failed {
+                            reason: Reason::Unknown,
+                            error: said,
+                        };
+                    }
+                },
+            }
+        }
+        asked.outcome()
+    }
+}
+
+impl Asked {
+    fn not_now(&mut self, said: String, wait: Option<Wait>) {
+        let is_first = self.said.is_empty();
+        self.said.push(said);
+        self.wait = match (self.wait, wait) {
+            (None, Some(wait)) if is_first => Some(wait),
+            (Some(one), Some(other)) => Some(if one.span() <= other.span() { one } else { other }),
+            // One that names no wait is asked again by the schedule.
+            _ => None,
+        };
+    }
+
+    fn unknown(&mut self, said: String) {
+        self.said.push(said);
+        self.has_unknown = true;
+    }
+
+    fn not_asked(&mut self, after: Duration) {
+        self.soonest = Some(self.soonest.map_or(after, |before| before.min(after)));
+    }
+
+    /// How the delivery stands, after nobody took it.
+    fn outcome(self) -> Outcome {
+        let error = self.said.join("; then ");
+        match self.soonest {
+            _ if self.has_unknown => Outcome::Unknown { error },
+            Some(after) if self.said.is_empty() => Outcome::Unavailable { after },
+            _ => Outcome::Retry {
+                error,
+                after: self.wait,
+            },
+        }
+    }
+}
+
+/// An answer that will be the same next time.
+fn rejected(error: String) -> Outcome {
+    Outcome::Failed {
+        reason: Reason::Rejected,
+        error,
+    }
+}

@@ -1,0 +1,209 @@
+//! Several SMS providers: who is asked, who takes a message, and what is kept of that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::dispatch::{ExchangeStatus, attempt};
+use notification_gateway::{AfterUnknown, SmsProvider};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use uuid::Uuid;
+
+use crate::app::{Backend, TestApp, on_both_databases};
+use crate::provider::{Mood, Provider};
+
+const PHONE: &str = "+15550123";
+
+on_both_databases!(
+    what_the_first_provider_does_not_take_goes_out_by_the_next,
+    the_five_deliveries_that_opened_the_breaker_go_out_by_the_other_provider,
+    a_refusal_by_the_first_provider_is_final,
+    a_message_that_may_have_arrived_is_the_same_provider_s_where_that_is_wanted,
+    a_message_that_may_have_arrived_has_failed_where_that_is_wanted,
+    where_nobody_takes_it_it_is_tried_again_and_goes_out_once,
+);
+
+/// A gateway with two providers: `sms` and `sms.backup`.
+struct Two {
+    app: TestApp,
+    backup: Provider,
+}
+
+impl Two {
+    async fn start(backend: &mut Backend, after_unknown: AfterUnknown) -> Self {
+        let backup = Provider::start();
+        let settings = &mut backend.settings.own.providers.sms;
+        settings.after_unknown = after_unknown;
+        let also = SmsProvider {
+            url: format!("http://{}", backup.address),
+            account: "AC-backup".into(),
+            token: "other".to_owned().into(),
+            sender: "+15550001".into(),
+            rate: 0.0,
+            priority: 1,
+            weight: 1,
+        };
+        settings.also = BTreeMap::from([("backup".into(), also)]);
+        Self {
+            app: TestApp::start(backend).await,
+            backup,
+        }
+    }
+
+    async fn sign_up(&self) -> Uuid {
+        self.app.sign_up(Some(PHONE)).await.data.person.user_id
+    }
+}
+
+/// Who was asked about a delivery, and what came of it.
+async fn attempts(backend: &Backend, delivery: &serde_json::Value) -> Vec<(String, ExchangeStatus)> {
+    let id: Uuid = delivery["id"].as_str().unwrap().parse().unwrap();
+    let of_delivery = attempt::Entity::find()
+        .filter(attempt::Column::DeliveryId.eq(id))
+        .order_by_asc(attempt::Column::Id);
+    let rows = of_delivery.all(backend.database.unguarded()).await.unwrap();
+    rows.into_iter().map(|row| (row.provider, row.status)).collect()
+}
+
+async fn what_the_first_provider_does_not_take_goes_out_by_the_next(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    for (mood, came_of_it) in [
+        (Mood::Hangs, ExchangeStatus::Unknown),
+        (Mood::Answers(500, None, ""), ExchangeStatus::Failed),
+        (Mood::Answers(401, None, r#"{"code": 20003}"#), ExchangeStatus::Failed),
+        (Mood::Answers(200, None, "<html>"), ExchangeStatus::Unknown),
+        (
+            Mood::Answers(429, Some("60"), r#"{"code": 20429}"#),
+            ExchangeStatus::Failed,
+        ),
+    ] {
+        two.app.provider.is(mood);
+        let (calls, user) = (two.backup.calls().len(), two.sign_up().await);
+        let delivery = two
+            .app
+            .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        assert_eq!(delivery["provider"], "sms.backup");
+        assert_eq!(delivery["attempts"], 1);
+        let asked = attempts(&backend, &delivery).await;
+        let expected = [
+            ("sms".to_owned(), came_of_it),
+            ("sms.backup".to_owned(), ExchangeStatus::Accepted),
+        ];
+        assert_eq!(asked, expected);
+        assert_eq!(two.backup.calls().len(), calls + 1);
+    }
+    let call = two.backup.calls().remove(0);
+    assert_eq!(call.path, "/2010-04-01/Accounts/AC-backup/Messages.json");
+    assert_eq!((call.field("To"), call.field("From")), (PHONE, "+15550001"));
+    // The pause that the first asked for is kept: it is not asked at all.
+    let (calls, user) = (two.app.provider.calls().len(), two.sign_up().await);
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    let backup_alone = [("sms.backup".to_owned(), ExchangeStatus::Accepted)];
+    assert_eq!(attempts(&backend, &delivery).await, backup_alone);
+    assert_eq!(two.app.provider.calls().len(), calls);
+    assert_eq!(two.app.readyz().await.1["dependencies"]["sms"], "degraded");
+}
+
+async fn the_five_deliveries_that_opened_the_breaker_go_out_by_the_other_provider(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    two.app.provider.is(Mood::Answers(503, None, ""));
+    let mut people = Vec::new();
+    for _ in 0..5 {
+        people.push(two.sign_up().await);
+    }
+    for user in &people {
+        let delivery = two
+            .app
+            .delivery(*user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        assert_eq!(delivery["provider"], "sms.backup");
+    }
+    assert_eq!(two.app.provider.calls().len(), 5, "the breaker wants five");
+    let sixth = two.sign_up().await;
+    two.app
+        .delivery(sixth, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert_eq!(two.app.provider.calls().len(), 5, "and then leaves it alone");
+    let mut keys: Vec<_> = two
+        .backup
+        .calls()
+        .iter()
+        .map(|call| call.header("idempotency-key").to_owned())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!((keys.len(), two.backup.calls().len()), (6, 6), "each once");
+}
+
+async fn a_refusal_by_the_first_provider_is_final(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    two.app.provider.is(Mood::Answers(400, None, r#"{"code": 21211}"#));
+    let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "failed")
+        .await;
+    assert_eq!(delivery["reason"], "rejected");
+    assert_eq!(two.backup.calls().len(), 0);
+}
+
+async fn a_message_that_may_have_arrived_is_the_same_provider_s_where_that_is_wanted(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Retry).await;
+    two.app.provider.is(Mood::Hangs);
+    let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| !delivery["last_error"].is_null())
+        .await;
+    assert_eq!(delivery["provider"], "sms");
+    two.app.provider.is(Mood::Accepts);
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert_eq!(delivery["provider"], "sms");
+    assert_eq!(two.backup.calls().len(), 0);
+}
+
+async fn a_message_that_may_have_arrived_has_failed_where_that_is_wanted(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Stop).await;
+    two.app.provider.is(Mood::Hangs);
+    let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "failed")
+        .await;
+    assert_eq!(
+        (&delivery["reason"], &delivery["provider"]),
+        (&"unknown".into(), &"sms".into())
+    );
+    assert_eq!((two.app.provider.calls().len(), two.backup.calls().len()), (1, 0));
+}
+
+async fn where_nobody_takes_it_it_is_tried_again_and_goes_out_once(mut backend: Backend) {
+    backend.settings.dispatch.retry_delays = vec![Duration::from_millis(100)];
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    two.app.provider.is(Mood::Answers(500, None, ""));
+    two.backup.is(Mood::Answers(500, None, ""));
+    let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| !delivery["last_error"].is_null())
+        .await;
+    assert_eq!(delivery["provider"], serde_json::Value::Null);
+    assert_eq!(backend.sms_error(user).await, "HTTP 500; then HTTP 500");
+    two.backup.is(Mood::Accepts);
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert_eq!(delivery["provider"], "sms.backup");
+    let taken = attempts(&backend, &delivery).await.into_iter();
+    assert_eq!(
+        taken.filter(|(_, status)| *status == ExchangeStatus::Accepted).count(),
+        1
+    );
+}
