@@ -13,9 +13,11 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::{Mode, Provider, What};
+use crate::callbacks::Message;
+use crate::faults::{Mode, What};
 use crate::requests::Recorded;
 use crate::state::State;
+use crate::target::Asked;
 
 /// Nobody waits longer for an answer that never comes.
 const HANG: Duration = Duration::from_mins(10);
@@ -30,6 +32,8 @@ pub(crate) struct Success {
     status: StatusCode,
     content_type: ContentType,
     body: Bytes,
+    /// A message of which more is told later.
+    message: Option<Message>,
 }
 
 impl Success {
@@ -38,25 +42,31 @@ impl Success {
             status,
             content_type,
             body,
+            message: None,
         }
     }
 
     pub(crate) fn json(status: StatusCode, json: &serde_json::Value) -> Self {
         Self::new(status, ContentType::json(), json.to_string().into())
     }
+
+    /// What becomes of `message` is told later, when this was answered as it is.
+    pub(crate) fn followed_by(self, message: Option<Message>) -> Self {
+        Self { message, ..self }
+    }
 }
 
 /// Records the request and answers it.
 pub(crate) async fn answer(
     state: &State,
-    provider: Provider,
+    asked: Asked,
     request: &HttpRequest,
     body: &[u8],
     success: Success,
 ) -> HttpResponse {
-    let verdict = state.faults.verdict(provider, rand::random(), Instant::now());
+    let verdict = state.faults.verdict(&asked, rand::random(), Instant::now());
     state.requests.push(Recorded::new(
-        provider,
+        asked,
         request,
         body,
         verdict.what,
@@ -68,9 +78,14 @@ pub(crate) async fn answer(
     }
     pause(verdict.latency, &state.stopping).await;
     match verdict.what {
-        What::Succeed => HttpResponse::build(success.status)
-            .insert_header(success.content_type)
-            .body(success.body),
+        What::Succeed => {
+            if let Some(message) = success.message {
+                state.callbacks.follow(message, verdict.callback);
+            }
+            HttpResponse::build(success.status)
+                .insert_header(success.content_type)
+                .body(success.body)
+        }
         What::Fail { status, retry_after_s } => fail(status, retry_after_s),
         What::Misbehave(mode) => misbehave(mode, success, request, &state.stopping).await,
     }

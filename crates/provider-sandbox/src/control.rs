@@ -10,8 +10,9 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::faults::{Fault, Provider};
+use crate::faults::{Fault, TooMany};
 use crate::state::State;
+use crate::target::Target;
 
 pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.service(
@@ -32,7 +33,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn provider(&self) -> Result<Option<Provider>, UnknownProvider> {
+    fn target(&self) -> Result<Option<Target>, UnknownProvider> {
         self.provider.as_deref().map(parse).transpose()
     }
 }
@@ -43,7 +44,7 @@ struct UnknownProvider;
 
 impl std::fmt::Display for UnknownProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the providers are sms, push, chat and hooks")
+        f.write_str("the providers are sms (sms.<account>: one account), push, chat, hooks and breached")
     }
 }
 
@@ -56,21 +57,26 @@ impl ResponseError for UnknownProvider {
 type Answer = Result<HttpResponse, UnknownProvider>;
 
 async fn set_fault(state: web::Data<State>, name: web::Path<String>, fault: web::Json<Fault>) -> Answer {
-    let provider = parse(&name)?;
+    let target = parse(&name)?;
     if let Some(problem) = fault.problem() {
         return Ok(complaint(StatusCode::UNPROCESSABLE_ENTITY, problem));
     }
-    state.faults.set(provider, fault.0.clone(), Instant::now());
-    Ok(HttpResponse::Ok().json(fault.0))
+    match state.faults.set(target, fault.0.clone(), Instant::now()) {
+        Ok(()) => Ok(HttpResponse::Ok().json(fault.0)),
+        Err(TooMany) => Ok(complaint(
+            StatusCode::CONFLICT,
+            "too many faults are on; switch off those of accounts that nobody uses",
+        )),
+    }
 }
 
 async fn clear_fault(state: web::Data<State>, name: web::Path<String>) -> Answer {
-    state.faults.clear(parse(&name)?);
+    state.faults.clear(&parse(&name)?);
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn list(state: web::Data<State>, filter: web::Query<Filter>) -> Answer {
-    let items = state.requests.list(filter.provider()?);
+    let items = state.requests.list(filter.target()?.as_ref());
     // One by one: whoever asks and does not read holds none of them as text.
     let texts = items.into_iter().enumerate().map(|(number, item)| {
         let comma = if number == 0 { "" } else { "," };
@@ -85,7 +91,7 @@ async fn list(state: web::Data<State>, filter: web::Query<Filter>) -> Answer {
 }
 
 async fn clear(state: web::Data<State>, filter: web::Query<Filter>) -> Answer {
-    state.requests.clear(filter.provider()?);
+    state.requests.clear(filter.target()?.as_ref());
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -95,7 +101,7 @@ pub(crate) fn refuse(error: actix_web::error::JsonPayloadError, _: &HttpRequest)
     InternalError::from_response(error, response).into()
 }
 
-fn parse(name: &str) -> Result<Provider, UnknownProvider> {
+fn parse(name: &str) -> Result<Target, UnknownProvider> {
     name.parse().map_err(|()| UnknownProvider)
 }
 

@@ -1,36 +1,15 @@
-//! Which faults are switched on, a set for each provider.
+//! Which faults are switched on, a set for each provider and for single accounts.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
-
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
-/// The providers that the sandbox stands in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Provider {
-    Sms,
-    Push,
-    Chat,
-    Hooks,
-}
+use crate::target::{Asked, Target};
 
-impl FromStr for Provider {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        match name {
-            "sms" => Ok(Self::Sms),
-            "push" => Ok(Self::Push),
-            "chat" => Ok(Self::Chat),
-            "hooks" => Ok(Self::Hooks),
-            _ => Err(()),
-        }
-    }
-}
+/// Faults that are on at a time.
+const MOST: usize = 1_000;
 
 /// How an answer goes wrong beside its status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +29,19 @@ pub(crate) enum Mode {
     Garbage,
 }
 
+/// What is told of a message that was taken, where its sender gave an address for that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Callback {
+    /// It was sent, and arrived.
+    #[default]
+    Delivered,
+    /// It was sent, and did not arrive.
+    Undelivered,
+    /// Nothing.
+    None,
+}
+
 /// What goes wrong at one provider. Without `error_rate`, `status` and `mode` hold for every request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -67,6 +59,9 @@ pub(crate) struct Fault {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_s: Option<u64>,
     pub(crate) mode: Mode,
+    /// SMS: what is told of each message that is taken; `delivered` unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) callback: Option<Callback>,
     /// The fault ends by itself after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) for_ms: Option<u64>,
@@ -77,6 +72,8 @@ pub(crate) struct Fault {
 pub(crate) struct Verdict {
     pub(crate) latency: Duration,
     pub(crate) what: What,
+    /// What is told later of a request that succeeds.
+    pub(crate) callback: Callback,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,39 +115,52 @@ impl Fault {
         Verdict {
             latency: Duration::from_millis(self.latency_ms.unwrap_or_default()),
             what,
+            callback: self.callback.unwrap_or_default(),
         }
     }
 }
 
+/// As many faults are on as can be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
 /// The faults that are on.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<BTreeMap<Provider, (Fault, Option<Instant>)>>);
+pub(crate) struct Faults(Mutex<Switched>);
+
+/// Each with its end, where it has one.
+type Switched = BTreeMap<Target, (Fault, Option<Instant>)>;
 
 impl Faults {
-    pub(crate) fn set(&self, provider: Provider, fault: Fault, now: Instant) {
-        let end = fault.for_ms.map(|span| now + Duration::from_millis(span));
-        self.lock().insert(provider, (fault, end));
-    }
-
-    pub(crate) fn clear(&self, provider: Provider) {
-        self.lock().remove(&provider);
-    }
-
-    pub(crate) fn verdict(&self, provider: Provider, dice: f64, now: Instant) -> Verdict {
-        let mut faults = self.lock();
-        if faults
-            .get(&provider)
-            .is_some_and(|(_, end)| end.is_some_and(|end| end <= now))
-        {
-            faults.remove(&provider);
+    pub(crate) fn set(&self, target: Target, fault: Fault, now: Instant) -> Result<(), TooMany> {
+        // An end beyond what the clock can say is none.
+        let end = fault
+            .for_ms
+            .and_then(|span| now.checked_add(Duration::from_millis(span)));
+        let mut faults = self.lasting(now);
+        if faults.len() >= MOST && !faults.contains_key(&target) {
+            return Err(TooMany);
         }
-        faults
-            .get(&provider)
-            .map_or_else(|| Fault::default().verdict(dice), |(fault, _)| fault.verdict(dice))
+        faults.insert(target, (fault, end));
+        Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Provider, (Fault, Option<Instant>)>> {
-        self.0.lock()
+    pub(crate) fn clear(&self, target: &Target) {
+        self.0.lock().remove(target);
+    }
+
+    /// What happens to a request; a fault of its account stands in the place of the provider's.
+    pub(crate) fn verdict(&self, asked: &Asked, dice: f64, now: Instant) -> Verdict {
+        let faults = self.lasting(now);
+        let fault = asked.targets().find_map(|target| faults.get(&target));
+        fault.map_or_else(|| Fault::default().verdict(dice), |(fault, _)| fault.verdict(dice))
+    }
+
+    /// Those that have not ended.
+    fn lasting(&self, now: Instant) -> MutexGuard<'_, Switched> {
+        let mut faults = self.0.lock();
+        faults.retain(|_, (_, end)| end.is_none_or(|end| end > now));
+        faults
     }
 }
 
@@ -204,25 +214,63 @@ mod tests {
             fault.verdict(0.0),
             Verdict {
                 latency: Duration::from_millis(20),
-                what: What::Succeed
+                what: What::Succeed,
+                callback: Callback::Delivered,
             }
         );
+    }
+
+    /// Every request fails with this status.
+    fn failing(status: u16, for_ms: Option<u64>) -> Fault {
+        Fault {
+            status: Some(status),
+            for_ms,
+            ..Default::default()
+        }
+    }
+
+    fn target(name: &str) -> Target {
+        name.parse().unwrap()
     }
 
     #[test]
     fn a_fault_ends_when_its_time_is_over() {
         let (faults, now) = (Faults::default(), Instant::now());
-        faults.set(
-            Provider::Sms,
-            Fault {
-                status: Some(503),
-                for_ms: Some(100),
-                ..Default::default()
-            },
-            now,
-        );
-        assert_ne!(faults.verdict(Provider::Sms, 0.0, now).what, What::Succeed);
+        faults.set(target("sms"), failing(503, Some(100)), now).unwrap();
+        let asked = Asked::sms("AC1");
+        assert_ne!(faults.verdict(&asked, 0.0, now).what, What::Succeed);
         let later = now + Duration::from_millis(100);
-        assert_eq!(faults.verdict(Provider::Sms, 0.0, later).what, What::Succeed);
+        assert_eq!(faults.verdict(&asked, 0.0, later).what, What::Succeed);
+        faults.set(target("sms"), failing(503, Some(u64::MAX)), now).unwrap();
+        assert_ne!(faults.verdict(&asked, 0.0, later).what, What::Succeed);
+    }
+
+    #[test]
+    fn the_fault_of_an_account_stands_in_the_place_of_its_provider_s_while_it_is_set() {
+        let (faults, now) = (Faults::default(), Instant::now());
+        let status = |account: &str, now| match faults.verdict(&Asked::sms(account), 0.0, now).what {
+            What::Fail { status, .. } => status,
+            other => panic!("{other:?}"),
+        };
+        faults.set(target("sms"), failing(500, None), now).unwrap();
+        faults.set(target("sms.AC1"), failing(503, Some(100)), now).unwrap();
+        assert_eq!((status("AC1", now), status("AC2", now)), (503, 500));
+        assert_eq!(status("AC1", now + Duration::from_millis(100)), 500);
+        faults.set(target("sms.AC1"), failing(504, None), now).unwrap();
+        faults.clear(&target("sms"));
+        assert_eq!(status("AC1", now), 504);
+        assert_eq!(faults.verdict(&Asked::sms("AC2"), 0.0, now).what, What::Succeed);
+    }
+
+    #[test]
+    fn there_are_only_so_many_and_one_that_ended_makes_room() {
+        let (faults, now) = (Faults::default(), Instant::now());
+        let set = |name: &str, now| faults.set(target(name), failing(503, Some(100)), now);
+        for number in 0..MOST {
+            set(&format!("sms.AC{number}"), now).unwrap();
+        }
+        assert_eq!(set("push", now), Err(TooMany));
+        set("sms.AC1", now).unwrap();
+        set("push", now + Duration::from_millis(100)).unwrap();
     }
 }

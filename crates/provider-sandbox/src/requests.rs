@@ -9,7 +9,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::faults::{Mode, Provider, What};
+use crate::faults::{Mode, What};
+use crate::target::{Asked, Provider, Target};
 
 const MAX_REQUESTS: usize = 10_000;
 /// All bodies and headers together; the oldest requests go first.
@@ -18,7 +19,10 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// One request, as it came.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Recorded {
-    pub(crate) provider: Provider,
+    /// Whose form it has: `sms` whatever the account, which the path shows.
+    provider: Provider,
+    #[serde(skip)]
+    asked: Asked,
     method: String,
     path: String,
     headers: BTreeMap<String, String>,
@@ -36,7 +40,7 @@ enum Answered {
 }
 
 impl Recorded {
-    pub(crate) fn new(provider: Provider, request: &HttpRequest, body: &[u8], what: What, success: u16) -> Self {
+    pub(crate) fn new(asked: Asked, request: &HttpRequest, body: &[u8], what: What, success: u16) -> Self {
         let mut headers = BTreeMap::<String, String>::new();
         for (name, value) in request.headers() {
             let secret = matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie");
@@ -59,7 +63,8 @@ impl Recorded {
             What::Misbehave(mode) => Answered::Mode(mode),
         };
         Self {
-            provider,
+            provider: asked.provider,
+            asked,
             method: request.method().to_string(),
             path: request.uri().to_string(),
             headers,
@@ -105,16 +110,16 @@ impl Requests {
         }
     }
 
-    pub(crate) fn list(&self, provider: Option<Provider>) -> Vec<Arc<Recorded>> {
+    pub(crate) fn list(&self, target: Option<&Target>) -> Vec<Arc<Recorded>> {
         let log = self.lock();
-        let fits = |request: &&Arc<Recorded>| provider.is_none_or(|provider| request.provider == provider);
+        let fits = |request: &&Arc<Recorded>| target.is_none_or(|target| request.asked.fits(target));
         log.items.iter().filter(fits).cloned().collect()
     }
 
-    pub(crate) fn clear(&self, provider: Option<Provider>) {
+    pub(crate) fn clear(&self, target: Option<&Target>) {
         let mut log = self.lock();
         log.items
-            .retain(|request| provider.is_some_and(|provider| request.provider != provider));
+            .retain(|request| target.is_some_and(|target| !request.asked.fits(target)));
         log.bytes = log.items.iter().map(|request| request.bytes()).sum();
     }
 

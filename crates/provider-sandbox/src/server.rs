@@ -11,10 +11,11 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::callbacks::Callbacks;
 use crate::faults::Faults;
 use crate::requests::Requests;
 use crate::state::State;
-use crate::{answer, control, providers};
+use crate::{answer, control, providers, ranges};
 
 /// Largest body that is taken, and recorded.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -52,11 +53,13 @@ impl Running {
 /// Starts the sandbox inside the running tokio runtime.
 ///
 /// # Errors
-/// An [`io::Error`] that names the setting when the port can't be taken.
+/// An [`io::Error`] that names the setting when the port can't be taken; one when this machine can't speak TLS.
 pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
+    ranges::prepare();
     let state = web::Data::from(Arc::new(State {
         faults: Faults::default(),
         requests: Requests::default(),
+        callbacks: Callbacks::new(stop.clone())?,
         stopping: stop.clone(),
     }));
     let listener = TcpListener::bind(&config.address).map_err(|error| {
@@ -78,6 +81,7 @@ pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
         shutdown_timeout: SHUTDOWN,
         on_connect: answer::remember_wire,
     };
+    let shared = state.clone();
     let server = connections.serve(listener, move || {
         App::new()
             .app_data(state.clone())
@@ -96,10 +100,12 @@ pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
     )]
     let server = tokio::spawn(async move {
         tokio::pin!(server);
-        tokio::select! {
+        let ended = tokio::select! {
             ended = &mut server => ended,
             () = stop.cancelled() => tokio::join!(handle.stop(true), server).1,
-        }
+        };
+        shared.callbacks.finished().await;
+        ended
     });
     Ok(Running { address, server })
 }

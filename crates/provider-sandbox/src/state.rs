@@ -2,6 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::callbacks::Callbacks;
 use crate::faults::Faults;
 use crate::requests::Requests;
 
@@ -9,5 +10,6 @@ use crate::requests::Requests;
 pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
+    pub(crate) callbacks: Callbacks,
     pub(crate) stopping: CancellationToken,
 }

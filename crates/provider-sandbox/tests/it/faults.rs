@@ -32,6 +32,23 @@ async fn a_fault_of_one_provider_leaves_the_others_alone() {
 }
 
 #[tokio::test]
+async fn a_fault_of_one_account_stands_before_that_of_all_while_it_is_set() {
+    let sandbox = Sandbox::start();
+    let status = async |account: &str| sandbox.message_of(account, &[]).send().await.unwrap().status().as_u16();
+    sandbox.fault("sms.AC2", json!({"status": 503})).await;
+    assert_eq!((status("AC1").await, status("AC2").await), (201, 503));
+    sandbox.fault("sms", json!({"status": 500})).await;
+    sandbox.fault("sms.AC1", json!({})).await;
+    assert_eq!((status("AC1").await, status("AC2").await), (201, 503));
+    assert_eq!(status("AC3").await, 500);
+    for name in ["sms.AC1", "sms.AC2"] {
+        let url = sandbox.url(&format!("/sandbox/faults/{name}"));
+        assert_eq!(sandbox.client.delete(url).send().await.unwrap().status(), 204);
+    }
+    assert_eq!((status("AC1").await, status("AC2").await), (500, 500));
+}
+
+#[tokio::test]
 async fn latency_delays_a_good_answer_and_for_ms_ends_a_fault() {
     let sandbox = Sandbox::start();
     sandbox.fault("sms", json!({"latency_ms": 200, "for_ms": 5000})).await;
@@ -110,11 +127,24 @@ async fn a_fault_that_makes_no_sense_is_refused() {
         json!({"status": 42}),
         json!({"mode": "sulk"}),
         json!({"latency": 1}),
+        json!({"callback": "lost"}),
     ] {
         assert_eq!(
             sandbox.fault("sms", fault).await.status(),
             StatusCode::UNPROCESSABLE_ENTITY
         );
     }
-    assert_eq!(sandbox.fault("fax", json!({})).await.status(), StatusCode::NOT_FOUND);
+    for nobody in ["fax", "sms.", "push.AC1", &format!("sms.{}", "x".repeat(65))] {
+        assert_eq!(
+            sandbox.fault(nobody, json!({})).await.status(),
+            StatusCode::NOT_FOUND,
+            "{nobody}"
+        );
+    }
+    for number in 0..1_000 {
+        let answer = sandbox.fault(&format!("sms.AC{number}"), json!({"status": 503})).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    let one_more = sandbox.fault("sms.one-more", json!({})).await;
+    assert_eq!(one_more.status(), StatusCode::CONFLICT);
 }

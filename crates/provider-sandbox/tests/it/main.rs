@@ -1,7 +1,9 @@
 //! The sandbox asked over HTTP, as a caller of a real provider would.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod callbacks;
 mod faults;
+mod ranges;
 mod requests;
 mod sms;
 
@@ -15,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 struct Sandbox {
     running: Running,
     client: Client,
-    _stop: DropGuard,
+    stop: DropGuard,
 }
 
 impl Sandbox {
@@ -29,7 +31,7 @@ impl Sandbox {
         Self {
             running,
             client,
-            _stop: stop.drop_guard(),
+            stop: stop.drop_guard(),
         }
     }
 
@@ -38,14 +40,24 @@ impl Sandbox {
     }
 
     fn message(&self) -> RequestBuilder {
+        self.message_of("AC1", &[])
+    }
+
+    /// Whose sender wants to be told there what becomes of it.
+    fn message_with(&self, callback: &str) -> RequestBuilder {
+        self.message_of("AC1", &[("StatusCallback", callback)])
+    }
+
+    fn message_of(&self, account: &str, more: &[(&str, &str)]) -> RequestBuilder {
+        let form = [
+            ("To", "+15551234567"),
+            ("From", "+15550000"),
+            ("Body", "Hello & welcome"),
+        ];
         self.client
-            .post(self.url("/2010-04-01/Accounts/AC1/Messages.json"))
-            .basic_auth("AC1", Some("secret-token"))
-            .form(&[
-                ("To", "+15551234567"),
-                ("From", "+15550000"),
-                ("Body", "Hello & welcome"),
-            ])
+            .post(self.url(&format!("/2010-04-01/Accounts/{account}/Messages.json")))
+            .basic_auth(account, Some("secret-token"))
+            .form(&[&form, more].concat())
     }
 
     async fn fault(&self, provider: &str, fault: Value) -> Response {

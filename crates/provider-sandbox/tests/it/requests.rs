@@ -22,6 +22,22 @@ async fn a_request_is_recorded_with_its_headers_and_without_its_secret() {
 }
 
 #[tokio::test]
+async fn one_account_s_requests_can_be_read_and_emptied_alone() {
+    let sandbox = Sandbox::start();
+    for account in ["AC1", "AC2", "AC1", "no name for a fault"] {
+        sandbox.message_of(account, &[]).send().await.unwrap();
+    }
+    let of_one = sandbox.requests("sms.AC1").await;
+    assert_eq!((of_one.len(), sandbox.requests("sms").await.len()), (2, 4));
+    assert_eq!(of_one[0]["provider"], "sms");
+    let url = sandbox.url("/sandbox/requests?provider=sms.AC1");
+    sandbox.client.delete(url).send().await.unwrap();
+    assert!(sandbox.requests("sms.AC1").await.is_empty());
+    let left = sandbox.requests("sms").await;
+    assert_eq!((left.len(), sandbox.requests("sms.AC2").await.len()), (2, 1));
+}
+
+#[tokio::test]
 async fn the_log_can_be_emptied() {
     let sandbox = Sandbox::start();
     sandbox.message().send().await.unwrap();
