@@ -2,6 +2,7 @@
 
 use common::http::{Class, Endpoint, RouteTable};
 
+use crate::callbacks;
 use crate::notifications as of;
 
 /// The table of this service.
@@ -28,6 +29,14 @@ pub(crate) fn routes() -> RouteTable {
             ),
         ],
     )
+    .room(
+        "callbacks",
+        [Endpoint::at("/v1/callbacks/sms").post(
+            Class::Callback,
+            "An SMS provider tells what became of a message",
+            callbacks::sms,
+        )],
+    )
 }
 
 #[cfg(test)]
@@ -44,6 +53,7 @@ mod tests {
             "GET /v1/notifications/{id} Read Person",
             "PATCH /v1/notifications/{id} Write Person",
             "GET /v1/notifications/{id}/deliveries Read Person",
+            "POST /v1/callbacks/sms Callback Anyone",
         ];
         assert_eq!(routes().to_string().lines().collect::<Vec<_>>(), table);
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use common::config::Profile;
 use common::dispatch::{DispatchOptions, Waker};
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
@@ -73,6 +74,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         database: kit.database,
         changes: kit.changes,
         live,
+        sms: Arc::clone(&sms),
+        metrics: kit.metrics.clone(),
         stopping: tasks.stopping().clone(),
     };
     let surface = Surface {
@@ -85,10 +88,23 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         metrics: kit.metrics,
     };
     let http_address = serve(&settings, surface, &tasks)?;
+    if let Some(address) = callback_address(&settings, http_address) {
+        sms.tell_at(address);
+    }
     Ok(Running {
         http_address,
         operations_address,
     })
+}
+
+/// Where providers reach us: by the public URL, or, on a machine where the sandbox stands in for them, by our own address.
+fn callback_address(settings: &Settings, own: SocketAddr) -> Option<String> {
+    let base = match settings.http.public_url.trim_end_matches('/') {
+        "" if settings.profile == Profile::Production => return None,
+        "" => format!("http://{own}"),
+        public => public.to_owned(),
+    };
+    Some(format!("{base}/v1/callbacks/sms"))
 }
 
 fn published_keys(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> anyhow::Result<Arc<PublishedKeys>> {

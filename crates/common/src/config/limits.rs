@@ -50,6 +50,7 @@ pub struct RateLimits {
     pub login: RateLimit,
     pub mail: RateLimit,
     pub public: RateLimit,
+    pub callback: RateLimit,
 }
 
 impl RateLimits {
@@ -62,6 +63,7 @@ impl RateLimits {
             ("login", self.login),
             ("mail", self.mail),
             ("public", self.public),
+            ("callback", self.callback),
         ];
         classes.into_iter().find_map(|(class, limit)| {
             let (key, problem) = limit.broken()?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder, Responses};
-use utoipa::openapi::schema::{AdditionalProperties, Schema};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
@@ -78,6 +78,17 @@ impl OperationDoc {
     /// Adds a body of type `T`, which may come as any of these media types.
     pub fn body<T: ToSchema>(&mut self, media_types: &[&str]) {
         let content = ContentBuilder::new().schema(Some(self.schema::<T>())).build();
+        let body = media_types.iter().fold(RequestBodyBuilder::new(), |body, media_type| {
+            body.content(*media_type, content.clone())
+        });
+        self.body = Some(body.required(Some(Required::True)).build());
+    }
+
+    /// Adds a body of named texts, which may come as any of these media types.
+    pub(super) fn form(&mut self, media_types: &[&str]) {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let fields = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::RefOr(text.into())));
+        let content = ContentBuilder::new().schema(Some(fields)).build();
         let body = media_types.iter().fold(RequestBodyBuilder::new(), |body, media_type| {
             body.content(*media_type, content.clone())
         });

@@ -1,34 +1,23 @@
 //! A JSON body with bounds, whose refusals are problems.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use bytes::BytesMut;
-use futures_util::{StreamExt, poll};
+use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::body::body;
 use super::describe::{Describe, OperationDoc};
-use super::encoding::Encoding;
-use super::held_place::HeldPlace;
 use super::{Problem, kinds};
 
-/// Largest body that is read.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Longest that a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a body may come as.
 const MEDIA_TYPES: &[&str] = &["application/json"];
 pub(super) const OTHER_TYPE: &str = "This has another type than the field.";
 
-/// A JSON body of at most [`MAX_BODY_BYTES`], read within ten seconds.
+/// A JSON body of at most [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES), read within ten seconds.
 ///
 /// It may come packed with gzip or deflate, and has that bound unpacked. 415 for another content type or encoding, 413 when it is larger, 408 when it is slower, 400 when it is no
 /// JSON, 422 when it has another shape: the first field that does not fit is named.
@@ -51,28 +40,8 @@ pub(super) fn json_body<T: DeserializeOwned + 'static>(
     payload: &mut Payload,
     media_types: &[&str],
 ) -> impl Future<Output = Result<T, Problem>> + use<T> {
-    let headers = match refuse_by_headers(request, media_types) {
-        Some(problem) => Err(problem),
-        None => Encoding::of(request),
-    };
-    let mut payload = payload.take();
-    let place = request.extensions().get::<HeldPlace>().cloned();
-    async move {
-        let encoding = headers?;
-        let mut reading = pin!(timeout(BODY_TIMEOUT, read(&mut payload)));
-        let too_late = |_| Problem::new(&kinds::REQUEST_TIMEOUT);
-        let bytes = match (poll!(reading.as_mut()), place) {
-            (Poll::Ready(bytes), _) => bytes.map_err(too_late)??,
-            (Poll::Pending, None) => reading.await.map_err(too_late)??,
-            (Poll::Pending, Some(place)) => {
-                place.leave();
-                let bytes = reading.await.map_err(too_late)??;
-                place.take_again(Instant::now())?;
-                bytes
-            }
-        };
-        parse(&encoding.unpack(bytes.freeze(), MAX_BODY_BYTES)?)
-    }
+    let body = body(request, payload, media_types);
+    async move { parse(&body.await?) }
 }
 
 impl<T: ToSchema> Describe for JsonBody<T> {
@@ -94,39 +63,6 @@ pub(super) fn describe_refusals(operation: &mut OperationDoc) {
     ] {
         operation.problem(kind);
     }
-}
-
-fn refuse_by_headers(request: &HttpRequest, media_types: &[&str]) -> Option<Problem> {
-    let content_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_types.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
-        let known = format!("Send `Content-Type: {}`.", media_types.join("` or `"));
-        return Some(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE).detail(known));
-    }
-    let length = request
-        .headers()
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse::<u64>()
-        .ok()?;
-    (length > MAX_BODY_BYTES as u64).then(|| Problem::new(&kinds::TOO_LARGE))
-}
-
-async fn read(payload: &mut Payload) -> Result<BytesMut, Problem> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(&kinds::BAD_REQUEST).detail("The body broke off."))?;
-        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(Problem::new(&kinds::TOO_LARGE));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

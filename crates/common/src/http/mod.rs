@@ -1,7 +1,7 @@
 //! What every public HTTP surface shares.
 //!
 //! An operation is a handler whose signature says everything: what it reads (extractors such as [`JsonBody`],
-//! [`MergePatch`], [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not ([`OperationError`]). A
+//! [`FormBody`], [`MergePatch`], [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not ([`OperationError`]). A
 //! [`RouteTable`] of [`Endpoint`]s is all that [`serve`] needs; `Allow`, HEAD, the pages for problems and the
 //! API's description follow from it.
 //!
@@ -15,6 +15,7 @@
 //! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
 
 mod answer;
+mod body;
 mod caller;
 pub mod claims;
 mod conditional;
@@ -25,6 +26,7 @@ mod edge;
 mod encoding;
 mod endpoint;
 mod failure;
+mod form_body;
 mod held_place;
 mod in_order;
 mod json_body;
@@ -46,12 +48,14 @@ mod verifier;
 mod violations;
 
 pub use answer::{Answer, Created, Found, Issued, NoContent, Updated, Versioned};
+pub use body::MAX_BODY_BYTES;
 pub use caller::{Admin, Caller, Scope, Scoped, StreamCaller};
 pub use conditional::{ExpectedVersions, KnownVersions};
 pub use describe::{Access, Describe, OperationDoc};
 pub use endpoint::Endpoint;
 pub use failure::Failure;
-pub use json_body::{JsonBody, MAX_BODY_BYTES};
+pub use form_body::FormBody;
+pub use json_body::JsonBody;
 pub use merge_patch::{Edit, Member, MergePatch, OtherMembers};
 pub use oneself::Oneself;
 pub use operation::{Missing, NoRefusal, OperationError, Refusal};

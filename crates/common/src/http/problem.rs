@@ -43,6 +43,7 @@ kinds! {
     BAD_REQUEST 400 "bad-request" "The request can't be read" "A header, the path or the query breaks HTTP or has a form that is not accepted."
     BAD_CURSOR 400 "bad-cursor" "The cursor is not one of ours" "Take `next_cursor` from the last answer as it is, or begin without one."
     UNAUTHORIZED 401 "unauthorized" "A valid access token is needed" "Log in, and send the token as `Authorization: Bearer <token>`. Tokens live ten minutes."
+    BAD_SIGNATURE 401 "bad-signature" "The signature is not one of ours" "Sign the call with the token of the account that it names, over the address that was given for it."
     FORBIDDEN 403 "forbidden" "This is not yours" "The token is good, but it belongs to somebody else."
     NOT_FOUND 404 "not-found" "There is nothing here" "Check the address. Ids are UUIDs."
     METHOD_NOT_ALLOWED 405 "method-not-allowed" "This method does not go here" "The `Allow` header lists the methods that do."

@@ -31,7 +31,7 @@ impl Lane {
     const fn of(class: Class) -> Self {
         match class {
             Class::Read | Class::Public => Self::Reads,
-            Class::Write | Class::Mail => Self::Writes,
+            Class::Write | Class::Callback | Class::Mail => Self::Writes,
             Class::Login | Class::SignUp => Self::Passwords,
         }
     }

@@ -20,17 +20,20 @@ pub enum Class {
     Mail,
     /// Documents for everybody, of a source.
     Public,
+    /// What providers tell of messages, of a source.
+    Callback,
 }
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Read,
         Self::Write,
         Self::Login,
         Self::SignUp,
         Self::Mail,
         Self::Public,
+        Self::Callback,
     ];
 
     /// Its name in settings, headers and metrics.
@@ -42,6 +45,7 @@ impl Class {
             Self::SignUp => "sign_up",
             Self::Mail => "mail",
             Self::Public => "public",
+            Self::Callback => "callback",
         }
     }
 
@@ -59,6 +63,7 @@ impl Class {
             Self::SignUp => limits.sign_up,
             Self::Mail => limits.mail,
             Self::Public => limits.public,
+            Self::Callback => limits.callback,
         };
         if self.counts_people() || profile != Profile::Development {
             return limit;

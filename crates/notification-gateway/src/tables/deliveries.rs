@@ -1,8 +1,10 @@
 //! How a person's notifications travelled. The table is `common::dispatch`'s.
 
+use common::Timestamp;
 use common::dispatch::delivery::{Column, Entity};
-use common::dispatch::{Delivery, Status};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use common::dispatch::{Delivery, Reason, Status};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 /// The deliveries that one event asked for, to one person.
@@ -37,4 +39,51 @@ pub(crate) async fn channels(
         .into_tuple()
         .all(connection)
         .await
+}
+
+/// What the other side told of a message that it had taken.
+pub(crate) struct Told {
+    pub(crate) status: Status,
+    pub(crate) reason: Reason,
+    pub(crate) error: Option<String>,
+}
+
+/// Moves the delivery of a provider's message on; false when it has ended already, or there is none.
+pub(crate) async fn tell(
+    connection: &impl ConnectionTrait,
+    (provider, message): (&str, &str),
+    told: &Told,
+    now: Timestamp,
+) -> Result<bool, DbErr> {
+    let from: Vec<Status> = Status::iter().filter(|status| status.may_become(told.status)).collect();
+    let done = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(told.status))
+        .col_expr(Column::Reason, Expr::value(told.reason))
+        .col_expr(Column::LastError, Expr::value(told.error.clone()))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::ProviderMessageId.eq(message))
+        .filter(Column::Provider.eq(provider))
+        // Who holds a lease says itself how its send ended.
+        .filter(Column::Status.is_in(from))
+        .filter(Column::Status.ne(Status::Sending))
+        .exec(connection)
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Whether a delivery has this message of the provider's.
+pub(crate) async fn has_message(
+    connection: &impl ConnectionTrait,
+    provider: &str,
+    message: &str,
+) -> Result<bool, DbErr> {
+    let found = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::ProviderMessageId.eq(message))
+        .filter(Column::Provider.eq(provider))
+        .into_tuple::<Uuid>()
+        .one(connection)
+        .await?;
+    Ok(found.is_some())
 }

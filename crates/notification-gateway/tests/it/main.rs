@@ -6,6 +6,7 @@
 )]
 
 mod app;
+mod callbacks;
 mod documents;
 mod events;
 mod faults;

@@ -146,3 +146,9 @@ pub(super) struct TransitionLabels {
     pub(super) destination: String,
     pub(super) to: &'static str,
 }
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct CallbackLabels {
+    pub(super) provider: &'static str,
+    pub(super) outcome: &'static str,
+}

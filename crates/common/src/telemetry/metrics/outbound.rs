@@ -3,7 +3,7 @@
 use prometheus_client::metrics::counter::Counter;
 
 use super::Metrics;
-use super::labels::{DestinationLabels, OutboundLabels, TransitionLabels};
+use super::labels::{CallbackLabels, DestinationLabels, OutboundLabels, TransitionLabels};
 
 impl Metrics {
     /// The counter of one decision of one layer around the calls to a destination (`waypost_outbound_decisions_total`),
@@ -24,6 +24,15 @@ impl Metrics {
             to,
         };
         self.0.series.breaker_transitions.get_or_create_owned(&labels)
+    }
+
+    /// Counts one call of a provider that tells of a message (`waypost_callbacks_total`).
+    pub fn callback(&self, provider: &'static str, outcome: &'static str) {
+        self.0
+            .series
+            .callbacks
+            .get_or_create(&CallbackLabels { provider, outcome })
+            .inc();
     }
 
     /// State of a destination's breaker (`waypost_breaker_state`): 0 closed, 1 half-open, 2 open.

@@ -14,9 +14,10 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::definition::{Definition, Kind};
 use super::labels::{
-    BulkheadLabels, CacheLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels, DestinationLabels,
-    DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels, OutboundLabels,
-    PlaceLabels, PortLabels, PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels, TransitionLabels,
+    BulkheadLabels, CacheLabels, CallbackLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels,
+    DestinationLabels, DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels,
+    OutboundLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
+    TransitionLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -123,6 +124,8 @@ metrics! {
         ["destination", "layer", "decision"], "What the layers around calls to other systems decided";
     breaker_transitions: Counters<TransitionLabels> = "waypost_breaker_transitions_total", ["destination", "to"],
         "Changes of a circuit breaker's state";
+    callbacks: Counters<CallbackLabels> = "waypost_callbacks_total", ["provider", "outcome"],
+        "Calls of providers that tell of messages";
     breaker_state: Gauges<DestinationLabels> = "waypost_breaker_state", ["destination"],
         "Circuit breaker: 0 closed, 1 half-open, 2 open";
     destination_refuses: Gauges<DestinationLabels> = "waypost_destination_refuses", ["destination"],

@@ -1,11 +1,12 @@
 //! The channel: asks one provider after the other until one takes the message.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::dispatch::{Delivery, Outcome, Progress, Reason, Wait};
 use common::outbound::Outbound;
 use common::process::State;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::super::channel::{Channel, Notice, Planned};
@@ -23,6 +24,8 @@ pub(crate) struct Sms {
     /// The first is the one of `providers.sms` itself.
     providers: Vec<Provider>,
     after_unknown: AfterUnknown,
+    /// Where providers tell what became of a message, once that is known.
+    callback_url: Arc<OnceLock<String>>,
 }
 
 /// What those who were asked said, until one took it.
@@ -43,14 +46,35 @@ impl Sms {
         let first = (Arc::from(Self::NAME), settings.first());
         let also = settings.also.iter().map(|(name, also)| (named(name), also.clone()));
         let alone = settings.also.is_empty();
+        let callback_url = Arc::<OnceLock<String>>::default();
         let providers = std::iter::once(first)
             .chain(also)
-            .map(|(name, provider)| Provider::new((name, &provider), settings, alone, outbound))
+            .map(|(name, provider)| Provider::new((name, &provider), settings, (alone, &callback_url), outbound))
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             providers,
             after_unknown: settings.after_unknown,
+            callback_url,
         })
+    }
+
+    /// From now on, providers are asked to tell there what became of a message. Only the first address counts.
+    pub(crate) fn tell_at(&self, url: String) {
+        self.callback_url.get_or_init(|| url);
+    }
+
+    /// Where providers tell what became of a message.
+    pub(crate) fn callback_url(&self) -> Option<&str> {
+        self.callback_url.get().map(String::as_str)
+    }
+
+    /// The providers where we have this account: name and token.
+    pub(crate) fn accounts(&self, account: &str) -> impl Iterator<Item = (Arc<str>, &str)> {
+        let of_account = self
+            .providers
+            .iter()
+            .filter(move |provider| provider.account == account);
+        of_account.map(|provider| (Arc::clone(&provider.name), provider.token.expose_secret()))
     }
 
     /// How its providers are, by their breakers and by what they asked for: degraded while some take messages and some do not.

@@ -1,6 +1,6 @@
 //! One SMS provider: an account of Twilio's Messages API, or of anything that speaks it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,11 +22,12 @@ pub(super) struct Provider {
     /// Its name as a destination: `sms`, or `sms.<name>`.
     pub(super) name: Arc<str>,
     pub(super) rank: Rank,
-    account: String,
-    token: SecretString,
+    pub(super) account: String,
+    pub(super) token: SecretString,
     sender: String,
     url: Url,
     client: OutboundClient,
+    callback_url: Arc<OnceLock<String>>,
 }
 
 impl Provider {
@@ -34,7 +35,7 @@ impl Provider {
     pub(super) fn new(
         (name, settings): (Arc<str>, &SmsProvider),
         all: &SmsSettings,
-        alone: bool,
+        (alone, callback_url): (bool, &Arc<OnceLock<String>>),
         outbound: &Outbound,
     ) -> anyhow::Result<Self> {
         let address = format!(
@@ -73,12 +74,14 @@ impl Provider {
             token: settings.token.clone(),
             sender: settings.sender.clone(),
             url,
+            callback_url: Arc::clone(callback_url),
         })
     }
 
     /// Asks it to take the message.
     pub(super) async fn ask(&self, delivery: &Delivery, message: &Message) -> Heard {
-        let form = [("To", &message.to), ("From", &self.sender), ("Body", &message.text)];
+        let mut form = vec![("To", &message.to), ("From", &self.sender), ("Body", &message.text)];
+        form.extend(self.callback_url.get().map(|url| ("StatusCallback", url)));
         let request = self
             .client
             .request(Method::POST, self.url.clone())

@@ -1,0 +1,8 @@
+//! What providers tell of messages that they took: one provider's form a file.
+//!
+//! A call is believed by its signature alone. What it tells moves a delivery on, once, and never back.
+
+mod sms;
+mod twilio;
+
+pub(crate) use sms::sms;

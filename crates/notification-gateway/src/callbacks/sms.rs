@@ -1,0 +1,125 @@
+//! `POST /v1/callbacks/sms`: an SMS provider tells what became of a message.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use common::Timestamp;
+use common::database::within_deadline;
+use common::dispatch::{Reason, Status};
+use common::http::{Answer, FormBody, NoContent, OperationError, Problem, Refusal, kinds};
+use strum::EnumIter;
+
+use super::twilio::Signature;
+use crate::state::State;
+use crate::tables::deliveries::{self, Told};
+
+/// A provider may be faster than we are in writing down that it took the message: so long that is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Longest id of a message.
+const MOST_OF_AN_ID: usize = 100;
+
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, EnumIter)]
+pub(crate) enum CallbackRefusal {
+    /// It is not signed with the token of one of our accounts.
+    BadSignature,
+    /// No message has that id.
+    UnknownMessage,
+}
+
+impl Refusal for CallbackRefusal {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::BadSignature => Problem::new(&kinds::BAD_SIGNATURE),
+            Self::UnknownMessage => Problem::new(&kinds::NOT_FOUND),
+        }
+    }
+}
+
+/// Takes over what the provider tells.
+pub(crate) async fn sms(
+    state: Data<State>,
+    signature: Signature,
+    form: FormBody,
+) -> Result<Answer<NoContent>, OperationError<CallbackRefusal>> {
+    let account = form.field("AccountSid").unwrap_or_default();
+    let known = state.sms.callback_url();
+    let signer = state
+        .sms
+        .accounts(account)
+        .find(|(_, token)| signature.is_of(token, known, &form.0));
+    let Some((provider, _)) = signer else {
+        state.metrics.callback("sms", "bad_signature");
+        return Err(OperationError::Refused(CallbackRefusal::BadSignature));
+    };
+    let Some(status) = form.field("MessageStatus").and_then(end) else {
+        // On its way: nothing that the delivery does not say already.
+        state.metrics.callback("sms", "on_its_way");
+        return Ok(Answer::no_content());
+    };
+    let message = form.field("MessageSid").unwrap_or_default();
+    if message.is_empty() || message.len() > MOST_OF_AN_ID {
+        return Err(OperationError::Refused(CallbackRefusal::UnknownMessage));
+    }
+    let error = form.field("ErrorCode").unwrap_or_default();
+    let told = Told {
+        status,
+        reason: reason(status),
+        error: (status == Status::Failed).then(|| format!("the provider could not deliver it, code {}", code(error))),
+    };
+    take(&state, (&provider, message), &told).await?;
+    Ok(Answer::no_content())
+}
+
+/// Moves the delivery on, once; waits a moment for one that is not written down yet.
+async fn take(
+    state: &State,
+    (provider, message): (&str, &str),
+    told: &Told,
+) -> Result<(), OperationError<CallbackRefusal>> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let change = state.changes.begin().await?;
+        if deliveries::tell(change.tx(), (provider, message), told, Timestamp::now()).await? {
+            change.commit().await?;
+            state.metrics.delivery("sms", told.status.as_str());
+            state.metrics.callback("sms", "applied");
+            return Ok(());
+        }
+        change.roll_back().await;
+        let known = deliveries::has_message(state.database.read(), provider, message);
+        if within_deadline(known).await? {
+            // Told before, or something else was.
+            state.metrics.callback("sms", "known");
+            return Ok(());
+        }
+        if tokio::time::Instant::now() >= end {
+            state.metrics.callback("sms", "unknown_message");
+            return Err(OperationError::Refused(CallbackRefusal::UnknownMessage));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// What a word of Twilio's says of a delivery; `None`: that it is on its way.
+fn end(word: &str) -> Option<Status> {
+    match word {
+        "delivered" | "read" => Some(Status::Delivered),
+        "undelivered" | "failed" | "canceled" => Some(Status::Failed),
+        _ => None,
+    }
+}
+
+const fn reason(status: Status) -> Reason {
+    match status {
+        Status::Delivered => Reason::Delivered,
+        _ => Reason::Rejected,
+    }
+}
+
+/// A provider's code, as far as it is one.
+fn code(text: &str) -> &str {
+    let is_code = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_code { text } else { "unknown" }
+}
