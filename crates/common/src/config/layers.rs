@@ -273,15 +273,16 @@ pub(super) fn write_parameters(merged: &mut Config) -> Result<(), ConfigError> {
     write(&mut merged.cache, "")
 }
 
-/// Refuses what is no number where the built-in value is one, and the like for what is true or false: also in sections that
-/// the program does not read, so that a file which all share is refused by each.
+/// Refuses what is no number where the built-in value is one (`100`: a whole one, `100.0`: any), and the like for what is true or
+/// false: also in sections that the program does not read, so that a file which all share is refused by each.
 pub(super) fn refuse_other_forms(merged: &Config) -> Result<(), ConfigError> {
     let (defaults, _) = built_in()?;
     let mut first = Ok(());
     flatten(&defaults, "", &mut |key, built_in| {
         let found = match built_in.kind {
             _ if first.is_err() || shared_key(key) != key => return,
-            ValueKind::I64(_) | ValueKind::Float(_) => merged.get::<f64>(key).err(),
+            ValueKind::I64(_) => merged.get::<u64>(key).err(),
+            ValueKind::Float(_) => merged.get::<f64>(key).err(),
             ValueKind::Boolean(_) => merged.get::<bool>(key).err(),
             _ => None,
         };
