@@ -1,4 +1,4 @@
-//! The place of a request, which it leaves while it waits for its own caller.
+//! The place of a request, which it leaves while it waits for its own caller or for somebody outside.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,6 +38,11 @@ impl HeldPlace {
         let place = self.0.gate.admit(now)?;
         self.0.place.replace(Some(place));
         Ok(())
+    }
+
+    /// Takes one again, however many came meanwhile; what the request took so far does not count.
+    pub(super) fn come_back(&self, now: Instant) {
+        self.0.place.replace(Some(self.0.gate.admit_again(now)));
     }
 
     /// Gives the place back, and has the limit learn from how long the request took; nothing when it was left for good.

@@ -116,4 +116,9 @@ impl Gate {
                 Problem::new(&kinds::OVERLOADED).retry_after(overloaded.retry_after)
             })
     }
+
+    /// Takes a place again for a request that left its own, whatever the limit.
+    pub(super) fn admit_again(&self, now: Instant) -> InFlight {
+        self.limit.admit_again(self.operation, now)
+    }
 }

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::web::Data;
 use common::config::{Service, Settings};
-use common::http::{Answer, Class, Doors, Endpoint, JsonBody, NoContent, OperationError};
+use common::http::{Answer, Class, Doors, Endpoint, JsonBody, NoContent, OperationError, Place};
 use common::http::{RouteTable, Surface, Verifier, serve};
 use common::http::{TokenKeys, keys::KeySet};
 use common::limits::Limiter;
@@ -25,8 +26,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// Of the lane of writes: a quarter of 64. People may use 14 of these, what makes an account safe all.
 const MOST: usize = 64;
 
-/// Handlers wait until it is opened.
-struct Gate(Semaphore);
+/// Handlers wait until it is opened; those that left their place for it are counted.
+struct Gate(Semaphore, AtomicUsize);
 
 struct NoKeys;
 
@@ -53,6 +54,14 @@ async fn note(gate: Data<Gate>, JsonBody(_): JsonBody<serde_json::Value>) -> Res
     change(gate).await
 }
 
+async fn ask(gate: Data<Gate>, place: Place) -> Result<Answer<NoContent>, OperationError> {
+    let asking = async {
+        gate.1.fetch_add(1, Ordering::SeqCst);
+        change(gate.clone()).await
+    };
+    place.leave_while(asking).await
+}
+
 async fn page(gate: Data<Gate>) -> Result<Answer<NoContent>, OperationError> {
     change(gate).await
 }
@@ -63,6 +72,7 @@ fn routes() -> RouteTable {
         [
             Endpoint::at("/change").post(Class::Write, "Changes something", change),
             Endpoint::at("/note").post(Class::Write, "Writes something down", note),
+            Endpoint::at("/ask").post(Class::Write, "Asks somebody outside", ask),
             Endpoint::at("/session")
                 .post(Class::Write, "Logs out", log_out)
                 .securing(),
@@ -84,7 +94,7 @@ impl Server {
         let mut settings = Settings::for_tests(Service::UserApi);
         settings.overload.most = MOST;
         let (tasks, metrics) = (Tasks::new(Service::UserApi), Metrics::new(Service::UserApi));
-        let gate = Arc::new(Gate(Semaphore::new(0)));
+        let gate = Arc::new(Gate(Semaphore::new(0), AtomicUsize::new(0)));
         let store = Store::open("memory://", "test", store::Limits::default(), &tasks).unwrap();
         let surface = Surface {
             limiter: Limiter::new(&settings, Service::UserApi, store.clone(), &metrics),
@@ -225,6 +235,23 @@ async fn who_sends_a_body_slowly_holds_no_place_and_finds_one_when_it_is_there()
         connection.write_all(b"}").await.unwrap();
         assert_eq!(status(connection).await, "HTTP/1.1 204");
     }
+    server.tasks.stopping().cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_somebody_outside_holds_no_place_and_comes_back_to_one() {
+    let server = Server::start();
+    let mut asking = Vec::new();
+    for number in 1..=20 {
+        asking.push(server.hold("/ask", "writes", 1, 0).await);
+        eventually(SOON, async || server.gate.1.load(Ordering::SeqCst) == number).await;
+    }
+    // More of them than there are places, and all places are free.
+    let people = server.hold("/change", "writes", 14, 14).await;
+    server.is_refused("/change").await;
+    asking.push(people);
+    server.open(asking).await;
+    eventually(SOON, async || server.in_flight("writes") == 0).await;
     server.tasks.stopping().cancel();
 }
 

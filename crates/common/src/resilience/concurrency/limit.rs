@@ -123,17 +123,26 @@ impl ConcurrencyLimit {
                 retry_after: RETRY_AFTER,
             });
         }
-        let was_alone = *in_flight == 0;
-        *in_flight += 1;
-        gradient.admitted(*in_flight);
-        drop(inner);
-        Ok(InFlight {
+        Ok(self.place(&mut inner, operation, now))
+    }
+
+    /// Lets a request in that had been let in and left its place for a while, whatever the limit. How long it takes counts
+    /// from now.
+    pub fn admit_again(self: &Arc<Self>, operation: usize, now: Instant) -> InFlight {
+        self.place(&mut self.lock(), operation, now)
+    }
+
+    fn place(self: &Arc<Self>, inner: &mut Inner, operation: usize, now: Instant) -> InFlight {
+        let was_alone = inner.in_flight == 0;
+        inner.in_flight += 1;
+        inner.gradient.admitted(inner.in_flight);
+        InFlight {
             limit: Arc::clone(self),
             operation,
             began: now,
             was_alone,
             is_settled: false,
-        })
+        }
     }
 
     /// The limit at this moment.

@@ -57,6 +57,22 @@ fn a_place_is_free_again_however_its_request_ended() {
 }
 
 #[test]
+fn who_left_a_place_comes_back_whoever_came_meanwhile_and_its_time_begins_anew() {
+    let mut now = Instant::now();
+    let limit = limit(8, now);
+    let left = filled(&limit, Priority::Critical, now).pop().unwrap();
+    drop(left);
+    let others = filled(&limit, Priority::Critical, now);
+    assert!(limit.admit(Priority::Critical, 0, now).is_err());
+    now += 60 * SECOND;
+    let back = limit.admit_again(0, now);
+    drop(others);
+    assert_eq!(limit.in_flight(), 1);
+    back.finish(Outcome::Succeeded, now + Duration::from_millis(1));
+    assert_eq!((limit.in_flight(), limit.limit(now)), (0, 8));
+}
+
+#[test]
 fn slow_requests_that_are_few_are_no_overload() {
     let mut now = Instant::now();
     let limit = limit(100, now);
