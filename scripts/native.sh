@@ -101,6 +101,8 @@ addresses() {
   export WAYPOST__MAIL__PAGE_ADDRESS="127.0.0.1:${public[page]}"
   export WAYPOST__AUTH__JWKS_URL="${WAYPOST__AUTH__JWKS_URL:-http://127.0.0.1:${public[user-api]}/.well-known/jwks.json}"
   export WAYPOST__PROVIDERS__SMS__URL="${WAYPOST__PROVIDERS__SMS__URL:-http://127.0.0.1:${public[provider-sandbox]}}"
+  # Empty is somebody's word too: nobody is asked then.
+  export WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL="${WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL-http://127.0.0.1:${public[provider-sandbox]}}"
 }
 
 # Makes our database when the server has none, and prints its address.

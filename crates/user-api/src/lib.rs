@@ -2,11 +2,12 @@
 //!
 //! `startup` puts the parts together; `routes` is the table of operations; `accounts` and `sessions` hold one
 //! operation a file, always in this order: request, refusals, answer, handler, use case. Below them stand
-//! what they share (`state`, `problems`, `profile`, `user`, `passwords` over `argon2id`, `known_costs`, `signing_keys`) and
+//! what they share (`state`, `problems`, `profile`, `user`, `passwords` over `argon2id`, `breached`, `known_costs`, `signing_keys`) and
 //! `tables`, which hold every statement. The service talks to no other one: what they need to know is in its events.
 
 mod accounts;
 mod argon2id;
+mod breached;
 mod hashing_threads;
 mod known_costs;
 mod passwords;
@@ -21,5 +22,5 @@ mod state;
 mod tables;
 mod user;
 
-pub use settings::{Accounts, Argon2, Own, Sessions, Settings};
+pub use settings::{Accounts, Argon2, BreachedPasswords, BreachedPolicy, Own, Providers, Sessions, Settings};
 pub use startup::{Backends, Running, openapi, start};

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use common::config::{OwnSettings, Review, Service, SettingsOf, millis, seconds};
+use common::config::{OwnSettings, Review, Service, SettingsOf, leads_elsewhere, millis, seconds};
 use serde::Deserialize;
+
+/// What `defaults.toml` has for the breached passwords: the sandbox.
+const SANDBOX_URL: &str = "http://127.0.0.1:8090";
 
 /// The settings of this service.
 pub type Settings = SettingsOf<Own>;
@@ -13,11 +16,41 @@ pub type Settings = SettingsOf<Own>;
 pub struct Own {
     /// Accounts.
     pub accounts: Accounts,
+    /// External providers.
+    pub providers: Providers,
+}
+
+/// External providers.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Providers {
+    /// Who knows which passwords were breached.
+    pub breached_passwords: BreachedPasswords,
+}
+
+/// Who knows which passwords were breached.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct BreachedPasswords {
+    pub url: String,
+}
+
+/// What becomes of a new password that is known from a breach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BreachedPolicy {
+    /// It is refused.
+    Refuse,
+    /// It is taken, and the log and the metrics say so.
+    Warn,
+    /// Nobody looks.
+    Off,
 }
 
 /// Accounts.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Accounts {
+    /// What becomes of a new password that is known from a breach.
+    pub breached_passwords: BreachedPolicy,
     /// Cost of one password hash.
     pub argon2: Argon2,
     /// How long sessions live.
@@ -50,6 +83,19 @@ impl OwnSettings for Own {
         if self.accounts.sessions.sweep_every < Duration::from_millis(100) {
             review.refuse("accounts.sessions.sweep_every_ms", "must be at least 100");
         }
+        let url = &self.providers.breached_passwords.url;
+        if url == SANDBOX_URL {
+            review.serves_development(
+                "providers.breached_passwords.url",
+                "the sandbox knows few breached passwords; name the service, such as https://api.pwnedpasswords.com, or none",
+            );
+        }
+        if leads_elsewhere(url, |url| url.scheme() == "http") {
+            review.goes_in_clear(
+                "providers.breached_passwords.url",
+                "whoever is on the way can have any new password refused, or taken; use https://",
+            );
+        }
     }
 }
 
@@ -65,5 +111,37 @@ mod tests {
         )];
         let refused = Settings::load_from(None, vars).unwrap_err().to_string();
         assert!(refused.contains("`accounts.sessions.sweep_every_ms`"), "{refused}");
+    }
+
+    fn with(vars: &[(&str, &str)]) -> Settings {
+        let vars = vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Settings::load_from(None, vars.collect()).unwrap()
+    }
+
+    #[test]
+    fn new_passwords_are_looked_up_in_development_and_where_a_service_is_named() {
+        let named = |vars: &[(&str, &str)]| {
+            let own = with(vars).own;
+            assert_eq!(own.accounts.breached_passwords, BreachedPolicy::Refuse);
+            own.providers.breached_passwords.url
+        };
+        assert_eq!(named(&[]), SANDBOX_URL);
+        let test = ("WAYPOST__PROFILE", "test");
+        assert_eq!(named(&[test]), "");
+        let url = ("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL", "http://127.0.0.1:1");
+        assert_eq!(named(&[test, url]), url.1);
+        let production = [
+            ("WAYPOST__PROFILE", "production"),
+            ("WAYPOST__PROCESS__ALLOW_DEVELOPMENT_PARTS", "true"),
+        ];
+        assert_eq!(named(&production), "");
+        let clear = ("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL", "http://breached.example");
+        let settings = with(&[production[0], production[1], clear]);
+        let keys: Vec<_> = settings
+            .secrets_in_clear()
+            .iter()
+            .map(|part| part.key.clone())
+            .collect();
+        assert!(keys.contains(&"providers.breached_passwords.url".into()), "{keys:?}");
     }
 }

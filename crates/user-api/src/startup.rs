@@ -1,6 +1,6 @@
 //! Puts the service together: the same way in production, in one process with others, and in tests.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, net::SocketAddr, sync::Arc, time::Duration};
 
 use common::{
     http::{Doors, Surface, Verifier, serve},
@@ -13,7 +13,13 @@ use common::{
 use migrations::Owner;
 
 use crate::{
-    known_costs, passwords::Passwords, routes::routes, sessions::Sweep, settings::Settings, signing_keys::SigningKeys,
+    breached::{self, BreachedPasswords},
+    known_costs,
+    passwords::Passwords,
+    routes::routes,
+    sessions::Sweep,
+    settings::Settings,
+    signing_keys::SigningKeys,
     state::State,
 };
 
@@ -74,10 +80,16 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         Ok(_) => Readiness::Up,
         Err(_) => Readiness::Down,
     });
+    let breached = BreachedPasswords::new(&settings, &kit.outbound(&store), &tasks)?;
+    if let Some(client) = breached.client() {
+        kit.health
+            .register(breached::DESTINATION, Need::Optional, move || ready(client.state()));
+    }
     let operations_address = kit.serve_operations()?;
     let state = State {
         keys: keys.clone(),
         passwords,
+        breached,
         database: kit.database,
         changes: kit.changes,
         users,

@@ -2,7 +2,7 @@
 
 use common::{database::Database, messaging::Changes, store::Cache};
 
-use crate::{passwords::Passwords, signing_keys::SigningKeys, user::UserKey};
+use crate::{breached::BreachedPasswords, passwords::Passwords, signing_keys::SigningKeys, user::UserKey};
 
 /// Everything that lives as long as the service.
 pub(crate) struct State {
@@ -11,5 +11,6 @@ pub(crate) struct State {
     pub(crate) changes: Changes,
     pub(crate) users: Cache<UserKey>,
     pub(crate) passwords: Passwords,
+    pub(crate) breached: BreachedPasswords,
     pub(crate) keys: SigningKeys,
 }

@@ -109,11 +109,8 @@ async fn start_all(
         broker: broker.clone(),
         ..Default::default()
     };
-    let users = scope(
-        Service::UserApi,
-        user_api::start(settings.user_api.clone(), backends, tasks),
-    )
-    .await?;
+    let with_sandbox = with_own_sandbox(settings.user_api.clone(), provider_sandbox)?;
+    let users = scope(Service::UserApi, user_api::start(with_sandbox, backends, tasks)).await?;
 
     let tasks = tasks_of(Service::NotificationGateway);
     let pointed = pointed_at(
@@ -163,6 +160,21 @@ fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
         }
     });
     Ok(address)
+}
+
+/// user-api's settings with the sandbox of this process, wherever nobody chose another service or none.
+fn with_own_sandbox(
+    mut settings: user_api::Settings,
+    sandbox: Option<SocketAddr>,
+) -> Result<user_api::Settings, ConfigError> {
+    let built_in = user_api::Settings::load_from(None, Vec::new())?.own;
+    let url = &mut settings.own.providers.breached_passwords.url;
+    if let Some(sandbox) = sandbox
+        && *url == built_in.providers.breached_passwords.url
+    {
+        *url = format!("http://{sandbox}");
+    }
+    Ok(settings)
 }
 
 /// The gateway's settings with the addresses that this process bound, wherever nobody chose others.

@@ -173,13 +173,19 @@ mod tests {
     #[test]
     fn production_refuses_each_part_of_development_where_it_is_used_and_says_the_cure() {
         let services = Service::WITH_DATABASE;
-        let parts: [(&str, &str, &str, &[Service]); 5] = [
+        let parts: [(&str, &str, &str, &[Service]); 6] = [
             ("WAYPOST__MAIL__URL", "file://mail", "mail.url", &services[1..2]),
             (
                 "WAYPOST__STORE__URL",
                 "memory://",
                 "store.url",
                 &[services[0], services[2]],
+            ),
+            (
+                "WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL",
+                "http://127.0.0.1:8090",
+                "providers.breached_passwords.url",
+                &services[..1],
             ),
             (
                 "WAYPOST__PROVIDERS__SMS__URL",

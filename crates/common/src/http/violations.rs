@@ -16,6 +16,13 @@ pub struct Violation {
 pub struct Violations(Vec<FieldError>);
 
 impl Violations {
+    /// The one that the field at `pointer` (RFC 6901) breaks.
+    pub fn one(pointer: &str, violation: Violation) -> Self {
+        let mut broken = Self::default();
+        broken.note::<()>(pointer, Err(violation));
+        broken
+    }
+
     /// Takes the value of the field at `pointer` (RFC 6901), or notes the rule that it breaks.
     pub fn note<T>(&mut self, pointer: &str, parsed: Result<T, Violation>) -> Option<T> {
         parsed

@@ -17,6 +17,7 @@ mod locks;
 mod logs;
 mod messaging;
 mod outbound;
+mod passwords;
 mod stores;
 mod table;
 

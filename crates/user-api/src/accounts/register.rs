@@ -3,7 +3,7 @@
 use actix_web::{http::header::CACHE_CONTROL, web::Data};
 use common::{
     Timestamp,
-    http::{Answer, Created, Failure, JsonBody, OperationError, Problem, Refusal, Violations},
+    http::{Answer, Created, Failure, JsonBody, OperationError, Place, Problem, Refusal, Violations},
 };
 use contracts::{Event, events::UserRegistered};
 use secrecy::SecretString;
@@ -61,9 +61,12 @@ type RegisterError = OperationError<RegisterRefusal>;
 /// Signs a person up.
 pub(crate) async fn register(
     state: Data<State>,
+    place: Place,
     body: JsonBody<RegisterRequest>,
 ) -> Result<Answer<Created<User>>, RegisterError> {
     let registration = Registration::parse(&body.0)?;
+    let checked = state.breached.check(&registration.password, &place).await;
+    checked.map_err(|violation| Violations::one("/password", violation))?;
     let password_hash = state
         .passwords
         .hash(registration.password.clone().into_secret())

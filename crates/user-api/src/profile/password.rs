@@ -16,7 +16,7 @@ pub(crate) const MOST: usize = 256;
 described_text!(Password);
 
 fn form() -> ObjectBuilder {
-    text("A new password; characters that look the same and mean the same count as the same.")
+    text("A new password; characters that look the same and mean the same count as the same. One that others know is refused.")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
         .min_length(Some(FEWEST))
         .max_length(Some(MOST))
@@ -44,6 +44,10 @@ impl Password {
             });
         }
         Ok(Self(compared))
+    }
+
+    pub(crate) const fn as_secret(&self) -> &SecretString {
+        &self.0
     }
 
     pub(crate) fn into_secret(self) -> SecretString {

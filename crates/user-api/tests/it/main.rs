@@ -5,6 +5,7 @@
     reason = "what a test can't set up has failed; what it measured is printed"
 )]
 
+mod breached;
 mod cors;
 mod faults;
 mod limits;

@@ -8,6 +8,7 @@ use test_support::{
     redis_url,
 };
 
+use crate::breached::{BREACHED, Sandbox};
 use crate::test_app::{SOON, ada, migrate, settings};
 
 /// A log-in of `Stand::sign_up`'s person.
@@ -128,6 +129,35 @@ async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
     let output = process.output();
     for secret in ["correct horse", "Ada@example.com", "ada@example.com"] {
         assert!(!output.contains(secret), "{output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_breached_password_that_is_taken_is_said_and_not_shown() {
+    let (stand, sandbox) = (Stand::new().await, Sandbox::start());
+    let program = stand
+        .program()
+        .env("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL", sandbox.url())
+        .env("WAYPOST__ACCOUNTS__BREACHED_PASSWORDS", "warn")
+        .env("WAYPOST__TELEMETRY__LOG_FILTER", "debug");
+    let mut process = stand.run(program).await;
+    let mut person = ada();
+    person["password"] = BREACHED.into();
+    let url = format!("http://127.0.0.1:{}/v1/users", stand.http.number());
+    let request = client().post(url).json(&person);
+    let request = request.header("traceparent", format!("00-{TRACE}-{CALLER}-01"));
+    assert_eq!(request.send().await.unwrap().status(), 201);
+    process.writes("a new password is known to others", SOON).await;
+    let is_call = |span: &Span| span.kind == SpanKind::Client && span.name == "GET";
+    let spans = stand.otlp.wait_for(TRACE, SOON, is_call).await;
+    process.terminate();
+    assert_eq!(process.exit(Duration::from_secs(10)).await.code(), Some(0));
+    let (output, spans) = (process.output(), format!("{spans:?}"));
+    // The password, and what stands behind the five digits of its hash that the service is told.
+    for secret in [BREACHED, "8D331301C7457B453399B90070D0A6ED9F4"] {
+        for hidden in [secret, &secret.to_lowercase()] {
+            assert!(!output.contains(hidden) && !spans.contains(hidden), "{output}\n{spans}");
+        }
     }
 }
 

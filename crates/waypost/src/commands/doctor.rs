@@ -59,6 +59,7 @@ async fn examine() -> anyhow::Result<bool> {
     well &= tell("public keys for tokens", &reaches(&gateway.auth.jwks_url, cure).await);
     let cure = "is it up? set WAYPOST__PROVIDERS__SMS__URL";
     well &= tell("SMS provider", &reaches(&gateway.providers.sms.url, cure).await);
+    well &= tell("breached passwords", &breached_passwords(&programs.user_api.own).await);
     well &= tell("trace collector", &collector(&settings, telemetry).await);
     let _ = tasks.shut_down(Duration::from_secs(2)).await;
     Ok(well)
@@ -152,6 +153,15 @@ async fn mail(url: &MailUrl) -> Finding {
         Ok(Err(error)) => Err((error.to_string(), cure)),
         Err(_) => Err(("it does not answer".to_owned(), cure)),
     }
+}
+
+async fn breached_passwords(settings: &user_api::Own) -> Finding {
+    let url = &settings.providers.breached_passwords.url;
+    if settings.accounts.breached_passwords == user_api::BreachedPolicy::Off || url.is_empty() {
+        return Ok("new passwords are not looked up (WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL)".to_owned());
+    }
+    let cure = "is it up? set WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL; people sign up without it";
+    reaches(url, cure).await
 }
 
 async fn reaches(url: &str, cure: &'static str) -> Finding {

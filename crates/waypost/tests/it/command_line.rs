@@ -116,6 +116,7 @@ async fn the_doctor_says_what_does_not_answer_and_the_cure() {
             ("DATABASE__URL", "sqlite://doctor.db"),
             ("AUTH__JWKS_URL", &format!("http://{nobody}/jwks")),
             ("PROVIDERS__SMS__URL", &smtp.url()),
+            ("PROVIDERS__BREACHED_PASSWORDS__URL", &smtp.url()),
         ]
         .map(|(key, value)| (format!("WAYPOST__{key}"), value.to_owned()))
     };
@@ -135,6 +136,7 @@ async fn the_doctor_says_what_does_not_answer_and_the_cure() {
         "ok    database of user-api: SQLite, tables up to date",
         "ok    mail: the server greets",
         "ok    SMS provider: can be reached",
+        "ok    breached passwords: can be reached",
         "ok    trace collector: took a test span",
         "FAIL  public keys for tokens",
         "WAYPOST__AUTH__JWKS_URL",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Client;
+use serde_json::json;
 use test_support::{Port, Process, eventually, redis_url, workspace_binary};
 use tokio::net::TcpStream;
 
@@ -120,6 +121,31 @@ async fn production_has_parts_of_development_only_where_they_are_allowed() {
     );
     real.terminate();
     assert!(real.exit(PATIENCE).await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_development_alone_the_one_process_asks_its_own_sandbox_for_breached_passwords() {
+    let breached = json!({"password": "Waypost-breached-1!"});
+    for (profile, status) in [("development", 422), ("test", 201)] {
+        let page = Port::reserve();
+        let mut embedded = Embedded::prepare();
+        embedded.settings = [
+            ("WAYPOST__PROFILE", profile.to_owned()),
+            ("WAYPOST__MAIL__PAGE_ADDRESS", format!("127.0.0.1:{}", page.number())),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .to_vec();
+        let mut process = embedded.start().await;
+        let answer = embedded.client();
+        let answer = answer.sign_up_with("ada@example.com", breached.clone(), None).await;
+        let (answered, body) = answer.unwrap();
+        assert_eq!(answered, status, "{profile}: {body}");
+        if status == 422 {
+            assert_eq!(body["errors"][0]["code"], "breached");
+        }
+        process.terminate();
+        assert!(process.exit(PATIENCE).await.success());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

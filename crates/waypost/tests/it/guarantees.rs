@@ -60,7 +60,7 @@ fn each_way_in_which_a_dependency_fails_names_tests_and_metrics_that_there_are()
             assert!(is_known, "{row}: no metric is called {metric}");
         }
     }
-    assert_eq!(dependencies.len(), 8, "{dependencies:?}");
+    assert_eq!(dependencies.len(), 9, "{dependencies:?}");
 }
 
 #[test]

@@ -72,6 +72,11 @@ pub(super) struct SweepLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct PasswordCheckLabels {
+    pub(super) outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct DestinationLabels {
     pub(super) destination: String,
 }

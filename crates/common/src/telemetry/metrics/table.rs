@@ -16,8 +16,8 @@ use super::definition::{Definition, Kind};
 use super::labels::{
     BulkheadLabels, CacheLabels, CallbackLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels,
     DestinationLabels, DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels,
-    OutboundLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, RefreshLabels, StateLabels, SweepLabels,
-    TransitionLabels,
+    OutboundLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, RefreshLabels,
+    StateLabels, SweepLabels, TransitionLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -104,6 +104,8 @@ metrics! {
         "Decisions of the rate limits by class, algorithm and what came of them";
     sessions_swept: Counters<SweepLabels> = "waypost_sessions_swept_total", ["outcome"],
         "Expired sessions by what the sweep did with them";
+    password_checks: Counters<PasswordCheckLabels> = "waypost_breached_password_checks_total", ["outcome"],
+        "New passwords by what came of looking them up among those known from breaches";
     store_commands: Durations<CommandLabels> = "waypost_store_command_duration_seconds", ["command", "outcome"],
         "Duration of commands that were sent to Redis", in COMMAND_SECONDS;
     concurrency_limit: Gauges<LaneLabels> = "waypost_concurrency_limit", ["lane"],

@@ -1,0 +1,202 @@
+//! The one call that an operation makes for a new password.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use common::{
+    Timestamp,
+    config::Profile,
+    http::{Place, Violation},
+    outbound::{Destination, Outbound, OutboundClient, OutboundError, Repeat},
+    process::{Tasks, chain},
+    resilience::Backoff,
+    telemetry::Metrics,
+};
+use reqwest::{Method, Url};
+use secrecy::ExposeSecret;
+use strum::IntoEnumIterator;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    kept::KeptRanges,
+    outcome::Outcome,
+    range::{Garbled, Hash, MOST_BYTES, Range},
+};
+use crate::profile::Password;
+use crate::settings::{BreachedPolicy, Settings};
+
+/// The service's name in metrics, spans and readiness.
+pub(crate) const DESTINATION: &str = "breached_passwords";
+
+/// What looking up costs a sign-up at most, the store included.
+const BUDGET: Duration = Duration::from_millis(300);
+/// Leaves of it what a store that hangs takes: the breaker is to see a service that does.
+const TRY: Duration = Duration::from_millis(250);
+
+/// Says of a new password whether it is known from a breach, if somebody is to look.
+pub(crate) struct BreachedPasswords {
+    service: Option<Service>,
+    metrics: Metrics,
+}
+
+/// Who is asked, and what follows.
+struct Service {
+    url: String,
+    client: OutboundClient,
+    kept: KeptRanges,
+    tasks: Tasks,
+    policy: BreachedPolicy,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("the service could not be asked")]
+    Call(#[from] OutboundError),
+    #[error("the service answered something else")]
+    Garbled(#[from] Garbled),
+    #[error("the time for it was over")]
+    TooLate,
+}
+
+impl BreachedPasswords {
+    /// By the settings; says in the log when nobody is to look.
+    pub(crate) fn new(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> anyhow::Result<Self> {
+        let (service, metrics) = (Service::new(settings, outbound, tasks)?, &outbound.metrics);
+        for outcome in Outcome::iter() {
+            metrics.password_checks(outcome.label());
+        }
+        Ok(Self {
+            service,
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// Refuses a password that is known from a breach, where the settings say so.
+    ///
+    /// Takes 300 ms at most, and takes the password when nobody answers in that time or ever did. While the service is waited
+    /// for, the request leaves its place to others.
+    pub(crate) async fn check(&self, password: &Password, place: &Place) -> Result<(), Violation> {
+        let Some(service) = &self.service else {
+            self.metrics.password_check(Outcome::Off.label());
+            return Ok(());
+        };
+        let outcome = service.look_up(password, place).await;
+        self.metrics.password_check(outcome.label());
+        if !outcome.is_breached() {
+            return Ok(());
+        }
+        if service.policy == BreachedPolicy::Refuse {
+            return Err(Violation {
+                code: "breached",
+                detail: "must not be one that is known from a breach, or that many people choose",
+            });
+        }
+        let outcome = outcome.label();
+        tracing::warn!(
+            outcome,
+            "a new password is known to others, and was taken as accounts.breached_passwords says"
+        );
+        Ok(())
+    }
+
+    /// The client of the service, where one is asked.
+    pub(crate) fn client(&self) -> Option<OutboundClient> {
+        self.service.as_ref().map(|service| service.client.clone())
+    }
+}
+
+impl Service {
+    fn new(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> anyhow::Result<Option<Self>> {
+        let policy = settings.own.accounts.breached_passwords;
+        let url = settings.own.providers.breached_passwords.url.trim_end_matches('/');
+        if policy == BreachedPolicy::Off {
+            tracing::info!("new passwords are not looked up: accounts.breached_passwords is off");
+            return Ok(None);
+        }
+        if url.is_empty() {
+            if settings.profile == Profile::Production {
+                tracing::warn!("new passwords are not looked up: providers.breached_passwords.url names no service");
+            } else {
+                tracing::info!("new passwords are not looked up: providers.breached_passwords.url names no service");
+            }
+            return Ok(None);
+        }
+        let address = Url::parse(url).context("providers.breached_passwords.url is no address")?;
+        ensure!(
+            matches!(address.scheme(), "http" | "https") && address.query().is_none() && address.fragment().is_none(),
+            "providers.breached_passwords.url must be http:// or https:// with nothing behind the path"
+        );
+        let destination = Destination {
+            // After a failure that came fast; after one try's whole time there is none left.
+            retries: 1,
+            backoff: Backoff {
+                first: Duration::from_millis(100),
+                limit: Duration::from_millis(100),
+            },
+            answer_limit: MOST_BYTES,
+            ..Destination::new(DESTINATION, BUDGET, TRY)
+        };
+        Ok(Some(Self {
+            url: url.to_owned(),
+            client: outbound.client(&destination)?,
+            kept: KeptRanges::new(outbound.store.clone()),
+            tasks: tasks.clone(),
+            policy,
+        }))
+    }
+
+    async fn look_up(&self, password: &Password, place: &Place) -> Outcome {
+        let (password, deadline) = (password.as_secret().expose_secret(), Instant::now() + BUDGET);
+        if common_passwords::is_common(password) {
+            return Outcome::Common;
+        }
+        let (hash, now) = (Hash::of(password), Timestamp::now());
+        // A store has a time of its own.
+        let kept = self.kept.get(&hash.prefix, now).await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh) {
+            return Outcome::fresh(kept.range.contains(&hash));
+        }
+        let asking = place.leave_while(timeout_at(deadline, self.ask(&hash.prefix)));
+        match asking.await.unwrap_or(Err(AskError::TooLate)) {
+            Ok(range) => {
+                let is_breached = range.contains(&hash);
+                self.keep(hash.prefix, range, now);
+                Outcome::fresh(is_breached)
+            }
+            Err(error) => {
+                let outcome = kept.map_or(Outcome::Unknown, |kept| Outcome::stale(kept.range.contains(&hash)));
+                let error = chain(&error);
+                tracing::warn!(
+                    error,
+                    outcome = outcome.label(),
+                    "breached passwords could not be asked for"
+                );
+                outcome
+            }
+        }
+    }
+
+    async fn ask(&self, prefix: &str) -> Result<Range, AskError> {
+        let url = format!("{}/range/{prefix}", self.url);
+        // Of a parsed address with five digits behind it there is one.
+        let url = Url::parse(&url).map_err(|_| Garbled)?;
+        let request = self.client.request(Method::GET, url).header("Add-Padding", "true");
+        let answer = self
+            .client
+            .execute(request, Repeat::ByMethod)
+            .await?
+            .error_for_status()?;
+        Ok(Range::parse(&answer.body)?)
+    }
+
+    /// Keeps an answer, and nobody waits for that.
+    fn keep(&self, prefix: String, range: Range, now: Timestamp) {
+        let kept = self.kept.clone();
+        self.tasks.spawn("keep breached passwords", async move {
+            if let Err(error) = kept.put(&prefix, &range, now).await {
+                tracing::debug!(%error, "an answer about breached passwords is not kept");
+            }
+        });
+    }
+}
