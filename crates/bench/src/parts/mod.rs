@@ -6,6 +6,7 @@ mod figures;
 mod journey;
 mod log_ins;
 mod memory;
+mod outbound;
 mod overload;
 mod reads;
 mod relay;
@@ -20,6 +21,7 @@ pub(crate) use self::{
     journey::journey,
     log_ins::{hash, log_ins},
     memory::memory,
+    outbound::outbound,
     overload::overload,
     reads::reads,
     relay::relay,

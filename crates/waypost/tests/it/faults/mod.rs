@@ -10,6 +10,7 @@ mod load;
 mod log_ins;
 mod logs;
 mod mail;
+mod outbound;
 mod overload;
 mod own_trouble;
 mod postgres;

@@ -81,7 +81,9 @@ async fn arrived_everywhere(stack: &Stack, token: &str) {
     eventually(PATIENCE, || async {
         let list = stack.client.notifications(token).await;
         let channels = list.first().map(|one| one["channels"].clone()).unwrap_or_default();
-        channels["email"].is_string() && channels["email"] != "pending" && channels["sms"] == "accepted"
+        channels["email"].is_string()
+            && channels["email"] != "pending"
+            && ["accepted", "delivered"].iter().any(|end| channels["sms"] == *end)
     })
     .await;
 }

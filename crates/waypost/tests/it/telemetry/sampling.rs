@@ -197,8 +197,7 @@ async fn at_10_percent_each_trace_is_exported_whole_or_not_at_all() {
         assert_eq!(status, 201);
     }
     let sent = "SELECT traceparent FROM email_worker.deliveries WHERE status = 'accepted'";
-    let called =
-        "SELECT traceparent FROM notification_gateway.deliveries WHERE channel = 'sms' AND status = 'accepted'";
+    let called = "SELECT traceparent FROM notification_gateway.deliveries WHERE channel = 'sms' AND status IN ('accepted', 'delivered')";
     let mut deliveries = Vec::new();
     for select in [sent, called] {
         let all = eventually(PATIENCE, || async {
