@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use test_support::eventually;
 use uuid::Uuid;
 
-use super::fixture::{Fixture, Store, commit, someone};
+use super::fixture::{Fixture, SOON, Store, commit, someone};
 
 /// Boots on a busy machine, and what comes after.
 pub(crate) const LONG: Duration = Duration::from_mins(2);
@@ -41,7 +41,7 @@ pub(crate) async fn effects(store: &Store) -> HashMap<Uuid, u32> {
     let database = store.database.read();
     let query = Statement::from_string(database.get_database_backend(), "SELECT id FROM effects");
     let mut effects = HashMap::new();
-    for row in database.query_all_raw(query).await.unwrap() {
+    for row in eventually(SOON, async || database.query_all_raw(query.clone()).await.ok()).await {
         let id: String = row.try_get("", "id").unwrap();
         *effects.entry(id.parse().unwrap()).or_default() += 1;
     }

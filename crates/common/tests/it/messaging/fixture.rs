@@ -398,7 +398,11 @@ impl Store {
     }
 
     pub(crate) async fn outbox_rows(&self) -> u64 {
-        outbox::Entity::find().count(self.database.read()).await.unwrap()
+        // On a machine that builds beside, no connection may be free within its second.
+        eventually(SOON, async || {
+            outbox::Entity::find().count(self.database.read()).await.ok()
+        })
+        .await
     }
 
     pub(crate) async fn outbox_is_empty(&self) {
@@ -408,7 +412,7 @@ impl Store {
 
 /// Tells of the events in one change, and commits it.
 pub(crate) async fn commit<T: EventData>(changes: &Changes, events: &[Event<T>]) {
-    let mut change = changes.begin().await.unwrap();
+    let mut change = eventually(SOON, async || changes.begin().await.ok()).await;
     for event in events {
         change.tell(event).unwrap();
     }

@@ -15,9 +15,9 @@ use opentelemetry::trace::TracerProvider;
 use reqwest::Method;
 use tracing::Instrument;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::scripted_server::{Reply, ScriptedServer, ok, status};
+use crate::subscriber::subscribe;
 
 const MILLIS_200: Duration = Duration::from_millis(200);
 
@@ -355,7 +355,7 @@ async fn a_connection_that_breaks_or_is_refused_is_an_error_of_its_own() {
 async fn every_try_is_a_span_of_its_own_in_the_callers_trace() {
     let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-    let _guard = tracing_subscriber::registry().with(layer).set_default();
+    let _guard = subscribe(tracing_subscriber::registry().with(layer));
     let script = |n| {
         if n == 0 {
             status("500 Internal Server Error")
