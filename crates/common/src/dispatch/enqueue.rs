@@ -25,6 +25,8 @@ pub struct NewDelivery {
     pub provider: Option<String>,
     /// What the sender needs.
     pub payload: Value,
+    /// Not before this; at once without it.
+    pub deliver_at: Option<Timestamp>,
     /// Not after this.
     pub expires_at: Option<Timestamp>,
     /// Higher goes first; 0 is usual.
@@ -43,7 +45,7 @@ pub struct Settled {
 }
 
 impl NewDelivery {
-    /// A delivery without provider, expiry or payload, and of usual priority.
+    /// A delivery at once, without provider, expiry or payload, and of usual priority.
     pub fn new(source_event_id: Uuid, channel: &'static str, recipient: String, destination: String) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -53,6 +55,7 @@ impl NewDelivery {
             destination,
             provider: None,
             payload: Value::Null,
+            deliver_at: None,
             expires_at: None,
             priority: 0,
         }
@@ -69,7 +72,7 @@ impl std::fmt::Debug for NewDelivery {
     }
 }
 
-/// Adds a delivery that is due at once, with the current trace; wake the dispatcher after the commit.
+/// Adds a delivery that is due at once or from its `deliver_at` on, with the current trace; wake the dispatcher after the commit.
 ///
 /// Answers with its id, or with `None` when the event asked for it before.
 ///
@@ -110,7 +113,7 @@ fn row(delivery: NewDelivery, now: Timestamp) -> delivery::ActiveModel {
         status: Status::Pending,
         reason: None,
         attempts: 0,
-        next_attempt_at: now,
+        next_attempt_at: delivery.deliver_at.map_or(now, |at| at.max(now)),
         lease_until: None,
         lease_number: 0,
         lease_holder: None,

@@ -1,6 +1,7 @@
 //! What a delivery brings along from the event that asked for it.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::Timestamp;
 use common::config::Service;
@@ -16,6 +17,7 @@ use crate::subscriber::subscribe;
 
 on_both_databases!(
     one_event_makes_one_delivery,
+    a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before,
     a_send_continues_the_trace_that_asked_for_it,
 );
 
@@ -41,6 +43,34 @@ async fn one_event_makes_one_delivery(fixture: Fixture) {
     fixture.all_reach(&[new.id], Status::Accepted).await;
     running.stop().await;
     assert_eq!(sender.sent().len(), 1);
+}
+
+async fn a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before(fixture: Fixture) {
+    let now = Timestamp::now();
+    let later = NewDelivery {
+        deliver_at: Some(now + Duration::from_secs(3)),
+        ..NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into())
+    };
+    enqueue(fixture.database.unguarded(), later.clone(), now).await.unwrap();
+    let past = NewDelivery {
+        deliver_at: Some(now - Duration::from_secs(3600)),
+        ..NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into())
+    };
+    enqueue(fixture.database.unguarded(), past.clone(), now).await.unwrap();
+    let sent_at = Arc::new(Mutex::new(Vec::new()));
+    let clock = Arc::clone(&sent_at);
+    let sender = Scripted::new(move |delivery, _| {
+        clock.lock().unwrap().push((delivery.id, Timestamp::now()));
+        Box::pin(async { accepted("x") })
+    });
+    let running = fixture.start(&sender, DispatchOptions::new(&fixture.settings, &["test"]));
+    fixture.all_reach(&[past.id, later.id], Status::Accepted).await;
+    running.stop().await;
+    let sent_at = sent_at.lock().unwrap().clone();
+    assert_eq!(sent_at[0].0, past.id);
+    let (id, at) = sent_at[1];
+    assert_eq!((id, at >= later.deliver_at.unwrap()), (later.id, true));
+    println!("left {:?} after its time", at.since(later.deliver_at.unwrap()));
 }
 
 async fn a_send_continues_the_trace_that_asked_for_it(fixture: Fixture) {

@@ -2,12 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use common::config::Service;
+use common::database::Database;
 use common::dispatch::{DispatchOptions, Status};
+use futures_util::future::join_all;
+use sea_orm::ConnectionTrait;
+use test_support::eventually;
 use tokio::sync::{Notify, Semaphore};
 
-use super::fixture::{DEADLINE, Fixture, Scripted, accepted};
+use super::fixture::{DEADLINE, Fixture, Running, Scripted, accepted};
 
 on_both_databases!(
     two_dispatchers_never_send_the_same_row_twice,
@@ -36,6 +41,43 @@ async fn two_dispatchers_never_send_the_same_row_twice(fixture: Fixture) {
     assert_eq!(sent.len(), 200);
     assert_eq!(sent.iter().collect::<HashSet<_>>().len(), 200);
     assert_eq!(fixture.recorded().await, 200);
+}
+
+/// Rows by the thousand come by one statement: that is not what is looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_dispatchers_send_ten_thousand_rows_once_each() {
+    let fixture = Fixture::postgres().await;
+    let rows = "INSERT INTO deliveries (id, source_event_id, channel, recipient, destination, status, next_attempt_at, payload,
+                    created_at, updated_at)
+                SELECT gen_random_uuid(), gen_random_uuid(), 'test', 'somebody', 'd' || (n % 20), 'pending', 0, 'null', 0, 0
+                FROM generate_series(1, 10000) n";
+    fixture.database.unguarded().execute_unprepared(rows).await.unwrap();
+    let sender = Scripted::accepting();
+    // Each has a way to the database of its own, as processes have.
+    let running = join_all((0..4).map(|_| async {
+        let database = Database::connect(&fixture.settings, Service::EmailWorker)
+            .await
+            .unwrap();
+        Running::start(database, &sender, fixture.options())
+    }))
+    .await;
+    let began = Instant::now();
+    eventually(DEADLINE * 6, async || {
+        !fixture
+            .finds("SELECT 1 FROM deliveries WHERE status <> 'accepted' LIMIT 1")
+            .await
+    })
+    .await;
+    join_all(running.iter().map(Running::stop)).await;
+    let sent = sender.sent();
+    let different = sent.iter().collect::<HashSet<_>>().len();
+    println!(
+        "10000 rows: sent {}, different {different}, in {:?}",
+        sent.len(),
+        began.elapsed()
+    );
+    assert_eq!((sent.len(), different), (10_000, 10_000));
+    assert_eq!(fixture.recorded().await, 10_000);
 }
 
 async fn a_lease_that_runs_out_is_claimed_again_and_the_late_result_is_refused(fixture: Fixture) {
