@@ -6,6 +6,7 @@
 //! A service never migrates by itself; `waypost migrate` does, and `waypost run` at its start.
 
 mod attempts;
+mod audit;
 mod email_worker;
 mod notification_gateway;
 mod owner;

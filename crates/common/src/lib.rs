@@ -19,6 +19,7 @@
 //! - [`outbound`]: calls to other systems over HTTP
 //! - [`dispatch`]: from a delivery row to its outcome
 //! - [`http`]: what every public HTTP surface shares
+//! - [`operations`]: what those who run a service may ask it, and what it keeps of that
 //! - [`service`]: what every service opens at its start
 //!
 //! This crate never names a user, an email or a provider, apart from `config/defaults.toml`, whose one
@@ -33,6 +34,7 @@ pub mod error_chain;
 pub mod http;
 pub mod limits;
 pub mod messaging;
+pub mod operations;
 pub mod outbound;
 pub mod private_files;
 pub mod process;

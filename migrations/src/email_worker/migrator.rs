@@ -2,7 +2,10 @@
 
 use sea_orm_migration::MigrationTrait;
 
-use super::{m20261123_000001_journey, m20261128_000001_lease_holder, m20261130_000001_attempts};
+use super::{
+    m20261123_000001_journey, m20261128_000001_lease_holder, m20261130_000001_attempts,
+    m20261201_000001_operations_audit,
+};
 
 /// The migrations of email-worker, oldest first.
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -10,5 +13,6 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261123_000001_journey::Migration),
         Box::new(m20261128_000001_lease_holder::Migration),
         Box::new(m20261130_000001_attempts::Migration),
+        Box::new(m20261201_000001_operations_audit::Migration),
     ]
 }

@@ -145,6 +145,7 @@ impl Http {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Operations {
     pub address: String,
+    pub token: SecretString,
     pub allowed_hosts: Hosts,
 }
 

@@ -6,6 +6,7 @@ use std::future::ready;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
+use actix_web::web::ServiceConfig;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, web};
 use utoipa::openapi::path::HttpMethod;
 
@@ -65,6 +66,8 @@ methods! {
     stream = GET, described as Get, head: false;
     /// Answers POST.
     post = POST, described as Post, head: false;
+    /// Answers PUT.
+    put = PUT, described as Put, head: false;
     /// Answers PATCH.
     patch = PATCH, described as Patch, head: false;
 }
@@ -133,13 +136,24 @@ impl Endpoint {
         &self.offers
     }
 
+    /// Serves these methods without limits, in a scope that takes `below` off the front of the path.
+    pub(super) fn mount_below(self, below: &str, app: &mut ServiceConfig) {
+        let rest = self.path.strip_prefix(below).unwrap_or(self.path);
+        app.service(self.into_resource_at(rest, None, 0));
+    }
+
     /// The resource that answers these methods, each behind its limits, and 405 to all others; `first` is the number of
     /// the first of them in the table.
     pub(super) fn into_resource(self, shedder: Option<&Shedder>, first: usize) -> Resource {
+        let path = self.path;
+        self.into_resource_at(path, shedder, first)
+    }
+
+    fn into_resource_at(self, at: &str, shedder: Option<&Shedder>, first: usize) -> Resource {
         let methods: Vec<&str> = self.offers.iter().flat_map(Offer::methods).collect();
         let allow = methods.join(", ");
         let offers = self.offers.into_iter().zip(first..);
-        let resource = offers.fold(web::resource(self.path), |resource, (offer, number)| {
+        let resource = offers.fold(web::resource(at), |resource, (offer, number)| {
             let load = (offer.class, offer.priority());
             let gate = shedder.and_then(|shedder| shedder.gate(number, load));
             let path = Some(RoutePath(self.path));

@@ -10,6 +10,7 @@
 //! - outside of it, only where pages of other origins may use the service, `cors.rs`;
 //! - the door (`door.rs`) stands before each route: shedding (`shed.rs`), which refuses at once what could only be served
 //!   too late, and inside it the limit (`limit.rs`), which counts the request towards its class of rate limit;
+//! - [`PrivateSurface`]: the same edge, problems and rows on a port that is not for the public, without limits;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
 //! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;
 //! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
@@ -36,8 +37,10 @@ mod merge_patch;
 mod oneself;
 mod operation;
 mod pages;
+mod paging;
 mod path_id;
 mod place;
+mod private_surface;
 mod problem;
 mod remembered;
 mod route_table;
@@ -60,8 +63,10 @@ pub use json_body::JsonBody;
 pub use merge_patch::{Edit, Member, MergePatch, OtherMembers};
 pub use oneself::Oneself;
 pub use operation::{Missing, NoRefusal, OperationError, Refusal};
+pub use paging::{LIMIT_DEFAULT, LIMIT_MOST, page_limit, query_fields, query_parameter};
 pub use path_id::PathId;
 pub use place::Place;
+pub use private_surface::PrivateSurface;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};
 pub use route_table::RouteTable;
 pub use serve::{Doors, Surface, serve};

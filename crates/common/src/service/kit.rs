@@ -5,15 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actix_web::web::ServiceConfig;
 use contracts::topology::Queue;
 
 use crate::config::Settings;
 use crate::database::{Database, DatabaseError};
 use crate::dispatch::{DispatchOptions, Dispatcher, Sender, Waker};
+use crate::http::Endpoint;
 use crate::messaging::{Broker, BrokerError, Changes, Consumer, ConsumerOptions, Intake, spawn_relay};
+use crate::operations::Api;
 use crate::outbound::Outbound;
-use crate::process::operations::{self, Pages, Port};
+use crate::process::operations::{self, Port};
 use crate::process::{Health, Need, Tasks};
 use crate::resilience::Breakers;
 use crate::store::{self, Store};
@@ -57,7 +58,7 @@ pub struct Kit<'a> {
     pub health: Health,
     /// The breakers of what the service asks of others, for whoever runs it.
     breakers: Breakers,
-    pages: Vec<Pages>,
+    operations: Api,
 }
 
 impl<'a> Kit<'a> {
@@ -80,16 +81,19 @@ impl<'a> Kit<'a> {
             async move { asked.readiness(&tables).await }
         });
         health.register("broker", parts.broker_is, move || ready(heard.finding()));
+        let changes = Changes::new(tasks.service(), database.clone());
+        let breakers = Breakers::default();
+        let operations = Api::new((tasks.service(), settings), &metrics, changes.clone(), breakers.clone());
         Ok(Self {
             settings,
             tasks,
             metrics,
             broker,
-            changes: Changes::new(tasks.service(), database.clone()),
             database,
+            changes,
             health,
-            breakers: Breakers::default(),
-            pages: Vec::new(),
+            breakers,
+            operations,
         })
     }
 
@@ -146,9 +150,9 @@ impl<'a> Kit<'a> {
             .register("consumer", Need::Optional, move || ready(consuming.state()));
     }
 
-    /// Adds pages of the service's own to its operations port, below `/operations`; for those who run it, not for the public.
-    pub fn add_operations(&mut self, pages: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) {
-        self.pages.push(Arc::new(pages));
+    /// Adds rows of the service's own to its operations API, whose paths begin with `/operations`, and what they work with.
+    pub fn add_operations<S: Send + Sync + 'static>(&mut self, state: Arc<S>, rows: fn() -> Vec<Endpoint>) {
+        self.operations.add(state, rows);
     }
 
     /// Serves the operations port; answers with its address.
@@ -159,7 +163,7 @@ impl<'a> Kit<'a> {
         let port = Port {
             health: self.health.clone(),
             metrics: self.metrics.clone(),
-            pages: self.pages.clone(),
+            pages: vec![self.operations.pages()],
         };
         operations::serve(self.settings, port, self.tasks)
     }

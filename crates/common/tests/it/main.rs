@@ -9,6 +9,7 @@ mod limits;
 mod messaging;
 mod metrics;
 mod migrations;
+mod operations;
 mod outbound;
 mod overload;
 mod scripted_server;

@@ -1,8 +1,11 @@
-//! The kit that a service opens: what it tells of itself, and the pages that a service adds to its operations port.
+//! The kit that a service opens: what it tells of itself, and the rows that a service adds to its operations API.
 
-use actix_web::{HttpResponse, web};
-use common::config::{Service, Settings};
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use common::config::{Profile, Service, Settings};
 use common::database::Database;
+use common::http::{Answer, Class, Endpoint, Found};
 use common::messaging::Broker;
 use common::process::{Need, Tasks};
 use common::service::{Kit, Parts};
@@ -24,10 +27,15 @@ fn settings(database: &TestDatabase) -> Settings {
     settings
 }
 
+async fn ours(ours: Data<String>) -> Answer<Found<String>> {
+    Answer::found(&**ours)
+}
+
 #[tokio::test]
-async fn a_kit_tells_of_its_parts_and_a_service_adds_pages_of_its_own() {
+async fn a_kit_tells_of_its_parts_and_a_service_adds_rows_of_its_own() {
     let database = TestDatabase::sqlite();
-    let settings = settings(&database);
+    let mut settings = settings(&database);
+    settings.profile = Profile::Development;
     let tables = Database::connect(&settings, Service::EmailWorker).await.unwrap();
     let migrations = migrations::of(Owner::EmailWorker);
     migrations.up(tables.unguarded(), None).await.unwrap();
@@ -36,9 +44,8 @@ async fn a_kit_tells_of_its_parts_and_a_service_adds_pages_of_its_own() {
     let tasks = Tasks::new(Service::EmailWorker);
     let mut kit = Kit::open(&settings, &tasks, parts()).await.unwrap();
     kit.store().unwrap();
-    kit.add_operations(|app| {
-        let page = || async { HttpResponse::Ok().body("ours") };
-        app.route("/operations/ours", web::get().to(page));
+    kit.add_operations(Arc::new("ours".to_owned()), || {
+        vec![Endpoint::at("/operations/ours").get(Class::Read, "Show what is ours", ours)]
     });
     let address = kit.serve_operations().unwrap();
     let get = async |path: &str| {
@@ -46,7 +53,7 @@ async fn a_kit_tells_of_its_parts_and_a_service_adds_pages_of_its_own() {
         answer.text().await.unwrap()
     };
 
-    assert_eq!(get("/operations/ours").await, "ours");
+    assert_eq!(get("/operations/ours").await, "\"ours\"");
     let readiness: Value = serde_json::from_str(&get("/readyz").await).unwrap();
     let up = serde_json::json!({"broker": "up", "database": "up", "store": "up"});
     assert_eq!(readiness["dependencies"], up);

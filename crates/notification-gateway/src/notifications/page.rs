@@ -4,18 +4,16 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use common::http::{Describe, OperationDoc, Problem, Violation, Violations, kinds};
-use percent_encoding::percent_decode_str;
+use common::http::{
+    Describe, LIMIT_DEFAULT, LIMIT_MOST, OperationDoc, Problem, Violation, Violations, kinds, page_limit, query_fields,
+    query_parameter,
+};
 use serde::Deserialize;
 use serde_json::json;
-use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Required, Schema};
 
 use crate::tables::notifications::{Page, ReadState};
 
-const LIMIT_DEFAULT: u64 = 20;
-const LIMIT_MOST: u64 = 100;
 /// Form of the states: words and blanks between commas.
 const STATES: &str = "^ *(unread|read|archived)? *(, *(unread|read|archived)? *)*$";
 /// Form of a cursor: the number of a notification.
@@ -46,30 +44,17 @@ impl Describe for Requested {
             .schema_type(Type::String)
             .pattern(Some(STATES))
             .examples([json!("unread,read")]);
-        operation.parameter(query(
+        operation.parameter(query_parameter(
             "state",
             "In one of these states, with commas between; without any: in whichever",
-            states.build().into(),
+            states,
         ));
-        operation.parameter(query("limit", "How many at most", limit.build().into()));
-        operation.parameter(query(
-            "cursor",
-            "`next_cursor` of the answer before",
-            cursor.build().into(),
-        ));
+        operation.parameter(query_parameter("limit", "How many at most", limit));
+        operation.parameter(query_parameter("cursor", "`next_cursor` of the answer before", cursor));
         operation.problem(&kinds::BAD_REQUEST);
         operation.problem(&kinds::BAD_CURSOR);
         operation.problem(&kinds::VALIDATION);
     }
-}
-
-fn query(name: &str, description: &str, schema: RefOr<Schema>) -> ParameterBuilder {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Query)
-        .required(Required::False)
-        .description(Some(description))
-        .schema(Some(schema))
 }
 
 /// The fields of the query, as text.
@@ -81,28 +66,15 @@ struct Fields {
 }
 
 fn parse(query: &str) -> Result<Page, Problem> {
-    let fields = read(query)?;
+    let fields: Fields = query_fields(query)?;
     let before = cursor(fields.cursor.as_deref().unwrap_or_default())?;
     let mut broken = Violations::default();
-    let limit = broken.note("/limit", fields.limit.as_deref().map_or(Ok(LIMIT_DEFAULT), limit));
+    let limit = broken.note("/limit", page_limit(fields.limit.as_deref()));
     let states = broken.note("/state", fields.state.as_deref().map_or(Ok(Vec::new()), states));
     match (limit, states) {
         (Some(limit), Some(states)) => Ok(Page { states, before, limit }),
         _ => Err(broken.into()),
     }
-}
-
-/// Takes the query apart. Bytes that are no UTF-8 would be replaced silently, and the last of two fields taken.
-fn read(query: &str) -> Result<Fields, Problem> {
-    if percent_decode_str(query).decode_utf8().is_err() {
-        return Err(Problem::new(&kinds::BAD_REQUEST).detail("The query is not UTF-8."));
-    }
-    serde_urlencoded::from_str(query).map_err(|error| {
-        // All fields are optional text: only a second one of a kind can't be read.
-        let text = error.to_string();
-        let field = text.split('`').nth(1).unwrap_or_default();
-        Problem::new(&kinds::VALIDATION).error(format!("/{field}"), "duplicate", "This field is there twice.")
-    })
 }
 
 /// The number that a cursor stands for: digits, without a sign and without zeros in front.
@@ -113,14 +85,6 @@ fn cursor(text: &str) -> Result<Option<i64>, Problem> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     let number = text.parse().ok().filter(|_| is_number);
     number.map(Some).ok_or_else(|| Problem::new(&kinds::BAD_CURSOR))
-}
-
-fn limit(text: &str) -> Result<u64, Violation> {
-    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MOST).contains(limit));
-    limit.ok_or(Violation {
-        code: "out-of-range",
-        detail: "must be a number from 1 to 100",
-    })
 }
 
 /// A set, whatever is said twice: the statement that asks for them has a few forms, not one for each number of words.

@@ -250,12 +250,14 @@ impl TestApp {
         )
     }
 
+    /// Begins a request to the operations port.
+    pub(crate) fn operations(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{path}", self.running.operations_address);
+        self.client.request(method, url)
+    }
+
     pub(crate) async fn readyz(&self) -> (u16, Value) {
-        self.send(
-            self.client
-                .get(format!("http://{}/readyz", self.running.operations_address)),
-        )
-        .await
+        self.send(self.operations(reqwest::Method::GET, "/readyz")).await
     }
 
     /// The person's notifications, once they are as a test waits for.

@@ -13,6 +13,7 @@ mod faults;
 mod limits;
 mod lost_answers;
 mod notifications;
+mod operations;
 mod provider;
 mod sms;
 mod sms_providers;

@@ -12,6 +12,8 @@ use super::window::{Call, Counted, Window};
 
 /// When it is worth asking again while probes are under way.
 const PROBING: Duration = Duration::from_millis(500);
+/// When it is worth asking again while it is forced open: somebody may end that at any moment, and would see it work.
+const FORCED: Duration = Duration::from_secs(5);
 /// One's own failures that are enough to open once another replica's breaker is known to be open.
 const FAILURES_WITH_HINT: usize = 2;
 
@@ -138,7 +140,7 @@ impl Breaker {
         self.with(now, |inner| {
             if inner.mode == BreakerMode::ForcedOpen {
                 return Err(Rejected {
-                    retry_after: self.forced_wait(inner, now),
+                    retry_after: inner.forced_wait(now),
                 });
             }
             let probe = match self.probe(inner, now) {
@@ -165,7 +167,7 @@ impl Breaker {
     /// How long it surely lets no call pass; `None` when it may let one pass now.
     pub fn open_for(&self, now: Instant) -> Option<Duration> {
         self.with(now, |inner| match (inner.mode, &inner.phase) {
-            (BreakerMode::ForcedOpen, _) => Some(self.forced_wait(inner, now)),
+            (BreakerMode::ForcedOpen, _) => Some(inner.forced_wait(now)),
             (BreakerMode::On, Phase::Open { until }) => Some(until.saturating_duration_since(now)),
             _ => None,
         })
@@ -228,12 +230,6 @@ impl Breaker {
         drop(inner);
         (self.watch)(transition);
         answer
-    }
-
-    /// When to ask again while it is forced open: at the end of that, and from time to time, for somebody may end it before.
-    fn forced_wait(&self, inner: &Inner, now: Instant) -> Duration {
-        let ends = inner.mode_ends.map(|ends| ends.saturating_duration_since(now));
-        ends.unwrap_or(self.options.open_limit).min(self.options.open_limit)
     }
 
     /// Which probe a call is, `None` while it is closed; or when to ask again.
@@ -348,6 +344,12 @@ impl Inner {
             BreakerMode::ForcedClosed => BreakerState::Closed,
             BreakerMode::On | BreakerMode::MetricsOnly => self.phase.state(),
         }
+    }
+
+    /// When to ask again while it is forced open: at the end of that, or before.
+    fn forced_wait(&self, now: Instant) -> Duration {
+        let ends = self.mode_ends.map(|ends| ends.saturating_duration_since(now));
+        ends.map_or(FORCED, |left| left.min(FORCED))
     }
 
     fn is_hinted(&self, now: Instant) -> bool {

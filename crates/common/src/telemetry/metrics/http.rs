@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
+
 use super::Metrics;
-use super::labels::{HttpLabels, PortLabels};
+use super::labels::{HttpLabels, PortLabels, ReasonLabels};
 
 impl Metrics {
     /// Counts one request that this service answered (`http_server_request_duration_seconds`).
@@ -37,5 +39,12 @@ impl Metrics {
             .connections_refused
             .get_or_create(&PortLabels { port })
             .inc();
+    }
+
+    /// The counter of requests that the operations API refused for one reason (`waypost_operations_refused_total`), which
+    /// stands from then on.
+    pub fn operations_refused(&self, reason: &'static str) -> Counter {
+        let labels = ReasonLabels { reason };
+        self.0.series.operations_refused.get_or_create_owned(&labels)
     }
 }

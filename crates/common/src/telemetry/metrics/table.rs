@@ -16,8 +16,8 @@ use super::definition::{Definition, Kind};
 use super::labels::{
     BulkheadLabels, CacheLabels, CallbackLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels,
     DestinationLabels, DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels,
-    OutboundLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, RefreshLabels,
-    StateLabels, SweepLabels, TransitionLabels,
+    OutboundLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, ReasonLabels,
+    RefreshLabels, StateLabels, SweepLabels, TransitionLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -79,6 +79,8 @@ metrics! {
         "Log lines of this process that nobody took in time";
     connections_refused: Counters<PortLabels> = "waypost_http_connections_refused_total", ["port"],
         "Connections closed at once because their address had as many as it may";
+    operations_refused: Counters<ReasonLabels> = "waypost_operations_refused_total", ["reason"],
+        "Requests to the operations API without its token";
     consumer_gate: Gauges<QueueLabels> = "waypost_consumer_gate", ["queue"],
         "Gate before a consumer: 0 open, 1 probing, 2 draining, 3 closed";
     unrouted_messages: Gauge = "waypost_unrouted_messages", [], "Messages that no queue is bound to";
