@@ -70,6 +70,8 @@ pub struct SmsProvider {
     pub url: String,
     pub account: String,
     pub token: SecretString,
+    /// Empty: that of the first provider.
+    #[serde(default)]
     pub sender: String,
     #[serde(default)]
     pub rate: f64,

@@ -72,7 +72,11 @@ impl Provider {
             },
             account: settings.account.clone(),
             token: settings.token.clone(),
-            sender: settings.sender.clone(),
+            sender: if settings.sender.is_empty() {
+                all.sender.clone()
+            } else {
+                settings.sender.clone()
+            },
             url,
             callback_url: Arc::clone(callback_url),
         })
