@@ -32,6 +32,8 @@ pub struct Providers {
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct BreachedPasswords {
     pub url: String,
+    #[serde(rename = "timeout_ms", deserialize_with = "millis")]
+    pub timeout: Duration,
 }
 
 /// What becomes of a new password that is known from a breach.
@@ -82,6 +84,10 @@ impl OwnSettings for Own {
     fn review(&self, review: &mut Review) {
         if self.accounts.sessions.sweep_every < Duration::from_millis(100) {
             review.refuse("accounts.sessions.sweep_every_ms", "must be at least 100");
+        }
+        let timeout = self.providers.breached_passwords.timeout;
+        if !(Duration::from_millis(10)..=Duration::from_secs(10)).contains(&timeout) {
+            review.refuse("providers.breached_passwords.timeout_ms", "must be from 10 to 10000");
         }
         let url = &self.providers.breached_passwords.url;
         if url == SANDBOX_URL {

@@ -67,10 +67,10 @@ pub enum Outcome {
         /// What went wrong; no secret, no address.
         error: String,
     },
-    /// It was not tried: the breaker is open or the bulkhead full. Costs no attempt and pauses the destination.
+    /// It was not tried: the breaker is open or the bulkhead full. Costs no attempt.
     Unavailable {
-        /// When it is worth asking again.
-        after: Duration,
+        /// When it is worth asking again, and whether everything that goes there waits so long.
+        after: Wait,
     },
 }
 
@@ -96,7 +96,7 @@ impl Outcome {
     /// How long the other side wants this delivery to wait.
     fn requested_wait(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { after } => Some((*after).clamp(SHORTEST_PAUSE, LONGEST_WAIT)),
+            Self::Unavailable { after } => Some(after.span().clamp(SHORTEST_PAUSE, LONGEST_WAIT)),
             Self::Retry { after, .. } => after.map(|after| after.span().clamp(SHORTEST_WAIT, LONGEST_WAIT)),
             _ => None,
         }
@@ -108,6 +108,9 @@ impl Outcome {
             Self::Retry {
                 after: Some(Wait::Delivery(_)),
                 ..
+            }
+            | Self::Unavailable {
+                after: Wait::Delivery(_),
             } => None,
             _ => self.requested_wait().map(|wait| wait.min(LONGEST_DESTINATION_PAUSE)),
         }

@@ -88,7 +88,9 @@ fn a_wait_without_bounds_gets_some() {
         let (_, change) = resolve(asks(wait), &delivery(1, None), &options(), START);
         assert_eq!((change.to, change.next_attempt_at), (Status::Pending, START + expected));
     }
-    let unavailable = Outcome::Unavailable { after: Duration::MAX };
+    let unavailable = Outcome::Unavailable {
+        after: Wait::Destination(Duration::MAX),
+    };
     assert_eq!(asks(Duration::MAX).destination_pause(), Some(LONGEST_DESTINATION_PAUSE));
     assert_eq!(unavailable.destination_pause(), Some(LONGEST_DESTINATION_PAUSE));
     assert_eq!(asks(Duration::ZERO).destination_pause(), Some(SHORTEST_WAIT));
@@ -105,7 +107,7 @@ fn a_wait_without_bounds_gets_some() {
 #[test]
 fn what_was_not_tried_costs_no_attempt() {
     let outcome = Outcome::Unavailable {
-        after: Duration::from_secs(5),
+        after: Wait::Destination(Duration::from_secs(5)),
     };
     let (_, change) = resolve(outcome, &delivery(3, None), &options(), START);
     assert_eq!((change.to, change.attempts), (Status::Pending, 2));
@@ -156,7 +158,7 @@ fn an_error_text_is_bounded() {
 fn what_was_never_tried_is_not_given_up() {
     let late = START + 100 * HOUR;
     let away = || Outcome::Unavailable {
-        after: Duration::from_secs(30),
+        after: Wait::Destination(Duration::from_secs(30)),
     };
     let (outcome, row) = resolve(away(), &delivery(1, None), &options(), late);
     assert_eq!((outcome, row.to, row.attempts), (away(), Status::Pending, 0));

@@ -49,6 +49,11 @@ impl Progress {
         self.exchanged.lock().holder = Some(provider.to_owned());
     }
 
+    /// Says that nobody has it, who was said to before.
+    pub fn held_by_nobody(&self) {
+        self.exchanged.lock().holder = None;
+    }
+
     /// Whether it began so long ago.
     pub(super) fn began_longer_ago_than(&self, age: Duration) -> bool {
         self.begun.get().is_some_and(|at| at.elapsed() > age)

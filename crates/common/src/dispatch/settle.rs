@@ -32,8 +32,10 @@ pub(super) async fn settle<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery:
         tracing::warn!(delivery = %delivery.id, channel = %delivery.channel, error, "a delivery may arrive twice");
     }
     let now = Timestamp::now();
+    // One that was broken off has no exchange, and may be with whoever was being asked.
+    let was_asked = !exchanged.exchanges.is_empty() || matches!(outcome, Outcome::Unknown { .. });
     let (outcome, mut row) = resolve(outcome, delivery, &shared.options, now);
-    if !exchanged.exchanges.is_empty() {
+    if was_asked {
         row.provider.clone_from(&exchanged.holder);
     }
     if let Some(error) = &row.last_error {

@@ -24,6 +24,8 @@ pub struct OutboundResponse {
     pub headers: HeaderMap,
     /// Body.
     pub body: Bytes,
+    /// Whether a try before this one may have been received, too.
+    pub is_after_unknown: bool,
 }
 
 impl OutboundResponse {

@@ -35,12 +35,18 @@ pub(super) struct Tries {
     pub(super) made: u32,
     /// How long the last one took, without what it waited for its turn.
     pub(super) last_took: Duration,
+    /// Whether one of them may have been received, and was not answered.
+    pub(super) may_be_received: bool,
 }
 
 #[async_trait]
 impl Middleware for AttemptLayer {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        let Tries { made: before, .. } = extensions.get().copied().unwrap_or_default();
+        let Tries {
+            made: before,
+            may_be_received,
+            ..
+        } = extensions.get().copied().unwrap_or_default();
         let method = request.method().as_str().to_owned();
         let span = self.span(&request, before);
         let began = Instant::now();
@@ -49,6 +55,7 @@ impl Middleware for AttemptLayer {
         extensions.insert(Tries {
             made: before + 1,
             last_took: took,
+            may_be_received: may_be_received || outcome.as_ref().is_err_and(OutboundError::may_be_received),
         });
         let status = outcome.as_ref().map_or(0, |answer| answer.status().as_u16());
         close(&span, &outcome, status);

@@ -12,6 +12,7 @@ use reqwest_middleware::{Middleware, Next, Result};
 
 use super::answer::retry_after;
 use super::attempt::Tries;
+use super::deadline::Deadline;
 use super::decisions::{Decision, Decisions};
 use super::hints::Hints;
 use super::{Destination, OutboundError, Refusal};
@@ -19,14 +20,19 @@ use crate::Timestamp;
 use crate::resilience::{Breaker, BreakerState, Transition, Verdict};
 use crate::telemetry::Metrics;
 
+/// No pause is kept for longer: what asked for it may have been somebody in between, or have meant less than all.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// What telling other replicas, or asking them, may take of a call's time.
+const SHARING: Duration = Duration::from_millis(150);
+
 /// Third layer: asks the breaker, and keeps a pause that the destination asked for.
 #[derive(Clone)]
 pub(super) struct BreakerLayer(Arc<Inner>);
 
 struct Inner {
     breaker: Arc<Breaker>,
-    /// Set when the breaker opened, until the other replicas were told.
-    has_opened: Arc<AtomicBool>,
+    /// What the other replicas are not told of yet.
+    news: Arc<News>,
     hints: Option<Hints>,
     paused_until: Mutex<Option<Instant>>,
     pauses_by_itself: bool,
@@ -40,11 +46,11 @@ impl BreakerLayer {
         metrics: &Metrics,
         decisions: Decisions,
     ) -> Self {
-        let has_opened = Arc::<AtomicBool>::default();
-        let watch = watch(&destination.name, metrics, Arc::clone(&has_opened));
+        let news = Arc::<News>::default();
+        let watch = watch(&destination.name, metrics, Arc::clone(&news));
         Self(Arc::new(Inner {
             breaker: Breaker::watched(destination.breaker, Instant::now(), watch),
-            has_opened,
+            news,
             hints,
             paused_until: Mutex::default(),
             pauses_by_itself: destination.pauses_by_itself,
@@ -56,9 +62,9 @@ impl BreakerLayer {
         &self.0.breaker
     }
 
-    /// Makes no call for so long. A longer pause that is kept already stays.
+    /// Makes no call for so long, a minute at most. A longer pause that is kept already stays.
     pub(super) fn pause(&self, wait: Duration) {
-        let until = Instant::now() + wait;
+        let until = Instant::now() + wait.min(LONGEST_PAUSE);
         let mut paused_until = self.0.paused_until.lock();
         *paused_until = Some(paused_until.map_or(until, |before| before.max(until)));
     }
@@ -66,7 +72,8 @@ impl BreakerLayer {
     /// How long no call is made yet, because the destination asked for it.
     pub(super) fn paused_for(&self, now: Instant) -> Option<Duration> {
         let until = (*self.0.paused_until.lock())?;
-        until.checked_duration_since(now).filter(|left| !left.is_zero())
+        let left = until.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        (!self.0.breaker.is_forced_closed(now)).then_some(left)
     }
 
     fn refuse(&self, decision: Decision, refusal: Refusal, retry_after: Duration) -> OutboundError {
@@ -74,17 +81,27 @@ impl BreakerLayer {
         OutboundError::Unavailable { refusal, retry_after }
     }
 
-    /// Asks whether another replica found the destination out, after a failure here; tells the others when this one did.
-    async fn share(&self) {
+    /// Tells other replicas what this one found out, or asks what they did, after a failure here.
+    async fn share(&self, has_failed: bool) {
         let Some(hints) = &self.0.hints else { return };
-        if self.0.has_opened.swap(false, Ordering::Relaxed) {
+        if self.0.news.closed.swap(false, Ordering::Relaxed) {
+            hints.take_back().await;
+        } else if self.0.news.opened.swap(false, Ordering::Relaxed) {
             hints.leave().await;
-        } else if self.0.breaker.wants_hint(Instant::now())
+        } else if has_failed
+            && self.0.breaker.wants_hint(Instant::now())
             && let Some(lasts) = hints.look().await
         {
             self.0.breaker.hint(lasts, Instant::now());
         }
     }
+}
+
+/// What a breaker did that other replicas are not told of yet.
+#[derive(Default)]
+struct News {
+    opened: AtomicBool,
+    closed: AtomicBool,
 }
 
 #[async_trait]
@@ -115,8 +132,9 @@ impl Middleware for BreakerLayer {
         {
             self.pause(wait);
         }
-        if verdict == Some(Verdict::Failure) {
-            self.share().await;
+        // What is known of the call is worth more than what others know.
+        if verdict.is_some() && Deadline::left(extensions).is_none_or(|left| left > SHARING) {
+            self.share(verdict == Some(Verdict::Failure)).await;
         }
         outcome
     }
@@ -138,7 +156,7 @@ fn verdict(outcome: &Result<Response>) -> Option<Verdict> {
 }
 
 /// Counts each transition and writes it down, once.
-fn watch(name: &Arc<str>, metrics: &Metrics, has_opened: Arc<AtomicBool>) -> impl Fn(Transition) + Send + Sync + use<> {
+fn watch(name: &Arc<str>, metrics: &Metrics, news: Arc<News>) -> impl Fn(Transition) + Send + Sync + use<> {
     let name = Arc::clone(name);
     let states = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
     let counters = states.map(|state| metrics.breaker_transitions(&name, state.word()));
@@ -147,7 +165,8 @@ fn watch(name: &Arc<str>, metrics: &Metrics, has_opened: Arc<AtomicBool>) -> imp
         let destination = &*name;
         match to {
             BreakerState::Open => {
-                has_opened.store(true, Ordering::Relaxed);
+                news.opened.store(true, Ordering::Relaxed);
+                news.closed.store(false, Ordering::Relaxed);
                 let open_for_ms = open_for.unwrap_or_default().as_millis();
                 let (calls, failed, slow) = (counted.calls, counted.failed, counted.slow);
                 tracing::warn!(
@@ -160,7 +179,11 @@ fn watch(name: &Arc<str>, metrics: &Metrics, has_opened: Arc<AtomicBool>) -> imp
                 );
             }
             BreakerState::HalfOpen => tracing::info!(destination, "the circuit breaker lets probes through"),
-            BreakerState::Closed => tracing::info!(destination, "the circuit breaker closed"),
+            BreakerState::Closed => {
+                news.opened.store(false, Ordering::Relaxed);
+                news.closed.store(true, Ordering::Relaxed);
+                tracing::info!(destination, "the circuit breaker closed");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use url::Url;
 
-use super::attempt::AttemptLayer;
+use super::attempt::{AttemptLayer, Tries};
 use super::breaking::BreakerLayer;
 use super::deadline::Deadline;
 use super::decisions::{Decision, Decisions};
@@ -64,7 +64,8 @@ impl Outbound {
         places.show_in(metrics, Arc::clone(name));
         let (try_timeout, patience) = (
             destination.try_timeout,
-            destination.call_timeout.saturating_sub(destination.try_timeout),
+            // Half of what a call may wait: the way to the store and a retry take of the rest, and no turn is thrown away.
+            destination.call_timeout.saturating_sub(destination.try_timeout) / 2,
         );
         let rate = destination
             .rate
@@ -134,11 +135,13 @@ impl OutboundClient {
             });
         };
         let answer = outcome.map_err(OutboundError::unwrap_from)?;
+        let is_after_unknown = extensions.get::<Tries>().is_some_and(|tries| tries.may_be_received);
         Ok(OutboundResponse {
             status: answer.status(),
             headers: answer.headers().clone(),
             // In memory already: the innermost layer read it.
             body: answer.bytes().await.map_err(OutboundError::of_reqwest)?,
+            is_after_unknown,
         })
     }
 

@@ -22,6 +22,8 @@ pub enum OutboundError {
         refusal: Refusal,
         /// When it is worth asking again: by who refused, or later, by what the last answer said.
         retry_after: Duration,
+        /// Whether a try before may have been received.
+        may_be_received: bool,
     },
     /// No whole answer in time.
     #[error("no answer within {} ms", after.as_millis())]
@@ -82,6 +84,17 @@ impl std::fmt::Display for Refusal {
 }
 
 impl OutboundError {
+    /// Whether the destination may have received the call and done what it asks for.
+    pub fn may_be_received(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Stalled { .. } | Self::TooLarge { .. } => true,
+            // A connection that never was is told apart.
+            Self::Transport(cause) => !cause.is_connect(),
+            Self::NotAgain { may_be_received, .. } => *may_be_received,
+            Self::Unavailable { .. } | Self::Status { .. } | Self::Request(_) => false,
+        }
+    }
+
     /// Word for metrics and spans.
     pub const fn kind(&self) -> &'static str {
         match self {

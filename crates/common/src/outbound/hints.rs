@@ -6,8 +6,9 @@
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long the note stands.
 const LASTS: Duration = Duration::from_secs(30);
@@ -18,6 +19,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Hints {
     store: Store,
     key: String,
+    /// Who left a note: one's own is no news.
+    own: Uuid,
     looked: Mutex<Option<Instant>>,
 }
 
@@ -26,15 +29,20 @@ impl Hints {
         Self {
             store,
             key: format!("breaker:{destination}"),
+            own: Uuid::now_v7(),
             looked: Mutex::default(),
         }
     }
 
     /// Leaves the note. A store that is away hears of nothing: each replica then finds out for itself.
     pub(super) async fn leave(&self) {
-        if let Err(error) = self.store.set(&self.key, b"open", LASTS).await {
-            tracing::debug!(%error, "no note of the open breaker was left for the other replicas");
-        }
+        told(self.store.set(&self.key, self.own.as_bytes(), LASTS).await);
+    }
+
+    /// Takes the note back, if it is one's own: the destination is well again.
+    pub(super) async fn take_back(&self) {
+        let gone = self.store.compare_and_delete(&self.key, self.own.as_bytes()).await;
+        told(gone.map(|_| ()));
     }
 
     /// How long a note that stands is believed; `None` when there is none, or somebody here looked just now.
@@ -48,6 +56,12 @@ impl Hints {
             *looked = Some(now);
         }
         let note = self.store.get(&self.key).await.ok()?;
-        note.map(|_| LASTS)
+        note.filter(|by| by.as_ref() != self.own.as_bytes()).map(|_| LASTS)
+    }
+}
+
+fn told(outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "the other replicas are not told of a breaker");
     }
 }

@@ -18,6 +18,9 @@ use super::{Destination, OutboundError, Repeat};
 use crate::Timestamp;
 use crate::resilience::{Backoff, Breaker, RetryBudget};
 
+/// A try that has less than this part of its time is not worth making.
+const LEAST_OF_A_TRY: u32 = 4;
+
 /// Second layer: tries again what may be tried again, while time and budget last.
 ///
 /// reqwest-retry's own strategy would repeat a POST and knows no `Retry-After`, and its policy and
@@ -27,6 +30,7 @@ pub(super) struct RetryLayer {
     backoff: Backoff,
     retries: u32,
     call_timeout: Duration,
+    least: Duration,
     breaker: Arc<Breaker>,
     decisions: Decisions,
 }
@@ -38,6 +42,7 @@ impl RetryLayer {
             backoff: destination.backoff,
             retries: destination.retries,
             call_timeout: destination.call_timeout,
+            least: destination.try_timeout / LEAST_OF_A_TRY,
             breaker: Arc::clone(breaker),
             decisions,
         }
@@ -61,6 +66,7 @@ impl Middleware for RetryLayer {
             budget: Arc::clone(&self.budget),
             backoff: self.backoff,
             retries: self.retries,
+            least: self.least,
             time: Deadline::left(extensions).unwrap_or(self.call_timeout),
         });
         let tries = RetryTransientMiddleware::new_with_policy_and_strategy(
@@ -68,13 +74,19 @@ impl Middleware for RetryLayer {
             Strategy(Arc::clone(&call)),
         );
         let outcome = tries.handle(request, extensions, next).await;
-        let was_called = extensions.get::<Tries>().is_some_and(|tries| tries.made > 0);
+        let Tries {
+            made, may_be_received, ..
+        } = extensions.get().copied().unwrap_or_default();
         outcome.map_err(|error| match OutboundError::unwrap_from(error) {
             // "Not called" is said of a call of which no try was made, and of no other.
-            OutboundError::Unavailable { refusal, retry_after } if was_called => {
+            OutboundError::Unavailable { refusal, retry_after } if made > 0 => {
                 let asked = call.asked_to_wait.lock().map_or(Duration::ZERO, Asked::left);
-                let retry_after = retry_after.max(asked);
-                OutboundError::NotAgain { refusal, retry_after }.into()
+                OutboundError::NotAgain {
+                    refusal,
+                    retry_after: retry_after.max(asked),
+                    may_be_received,
+                }
+                .into()
             }
             error => error.into(),
         })
@@ -104,6 +116,8 @@ struct Call {
     backoff: Backoff,
     retries: u32,
     time: Duration,
+    /// What a try must have left to be worth it.
+    least: Duration,
     breaker: Arc<Breaker>,
     decisions: Decisions,
 }
@@ -144,8 +158,9 @@ impl Policy {
         let backoff = call.backoff.full_jitter(past_retries, rand::random());
         let asked = call.asked_to_wait.lock().map_or(Duration::ZERO, Asked::left);
         let wait = backoff.max(asked);
-        // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included.
-        if call.began.elapsed().saturating_add(wait) >= call.time {
+        // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included. A try that would be cut
+        // as soon as it began would tell less than what is known.
+        if call.began.elapsed().saturating_add(wait).saturating_add(call.least) >= call.time {
             return Err(Decision::RetryHasNoTime);
         }
         // Nor is there a wait for a try that the breaker will refuse: what the destination said last is worth more.

@@ -61,9 +61,13 @@ impl Sender for MailSender {
             Err(SendError::Unknown(error)) => Outcome::Unknown { error },
             Err(SendError::Unreachable { error, after }) => {
                 tracing::warn!(error, "the mail server can't be reached");
-                Outcome::Unavailable { after }
+                Outcome::Unavailable {
+                    after: Wait::Destination(after),
+                }
             }
-            Err(SendError::Resting { after }) => Outcome::Unavailable { after },
+            Err(SendError::Resting { after }) => Outcome::Unavailable {
+                after: Wait::Destination(after),
+            },
         }
     }
 

@@ -1,12 +1,12 @@
 //! `POST /v1/callbacks/sms`: an SMS provider tells what became of a message.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web::Data;
 use common::Timestamp;
 use common::database::within_deadline;
 use common::dispatch::{Reason, Status};
-use common::http::{Answer, FormBody, NoContent, OperationError, Problem, Refusal, kinds};
+use common::http::{Answer, FormBody, NoContent, OperationError, Place, Problem, Refusal, kinds};
 use strum::EnumIter;
 
 use super::twilio::Signature;
@@ -42,17 +42,18 @@ pub(crate) async fn sms(
     state: Data<State>,
     signature: Signature,
     form: FormBody,
+    place: Place,
 ) -> Result<Answer<NoContent>, OperationError<CallbackRefusal>> {
     let account = form.field("AccountSid").unwrap_or_default();
     let known = state.sms.callback_url();
-    let signer = state
-        .sms
-        .accounts(account)
-        .find(|(_, token)| signature.is_of(token, known, &form.0));
-    let Some((provider, _)) = signer else {
+    // One account may be several providers, by its numbers.
+    let signers = state.sms.accounts(account);
+    let signers = signers.filter(|(_, token)| signature.is_of(token, known, &form.0));
+    let providers: Vec<_> = signers.map(|(name, _)| name.to_string()).collect();
+    if providers.is_empty() {
         state.metrics.callback("sms", "bad_signature");
         return Err(OperationError::Refused(CallbackRefusal::BadSignature));
-    };
+    }
     let Some(status) = form.field("MessageStatus").and_then(end) else {
         // On its way: nothing that the delivery does not say already.
         state.metrics.callback("sms", "on_its_way");
@@ -68,38 +69,38 @@ pub(crate) async fn sms(
         reason: reason(status),
         error: (status == Status::Failed).then(|| format!("the provider could not deliver it, code {}", code(error))),
     };
-    take(&state, (&provider, message), &told).await?;
+    let of = deliveries::Of { providers, message };
+    take(&state, &of, &told, &place).await?;
     Ok(Answer::no_content())
 }
 
-/// Moves the delivery on, once; waits a moment for one that is not written down yet.
+/// Moves the delivery on, once; waits a moment, at nobody's place, for one that is not written down yet.
 async fn take(
     state: &State,
-    (provider, message): (&str, &str),
+    of: &deliveries::Of<'_>,
     told: &Told,
+    place: &Place,
 ) -> Result<(), OperationError<CallbackRefusal>> {
-    let end = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let change = state.changes.begin().await?;
-        if deliveries::tell(change.tx(), (provider, message), told, Timestamp::now()).await? {
-            change.commit().await?;
-            state.metrics.delivery("sms", told.status.as_str());
-            state.metrics.callback("sms", "applied");
-            return Ok(());
-        }
-        change.roll_back().await;
-        let known = deliveries::has_message(state.database.read(), provider, message);
-        if within_deadline(known).await? {
-            // Told before, or something else was.
-            state.metrics.callback("sms", "known");
-            return Ok(());
-        }
-        if tokio::time::Instant::now() >= end {
+    let (end, mut pause) = (Instant::now() + PATIENCE, LOOK_AGAIN);
+    while !within_deadline(deliveries::is_there(state.database.read(), of)).await? {
+        if Instant::now() >= end {
             state.metrics.callback("sms", "unknown_message");
             return Err(OperationError::Refused(CallbackRefusal::UnknownMessage));
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        place.leave_while(tokio::time::sleep(pause)).await;
+        pause *= 2;
     }
+    let change = state.changes.begin().await?;
+    if deliveries::tell(change.tx(), of, told, Timestamp::now()).await? {
+        change.commit().await?;
+        state.metrics.delivery("sms", told.status.as_str());
+        state.metrics.callback("sms", "applied");
+    } else {
+        change.roll_back().await;
+        // Told before, or something else was.
+        state.metrics.callback("sms", "known");
+    }
+    Ok(())
 }
 
 /// What a word of Twilio's says of a delivery; `None`: that it is on its way.

@@ -4,7 +4,9 @@ use common::Timestamp;
 use common::dispatch::delivery::{Column, Entity};
 use common::dispatch::{Delivery, Reason, Status};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 /// The deliveries that one event asked for, to one person.
@@ -48,10 +50,24 @@ pub(crate) struct Told {
     pub(crate) error: Option<String>,
 }
 
+/// One message, at whichever of these providers.
+pub(crate) struct Of<'a> {
+    pub(crate) providers: Vec<String>,
+    pub(crate) message: &'a str,
+}
+
+impl Of<'_> {
+    fn condition(&self) -> Condition {
+        Condition::all()
+            .add(Column::ProviderMessageId.eq(self.message))
+            .add(Column::Provider.is_in(self.providers.iter().map(String::as_str)))
+    }
+}
+
 /// Moves the delivery of a provider's message on; false when it has ended already, or there is none.
 pub(crate) async fn tell(
     connection: &impl ConnectionTrait,
-    (provider, message): (&str, &str),
+    of: &Of<'_>,
     told: &Told,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
@@ -61,8 +77,7 @@ pub(crate) async fn tell(
         .col_expr(Column::Reason, Expr::value(told.reason))
         .col_expr(Column::LastError, Expr::value(told.error.clone()))
         .col_expr(Column::UpdatedAt, Expr::value(now))
-        .filter(Column::ProviderMessageId.eq(message))
-        .filter(Column::Provider.eq(provider))
+        .filter(of.condition())
         // Who holds a lease says itself how its send ended.
         .filter(Column::Status.is_in(from))
         .filter(Column::Status.ne(Status::Sending))
@@ -71,17 +86,12 @@ pub(crate) async fn tell(
     Ok(done.rows_affected > 0)
 }
 
-/// Whether a delivery has this message of the provider's.
-pub(crate) async fn has_message(
-    connection: &impl ConnectionTrait,
-    provider: &str,
-    message: &str,
-) -> Result<bool, DbErr> {
+/// Whether a delivery has this message.
+pub(crate) async fn is_there(connection: &impl ConnectionTrait, of: &Of<'_>) -> Result<bool, DbErr> {
     let found = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::ProviderMessageId.eq(message))
-        .filter(Column::Provider.eq(provider))
+        .filter(of.condition())
         .into_tuple::<Uuid>()
         .one(connection)
         .await?;

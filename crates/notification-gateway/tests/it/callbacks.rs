@@ -1,15 +1,18 @@
 //! What an SMS provider tells of a message: believed by its signature, taken over once, never back.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
+use notification_gateway::SmsProvider;
 use reqwest::Method;
 use serde_json::Value;
 use sha1::Sha1;
 use uuid::Uuid;
 
 use crate::app::{Backend, TestApp, on_both_databases};
-use crate::provider::Mood;
+use crate::provider::{Mood, Provider};
 
 const PHONE: &str = "+15550123";
 const ACCOUNT: &str = "AC-development";
@@ -22,6 +25,7 @@ on_both_databases!(
     who_does_not_sign_with_our_token_is_not_believed,
     a_message_that_nobody_sent_is_not_there,
     bad_calls_are_refused,
+    one_account_may_be_two_providers,
 );
 
 /// A call as Twilio makes it.
@@ -182,4 +186,25 @@ async fn bad_calls_are_refused(backend: Backend) {
         let (status, problem) = app.send(request).await;
         assert_eq!(status, expected, "{problem}");
     }
+}
+
+async fn one_account_may_be_two_providers(mut backend: Backend) {
+    let other = Provider::start();
+    let first = backend.settings.own.providers.sms.first();
+    let also = SmsProvider {
+        url: format!("http://{}", other.address),
+        sender: "+15550001".into(),
+        priority: 1,
+        ..first
+    };
+    backend.settings.own.providers.sms.also = BTreeMap::from([("other-number".into(), also)]);
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Answers(503, None, ""));
+    let user = taken(&app).await;
+    assert_eq!(
+        app.delivery(user, "sms", |_| true).await["provider"],
+        "sms.other-number"
+    );
+    assert_eq!(told("SM1", "delivered").make(&app).await.0, 204);
+    assert_eq!(app.delivery(user, "sms", |_| true).await["status"], "delivered");
 }

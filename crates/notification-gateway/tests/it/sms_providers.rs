@@ -20,6 +20,8 @@ on_both_databases!(
     a_message_that_may_have_arrived_is_the_same_provider_s_where_that_is_wanted,
     a_message_that_may_have_arrived_has_failed_where_that_is_wanted,
     where_nobody_takes_it_it_is_tried_again_and_goes_out_once,
+    one_that_waits_for_its_provider_holds_nobody_else_up,
+    a_refusal_of_our_account_by_one_provider_is_no_word_of_the_message,
 );
 
 /// A gateway with two providers: `sms` and `sms.backup`.
@@ -206,4 +208,51 @@ async fn where_nobody_takes_it_it_is_tried_again_and_goes_out_once(mut backend: 
         taken.filter(|(_, status)| *status == ExchangeStatus::Accepted).count(),
         1
     );
+}
+
+async fn one_that_waits_for_its_provider_holds_nobody_else_up(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Retry).await;
+    two.app.provider.is(Mood::Hangs);
+    // Each of them may be with the first provider, whose breaker they open.
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(two.sign_up().await);
+    }
+    for user in &held {
+        two.app
+            .delivery(*user, "sms", |delivery| delivery["provider"] == "sms")
+            .await;
+    }
+    let other = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(other, "sms", |delivery| {
+            delivery["status"] == "accepted" || delivery["provider"] == "sms"
+        })
+        .await;
+    // Its turn may have been a probe of the first one; else it went out by the other one.
+    assert!(
+        delivery["provider"] == "sms.backup" || delivery["status"] == "pending" || delivery["status"] == "sending",
+        "{delivery}"
+    );
+    two.app.provider.is(Mood::Accepts);
+    for user in held {
+        let delivery = two
+            .app
+            .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        assert_eq!(delivery["provider"], "sms");
+    }
+}
+
+async fn a_refusal_of_our_account_by_one_provider_is_no_word_of_the_message(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    // No permission to send to that country.
+    two.app.provider.is(Mood::Answers(400, None, r#"{"code": 21408}"#));
+    let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert_eq!(delivery["provider"], "sms.backup");
 }

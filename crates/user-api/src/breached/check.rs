@@ -28,10 +28,8 @@ use crate::settings::{BreachedPolicy, Settings};
 /// The service's name in metrics, spans and readiness.
 pub(crate) const DESTINATION: &str = "breached_passwords";
 
-/// What looking up costs a sign-up at most, the store included.
-const BUDGET: Duration = Duration::from_millis(300);
-/// Leaves of it what a store that hangs takes: the breaker is to see a service that does.
-const TRY: Duration = Duration::from_millis(250);
+/// One try's part of the time: the store, which may hang, takes of the rest, and the breaker is to see a service that does.
+const OF_ONE_TRY: f64 = 0.6;
 
 /// Says of a new password whether it is known from a breach, if somebody is to look.
 pub(crate) struct BreachedPasswords {
@@ -46,6 +44,8 @@ struct Service {
     kept: KeptRanges,
     tasks: Tasks,
     policy: BreachedPolicy,
+    /// What looking up costs a sign-up at most, the store included.
+    budget: Duration,
 }
 
 /// Why there is no answer.
@@ -74,7 +74,7 @@ impl BreachedPasswords {
 
     /// Refuses a password that is known from a breach, where the settings say so.
     ///
-    /// Takes 300 ms at most, and takes the password when nobody answers in that time or ever did. While the service is waited
+    /// Takes the time of the settings at most, and takes the password when nobody answers in that time or ever did. While the service is waited
     /// for, the request leaves its place to others.
     pub(crate) async fn check(&self, password: &Password, place: &Place) -> Result<(), Violation> {
         let Some(service) = &self.service else {
@@ -127,6 +127,7 @@ impl Service {
             matches!(address.scheme(), "http" | "https") && address.query().is_none() && address.fragment().is_none(),
             "providers.breached_passwords.url must be http:// or https:// with nothing behind the path"
         );
+        let budget = settings.own.providers.breached_passwords.timeout;
         let destination = Destination {
             // After a failure that came fast; after one try's whole time there is none left.
             retries: 1,
@@ -135,7 +136,7 @@ impl Service {
                 limit: Duration::from_millis(100),
             },
             answer_limit: MOST_BYTES,
-            ..Destination::new(DESTINATION, BUDGET, TRY)
+            ..Destination::new(DESTINATION, budget, budget.mul_f64(OF_ONE_TRY))
         };
         Ok(Some(Self {
             url: url.to_owned(),
@@ -143,11 +144,12 @@ impl Service {
             kept: KeptRanges::new(outbound.store.clone()),
             tasks: tasks.clone(),
             policy,
+            budget,
         }))
     }
 
     async fn look_up(&self, password: &Password, place: &Place) -> Outcome {
-        let (password, deadline) = (password.as_secret().expose_secret(), Instant::now() + BUDGET);
+        let (password, deadline) = (password.as_secret().expose_secret(), Instant::now() + self.budget);
         if common_passwords::is_common(password) {
             return Outcome::Common;
         }

@@ -14,6 +14,8 @@ use super::range::Range;
 const FRESH: Duration = Duration::from_hours(24);
 /// So long the last answer is kept for want of another.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+/// Seconds by which the clocks of replicas may differ.
+const CLOCKS_DIFFER: i64 = 60;
 /// Form of what is kept; another one is nothing.
 const MARK: &[u8] = b"r1";
 
@@ -59,7 +61,8 @@ fn decode(bytes: &[u8], now: Timestamp) -> Option<KeptRange> {
     let age = now.as_seconds().saturating_sub(asked_at);
     Some(KeptRange {
         range: Range::read(rest)?,
-        is_fresh: u64::try_from(age).unwrap_or_default() < FRESH.as_secs(),
+        // One from the future is of a clock that is wrong by more than clocks are.
+        is_fresh: (-CLOCKS_DIFFER..i64::try_from(FRESH.as_secs()).unwrap_or(i64::MAX)).contains(&age),
     })
 }
 
@@ -74,6 +77,7 @@ mod tests {
         let after = |seconds: i64| Timestamp::from_micros((asked + seconds) * 1_000_000);
         let bytes = encode(&range, after(0));
         for (seconds, is_fresh) in [
+            (-61, false),
             (-60, true),
             (0, true),
             (86_399, true),

@@ -73,6 +73,8 @@ impl Sandbox {
     async fn app_on(&self, database: TestDatabase, change: impl FnOnce(&mut Settings)) -> TestApp {
         let asking = |settings: &mut Settings| {
             settings.own.providers.breached_passwords.url = self.url();
+            // Long enough that a busy machine is not taken for a slow service.
+            settings.own.providers.breached_passwords.timeout = Duration::from_secs(3);
             change(settings);
         };
         TestApp::start_on(database, asking).await
@@ -195,7 +197,9 @@ async fn an_answer_is_asked_for_once_and_all_replicas_know_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_hangs_keeps_nobody_out_is_left_alone_and_found_again() {
     let sandbox = Sandbox::start();
-    let app = sandbox.embedded(|_| {}).await;
+    let usual =
+        |settings: &mut Settings| settings.own.providers.breached_passwords.timeout = Duration::from_millis(300);
+    let app = sandbox.embedded(usual).await;
     sandbox.fault(json!({"mode": "hang"})).await;
     for n in 0..8 {
         let answer = sign_up(&app, &format!("person{n}"), BREACHED).await;
@@ -255,7 +259,6 @@ async fn an_answer_that_is_none_keeps_nobody_out_and_is_not_kept() {
     let sandbox = Sandbox::start();
     for fault in [
         json!({"status": 500}),
-        json!({"status": 429, "retry_after_s": 3600}),
         json!({"status": 302}),
         json!({"status": 404}),
         json!({"mode": "garbage"}),
@@ -271,6 +274,21 @@ async fn an_answer_that_is_none_keeps_nobody_out_and_is_not_kept() {
         sandbox.fault(json!({})).await;
         assert_refused(&sign_up(&app, "bob", BREACHED).await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_asks_for_a_pause_gets_it_and_nobody_is_kept_out() {
+    let sandbox = Sandbox::start();
+    let app = sandbox.embedded(|_| {}).await;
+    sandbox.fault(json!({"status": 429, "retry_after_s": 3600})).await;
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(sign_up(&app, name, BREACHED).await.status, 201, "{name}");
+    }
+    assert_eq!((counted(&app, "unknown").await, sandbox.requests().await.len()), (3, 1));
+    assert_eq!(
+        app.readiness().await.json()["dependencies"]["breached_passwords"],
+        "degraded"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

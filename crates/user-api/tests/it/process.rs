@@ -138,6 +138,7 @@ async fn a_breached_password_that_is_taken_is_said_and_not_shown() {
     let program = stand
         .program()
         .env("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL", sandbox.url())
+        .env("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__TIMEOUT_MS", "5000")
         .env("WAYPOST__ACCOUNTS__BREACHED_PASSWORDS", "warn")
         .env("WAYPOST__TELEMETRY__LOG_FILTER", "debug");
     let mut process = stand.run(program).await;

@@ -132,6 +132,7 @@ async fn under_development_alone_the_one_process_asks_its_own_sandbox_for_breach
         embedded.settings = [
             ("WAYPOST__PROFILE", profile.to_owned()),
             ("WAYPOST__MAIL__PAGE_ADDRESS", format!("127.0.0.1:{}", page.number())),
+            ("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__TIMEOUT_MS", "5000".to_owned()),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .to_vec();

@@ -143,10 +143,14 @@ impl Breaker {
                     retry_after: inner.forced_wait(now),
                 });
             }
-            let probe = match self.probe(inner, now) {
-                Ok(probe) => probe,
-                Err(_) if inner.mode != BreakerMode::On => None,
-                Err(retry_after) => return Err(Rejected { retry_after }),
+            let probe = match inner.mode {
+                // Nothing is counted: a probe would be one for ever.
+                BreakerMode::ForcedClosed => None,
+                _ => match self.probe(inner, now) {
+                    Ok(probe) => probe,
+                    Err(_) if inner.mode != BreakerMode::On => None,
+                    Err(retry_after) => return Err(Rejected { retry_after }),
+                },
             };
             Ok(Permit {
                 breaker: Arc::clone(self),
@@ -189,6 +193,11 @@ impl Breaker {
             inner.mode = mode;
             inner.mode_ends = lasts.map(|lasts| now + lasts).filter(|_| mode != BreakerMode::On);
         });
+    }
+
+    /// Whether somebody has it let everything pass.
+    pub fn is_forced_closed(&self, now: Instant) -> bool {
+        self.with(now, |inner| inner.mode == BreakerMode::ForcedClosed)
     }
 
     /// Whether it is worth asking if another replica's breaker is open: this one is closed, it saw a failure, and
@@ -292,7 +301,13 @@ impl Breaker {
     /// Takes in how a call ended; `None`: it was not made, or not to its end.
     fn settle(&self, permit: &Permit, verdict: Option<Verdict>, now: Instant) {
         self.with(now, |inner| {
-            if permit.generation != inner.generation || inner.mode == BreakerMode::ForcedClosed {
+            if permit.generation != inner.generation {
+                return;
+            }
+            if let Phase::HalfOpen { probes, .. } = &mut inner.phase {
+                probes.retain(|probe| Some(probe.number) != permit.probe);
+            }
+            if inner.mode == BreakerMode::ForcedClosed {
                 return;
             }
             let took = permit
@@ -309,21 +324,15 @@ impl Breaker {
                         self.open(inner, now);
                     }
                 }
-                (Phase::HalfOpen { probes, passed, .. }, verdict) => {
-                    probes.retain(|probe| Some(probe.number) != permit.probe);
-                    match verdict {
-                        None => {}
-                        Some(Verdict::Success) if !slow => {
-                            *passed += 1;
-                            if *passed >= self.options.probes.max(1) {
-                                inner.generation += 1;
-                                inner.phase = Phase::Closed { since: now };
-                            }
-                        }
-                        Some(_) => self.open(inner, now),
+                (Phase::HalfOpen { passed, .. }, Some(Verdict::Success)) if !slow => {
+                    *passed += 1;
+                    if *passed >= self.options.probes.max(1) {
+                        inner.generation += 1;
+                        inner.phase = Phase::Closed { since: now };
                     }
                 }
-                (Phase::Closed { .. } | Phase::Open { .. }, _) => {}
+                (Phase::HalfOpen { .. }, Some(_)) => self.open(inner, now),
+                (_, None) | (Phase::Open { .. }, _) => {}
             }
         });
     }

@@ -245,3 +245,24 @@ fn a_mode_ends_by_itself_and_what_was_seen_before_stays() {
     fail(&breaker, 1, later);
     assert_eq!(breaker.state(later), BreakerState::Open);
 }
+
+#[test]
+fn while_it_is_forced_closed_no_probe_is_taken_and_none_stays_behind() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    fail(&breaker, 5, now);
+    let half_open = now + 5 * SECOND;
+    let under_way = breaker.admit(half_open).unwrap();
+    breaker.set_mode(BreakerMode::ForcedClosed, Some(60 * SECOND), half_open);
+    under_way.report(Verdict::Success, half_open);
+    for second in 0..60 {
+        let at = half_open + second * SECOND;
+        breaker.admit(at).unwrap().report(Verdict::Success, at);
+    }
+    let after = half_open + 60 * SECOND;
+    assert_eq!(breaker.state(after), BreakerState::HalfOpen);
+    for _ in 0..2 {
+        breaker.admit(after).unwrap().report(Verdict::Success, after);
+    }
+    assert_eq!(breaker.state(after), BreakerState::Closed);
+}

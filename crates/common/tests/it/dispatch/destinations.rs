@@ -53,7 +53,9 @@ async fn an_unavailable_destination_costs_no_attempt_and_rests(fixture: Fixture)
     let sender = Scripted::new(move |_, _| {
         Box::pin(async move {
             match until.checked_duration_since(Instant::now()) {
-                Some(after) => Outcome::Unavailable { after },
+                Some(after) => Outcome::Unavailable {
+                    after: Wait::Destination(after),
+                },
                 None => accepted("x"),
             }
         })
@@ -140,7 +142,7 @@ async fn a_shorter_rest_does_not_end_a_longer_one(fixture: Fixture) {
                 _ => return accepted("x"),
             };
             Outcome::Unavailable {
-                after: Duration::from_millis(milliseconds),
+                after: Wait::Destination(Duration::from_millis(milliseconds)),
             }
         })
     });

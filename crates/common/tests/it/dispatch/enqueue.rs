@@ -53,7 +53,7 @@ async fn a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before(
     };
     enqueue(fixture.database.unguarded(), later.clone(), now).await.unwrap();
     let past = NewDelivery {
-        deliver_at: Some(now - Duration::from_secs(3600)),
+        deliver_at: Some(now - Duration::from_hours(1)),
         ..NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into())
     };
     enqueue(fixture.database.unguarded(), past.clone(), now).await.unwrap();

@@ -48,7 +48,7 @@ async fn replicas(destination: &Destination, script: impl Fn(usize) -> Reply + S
 fn destination() -> Destination {
     Destination {
         retries: 0,
-        ..Destination::new("test", Duration::from_secs(5), Duration::from_secs(2))
+        ..Destination::new("test", Duration::from_secs(8), Duration::from_secs(2))
     }
 }
 

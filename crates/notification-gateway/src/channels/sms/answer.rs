@@ -5,8 +5,9 @@ use common::outbound::{OutboundError, OutboundResponse};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-/// Codes that come with a 400 and are about our number, not the recipient's: it is not ours, or can't send there.
-const ABOUT_OUR_SENDER: [i64; 5] = [21212, 21603, 21606, 21659, 21660];
+/// Codes that come with a 400 and are about our account there: its number is not ours, or can't send there, it may not reach the
+/// country, or is on trial. Another provider, or whoever puts it right, may send the message.
+const ABOUT_OUR_ACCOUNT: [i64; 10] = [21212, 21408, 21603, 21606, 21608, 21612, 21659, 21660, 21703, 21705];
 
 /// Codes of another form than 21xxx that are about the recipient's number: it was sent too much.
 const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
@@ -64,7 +65,7 @@ fn judge(answer: &OutboundResponse) -> Heard {
     };
     match (status, code) {
         (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code))
-            if !ABOUT_OUR_SENDER.contains(&code) =>
+            if !ABOUT_OUR_ACCOUNT.contains(&code) =>
         {
             return Heard::Refused(said);
         }
@@ -74,6 +75,9 @@ fn judge(answer: &OutboundResponse) -> Heard {
             error = said,
             "the SMS provider does not take our calls: check providers.sms and what stands before the provider"
         ),
+    }
+    if answer.is_after_unknown {
+        return Heard::Unknown(said);
     }
     let of_one = code.is_some_and(is_about_one_number);
     let wait = if of_one { Wait::Delivery } else { Wait::Destination };
@@ -86,18 +90,14 @@ fn judge(answer: &OutboundResponse) -> Heard {
 /// Whether a code is about the number that a message goes to. Any other, and none at all, is about our account.
 fn is_about_one_number(code: i64) -> bool {
     // 21611: our own number has too many messages that wait.
-    let is_of_recipient = (21000..22000).contains(&code) && code != 21611 && !ABOUT_OUR_SENDER.contains(&code);
+    let is_of_recipient = (21000..22000).contains(&code) && code != 21611 && !ABOUT_OUR_ACCOUNT.contains(&code);
     is_of_recipient || ABOUT_ONE_NUMBER.contains(&code)
 }
 
 fn failure(error: &OutboundError) -> Heard {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Heard::NotAsked { after: *retry_after },
-        OutboundError::TooLarge { .. } | OutboundError::Timeout { .. } | OutboundError::Stalled { .. } => {
-            Heard::Unknown(error.to_string())
-        }
-        // The request may have gone out; a connection that never was is told apart.
-        OutboundError::Transport(cause) if !cause.is_connect() => Heard::Unknown(error.to_string()),
+        error if error.may_be_received() => Heard::Unknown(error.to_string()),
         OutboundError::NotAgain { retry_after, .. } => Heard::NotNow {
             said: error.to_string(),
             wait: Some(Wait::Destination(*retry_after)),
@@ -120,6 +120,7 @@ mod tests {
                 .into_iter()
                 .collect(),
             body: body.into(),
+            is_after_unknown: false,
         })
     }
 
@@ -170,6 +171,22 @@ mod tests {
         ] {
             assert_eq!(after(about_us), Wait::Destination(wait), "{about_us}");
         }
+    }
+
+    #[test]
+    fn what_follows_a_try_that_may_have_arrived_is_no_word_of_that_one() {
+        let heard = |status: u16, body: &'static str| {
+            judge(&OutboundResponse {
+                status: status.try_into().unwrap(),
+                headers: reqwest::header::HeaderMap::new(),
+                body: body.into(),
+                is_after_unknown: true,
+            })
+        };
+        assert!(matches!(heard(503, ""), Heard::Unknown(_)));
+        assert!(matches!(heard(429, ""), Heard::Unknown(_)));
+        assert!(matches!(heard(201, r#"{"sid": "SM1"}"#), Heard::Taken { .. }));
+        assert!(matches!(heard(400, r#"{"code": 21211}"#), Heard::Refused(_)));
     }
 
     #[test]

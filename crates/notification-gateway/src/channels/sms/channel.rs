@@ -86,12 +86,8 @@ impl Sms {
         }
     }
 
-    /// Whom to ask, in order. One that may have it already and alone is to be asked again comes alone.
-    fn candidates(&self, delivery: &Delivery) -> Vec<&Provider> {
-        let holder = delivery.provider.as_deref();
-        if let Some(holder) = self.providers.iter().find(|provider| Some(&*provider.name) == holder) {
-            return vec![holder];
-        }
+    /// Whom to ask, in order.
+    fn in_order(&self) -> Vec<&Provider> {
         let ranks: Vec<_> = self.providers.iter().map(|provider| provider.rank).collect();
         let order = order(&ranks, fastrand::f64);
         order.into_iter().map(|place| &self.providers[place]).collect()
@@ -126,10 +122,20 @@ impl Channel for Sms {
         let Ok(message) = serde_json::from_value::<Message>(delivery.payload.clone()) else {
             return rejected("the delivery's payload can't be read".to_owned());
         };
+        let held_by = delivery.provider.as_deref();
+        let holder = self.providers.iter().find(|provider| Some(&*provider.name) == held_by);
+        if holder.is_some() && self.after_unknown == AfterUnknown::Stop {
+            // Its process ended before the answer.
+            return unknown(delivery.last_error.clone().unwrap_or_default());
+        }
         // A call that waits for its first try counts as begun too: it waits no longer than its deadline.
         progress.begin();
         let mut asked = Asked::default();
-        for provider in self.candidates(delivery) {
+        for provider in holder.map_or_else(|| self.in_order(), |holder| vec![holder]) {
+            if self.after_unknown != AfterUnknown::Next {
+                // Also when the send is broken off.
+                progress.held_by(&provider.name);
+            }
             let heard = provider.ask(delivery, &message).await;
             provider
                 .exchange(&heard)
@@ -142,30 +148,34 @@ impl Channel for Sms {
                         provider_message_id: Some(id),
                     };
                 }
+                Heard::Refused(said) if asked.has_unknown => return unknown(format!("{}; then {said}", asked.said())),
                 Heard::Refused(said) => return rejected(said),
-                Heard::NotNow { said, wait } => asked.not_now(said, self.waits(provider, wait)),
-                Heard::NotAsked { after } => asked.not_asked(after),
                 Heard::Unknown(said) => match self.after_unknown {
                     AfterUnknown::Next => asked.unknown(said),
-                    AfterUnknown::Retry => {
-                        progress.held_by(&provider.name);
-                        return Outcome::Unknown { error: said };
-                    }
-                    AfterUnknown::Stop => {
-                        progress.held_by(&provider.name);
-                        return Outcome::Failed {
-                            reason: Reason::Unknown,
-                            error: said,
-                        };
-                    }
+                    AfterUnknown::Retry => return Outcome::Unknown { error: said },
+                    AfterUnknown::Stop => return unknown(said),
                 },
+                Heard::NotNow { said, wait } => asked.not_now(said, self.waits(provider, wait)),
+                Heard::NotAsked { after } => asked.not_asked(after),
+            }
+            if holder.is_none() {
+                progress.held_by_nobody();
             }
         }
-        asked.outcome()
+        // One that is waited for by itself holds up nobody else.
+        asked.outcome(if holder.is_some() {
+            Wait::Delivery
+        } else {
+            Wait::Destination
+        })
     }
 }
 
 impl Asked {
+    fn said(&self) -> String {
+        self.said.join("; then ")
+    }
+
     fn not_now(&mut self, said: String, wait: Option<Wait>) {
         let is_first = self.said.is_empty();
         self.said.push(said);
@@ -187,16 +197,26 @@ impl Asked {
     }
 
     /// How the delivery stands, after nobody took it.
-    fn outcome(self) -> Outcome {
-        let error = self.said.join("; then ");
-        match self.soonest {
+    fn outcome(self, rests: impl Fn(Duration) -> Wait) -> Outcome {
+        let error = self.said();
+        match (self.soonest, self.wait) {
             _ if self.has_unknown => Outcome::Unknown { error },
-            Some(after) if self.said.is_empty() => Outcome::Unavailable { after },
-            _ => Outcome::Retry {
+            (Some(after), _) if self.said.is_empty() => Outcome::Unavailable { after: rests(after) },
+            // Somebody who was not asked may be there before those who asked for a wait.
+            (Some(after), Some(wait)) if after < wait.span() => Outcome::Retry {
                 error,
-                after: self.wait,
+                after: Some(Wait::Delivery(after)),
             },
+            (_, after) => Outcome::Retry { error, after },
         }
+    }
+}
+
+/// Somebody may have it, and nobody is to get it again.
+fn unknown(error: String) -> Outcome {
+    Outcome::Failed {
+        reason: Reason::Unknown,
+        error,
     }
 }
 

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::answer::Heard;
 use super::message::Message;
 use super::order::Rank;
-use crate::settings::{Sms as SmsSettings, SmsProvider};
+use crate::settings::{AfterUnknown, Sms as SmsSettings, SmsProvider};
 
 /// Where there is another provider, a call waits no longer than this for its turn at one.
 const TURN: Duration = Duration::from_secs(2);
@@ -28,6 +28,7 @@ pub(super) struct Provider {
     url: Url,
     client: OutboundClient,
     callback_url: Arc<OnceLock<String>>,
+    repeat: Repeat,
 }
 
 impl Provider {
@@ -79,6 +80,11 @@ impl Provider {
             },
             url,
             callback_url: Arc::clone(callback_url),
+            repeat: match all.after_unknown {
+                // The dispatcher would try again anyway; the key lets a provider that knows it drop the copy.
+                AfterUnknown::Next | AfterUnknown::Retry => Repeat::Safe,
+                AfterUnknown::Stop => Repeat::Never,
+            },
         })
     }
 
@@ -92,8 +98,7 @@ impl Provider {
             .basic_auth(&self.account, Some(self.token.expose_secret()))
             .header("Idempotency-Key", delivery.id.to_string())
             .form(&form);
-        // The dispatcher would try again anyway; the key lets a provider that knows it drop the copy.
-        Heard::of(self.client.execute(request, Repeat::Safe).await)
+        Heard::of(self.client.execute(request, self.repeat).await)
     }
 
     /// Calls it no more for so long, because it asked for that.
