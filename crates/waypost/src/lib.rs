@@ -1,11 +1,13 @@
 //! One binary for all of Waypost: the services in one process, and the tools around them.
 //!
 //! [`embedded`] runs the three services and the sandbox provider together; [`migrate`] makes their
-//! tables; [`page`] is the development page; `commands` holds one file a subcommand; [`settings`] are those of every
+//! tables; [`page`] is the development page; `commands` holds one file a subcommand; `operations` asks
+//! services at their operations ports; [`settings`] are those of every
 //! program.
 
 pub mod commands;
 pub mod embedded;
 pub mod migrate;
+mod operations;
 pub mod page;
 pub mod settings;

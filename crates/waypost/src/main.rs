@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
-use waypost::commands::{self, Api};
+use waypost::commands::{self, Api, Breakers};
 
 /// Accounts and notifications that survive production.
 #[derive(Debug, Parser)]
@@ -39,6 +39,12 @@ enum Command {
     },
     /// Check every dependency and say the cure for what does not answer
     Doctor,
+    /// Show the circuit breakers of services that run, and have one decide or not
+    Breakers {
+        /// What to do
+        #[command(subcommand)]
+        command: Breakers,
+    },
     /// Print what makes a shell complete this command's arguments: `source <(waypost completions bash)`
     Completions {
         /// Which
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         Command::Config => commands::config(),
         Command::Openapi { api } => commands::openapi(api),
         Command::Doctor => commands::doctor(),
+        Command::Breakers { command } => commands::breakers(command),
         Command::Completions { shell } => {
             generate(shell, &mut Arguments::command(), "waypost", &mut std::io::stdout());
             ExitCode::SUCCESS

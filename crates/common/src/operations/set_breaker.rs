@@ -116,10 +116,10 @@ pub(super) async fn set_breaker(
     let breaker = breaker.ok_or(OperationError::Refused(SetBreakerRefusal::NoSuchBreaker))?;
     note(&state, &actor, &destination, &wanted).await?;
     breaker.set_mode(wanted.mode, wanted.lasts, Instant::now());
-    let (mode, for_s) = (wanted.mode, wanted.lasts.map(|lasts| lasts.as_secs()));
+    let (mode, for_s) = (wanted.mode.word(), wanted.lasts.map(|lasts| lasts.as_secs()));
     tracing::info!(
         destination,
-        ?mode,
+        mode,
         for_s,
         "an operator set the mode of a circuit breaker"
     );

@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+mod breakers;
 mod complete;
 mod config;
 mod demo;
@@ -11,6 +12,7 @@ mod page;
 mod ready;
 mod run;
 
+pub use breakers::{Breakers, breakers};
 pub use config::config;
 pub use demo::demo;
 pub use demo_load::demo_load;

@@ -15,7 +15,7 @@ use crate::stack::run;
 pub(crate) struct Embedded {
     pub(crate) folder: Folder,
     ports: Vec<Port>,
-    otlp: OtlpReceiver,
+    pub(crate) otlp: OtlpReceiver,
     /// Settings beside the usual ones.
     pub(crate) settings: Vec<(String, String)>,
 }

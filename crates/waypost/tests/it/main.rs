@@ -17,6 +17,7 @@ mod guarantees;
 mod journey;
 mod migrate;
 mod openapi;
+mod operations;
 mod readme;
 mod runbooks;
 mod stack;

@@ -20,6 +20,18 @@ pub enum BreakerMode {
     ForcedClosed,
 }
 
+impl BreakerMode {
+    /// Its word in JSON and in log lines.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::MetricsOnly => "metrics_only",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+        }
+    }
+}
+
 /// What is seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
