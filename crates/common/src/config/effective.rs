@@ -24,7 +24,7 @@ pub struct EffectiveSetting {
 /// Every setting as `service` reads it, in the order of their keys.
 ///
 /// # Errors
-/// As [`super::load`], for what is wrong with a single key.
+/// As [`Settings::load_shared`](super::Settings::load_shared), for what is wrong with a single key.
 pub fn effective(service: Service) -> Result<Vec<EffectiveSetting>, ConfigError> {
     let table = merged(service)?.cache.into_table().map_err(ConfigError::Value)?;
     let mut settings = Vec::new();
