@@ -26,6 +26,7 @@ on_both_databases!(
     a_message_that_nobody_sent_is_not_there,
     bad_calls_are_refused,
     one_account_may_be_two_providers,
+    where_there_is_no_token_nobody_can_sign,
 );
 
 /// A call as Twilio makes it.
@@ -207,4 +208,16 @@ async fn one_account_may_be_two_providers(mut backend: Backend) {
     );
     assert_eq!(told("SM1", "delivered").make(&app).await.0, 204);
     assert_eq!(app.delivery(user, "sms", |_| true).await["status"], "delivered");
+}
+
+async fn where_there_is_no_token_nobody_can_sign(mut backend: Backend) {
+    backend.settings.own.providers.sms.token = String::new().into();
+    let app = TestApp::start(&backend).await;
+    let user = taken(&app).await;
+    let unsigned = Call {
+        token: "",
+        ..told("SM1", "delivered")
+    };
+    assert_eq!(unsigned.make(&app).await.0, 401);
+    assert_eq!(app.delivery(user, "sms", |_| true).await["status"], "accepted");
 }

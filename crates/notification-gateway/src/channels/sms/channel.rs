@@ -68,13 +68,15 @@ impl Sms {
         self.callback_url.get().map(String::as_str)
     }
 
-    /// The providers where we have this account: name and token.
+    /// The providers where we have this account: name and token. One without a token is none: anybody could sign for it.
     pub(crate) fn accounts(&self, account: &str) -> impl Iterator<Item = (Arc<str>, &str)> {
-        let of_account = self
+        let with_token = self
             .providers
             .iter()
-            .filter(move |provider| provider.account == account);
-        of_account.map(|provider| (Arc::clone(&provider.name), provider.token.expose_secret()))
+            .map(|provider| (provider, provider.token.expose_secret()));
+        with_token
+            .filter(move |(provider, token)| provider.account == account && !token.is_empty())
+            .map(|(provider, token)| (Arc::clone(&provider.name), token))
     }
 
     /// How its providers are, by their breakers and by what they asked for: degraded while some take messages and some do not.
