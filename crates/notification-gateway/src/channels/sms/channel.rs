@@ -16,7 +16,7 @@ use super::order::order;
 use super::provider::Provider;
 use crate::settings::{AfterUnknown, Sms as SmsSettings};
 
-/// A provider that asks for a pause gets no longer one: it may have meant one number.
+/// A delivery waits no longer for a provider's pause, which is no longer either: it may have meant one number.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// SMS, by whichever provider takes it.
@@ -99,7 +99,7 @@ impl Sms {
     fn waits(&self, provider: &Provider, wait: Option<Wait>) -> Option<Wait> {
         match wait {
             Some(Wait::Destination(span)) if self.providers.len() > 1 => {
-                provider.pause(span.min(LONGEST_PAUSE));
+                provider.pause(span);
                 Some(Wait::Delivery(span.min(LONGEST_PAUSE)))
             }
             other => other,

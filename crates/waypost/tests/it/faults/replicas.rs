@@ -242,7 +242,7 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
     );
     process.thaw();
     if left > 0 {
-        // One whose statement's time was over when it went on says neither: then nothing of it was done.
+        // Once it told neither within a minute, why is not known; what it must not do is judged below.
         let told = async {
             while lost_or_fenced(operations).await == 0 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
