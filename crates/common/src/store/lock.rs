@@ -14,8 +14,11 @@
 //! the lock, and the statement that writes compares it with the highest that was given out (M. Kleppmann, "How to do
 //! distributed locking", 2016). Where the server is away there is no lock, and the caller decides what that means.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -44,7 +47,7 @@ pub struct Guard {
     key: String,
     token: String,
     fence: Option<u64>,
-    lost: CancellationToken,
+    lease: Arc<Lease>,
     /// Ends the renewal.
     renewed: DropGuard,
 }
@@ -80,15 +83,20 @@ impl Locks {
     }
 
     fn guard(&self, name: &'static str, key: String, token: String, lease: Duration, until: Instant) -> Guard {
-        let (lost, renewed) = (CancellationToken::new(), CancellationToken::new());
-        let renewal = Renewal {
-            locks: self.clone(),
+        let renewed = CancellationToken::new();
+        let held = Arc::new(Lease {
             name,
+            metrics: self.metrics.clone(),
+            until: Mutex::new(until),
+            lost: CancellationToken::new(),
+            is_told: AtomicBool::new(false),
+        });
+        let renewal = Renewal {
+            store: self.store.clone(),
             key: key.clone(),
             token: token.clone(),
-            lease,
-            until,
-            lost: lost.clone(),
+            length: lease,
+            lease: Arc::clone(&held),
         };
         let ended = renewed.clone();
         self.tasks.spawn("lock renewal", async move {
@@ -99,7 +107,7 @@ impl Locks {
             key,
             token,
             fence: None,
-            lost,
+            lease: held,
             renewed: renewed.drop_guard(),
         }
     }
@@ -119,13 +127,19 @@ impl Guard {
 
     /// Cancelled when the lock is lost: somebody else may hold it, or will in a moment.
     pub fn lost(&self) -> &CancellationToken {
-        &self.lost
+        &self.lease.lost
     }
 
     /// Gives the lock up, for the next one to take it at once. Where that fails, its lease ends it.
+    ///
+    /// A holder that went on after its lease has lost it, whether or not the renewal was first to notice.
     pub async fn release(self) {
         // First: a renewal in between would take it for lost.
         drop(self.renewed);
+        if self.lease.is_over() {
+            self.lease.lose();
+            return;
+        }
         let released = self
             .lock
             .store
@@ -137,37 +151,59 @@ impl Guard {
     }
 }
 
+/// How long one lock is held, and whether it was lost.
+struct Lease {
+    name: &'static str,
+    metrics: Metrics,
+    until: Mutex<Instant>,
+    lost: CancellationToken,
+    is_told: AtomicBool,
+}
+
+impl Lease {
+    fn is_over(&self) -> bool {
+        Instant::now() >= *self.until.lock()
+    }
+
+    /// Tells of the loss, once.
+    fn lose(&self) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            self.metrics.lock(self.name, "lost");
+            tracing::warn!(lock = self.name, "a lock was lost before its work was done");
+        }
+        self.lost.cancel();
+    }
+}
+
 /// What keeps one lock held.
 struct Renewal {
-    locks: Locks,
-    name: &'static str,
+    store: Store,
     key: String,
     token: String,
-    lease: Duration,
-    until: Instant,
-    lost: CancellationToken,
+    length: Duration,
+    lease: Arc<Lease>,
 }
 
 impl Renewal {
-    async fn run(mut self) {
+    async fn run(self) {
         while self.renew().await {}
-        self.locks.metrics.lock(self.name, "lost");
-        tracing::warn!(lock = self.name, "a lock was lost before its work was done");
-        self.lost.cancel();
+        self.lease.lose();
     }
 
     /// Whether it is held still.
-    async fn renew(&mut self) -> bool {
-        sleep_until(self.until.min(Instant::now() + self.lease / RENEWALS)).await;
+    async fn renew(&self) -> bool {
+        let until = *self.lease.until.lock();
+        sleep_until(until.min(Instant::now() + self.length / RENEWALS)).await;
         let asked = Instant::now();
-        if asked >= self.until {
+        if asked >= until {
             return false;
         }
-        let store = &self.locks.store;
-        let extended = store.compare_and_extend(&self.key, self.token.as_bytes(), self.lease);
-        match timeout_at(self.until, extended).await {
+        let extended = self
+            .store
+            .compare_and_extend(&self.key, self.token.as_bytes(), self.length);
+        match timeout_at(until, extended).await {
             Ok(Ok(true)) => {
-                self.until = asked + self.lease;
+                *self.lease.until.lock() = asked + self.length;
                 true
             }
             // The store is away; the lease goes on, here as there.

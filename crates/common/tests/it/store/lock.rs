@@ -50,6 +50,7 @@ on_both!(
     it_is_renewed_for_as_long_as_it_is_held,
     a_holder_whose_lock_is_taken_is_told_and_takes_nothing_back,
     a_dropped_lock_ends_with_its_lease,
+    a_holder_that_stood_still_for_its_lease_has_lost_it_though_it_is_first_to_give_it_up,
 );
 
 async fn one_holds_it_until_it_is_released(store: Store) {
@@ -94,6 +95,15 @@ async fn a_dropped_lock_ends_with_its_lease(store: Store) {
     let locks = locks(&store);
     drop(taken(&locks, LEASE).await.unwrap());
     eventually(SOON, async || taken(&locks, LONG).await.is_some()).await;
+}
+
+async fn a_holder_that_stood_still_for_its_lease_has_lost_it_though_it_is_first_to_give_it_up(store: Store) {
+    let guard = taken(&locks(&store), LEASE).await.unwrap();
+    let lost = guard.lost().clone();
+    // The whole process: nothing else runs on this thread, the renewal neither.
+    std::thread::sleep(LEASE);
+    guard.release().await;
+    assert!(lost.is_cancelled());
 }
 
 #[tokio::test]

@@ -242,13 +242,7 @@ async fn a_sweeper_that_is_stopped_is_replaced_and_deletes_nothing_when_it_goes_
     );
     process.thaw();
     if left > 0 {
-        // Once it told neither within a minute, why is not known; what it must not do is judged below.
-        let told = async {
-            while lost_or_fenced(operations).await == 0 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(15), told).await;
+        eventually(PATIENCE, || async { lost_or_fenced(operations).await > 0 }).await;
     }
     let mut total = 0;
     for (_, operations) in &all {
