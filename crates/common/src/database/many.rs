@@ -20,6 +20,7 @@ enum Kind {
     Ids,
     Numbers,
     Words,
+    Texts,
 }
 
 impl Many {
@@ -37,6 +38,15 @@ impl Many {
     pub fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         let is_word = |word: &&str| !word.contains([',', '"', '\\']);
         Self::of(Kind::Words, words.into_iter().filter(is_word))
+    }
+
+    /// Texts of any kind, such as recipients.
+    pub fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let list = serde_json::Value::from_iter(texts).to_string();
+        Self {
+            list,
+            kind: Kind::Texts,
+        }
     }
 
     fn of(kind: Kind, values: impl IntoIterator<Item = impl Display>) -> Self {
@@ -63,9 +73,9 @@ impl Many {
     /// SQL: `column` is none of them.
     pub fn lack(&self, backend: DbBackend, column: &str, parameter: usize) -> String {
         match (backend, self.kind) {
-            // Words are few, and the planner sees none of these: it would take `<> ALL` for true of hardly any row, and
+            // Words and texts are few, and the planner sees none of these: it would take `<> ALL` for true of hardly any row, and
             // read and sort all rows before it instead of ending at the limit.
-            (DbBackend::Postgres, Kind::Words) => {
+            (DbBackend::Postgres, Kind::Words | Kind::Texts) => {
                 format!("COALESCE(array_position({}, {column}), 0) < 1", self.array(parameter))
             }
             (DbBackend::Postgres, _) => format!("{column} <> ALL ({})", self.array(parameter)),
@@ -79,6 +89,11 @@ impl Many {
             Kind::Ids => "uuid[]",
             Kind::Numbers => "bigint[]",
             Kind::Words => "text[]",
+            Kind::Texts => {
+                return format!(
+                    "(SELECT ARRAY(SELECT jsonb_array_elements_text(CAST(${parameter} AS jsonb))))::text[]"
+                );
+            }
         };
         format!("(SELECT CAST(string_to_array(${parameter}, ',') AS {of}))::{of}")
     }
@@ -86,6 +101,7 @@ impl Many {
     fn rows(&self, parameter: usize) -> String {
         match self.kind {
             Kind::Numbers => format!("SELECT value FROM json_each('[' || ${parameter} || ']')"),
+            Kind::Texts => format!("SELECT value FROM json_each(${parameter})"),
             Kind::Ids | Kind::Words => {
                 let value = if matches!(self.kind, Kind::Ids) {
                     "unhex(value)"

@@ -18,6 +18,7 @@ const CANDIDATES: usize = 8;
 pub(super) struct Wanted {
     pub(super) limit: usize,
     pub(super) per_destination: usize,
+    pub(super) per_recipient: usize,
     pub(super) lease: Duration,
     /// Who claims.
     pub(super) holder: Uuid,
@@ -27,9 +28,14 @@ pub(super) struct Wanted {
     pub(super) busy: Vec<(String, usize)>,
     /// Destinations that are full or rest.
     pub(super) closed: Vec<String>,
+    /// Recipients who have all the sends under way that they may have.
+    pub(super) served: Vec<String>,
 }
 
-/// Takes the lease of due rows, no destination above its cap, one of each destination first.
+/// Takes the lease of due rows, no destination and no recipient above its cap, one of each first.
+///
+/// Whoever has a thousand messages due holds up neither those of others nor other destinations: each claim takes at most a cap
+/// of theirs, and passes them by while they have that many under way.
 ///
 /// One statement, committed at once. On PostgreSQL the candidates are locked and locked ones
 /// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
@@ -37,14 +43,17 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
     let backend = database.write().get_database_backend();
     let closed = Many::words(wanted.closed.iter().map(String::as_str));
     let spoken_for = Many::ids(wanted.spoken_for.iter().copied());
-    let values: [Value; 5] = [
+    let served = Many::texts(wanted.served.iter().map(String::as_str));
+    let values: [Value; 6] = [
         now.as_micros().into(),
         closed.value(),
         busy(wanted).into(),
         spoken_for.value(),
         wanted.holder.into(),
+        served.value(),
     ];
     let is_open = closed.lack(backend, "destination", 2);
+    let is_next = served.lack(backend, "recipient", 6);
     let taken = match backend {
         DbBackend::Postgres => "CAST((SELECT CAST($3 AS jsonb)) ->> destination AS bigint)",
         _ => "$3 ->> destination",
@@ -54,18 +63,22 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
         DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
         _ => "",
     };
-    let (limit, cap) = (wanted.limit, wanted.per_destination);
+    let (limit, cap, turns) = (wanted.limit, wanted.per_destination, wanted.per_recipient);
     let candidates = limit.saturating_mul(CANDIDATES);
     let until = lease_end(backend, wanted.lease, now);
     let columns = columns();
     let sql = format!(
         "WITH due AS MATERIALIZED ( \
-            SELECT id, destination, priority, next_attempt_at FROM deliveries \
-            WHERE status = 'pending' AND next_attempt_at <= $1 AND {is_open} AND {is_free} \
+            SELECT id, destination, recipient, priority, next_attempt_at FROM deliveries \
+            WHERE status = 'pending' AND next_attempt_at <= $1 AND {is_open} AND {is_next} AND {is_free} \
             ORDER BY priority DESC, next_attempt_at LIMIT {candidates} {lock} \
+         ), turned AS ( \
+            SELECT id, destination, priority, next_attempt_at, row_number() OVER ( \
+                PARTITION BY recipient ORDER BY priority DESC, next_attempt_at, id) AS turn FROM due \
          ), placed AS ( \
             SELECT id, destination, row_number() OVER ( \
-                PARTITION BY destination ORDER BY priority DESC, next_attempt_at, id) AS place FROM due \
+                PARTITION BY destination ORDER BY priority DESC, turn, next_attempt_at, id) AS place \
+            FROM turned WHERE turn <= {turns} \
          ), picked AS ( \
             SELECT id FROM placed WHERE place <= {cap} - COALESCE({taken}, 0) ORDER BY place, id LIMIT {limit} \
          ) \

@@ -14,11 +14,13 @@ fn wanted() -> Wanted {
     Wanted {
         limit: 10,
         per_destination: 10,
+        per_recipient: 10,
         lease: Duration::from_secs(30),
         holder: Uuid::now_v7(),
         spoken_for: vec![],
         busy: vec![],
         closed: vec![],
+        served: vec![],
     }
 }
 

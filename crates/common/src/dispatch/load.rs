@@ -81,6 +81,7 @@ struct Load {
 pub(super) struct Hold {
     pub(super) delivery: Uuid,
     destination: String,
+    recipient: String,
     /// Whether the other side may have it.
     pub(super) progress: Progress,
     /// When the lease was asked for.
@@ -90,18 +91,23 @@ pub(super) struct Hold {
 }
 
 impl Load {
-    /// How many places each destination takes. A send that waits for its answer for long takes none: the other side
-    /// may never say anything, and others must not wait for that.
+    /// How many places each destination takes.
     fn busy(&self) -> HashMap<String, usize> {
-        let mut busy = HashMap::new();
+        self.counted(|hold| &hold.destination)
+    }
+
+    /// The places that are taken, by what `of` says of each. A send that waits for its answer for long takes none: the other
+    /// side may never say anything, and others must not wait for that.
+    fn counted(&self, of: impl Fn(&Hold) -> &String) -> HashMap<String, usize> {
+        let mut counted = HashMap::new();
         for hold in self
             .in_hand
             .values()
             .filter(|hold| !hold.progress.began_longer_ago_than(SILENT))
         {
-            *busy.entry(hold.destination.clone()).or_default() += 1;
+            *counted.entry(of(hold).clone()).or_default() += 1;
         }
-        busy
+        counted
     }
 }
 
@@ -196,16 +202,21 @@ impl<S: Sender> Shared<S> {
         let busy = load.busy();
         let full = busy.iter().filter(|(_, sends)| **sends >= cap);
         let closed = full.map(|(name, _)| name).chain(load.resting.keys()).cloned().collect();
+        let turns = self.options.places_per_recipient;
+        let served = load.counted(|hold| &hold.recipient);
+        let served = served.into_iter().filter(|(_, sends)| *sends >= turns);
         let all = places * MAX_SILENT;
         let wanted = Wanted {
             limit: places
                 .saturating_sub(busy.values().sum())
                 .min(all.saturating_sub(load.in_hand.len())),
             per_destination: cap,
+            per_recipient: turns,
             lease: self.options.lease,
             holder: self.holder,
             spoken_for,
             closed,
+            served: served.map(|(recipient, _)| recipient).collect(),
             busy: busy.into_iter().collect(),
         };
         (wanted.limit > 0).then_some(wanted)
@@ -228,6 +239,7 @@ impl<S: Sender> Shared<S> {
         let hold = Arc::new(Hold {
             delivery: delivery.id,
             destination: delivery.destination.clone(),
+            recipient: delivery.recipient.clone(),
             progress: Progress::default(),
             since,
             lost: CancellationToken::new(),

@@ -23,6 +23,8 @@ pub struct DispatchOptions {
     pub places: usize,
     /// Of these, to one destination.
     pub places_per_destination: usize,
+    /// Of these, to one recipient; a claim that meets one of theirs under way may go one short of twice as far.
+    pub places_per_recipient: usize,
     /// One send; a sender that takes longer is broken off and tried again.
     pub send_timeout: Duration,
     /// After the signal to stop, sends that have begun have this long; then what became of them is unknown.
@@ -41,6 +43,7 @@ impl DispatchOptions {
             poll: Duration::from_secs(1),
             places: 64,
             places_per_destination: 32,
+            places_per_recipient: 2,
             send_timeout: Duration::from_secs(90),
             // The rest is for writing down what is unknown.
             drain: settings.process.drain.mul_f64(0.75),

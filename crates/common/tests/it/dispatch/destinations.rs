@@ -11,6 +11,7 @@ use super::fixture::{Fixture, Running, Scripted, accepted};
 
 on_both_databases!(
     a_hanging_destination_does_not_hold_up_another,
+    a_thousand_messages_of_one_person_let_those_of_another_through,
     an_unavailable_destination_costs_no_attempt_and_rests,
     a_wish_to_be_called_later_is_kept_for_the_whole_destination,
     a_shorter_rest_does_not_end_a_longer_one,
@@ -44,6 +45,40 @@ async fn a_hanging_destination_does_not_hold_up_another(fixture: Fixture) {
     assert_eq!(started, 4, "the cap of one destination");
     let due = "waypost_delivery_oldest_due_seconds{service=\"email-worker\",channel=\"test\"}";
     assert!(running.metrics.render().contains(due));
+    running.stop().await;
+}
+
+async fn a_thousand_messages_of_one_person_let_those_of_another_through(fixture: Fixture) {
+    // Quoted as an address may be, and as a list of words may not.
+    let many = fixture.add_for("\"one, of\\ all\"@example.com", "a", 1_000).await;
+    let sender = Scripted::new(|_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            accepted("x")
+        })
+    });
+    let options = DispatchOptions {
+        places: 16,
+        places_per_destination: 8,
+        places_per_recipient: 2,
+        ..fixture.options()
+    };
+    let running = fixture.start(&sender, options);
+    sender.until_sent(10).await;
+    let mut others = vec![];
+    for n in 0..5 {
+        let before = sender.sent().len();
+        let id = fixture.add_for(&format!("other{n}@example.com"), "a", 1).await;
+        running.waker.wake();
+        fixture.all_reach(&id, Status::Accepted).await;
+        let sent = sender.sent();
+        let after = sent.iter().position(|one| *one == id[0]).unwrap();
+        others.push(after - before);
+    }
+    println!("sends of the one with a thousand that went before each of another: {others:?}");
+    assert!(sender.sent().iter().filter(|id| many.contains(id)).count() < 1_000);
+    others.sort_unstable();
+    assert!(others[2] <= 16, "{others:?}");
     running.stop().await;
 }
 

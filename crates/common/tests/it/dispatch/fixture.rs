@@ -61,14 +61,20 @@ impl Fixture {
         DispatchOptions {
             retry_delays: vec![Duration::from_millis(100), Duration::from_millis(300)],
             poll: Duration::from_millis(50),
+            // All that these tests send is for one.
+            places_per_recipient: usize::MAX >> 1,
             ..DispatchOptions::new(&self.settings, &["test"])
         }
     }
 
     pub(super) async fn add(&self, destination: &str, count: usize) -> Vec<Uuid> {
+        self.add_for("somebody", destination, count).await
+    }
+
+    pub(super) async fn add_for(&self, recipient: &str, destination: &str, count: usize) -> Vec<Uuid> {
         let mut ids = vec![];
         for _ in 0..count {
-            let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), destination.into());
+            let new = NewDelivery::new(Uuid::now_v7(), "test", recipient.into(), destination.into());
             ids.extend(enqueue(self.database.unguarded(), new, Timestamp::now()).await.unwrap());
         }
         ids
