@@ -74,6 +74,11 @@ impl<'a> Stack<'a> {
         Ok(connection)
     }
 
+    /// The database's URL.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// Where PostgreSQL listens.
     pub(crate) fn database_address(&self) -> anyhow::Result<&str> {
         let address = self.database.url().split(['@', '/']).nth(3);

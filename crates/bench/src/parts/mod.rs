@@ -1,7 +1,9 @@
 //! The comparisons, each with its target.
 
 mod abuser;
+mod breached;
 mod doors;
+mod fair;
 mod figures;
 mod journey;
 mod log_ins;
@@ -17,7 +19,9 @@ mod writes;
 
 pub(crate) use self::{
     abuser::abuser,
+    breached::breached,
     doors::doors,
+    fair::fair,
     journey::journey,
     log_ins::{hash, log_ins},
     memory::memory,

@@ -18,6 +18,7 @@ pub(super) fn serve() -> anyhow::Result<()> {
             App::new()
                 .app_data(body.clone())
                 .route("/v1/users/{id}", web::get().to(answer))
+                .route("/range/{prefix}", web::get().to(answer))
         })
         .workers(1)
         .bind(address)?

@@ -172,21 +172,21 @@ impl Client {
 
     /// Opens the live stream from the beginning.
     pub(crate) async fn stream(&self, token: &str) -> Stream {
+        self.stream_after(token, 0).await.expect("opening the stream")
+    }
+
+    /// Opens the live stream after a number; `None` when it can't be opened now.
+    pub(crate) async fn stream_after(&self, token: &str, seq: i64) -> Option<Stream> {
         let request = self
             .http
             .get(format!("{}/v1/notifications/stream", self.gateway))
             .bearer_auth(token);
-        let response = request
-            .header("last-event-id", "0")
-            .timeout(PATIENCE)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(response.status(), 200, "opening the stream");
-        Stream {
+        let request = request.header("last-event-id", seq).timeout(PATIENCE);
+        let response = request.send().await.ok()?.error_for_status().ok()?;
+        Some(Stream {
             response,
             text: String::new(),
-        }
+        })
     }
 }
 

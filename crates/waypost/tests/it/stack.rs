@@ -53,11 +53,13 @@ impl Servers {
     }
 }
 
-/// One more process of user-api.
+/// One more process of a service with an API.
 pub(crate) struct Replica {
     pub(crate) process: Process,
     pub(crate) client: Client,
     pub(crate) operations: String,
+    name: &'static str,
+    http: String,
     _ports: [Port; 2],
 }
 
@@ -145,19 +147,49 @@ impl Stack {
 
     /// Starts one more user-api over the same servers, and waits until it is ready.
     pub(crate) async fn another_user_api(&self) -> Replica {
+        self.another("user-api").await
+    }
+
+    /// Starts one more notification-gateway over the same servers, and waits until it is ready.
+    pub(crate) async fn another_gateway(&self) -> Replica {
+        self.another("notification-gateway").await
+    }
+
+    /// Has a replica end, and starts it again; waits until it is ready.
+    pub(crate) async fn restart(&self, replica: &mut Replica) {
+        replica.process.terminate();
+        let status = replica.process.exit(END).await;
+        assert!(status.success(), "{status:?}\n{}", replica.process.output());
+        replica.process = self.at(replica.name, &replica.http, &replica.operations);
+        wait_until(&replica.operations, "up").await;
+    }
+
+    async fn another(&self, name: &'static str) -> Replica {
         let ports = [Port::reserve(), Port::reserve()];
         let [http, operations] = [&ports[0], &ports[1]].map(|port| format!("127.0.0.1:{}", port.number()));
-        let process = service("user-api", &self.environment, self.core, self.stalled)
-            .env("WAYPOST__USER_API__HTTP__ADDRESS", &http)
-            .env("WAYPOST__USER_API__OPERATIONS__ADDRESS", &operations)
-            .spawn();
+        let process = self.at(name, &http, &operations);
         wait_until(&operations, "up").await;
+        let client = match name {
+            "user-api" => Client::new(&http, &self.gateway_http),
+            _ => Client::new(&self.users_http, &http),
+        };
         Replica {
-            client: Client::new(&http, &self.gateway_http),
             process,
+            client,
             operations,
+            name,
+            http,
             _ports: ports,
         }
+    }
+
+    /// Starts a service at these addresses.
+    fn at(&self, name: &str, http: &str, operations: &str) -> Process {
+        let section = name.replace('-', "_").to_uppercase();
+        service(name, &self.environment, self.core, self.stalled)
+            .env(format!("WAYPOST__{section}__HTTP__ADDRESS"), http)
+            .env(format!("WAYPOST__{section}__OPERATIONS__ADDRESS"), operations)
+            .spawn()
     }
 
     fn service(&self, name: &str) -> Process {

@@ -19,6 +19,7 @@ mod redis;
 mod replicas;
 mod sentinel;
 mod stop;
+mod streams;
 mod tally;
 mod telemetry;
 mod topology;
