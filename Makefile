@@ -73,6 +73,10 @@ openapi: ## write the descriptions of both APIs to docs/, as the types of their 
 	cargo run --quiet --bin waypost -- openapi user-api > docs/openapi-user-api.json
 	cargo run --quiet --bin waypost -- openapi notification-gateway > docs/openapi-notification-gateway.json
 
+.PHONY: retention
+retention: ## write docs/retention.md, from the tables of the services and the built-in settings
+	cargo run --quiet --bin waypost -- prune --explain > docs/retention.md
+
 .PHONY: check-deploy
 check-deploy: ## rules and dashboards: read by promtool, then asked over the stack under load, with three faults (Debian: prometheus)
 	@scripts/services.sh postgres redis-program rabbitmq-program prometheus-program

@@ -8,6 +8,7 @@
 mod attempts;
 mod audit;
 mod email_worker;
+mod ended;
 mod notification_gateway;
 mod owner;
 mod shared;

@@ -18,6 +18,7 @@
 //! - [`messaging`]: outbox, broker, consumers
 //! - [`outbound`]: calls to other systems over HTTP
 //! - [`dispatch`]: from a delivery row to its outcome
+//! - [`retention`]: which rows go when they were kept for long enough
 //! - [`http`]: what every public HTTP surface shares
 //! - [`operations`]: what those who run a service may ask it, and what it keeps of that
 //! - [`service`]: what every service opens at its start
@@ -39,6 +40,7 @@ pub mod outbound;
 pub mod private_files;
 pub mod process;
 pub mod resilience;
+pub mod retention;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -7,6 +7,8 @@
 //! queue's own exchange, `<queue>.in`, which notices that the queue is missing and sets the message aside in
 //! [`UNROUTED`]; and directly, so that no single exchange or binding that is deleted costs an event.
 
+use std::time::Duration;
+
 use crate::{EventData, events};
 
 /// Topic exchange that every event goes to; the routing key is the event's type.
@@ -15,6 +17,8 @@ pub const EVENTS_EXCHANGE: &str = "waypost.events";
 pub const DEAD_EXCHANGE: &str = "waypost.dead";
 /// Fanout exchange, and its one bounded queue, for events that nobody binds or whose queue is missing.
 pub const UNROUTED: &str = "waypost.unrouted";
+/// For how long it keeps an event, to be seen: so late may a copy come back that somebody moves to its queue by hand.
+pub const UNROUTED_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// Direct exchange for signs of life between the processes of one service; the routing key is the service. What goes
 /// through it is kept nowhere.

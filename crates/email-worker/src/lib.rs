@@ -10,8 +10,10 @@
 mod consumers;
 mod delivery;
 mod emails;
+mod retention;
 mod settings;
 mod startup;
 
+pub use retention::TABLES;
 pub use settings::{Encryption, Mail, MailUrl, Own, Settings, SmtpAddress};
 pub use startup::{Backends, Running, start};

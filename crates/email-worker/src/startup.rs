@@ -14,6 +14,7 @@ use migrations::Owner;
 use crate::consumers::Events;
 use crate::delivery::{CHANNEL, MailSender, Transport};
 use crate::emails::Emails;
+use crate::retention::TABLES;
 use crate::settings::Settings;
 
 /// Mails in hand at a time: twice as many as conversations with a mail server go on, so that as many may hang.
@@ -59,6 +60,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     kit.health
         .register(MAIL, Need::Optional, move || ready(asked.finding()));
     kit.relay();
+    kit.prune(TABLES);
     let options = DispatchOptions {
         places: PLACES,
         places_per_destination: PLACES_PER_DOMAIN,

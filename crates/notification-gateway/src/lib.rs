@@ -11,11 +11,13 @@ mod consumers;
 mod live;
 mod notifications;
 mod published_keys;
+mod retention;
 mod routes;
 mod settings;
 mod startup;
 mod state;
 mod tables;
 
+pub use retention::TABLES;
 pub use settings::{AfterUnknown, Auth, Own, Providers, Settings, Sms, SmsProvider};
 pub use startup::{Backends, Running, openapi, start};

@@ -20,6 +20,7 @@ use crate::channels::{Channel, Channels, Sms};
 use crate::consumers::GatewayEvents;
 use crate::live::Live;
 use crate::published_keys::{self, PublishedKeys};
+use crate::retention::TABLES;
 use crate::routes::routes;
 use crate::settings::Settings;
 use crate::state::State;
@@ -68,6 +69,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         dispatcher,
     };
     kit.consume(GATEWAY_EVENTS, intake);
+    kit.prune(TABLES);
 
     let operations_address = kit.serve_operations()?;
     let state = State {

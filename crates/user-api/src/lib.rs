@@ -12,6 +12,7 @@ mod hashing_threads;
 mod known_costs;
 mod passwords;
 mod problems;
+mod retention;
 mod profile;
 mod routes;
 mod sessions;
@@ -22,5 +23,6 @@ mod state;
 mod tables;
 mod user;
 
+pub use retention::TABLES;
 pub use settings::{Accounts, Argon2, BreachedPasswords, BreachedPolicy, Own, Providers, Sessions, Settings};
 pub use startup::{Backends, Running, openapi, start};

@@ -60,6 +60,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let store = kit.store()?;
     store.connected(STORE_PATIENCE).await;
     kit.relay();
+    kit.prune(TABLES);
     let metrics = &kit.metrics;
     let users = Cache::new(store.clone(), backends.cache, metrics.clone(), tasks.clone());
     users.hears_others(STORE_PATIENCE).await;

@@ -2,7 +2,7 @@
 //!
 //! [`embedded`] runs the three services and the sandbox provider together; [`migrate`] makes their
 //! tables; [`page`] is the development page; `commands` holds one file a subcommand; `operations` asks
-//! services at their operations ports; [`settings`] are those of every
+//! services at their operations ports; [`retention`] says which rows are kept how long; [`settings`] are those of every
 //! program.
 
 pub mod commands;
@@ -10,4 +10,5 @@ pub mod embedded;
 pub mod migrate;
 mod operations;
 pub mod page;
+pub mod retention;
 pub mod settings;

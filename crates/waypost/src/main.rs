@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
-use waypost::commands::{self, Api, Breakers};
+use waypost::commands::{self, Api, Breakers, Prune};
 
 /// Accounts and notifications that survive production.
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ enum Command {
         #[command(subcommand)]
         command: Breakers,
     },
+    /// Delete what was kept for long enough, as each service does by itself; needs the databases alone
+    Prune(Prune),
     /// Print what makes a shell complete this command's arguments: `source <(waypost completions bash)`
     Completions {
         /// Which
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Openapi { api } => commands::openapi(api),
         Command::Doctor => commands::doctor(),
         Command::Breakers { command } => commands::breakers(command),
+        Command::Prune(wanted) => commands::prune(wanted),
         Command::Completions { shell } => {
             generate(shell, &mut Arguments::command(), "waypost", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -23,6 +23,8 @@ mod networks;
 mod origins;
 mod own;
 mod parameters;
+mod retention;
+mod retention_rules;
 mod review;
 mod rules;
 mod service;
@@ -38,6 +40,7 @@ pub use limits::{Algorithm, RateLimit, RateLimits};
 pub use networks::Networks;
 pub use origins::Origins;
 pub use own::{OwnSettings, SettingsOf};
+pub use retention::Retention;
 pub use review::{Review, leads_elsewhere, parameter};
 pub use service::Service;
 pub use settings::{

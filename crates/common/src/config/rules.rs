@@ -25,6 +25,7 @@ impl Settings {
         self.broker.review(review);
         self.store.review(review);
         self.overload.review(review);
+        self.review_retention(review);
     }
 }
 

@@ -11,6 +11,7 @@ use super::hosts::Hosts;
 use super::limits::RateLimits;
 use super::networks::Networks;
 use super::origins::Origins;
+use super::retention::Retention;
 use super::urls::{BrokerUrl, StoreUrl};
 use super::weaknesses::{WeakPart, Weaknesses};
 
@@ -35,6 +36,7 @@ pub struct Settings {
     pub store: Store,
     pub broker: Broker,
     pub dispatch: Dispatch,
+    pub retention: Retention,
     pub telemetry: Telemetry,
     pub http: Http,
     pub limits: RateLimits,

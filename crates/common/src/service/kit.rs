@@ -17,6 +17,7 @@ use crate::outbound::Outbound;
 use crate::process::operations::{self, Port};
 use crate::process::{Health, Need, Tasks};
 use crate::resilience::Breakers;
+use crate::retention::{Pruner, Table};
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 
@@ -148,6 +149,11 @@ impl<'a> Kit<'a> {
         let consuming = self.broker.consume(consumer, &self.metrics, self.tasks);
         self.health
             .register("consumer", Need::Optional, move || ready(consuming.state()));
+    }
+
+    /// Has the service's tables keep themselves small.
+    pub fn prune(&self, tables: &'static [Table]) {
+        Pruner::new(self.settings, self.database.clone(), tables, self.metrics.clone()).spawn(self.tasks);
     }
 
     /// Adds rows of the service's own to its operations API, whose paths begin with `/operations`, and what they work with.

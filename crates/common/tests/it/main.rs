@@ -12,6 +12,7 @@ mod migrations;
 mod operations;
 mod outbound;
 mod overload;
+mod retention;
 mod scripted_server;
 mod service;
 mod store;

@@ -9,6 +9,7 @@ mod doctor;
 mod migrate;
 mod openapi;
 mod page;
+mod prune;
 mod ready;
 mod run;
 
@@ -20,5 +21,6 @@ pub use doctor::doctor;
 pub use migrate::migrate;
 pub use openapi::{Api, openapi};
 pub use page::page;
+pub use prune::{Prune, prune};
 pub use ready::ready;
 pub use run::run;

@@ -19,6 +19,7 @@ mod migrate;
 mod openapi;
 mod operations;
 mod readme;
+mod retention;
 mod runbooks;
 mod stack;
 mod stopping;

@@ -82,6 +82,9 @@ fn sql_id(n: &str) -> String {
 /// SQL: now, as the tables hold a time.
 const NOW: &str = "CAST(extract(epoch FROM now()) * 1000000 AS bigint)";
 
+/// SQL: longer than a delivery is kept.
+const LONG_AGO: &str = "CAST(8640000000000 AS bigint)";
+
 fn users() -> Vec<(&'static str, String)> {
     let id = sql_id("n");
     vec![
@@ -110,6 +113,8 @@ fn mails() -> Vec<(&'static str, String)> {
             "deliveries",
             deliveries("email", "'p' || n || '@example.com'", "'mail-' || n % 1024", "{}"),
         ),
+        ("delivery_attempts", attempts()),
+        ("operations_audit", audit()),
         ("outbox", outbox()),
     ]
 }
@@ -154,12 +159,38 @@ fn outbox() -> String {
     )
 }
 
+/// Of a million messages 20,000 were taken in so long ago that they may go.
 fn inbox(consumer: &str) -> String {
     let id = sql_id("n");
-    format!("(consumer, message_id, received_at) SELECT '{consumer}', {id}, {NOW}")
+    format!(
+        "(consumer, message_id, received_at) \
+         SELECT '{consumer}', {id}, {NOW} - CASE WHEN n % 50 = 3 THEN {LONG_AGO} ELSE 0 END"
+    )
 }
 
-/// Of a million deliveries 50,000 are due, 50,000 wait for their time and 1,000 were left behind by a dispatcher that is
+/// The same of attempts and of what operators did: the age stands in the id.
+fn attempts() -> String {
+    let id = aged_id();
+    format!("(id, delivery_id, attempt, at, provider, status) SELECT {id}, {id}, 1, {NOW}, 'mail', 'accepted'")
+}
+
+fn audit() -> String {
+    let id = aged_id();
+    format!(
+        "(id, at, who, action, target, reason, trace_id) SELECT {id}, {NOW}, 'ada', 'breaker.set', 'sms', 'why', ''"
+    )
+}
+
+/// SQL: the id of row `n`, of now or, each fiftieth, of so long ago that it may go.
+fn aged_id() -> String {
+    let millis = format!("({NOW} - CASE WHEN n % 50 = 3 THEN 5 * {LONG_AGO} ELSE 0 END) / 1000");
+    let hex = format!("lpad(to_hex({millis}), 12, '0')");
+    format!(
+        "CAST(substr({hex}, 1, 8) || '-' || substr({hex}, 9) || '-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)"
+    )
+}
+
+/// Of a million deliveries 20,000 ended so long ago that they may go, 50,000 are due, 50,000 wait for their time and 1,000 were left behind by a dispatcher that is
 /// gone. What the services add goes before them: by its priority, and by its id, which is of an earlier time.
 fn deliveries(channel: &str, recipient: &str, destination: &str, payload: &str) -> String {
     let event = sql_id("n");
@@ -170,6 +201,7 @@ fn deliveries(channel: &str, recipient: &str, destination: &str, payload: &str) 
          SELECT {id}, {event}, '{channel}', {recipient}, {destination}, \
             CASE WHEN n % 10 = 0 THEN 'pending' WHEN n % 1000 = 1 THEN 'sending' ELSE 'delivered' END, 1, \
             {NOW} + CASE WHEN n % 20 = 0 THEN 3600000000 ELSE -60000000 END, \
-            CASE WHEN n % 1000 = 1 THEN {NOW} - 60000000 END, -1, '{payload}', {NOW}, {NOW}"
+            CASE WHEN n % 1000 = 1 THEN {NOW} - 60000000 END, -1, '{payload}', {NOW}, \
+            {NOW} - CASE WHEN n % 50 = 3 THEN {LONG_AGO} ELSE 0 END"
     )
 }

@@ -57,6 +57,9 @@ pub(crate) const HOT: &[Hot] = &[
         &["UPDATE deliveries SET lease_until = CAST"],
     ),
     hot("mail: the oldest due", MAILS, &["MIN(next_attempt_at)"]),
+    hot("prune: the inbox", MAILS, &["DELETE FROM inbox"]),
+    hot("prune: deliveries", MAILS, &["DELETE FROM deliveries"]),
+    hot("prune: attempts", MAILS, &["DELETE FROM delivery_attempts"]),
     hot("relay: what waits", MAILS, &["FROM outbox WHERE aggregate <> ALL"]),
     hot("relay: what is through", MAILS, &["DELETE FROM outbox"]),
     hot("consume: the first time", GATEWAY, &["INSERT INTO \"inbox\""]),
@@ -77,6 +80,7 @@ pub(crate) const HOT: &[Hot] = &[
     hot("SMS: its outcome", GATEWAY, &["UPDATE \"deliveries\" SET \"status\""]),
     hot("SMS: left behind", GATEWAY, &["lease_until = NULL", "last_error = $3"]),
     hot("SMS: the oldest due", GATEWAY, &["MIN(next_attempt_at)"]),
+    hot("prune: notifications", GATEWAY, &["DELETE FROM notifications"]),
     hot("list", GATEWAY, &["WHERE \"notifications\".\"user_id\" = $1 ORDER BY"]),
     hot(
         "list: the next page",

@@ -33,6 +33,9 @@ pub(crate) async fn live(postgres: &PrivatePostgres) {
             "TELEMETRY__LOG_FILTER",
             "warn,common::messaging::memory=error,reqwest_retry=error".to_owned(),
         ),
+        // All that are there are of 2024, and people look at them here.
+        ("RETENTION__NOTIFICATIONS_S", "3000000000".to_owned()),
+        ("RETENTION__EVERY_S", "1".to_owned()),
         ("USER_API__HTTP__ADDRESS", at(0)),
         ("USER_API__OPERATIONS__ADDRESS", at(1)),
         ("NOTIFICATION_GATEWAY__HTTP__ADDRESS", at(2)),
@@ -149,6 +152,7 @@ async fn trouble(postgres: &PrivatePostgres) {
         .await
         .unwrap();
     was_sent(postgres, "attempts = attempts - 1").await;
+    was_sent(postgres, "DELETE FROM notifications").await;
 }
 
 /// Waits until a statement with these words is in the log.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::topology::{QUEUES, Queue};
+use contracts::topology::{QUEUES, Queue, UNROUTED_FOR};
 use lapin::ExchangeKind;
 use lapin::types::{AMQPValue, FieldTable};
 
@@ -13,9 +13,8 @@ use super::names::Names;
 const DELIVERY_LIMIT: i64 = 20;
 /// Looking at a message that was set aside gives it back each time; that must never cost it.
 const NO_DELIVERY_LIMIT: i64 = 1_000_000;
-/// What nobody binds is kept in this number, and for this long, to be seen.
+/// What nobody binds is kept in this number, and for [`UNROUTED_FOR`], to be seen.
 const MAX_UNROUTED: i64 = 10_000;
-const UNROUTED_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// An exchange; durable.
 pub(super) struct Exchange {

@@ -1,6 +1,6 @@
 //! The relay: publishes what the outbox holds and deletes what the broker confirmed.
 //!
-//! One relay at a time publishes a service's outbox (`leader.rs`), so that nothing overtakes. No
+//! One relay at a time publishes a service's outbox (`database/leadership.rs`), so that nothing overtakes. No
 //! transaction is open while the broker is waited for. A crash between a confirmation and the
 //! delete sends a message twice, with the same id; the inboxes drop the copy.
 //!
@@ -8,7 +8,6 @@
 //! message of such a type asks now and then whether there is room (`work.rs`). All else goes on.
 
 mod holds;
-mod leader;
 mod rows;
 mod task;
 mod work;

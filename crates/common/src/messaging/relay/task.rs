@@ -7,16 +7,17 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::leader::Leadership;
 use super::rows;
 use super::work::Work;
 use crate::Timestamp;
-use crate::database::{DEADLINE, Database, within};
+use crate::database::{DEADLINE, Database, Leadership, within};
 use crate::messaging::broker::Broker;
 use crate::messaging::change::Changes;
 use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
+/// What one relay of a service has: older versions know the lock by these words.
+const RIGHT: &str = "outbox relay";
 /// How long a commit that woke nobody (another replica's) waits at most; also how often a stand-by asks to lead.
 const POLL: Duration = Duration::from_secs(1);
 /// How often the backlog is counted.
@@ -48,7 +49,7 @@ struct Relay {
 
 impl Relay {
     async fn run(self) {
-        let mut leadership = Leadership::of(&self.database);
+        let mut leadership = Leadership::of(&self.database, RIGHT);
         // Whatever is awaited in here is dropped when the service stops: no statement that hangs holds its end up.
         while let Some(asked) = self.stopping.run_until_cancelled(Box::pin(leadership.ask())).await {
             match asked {

@@ -77,6 +77,11 @@ pub(super) struct SweepLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct TableLabels {
+    pub(super) table: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct PasswordCheckLabels {
     pub(super) outcome: &'static str,
 }

@@ -1,9 +1,9 @@
-//! Locks over all replicas, and the sweep of sessions, which takes one.
+//! Locks over all replicas, and what one of them deletes for all.
 
 use std::time::Duration;
 
 use super::Metrics;
-use super::labels::{LockLabels, LockNameLabels, SweepLabels};
+use super::labels::{LockLabels, LockNameLabels, SweepLabels, TableLabels};
 
 impl Metrics {
     /// Has the counters of a lock stand from the beginning, so that their first rise is seen.
@@ -39,5 +39,14 @@ impl Metrics {
             .sessions_swept
             .get_or_create(&SweepLabels { outcome })
             .inc_by(sessions);
+    }
+
+    /// Counts rows of a table that were kept long enough (`waypost_rows_pruned_total`); 0 has the counter stand.
+    pub fn rows_pruned(&self, table: &'static str, rows: u64) {
+        self.0
+            .series
+            .rows_pruned
+            .get_or_create(&TableLabels { table })
+            .inc_by(rows);
     }
 }

@@ -17,7 +17,7 @@ use super::labels::{
     BulkheadLabels, CacheLabels, CallbackLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels,
     DestinationLabels, DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels,
     OutboundLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, ReasonLabels,
-    RefreshLabels, StateLabels, SweepLabels, TransitionLabels,
+    RefreshLabels, StateLabels, SweepLabels, TableLabels, TransitionLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -106,6 +106,8 @@ metrics! {
         "Decisions of the rate limits by class, algorithm and what came of them";
     sessions_swept: Counters<SweepLabels> = "waypost_sessions_swept_total", ["outcome"],
         "Expired sessions by what the sweep did with them";
+    rows_pruned: Counters<TableLabels> = "waypost_rows_pruned_total", ["table"],
+        "Rows that were deleted because they had been kept as long as they are";
     password_checks: Counters<PasswordCheckLabels> = "waypost_breached_password_checks_total", ["outcome"],
         "New passwords by what came of looking them up among those known from breaches";
     store_commands: Durations<CommandLabels> = "waypost_store_command_duration_seconds", ["command", "outcome"],

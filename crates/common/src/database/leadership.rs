@@ -1,11 +1,12 @@
-//! One relay a service: the others stand by.
+//! One process of a service does what all could do; the others stand by, or leave it alone.
 
 use std::time::Duration;
 
 use sea_orm::sqlx::{self, Connection, PgConnection};
 use sea_orm::{DbErr, RuntimeErr};
 
-use crate::database::{Database, within};
+use super::connect::Database;
+use super::deadline::within;
 
 /// Longest that the lock's connection may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -14,25 +15,28 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// Makes the server notice within half a minute that a leader's machine is gone, and free the lock.
 const KEEPALIVE: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 /// Advisory locks are per database, and three services may share one: the schema makes the key a service's own.
-const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('waypost outbox relay ' || current_schema(), 0))";
+const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('waypost ' || $1 || ' ' || current_schema(), 0))";
 
-/// The right to publish a service's outbox, held or asked for.
-pub(super) enum Leadership {
+/// The right to do one thing for all processes of a service, held or asked for.
+pub(crate) enum Leadership {
     /// `SQLite` serves one process: there is nobody else.
     Alone,
     /// PostgreSQL's advisory lock. It ends with its connection, which belongs to no pool: a pool
     /// would hand out the lock with it.
     Lock {
         database: Database,
+        what: &'static str,
         connection: Option<PgConnection>,
     },
 }
 
 impl Leadership {
-    pub(super) fn of(database: &Database) -> Self {
+    /// The right to do `what`: all who ask by the same words ask for the same right.
+    pub(crate) fn of(database: &Database, what: &'static str) -> Self {
         if database.is_postgres() {
             Self::Lock {
                 database: database.clone(),
+                what,
                 connection: None,
             }
         } else {
@@ -40,9 +44,14 @@ impl Leadership {
         }
     }
 
-    /// Asks for the right; `false`: another relay has it.
-    pub(super) async fn ask(&mut self) -> Result<bool, DbErr> {
-        let Self::Lock { database, connection } = self else {
+    /// Asks for the right; `false`: another process has it.
+    pub(crate) async fn ask(&mut self) -> Result<bool, DbErr> {
+        let Self::Lock {
+            database,
+            what,
+            connection,
+        } = self
+        else {
             return Ok(true);
         };
         // Whatever goes wrong closes the connection: an answer that was missed may have been the lock.
@@ -52,7 +61,8 @@ impl Leadership {
                 Some(kept) => kept,
                 None => connect(database).await.map_err(lost)?,
             };
-            let locked: bool = sqlx::query_scalar(LOCK).fetch_one(&mut asked).await.map_err(lost)?;
+            let asking = sqlx::query_scalar(LOCK).bind(*what);
+            let locked: bool = asking.fetch_one(&mut asked).await.map_err(lost)?;
             Ok::<_, DbErr>((asked, locked))
         };
         let (asked, locked) = within(ANSWER, asking).await?;
@@ -61,7 +71,7 @@ impl Leadership {
     }
 
     /// Whether the right still holds: the connection lives, and with it the lock.
-    pub(super) async fn is_held(&mut self) -> bool {
+    pub(crate) async fn is_held(&mut self) -> bool {
         let Self::Lock { connection, .. } = self else {
             return true;
         };
@@ -74,7 +84,7 @@ impl Leadership {
     }
 
     /// Gives the right to whoever asks next.
-    pub(super) async fn give_up(&mut self) {
+    pub(crate) async fn give_up(&mut self) {
         if let Self::Lock { connection, .. } = self
             && let Some(held) = connection.take()
         {

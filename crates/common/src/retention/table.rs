@@ -1,0 +1,133 @@
+//! What becomes of the rows of each table.
+
+use std::time::Duration;
+
+use crate::Timestamp;
+use crate::config::Retention;
+
+/// A table, and what becomes of its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Which rows go, or why they stay: a phrase.
+    pub about: &'static str,
+    /// How those that go are found; none: they stay.
+    pub pruning: Option<Pruning>,
+}
+
+/// How rows are found that were kept for long enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Pruning {
+    /// The setting that says how long they are kept.
+    pub setting: &'static str,
+    /// Its value.
+    pub kept: fn(&Retention) -> Duration,
+    pub(super) key: &'static str,
+    pub(super) age: Age,
+    pub(super) only: Option<&'static str>,
+}
+
+/// What says how old a row is. An index is in its order.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Age {
+    /// A column with a time.
+    Column(&'static str),
+    /// The primary key `id`, a `UUIDv7`: it begins with the millisecond in which the row was made.
+    Id,
+}
+
+impl Pruning {
+    /// Rows by the time in their id, which is a `UUIDv7` and the primary key.
+    pub const fn by_id(setting: &'static str, kept: fn(&Retention) -> Duration) -> Self {
+        Self {
+            setting,
+            kept,
+            key: "id",
+            age: Age::Id,
+            only: None,
+        }
+    }
+
+    /// Rows that were made, or last changed, before this may go.
+    pub fn before(&self, retention: &Retention, now: Timestamp) -> Timestamp {
+        now - (self.kept)(retention)
+    }
+}
+
+/// What consumers have taken in.
+pub const INBOX: Table = Table {
+    name: "inbox",
+    about: "what a consumer took in that long ago",
+    pruning: Some(Pruning {
+        setting: "retention.inbox_s",
+        kept: |retention| retention.inbox,
+        key: "consumer, message_id",
+        age: Age::Column("received_at"),
+        only: None,
+    }),
+};
+
+/// What is to be sent, is being sent, and was.
+pub const DELIVERIES: Table = Table {
+    name: "deliveries",
+    about: "deliveries whose last change was that long ago; never one that is pending or sending",
+    pruning: Some(Pruning {
+        setting: "retention.deliveries_s",
+        kept: |retention| retention.deliveries,
+        key: "id",
+        age: Age::Column("updated_at"),
+        // As the index `deliveries_ended` has it, word for word.
+        only: Some("status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired')"),
+    }),
+};
+
+/// What was exchanged about deliveries.
+pub const DELIVERY_ATTEMPTS: Table = Table {
+    name: "delivery_attempts",
+    about: "what was exchanged that long ago about a delivery",
+    pruning: Some(Pruning::by_id("retention.delivery_attempts_s", |retention| {
+        retention.delivery_attempts
+    })),
+};
+
+/// What operators did.
+pub const OPERATIONS_AUDIT: Table = Table {
+    name: "operations_audit",
+    about: "what operators did that long ago",
+    pruning: Some(Pruning::by_id("retention.operations_audit_s", |retention| {
+        retention.operations_audit
+    })),
+};
+
+/// Events that wait for the broker.
+pub const OUTBOX: Table = Table {
+    name: "outbox",
+    about: "a row goes when the broker has confirmed its event, and never before, however old it is",
+    pruning: None,
+};
+
+/// Which migrations were applied.
+pub const MIGRATIONS: Table = Table {
+    name: "seaql_migrations",
+    about: "a row a migration",
+    pruning: None,
+};
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::Iterable;
+
+    use super::*;
+    use crate::dispatch::Status;
+
+    #[test]
+    fn of_deliveries_each_that_has_ended_goes_and_no_other() {
+        let only = DELIVERIES.pruning.unwrap().only.unwrap();
+        for status in Status::iter() {
+            let has_work_to_do = matches!(status, Status::Pending | Status::Sending);
+            let goes = only.contains(&format!("'{}'", status.as_str()));
+            assert_ne!(goes, has_work_to_do, "{status:?}");
+        }
+    }
+}
