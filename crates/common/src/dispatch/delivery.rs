@@ -64,6 +64,16 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
+    /// When the event happened that asked for it: the time in its id, a `UUIDv7`; of any other, when it was asked for.
+    pub(super) fn caused_at(&self) -> Timestamp {
+        let in_id = self.source_event_id.get_timestamp().map(|at| at.to_unix());
+        let micros = in_id.and_then(|(seconds, nanos)| {
+            let seconds = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
+            seconds.checked_add(i64::from(nanos / 1_000))
+        });
+        micros.map_or(self.created_at, Timestamp::from_micros)
+    }
+
     /// The trace in which it was asked for.
     pub fn trace(&self) -> Option<TraceContext> {
         TraceContext::parse(self.traceparent.as_deref(), self.tracestate.as_deref())

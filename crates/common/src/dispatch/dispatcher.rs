@@ -53,6 +53,7 @@ impl<S: Sender> Dispatcher<S> {
             broker,
         } = self;
         options.channels.iter().for_each(|channel| metrics.dispatches(channel));
+        metrics.critical_times(S::EFFECTS);
         let stopping = tasks.stopping().clone();
         let shared = Arc::new(Shared::new(changes, sender, options, metrics, stopping));
         let waker = shared.waker();

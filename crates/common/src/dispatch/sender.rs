@@ -10,6 +10,15 @@ use crate::messaging::{Change, OutboxError};
 
 /// Sends deliveries, and tells of their outcomes.
 pub trait Sender: Send + Sync + 'static {
+    /// Every answer of [`Self::effect`].
+    const EFFECTS: &'static [&'static str] = &[];
+
+    /// What somebody who takes this delivery has then, of a closed list: a type of `waypost_critical_time_seconds`. None:
+    /// nobody waits for it.
+    fn effect(&self, _delivery: &Delivery) -> Option<&'static str> {
+        None
+    }
+
     /// Tries a delivery once. May be called again for the same delivery: after a retry, and after a crash.
     ///
     /// It says in `progress` that it begins just before the other side learns what it could act on: the text of a mail,

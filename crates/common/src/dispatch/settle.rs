@@ -8,7 +8,7 @@ use super::outcome::{Transition, handed_back, resolve, without_text};
 use super::progress::Exchanged;
 use super::record::{apply, was_applied};
 use super::sender::{RecordError, Sender};
-use super::{Delivery, Outcome};
+use super::{Delivery, Outcome, Status};
 use crate::Timestamp;
 use crate::database::{is_data_refused, within};
 use crate::process::chain;
@@ -72,16 +72,10 @@ async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut 
     let mut may_be_recorded = false;
     loop {
         match record(shared, delivery, &ended).await {
-            Ok(true) => {
-                shared.metrics.delivery(&delivery.channel, ended.row.to.as_str());
-                return;
-            }
+            Ok(true) => return recorded(shared, delivery, &ended),
             // The answer to an earlier commit may have been lost.
             Ok(false) if may_be_recorded => match was_applied(shared.database.read(), delivery, ended.now).await {
-                Ok(true) => {
-                    shared.metrics.delivery(&delivery.channel, ended.row.to.as_str());
-                    return;
-                }
+                Ok(true) => return recorded(shared, delivery, &ended),
                 Ok(false) => return refused(delivery),
                 Err(error) => {
                     tracing::warn!(delivery = %delivery.id, error = chain(&error), "whether an outcome is recorded can't be asked yet");
@@ -103,6 +97,16 @@ async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut 
                 tokio::time::sleep(RECORD_RETRY).await;
             }
         }
+    }
+}
+
+/// Counts it, and how long somebody waited for it since its cause.
+fn recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ended) {
+    shared.metrics.delivery(&delivery.channel, ended.row.to.as_str());
+    let was_taken = matches!(ended.row.to, Status::Accepted | Status::Delivered);
+    if let Some(effect) = shared.sender.effect(delivery).filter(|_| was_taken) {
+        let took = Timestamp::now().since(delivery.caused_at());
+        shared.metrics.critical_time(effect, took);
     }
 }
 

@@ -109,6 +109,7 @@ impl Broker {
     /// When the service stops, no new message is taken and what is in hand is finished.
     pub fn consume<I: Intake>(&self, consumer: Consumer<I>, metrics: &Metrics, tasks: &Tasks) -> Consuming {
         metrics.consumes(consumer.queue.name);
+        metrics.critical_times(consumer.queue.bindings);
         let processor = Processor::new(self.system(), consumer, metrics.clone(), tasks.stopping().clone());
         let consuming = Consuming::of(&processor.gate);
         match &self.0 {

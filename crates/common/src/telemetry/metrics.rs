@@ -8,6 +8,7 @@
 //! - the other files have the methods of [`Metrics`] that record them, a file a theme.
 
 mod cache;
+mod critical_time;
 mod definition;
 mod dispatch;
 mod http;

@@ -10,7 +10,7 @@ use contracts::events::EmailSent;
 
 use super::error::SendError;
 use super::{MailOrder, Transport};
-use crate::emails::{ComposeError, Content, Emails, Header};
+use crate::emails::{ComposeError, Content, Emails, Header, Template};
 
 /// Sends the mails that deliveries ask for.
 pub(crate) struct MailSender {
@@ -25,6 +25,12 @@ impl MailSender {
 }
 
 impl Sender for MailSender {
+    const EFFECTS: &'static [&'static str] = &[Template::Welcome.effect()];
+
+    fn effect(&self, delivery: &Delivery) -> Option<&'static str> {
+        MailOrder::of(delivery).map(|order| order.template.effect())
+    }
+
     async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         let Some(order) = MailOrder::of(delivery) else {
             return rejected("the row does not say which mail it is");

@@ -21,6 +21,13 @@ impl Template {
         }
     }
 
+    /// As a type of `waypost_critical_time_seconds`.
+    pub(crate) const fn effect(self) -> &'static str {
+        match self {
+            Self::Welcome => "mail.welcome",
+        }
+    }
+
     /// The names of its subject, text and HTML in the environment.
     pub(super) const fn parts(self, language: Language) -> [&'static str; 3] {
         match (self, language) {

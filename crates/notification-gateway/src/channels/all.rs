@@ -28,6 +28,13 @@ pub(crate) fn plan(notice: &Notice<'_>) -> Vec<Planned> {
 }
 
 impl Sender for Channels {
+    const EFFECTS: &'static [&'static str] = &[Sms::NAME];
+
+    /// What is in the product has arrived with its intake.
+    fn effect(&self, delivery: &Delivery) -> Option<&'static str> {
+        (delivery.channel == Sms::NAME).then_some(Sms::NAME)
+    }
+
     async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         match delivery.channel.as_str() {
             InApp::NAME => InApp.send(delivery, progress).await,

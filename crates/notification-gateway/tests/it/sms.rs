@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use common::config::Service;
 use serde_json::Value;
+use test_support::eventually;
 use uuid::Uuid;
 
 use crate::app::{Backend, DEADLINE, TestApp, on_both_databases, registered};
@@ -47,6 +48,17 @@ async fn the_provider_gets_the_form_that_it_knows(backend: Backend) {
     assert_eq!(call.field("Body"), "Welcome, Ada. Your account is ready.");
     assert_eq!(call.header("idempotency-key"), delivery["id"].as_str().unwrap());
     assert_eq!(call.header("traceparent").len(), 55);
+    // Of the two effects one is in the product: nobody waits for it but for its event's intake.
+    let is_counted = |line: &str| {
+        line.starts_with("waypost_critical_time_seconds_count{")
+            && line.contains("type=\"sms\"")
+            && line.ends_with(" 1")
+    };
+    eventually(DEADLINE, async || {
+        let metrics = app.operations(reqwest::Method::GET, "/metrics").send().await.unwrap();
+        metrics.text().await.unwrap().lines().any(is_counted)
+    })
+    .await;
 }
 
 async fn a_refusal_is_final_and_says_why(backend: Backend) {

@@ -211,11 +211,22 @@ impl<I: Intake> Processor<I> {
         let taken = timeout_at(deadline, self.intake.take(message, &mut change)).await;
         standing.asks(true);
         match taken.unwrap_or_else(|_| Err(Rejection::retry("the intake took longer than its change may"))) {
-            Ok(()) => Ok(change.commit().await?),
+            Ok(()) => {
+                change.commit().await?;
+                self.measure(message);
+                Ok(())
+            }
             Err(rejection) => {
                 change.roll_back().await;
                 Err(rejection)
             }
+        }
+    }
+
+    /// How long after it happened an event was taken in.
+    fn measure(&self, message: &Message) {
+        if let Some(kind) = self.queue.bindings.iter().find(|kind| **kind == message.kind) {
+            self.metrics.critical_time(kind, Timestamp::now().since(message.time));
         }
     }
 

@@ -77,6 +77,11 @@ pub(super) struct SweepLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct TypeLabels {
+    pub(super) r#type: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct TableLabels {
     pub(super) table: &'static str,
 }

@@ -17,7 +17,7 @@ use super::labels::{
     BulkheadLabels, CacheLabels, CallbackLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels,
     DestinationLabels, DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels,
     OutboundLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, ReasonLabels,
-    RefreshLabels, StateLabels, SweepLabels, TableLabels, TransitionLabels,
+    RefreshLabels, StateLabels, SweepLabels, TableLabels, TransitionLabels, TypeLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -34,6 +34,11 @@ const SECONDS: [f64; 17] = [
 /// A command to Redis takes a tenth of a millisecond on the same machine and is given up after 50 ms.
 const COMMAND_SECONDS: [f64; 11] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+];
+
+/// From a cause to its effect: as a person waits for it, then as somebody who looks into their mail the next day.
+const CRITICAL_SECONDS: [f64; 16] = [
+    0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0,
 ];
 
 macro_rules! metrics {
@@ -75,6 +80,8 @@ metrics! {
     outbox_oldest_age: FloatGauge = "waypost_outbox_oldest_age_seconds", [],
         "Age of the oldest event that waits for the broker";
     messages: Counters<MessageLabels> = "waypost_messages_total", ["queue", "outcome"], "Messages by queue and outcome";
+    critical_time: Durations<TypeLabels> = "waypost_critical_time_seconds", ["type"],
+        "From the time of an event to the commit of what it caused", in CRITICAL_SECONDS;
     log_lines_lost: Counter = "waypost_log_lines_dropped_total", [],
         "Log lines of this process that nobody took in time";
     connections_refused: Counters<PortLabels> = "waypost_http_connections_refused_total", ["port"],
