@@ -64,7 +64,7 @@ bench: test-servers ## the services beside their ceilings, in one run; ONLY=read
 check: ## lints, format, documentation and the arrows, between crates and inside them
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --package waypost --test jaeger --test plans -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package waypost --test jaeger --test plans --test upgrade -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
 	cargo test $(CARGO_FLAGS) --workspace --test arrows
 
@@ -72,6 +72,10 @@ check: ## lints, format, documentation and the arrows, between crates and inside
 openapi: ## write the descriptions of both APIs to docs/, as the types of their handlers have them
 	cargo run --quiet --bin waypost -- openapi user-api > docs/openapi-user-api.json
 	cargo run --quiet --bin waypost -- openapi notification-gateway > docs/openapi-notification-gateway.json
+
+.PHONY: asyncapi
+asyncapi: ## write the description of the messages between services to docs/, as their types have it
+	cargo run --quiet --bin waypost -- asyncapi > docs/asyncapi.yaml
 
 .PHONY: retention
 retention: ## write docs/retention.md, from the tables of the services and the built-in settings
@@ -92,6 +96,12 @@ jaeger: ## build Jaeger from its Go module into .waypost/bin
 test-jaeger: services ## the journey in a real Jaeger: JAEGER_BIN, or the one of make jaeger
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	source .waypost/services/env && cargo test $(CARGO_FLAGS) --package waypost --test jaeger -- --nocapture
+
+.PHONY: test-upgrade
+test-upgrade: test-servers ## the version in production (deploy/previous, built once into the cache) on the new schema, and beside this one
+	cargo build $(CARGO_FLAGS) --workspace --bins
+	source .waypost/services/env && WAYPOST_PREVIOUS_BIN=$$(scripts/previous.sh) scripts/with-broker.sh \
+		cargo test $(CARGO_FLAGS) --package waypost --test upgrade -- --nocapture
 
 .PHONY: up-native
 up-native: services ## the three services and the sandbox as processes, over local PostgreSQL, Redis and RabbitMQ

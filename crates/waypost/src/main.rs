@@ -37,6 +37,8 @@ enum Command {
         /// Whose
         api: Api,
     },
+    /// Print the description of the messages between services (`AsyncAPI` 3)
+    Asyncapi,
     /// Check every dependency and say the cure for what does not answer
     Doctor,
     /// Show the circuit breakers of services that run, and have one decide or not
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Migrate => commands::migrate(),
         Command::Config => commands::config(),
         Command::Openapi { api } => commands::openapi(api),
+        Command::Asyncapi => commands::asyncapi(),
         Command::Doctor => commands::doctor(),
         Command::Breakers { command } => commands::breakers(command),
         Command::Prune(wanted) => commands::prune(wanted),

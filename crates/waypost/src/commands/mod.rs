@@ -1,5 +1,6 @@
 //! The subcommands, one a file.
 
+mod asyncapi;
 mod breakers;
 mod complete;
 mod config;
@@ -13,6 +14,7 @@ mod prune;
 mod ready;
 mod run;
 
+pub use asyncapi::asyncapi;
 pub use breakers::{Breakers, breakers};
 pub use config::config;
 pub use demo::demo;

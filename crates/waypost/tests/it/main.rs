@@ -7,6 +7,7 @@
     reason = "a test that can't go on has failed; what it saw is printed"
 )]
 
+mod asyncapi;
 mod bad_input;
 mod client;
 mod command_line;

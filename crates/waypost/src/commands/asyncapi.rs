@@ -1,0 +1,13 @@
+//! `waypost asyncapi`: the messages between services, for those who read them too.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::asyncapi::document;
+
+/// `waypost asyncapi`: prints the description.
+pub fn asyncapi() -> ExitCode {
+    // Whoever reads may have seen enough, as `head` has.
+    let _ = write!(std::io::stdout(), "{}", document());
+    ExitCode::SUCCESS
+}
