@@ -9,13 +9,16 @@ use super::connect::Database;
 use super::deadline::within;
 
 /// Longest that the lock's connection may take to answer.
-const ANSWER: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 /// Longest that the end waits for it; the lock goes with the connection all the same.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Makes the server notice within half a minute that a leader's machine is gone, and free the lock.
 const KEEPALIVE: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 /// Advisory locks are per database, and three services may share one: the schema makes the key a service's own.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('waypost ' || $1 || ' ' || current_schema(), 0))";
+
+/// Tells the process that has a right; the channel is the one that it listens on.
+const TELL: &str = "SELECT pg_notify('waypost ' || $1 || ' ' || current_schema(), '')";
 
 /// The right to do one thing for all processes of a service, held or asked for.
 pub(crate) enum Leadership {
@@ -83,6 +86,17 @@ impl Leadership {
         alive
     }
 
+    /// Tells whoever listens for `what`, on the channel of these words, that there is some. They find that by themselves when they
+    /// are not told.
+    pub(crate) async fn tell(&mut self, what: &'static str) {
+        if let Self::Lock { connection, .. } = self
+            && let Some(mut kept) = connection.take()
+        {
+            let telling = async { sqlx::query(TELL).bind(what).execute(&mut kept).await.map_err(lost) };
+            *connection = within(ANSWER, telling).await.is_ok().then_some(kept);
+        }
+    }
+
     /// Gives the right to whoever asks next.
     pub(crate) async fn give_up(&mut self) {
         if let Self::Lock { connection, .. } = self
@@ -94,7 +108,7 @@ impl Leadership {
     }
 }
 
-fn lost(error: sqlx::Error) -> DbErr {
+pub(crate) fn lost(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 

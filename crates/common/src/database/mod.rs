@@ -22,7 +22,7 @@ pub use connection::Connection;
 pub use deadline::within_deadline;
 pub(crate) use deadline::{DEADLINE, within};
 pub use errors::{cure, is_data_refused, is_in_trouble, is_in_trouble_within, is_transient, is_transient_within};
-pub(crate) use leadership::Leadership;
+pub(crate) use leadership::{ANSWER, Leadership, lost};
 pub use location::Location;
 pub use many::Many;
 pub use schema::lacks_tables;

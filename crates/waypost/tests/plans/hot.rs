@@ -38,6 +38,7 @@ pub(crate) const HOT: &[Hot] = &[
     hot("read an account", USERS, &["SELECT", "WHERE \"users\".\"id\" ="]),
     hot("relay: what waits", USERS, &["FROM outbox WHERE aggregate <> ALL"]),
     hot("relay: what is through", USERS, &["DELETE FROM outbox"]),
+    hot("relay: how far it has come", USERS, &["pg_snapshot_xmin"]),
     hot(
         "relay: the oldest",
         USERS,

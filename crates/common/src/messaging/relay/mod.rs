@@ -4,12 +4,17 @@
 //! transaction is open while the broker is waited for. A crash between a confirmation and the
 //! delete sends a message twice, with the same id; the inboxes drop the copy.
 //!
+//! It is woken by commits, of its own process and of other replicas (`wake.rs`), and looks once a second anyhow. It
+//! reads behind a mark, so that what was sent slows no read, however long its rows stay (`mark.rs`).
+//!
 //! A queue that is full holds back the types that go to it, and whatever follows one of theirs in its aggregate; one
 //! message of such a type asks now and then whether there is room (`work.rs`). All else goes on.
 
 mod holds;
+mod mark;
 mod rows;
 mod task;
+mod wake;
 mod work;
 
 pub use task::spawn_relay;

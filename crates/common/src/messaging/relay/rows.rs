@@ -1,6 +1,9 @@
 //! What the relay asks of the outbox's table. Each statement has one text, whatever it leaves out.
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryOrder, QuerySelect, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Statement, Value,
+};
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -12,30 +15,43 @@ const COLUMNS: &str = "id, aggregate, message_id, type, headers, body, created_a
 
 /// What a read leaves where it is.
 pub(super) struct NotNow {
+    /// Ids up to this one: nothing is there any more, or will be.
+    pub(super) mark: i64,
     /// Aggregates.
     pub(super) aggregates: Vec<Uuid>,
     /// Types, and every aggregate that has a row of one: its rows must not overtake each other.
     pub(super) kinds: Vec<String>,
 }
 
+/// Who writes, and what waits, in one snapshot of PostgreSQL's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Horizon {
+    /// The lowest number of a transaction that runs; where none runs, that of the next.
+    pub(super) oldest_running: i64,
+    /// The lowest number that no transaction had when this was seen, as far as ended ones tell.
+    pub(super) next_number: i64,
+    /// The lowest id of a row behind the mark.
+    pub(super) first_waiting: Option<i64>,
+}
+
 /// The oldest rows that may be published.
 pub(super) async fn next(database: &Database, not_now: &NotNow, limit: u64) -> Result<Vec<row::Model>, DbErr> {
     let backend = database.read().get_database_backend();
     let aggregates = Many::ids(not_now.aggregates.iter().copied());
-    let mut values = vec![aggregates.value(), size(limit)];
-    let is_free = aggregates.lack(backend, "aggregate", 1);
+    let mut values = vec![aggregates.value(), size(limit), not_now.mark.into()];
+    let is_free = format!("{} AND id > $3", aggregates.lack(backend, "aggregate", 1));
     if not_now.kinds.is_empty() {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE {is_free} ORDER BY id LIMIT $2");
         return rows(database, sql, values).await;
     }
     let kinds = Many::words(not_now.kinds.iter().map(String::as_str));
     values.push(kinds.value());
-    let (goes, waits) = (kinds.lack(backend, "type", 3), kinds.hold(backend, "type", 3));
+    let (goes, waits) = (kinds.lack(backend, "type", 4), kinds.hold(backend, "type", 4));
     // Reads the table twice, whatever waits in it: 0.3 s for 200,000 rows on a busy machine.
     let sql = format!(
         "WITH free AS MATERIALIZED (SELECT id, aggregate FROM outbox WHERE {goes} AND {is_free}), \
          behind AS MATERIALIZED ( \
-            SELECT aggregate FROM outbox WHERE {waits} AND aggregate IN (SELECT aggregate FROM free)) \
+            SELECT aggregate FROM outbox WHERE {waits} AND id > $3 AND aggregate IN (SELECT aggregate FROM free)) \
          SELECT {COLUMNS} FROM outbox WHERE id IN ( \
             SELECT id FROM free WHERE aggregate NOT IN (SELECT aggregate FROM behind) ORDER BY id LIMIT $2) \
          ORDER BY id"
@@ -54,10 +70,11 @@ pub(super) async fn probe(
     let free = aggregates.lack(database.read().get_database_backend(), "aggregate", 1);
     let sql = format!(
         "SELECT {COLUMNS} FROM outbox WHERE aggregate = ( \
-            SELECT aggregate FROM outbox WHERE type = $3 AND {free} ORDER BY id LIMIT 1) \
-         ORDER BY id LIMIT $2"
+            SELECT aggregate FROM outbox WHERE type = $4 AND {free} AND id > $3 ORDER BY id LIMIT 1) \
+         AND id > $3 ORDER BY id LIMIT $2"
     );
-    rows(database, sql, vec![aggregates.value(), size(limit), kind.into()]).await
+    let values = vec![aggregates.value(), size(limit), not_now.mark.into(), kind.into()];
+    rows(database, sql, values).await
 }
 
 /// Deletes rows by their ids.
@@ -70,11 +87,38 @@ pub(super) async fn delete(database: &Database, ids: &[i64]) -> Result<(), DbErr
     connection.execute_raw(statement).await.map(drop)
 }
 
-/// When the oldest row was written.
-pub(super) async fn oldest(database: &Database) -> Result<Option<Timestamp>, DbErr> {
+/// Who writes, and what waits behind `mark`; on PostgreSQL alone.
+pub(super) async fn horizon(database: &Database, mark: i64) -> Result<Horizon, DbErr> {
+    // In one statement: what it sees is what the transactions have left that it takes for ended.
+    let sql = "SELECT pg_snapshot_xmin(now.shot)::text::bigint AS oldest, pg_snapshot_xmax(now.shot)::text::bigint AS next, \
+                      (SELECT min(id) FROM outbox WHERE id > $1) AS first \
+               FROM (SELECT pg_current_snapshot() AS shot) AS now";
+    let seen = one(database, sql, vec![mark.into()]).await?;
+    Ok(Horizon {
+        oldest_running: seen.try_get("", "oldest")?,
+        next_number: seen.try_get("", "next")?,
+        first_waiting: seen.try_get("", "first")?,
+    })
+}
+
+/// Draws the next transaction's number, for a transaction that does nothing else.
+pub(super) async fn fence(database: &Database) -> Result<i64, DbErr> {
+    let sql = "SELECT pg_current_xact_id()::text::bigint AS number";
+    one(database, sql, Vec::new()).await?.try_get("", "number")
+}
+
+/// The lowest id of all rows, however many dead ones lie before it.
+pub(super) async fn first(database: &Database) -> Result<Option<i64>, DbErr> {
+    let sql = "SELECT min(id) AS first FROM outbox";
+    one(database, sql, Vec::new()).await?.try_get("", "first")
+}
+
+/// When the oldest row behind `mark` was written.
+pub(super) async fn oldest(database: &Database, mark: i64) -> Result<Option<Timestamp>, DbErr> {
     let oldest = row::Entity::find()
         .select_only()
         .column(row::Column::CreatedAt)
+        .filter(row::Column::Id.gt(mark))
         .order_by_asc(row::Column::Id);
     let oldest: Option<(Timestamp,)> = oldest.into_tuple().one(database.read()).await?;
     Ok(oldest.map(|(created_at,)| created_at))
@@ -83,6 +127,13 @@ pub(super) async fn oldest(database: &Database) -> Result<Option<Timestamp>, DbE
 /// How many rows there are.
 pub(super) async fn count(database: &Database) -> Result<u64, DbErr> {
     row::Entity::find().count(database.read()).await
+}
+
+async fn one(database: &Database, sql: &str, values: Vec<Value>) -> Result<QueryResult, DbErr> {
+    let connection = database.write();
+    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+    let row = connection.query_one_raw(statement).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound("a row that is always there".to_owned()))
 }
 
 async fn rows(database: &Database, sql: String, values: Vec<Value>) -> Result<Vec<row::Model>, DbErr> {

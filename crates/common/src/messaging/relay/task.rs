@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::DbErr;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::rows;
+use super::mark::Mark;
 use super::work::Work;
+use super::{rows, wake};
 use crate::Timestamp;
 use crate::database::{DEADLINE, Database, Leadership, within};
 use crate::messaging::broker::Broker;
@@ -18,12 +20,14 @@ use crate::telemetry::Metrics;
 
 /// What one relay of a service has: older versions know the lock by these words.
 const RIGHT: &str = "outbox relay";
-/// How long a commit that woke nobody (another replica's) waits at most; also how often a stand-by asks to lead.
+/// How long a commit that woke nobody waits at most; also how often a stand-by asks to lead.
 const POLL: Duration = Duration::from_secs(1);
 /// How often the backlog is counted.
 const MEASURE: Duration = Duration::from_secs(5);
 /// Rows that one read takes at most. No more than can be begun: rows that are read and left are read again.
 const BATCH: u64 = 200;
+/// A stand-by tells of its commits no more often than this.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end waits for confirmations that are due; what it misses is sent again.
 const LAST_CONFIRMS: Duration = Duration::from_secs(2);
 
@@ -55,7 +59,12 @@ impl Relay {
             match asked {
                 Ok(true) => {
                     let mut work = Work::new(self.broker.window());
-                    let leading = self.lead(&mut leadership, &mut work);
+                    let leading = async {
+                        tokio::select! {
+                            () = self.lead(&mut leadership, &mut work) => {}
+                            () = wake::listen(&self.database, &self.committed) => {}
+                        }
+                    };
                     if self.stopping.run_until_cancelled(leading).await.is_none() {
                         self.finish(work).await;
                     }
@@ -63,10 +72,19 @@ impl Relay {
                 Ok(false) => tracing::debug!("another relay leads"),
                 Err(error) => tracing::warn!(error = chain(&error), "the relay can't ask for its lock"),
             }
-            let again = self.stopping.run_until_cancelled(tokio::time::sleep(POLL));
-            again.await;
+            let standing_by = self.stand_by(&mut leadership);
+            self.stopping.run_until_cancelled(standing_by).await;
         }
         leadership.give_up().await;
+    }
+
+    /// Waits until it is time to ask again; meanwhile whoever leads is told of what is committed here.
+    async fn stand_by(&self, leadership: &mut Leadership) {
+        let until = Instant::now() + POLL;
+        while timeout_at(until, self.committed.notified()).await.is_ok() {
+            leadership.tell(wake::CHANNEL).await;
+            sleep(GATHER).await;
+        }
     }
 
     /// Leads until the lock is lost.
@@ -89,11 +107,15 @@ impl Relay {
                         tracing::warn!("the relay lost its lock and stands by");
                         self.metrics.outbox_pending(0);
                         self.metrics.outbox_oldest_age(Duration::ZERO);
+                        self.metrics.outbox_mark(0, Duration::ZERO);
                         return;
                     }
                     if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
                         measured = Some(Instant::now());
-                        self.measure().await;
+                        self.measure(work.mark.at()).await;
+                    }
+                    if self.database.is_postgres() {
+                        self.move_mark(&mut work.mark).await;
                     }
                     true
                 }
@@ -146,9 +168,27 @@ impl Relay {
         }
     }
 
-    async fn measure(&self) {
+    /// Moves the mark as far as it may, and once a minute makes sure that nothing lies before it.
+    async fn move_mark(&self, mark: &mut Mark) {
+        let moving = async {
+            let horizon = rows::horizon(&self.database, mark.at()).await?;
+            if mark.sees(&horizon, Instant::now()) {
+                mark.fence(rows::fence(&self.database).await?);
+            }
+            if mark.wants_the_whole(Instant::now()) && mark.sees_the_whole(rows::first(&self.database).await?) {
+                tracing::error!("an event was committed later than any statement may take; it is published now");
+            }
+            Ok::<_, DbErr>(())
+        };
+        if let Err(error) = within(DEADLINE, moving).await {
+            tracing::debug!(error = chain(&error), "the mark stays where it is");
+        }
+        self.metrics.outbox_mark(mark.at(), mark.oldest_writer(Instant::now()));
+    }
+
+    async fn measure(&self, mark: i64) {
         // The age first, and whatever becomes of the count: of very many rows it may take too long.
-        if let Ok(oldest) = within(DEADLINE, rows::oldest(&self.database)).await {
+        if let Ok(oldest) = within(DEADLINE, rows::oldest(&self.database, mark)).await {
             let age = oldest.map_or(Duration::ZERO, |created_at| Timestamp::now().since(created_at));
             self.metrics.outbox_oldest_age(age);
         }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::holds::{Holds, Waits};
+use super::mark::Mark;
 use super::rows::NotNow;
 use crate::messaging::broker::Broker;
 use crate::messaging::error::PublishError;
@@ -47,6 +48,8 @@ pub(super) struct Work {
     /// Since when the broker refuses something, or was last connected to anew for it.
     refused_since: Option<Instant>,
     confirmed: Vec<i64>,
+    /// Behind which all rows are.
+    pub(super) mark: Mark,
 }
 
 /// How far the messages of one aggregate came.
@@ -78,6 +81,7 @@ impl Work {
             refused: Holds::new(REFUSED),
             refused_since: None,
             confirmed: Vec::new(),
+            mark: Mark::new(Instant::now()),
         }
     }
 
@@ -98,6 +102,7 @@ impl Work {
     pub(super) fn not_now(&self, now: Instant) -> NotNow {
         let unreadable = self.unreadable.running(now);
         NotNow {
+            mark: self.mark.at(),
             aggregates: self.busy.iter().chain(unreadable).copied().collect(),
             // Until a probe got through, not until its time is over.
             kinds: self.refused.known().cloned().collect(),
@@ -143,6 +148,7 @@ impl Work {
         let mut order = Vec::new();
         let mut by_aggregate: HashMap<Uuid, Vec<row::Model>> = HashMap::new();
         for row in rows {
+            self.mark.has_read(row.id);
             let aggregate = row.aggregate;
             let rows = by_aggregate.entry(aggregate).or_default();
             if rows.is_empty() {

@@ -20,6 +20,13 @@ impl Metrics {
         self.0.series.outbox_oldest_age.set(age.as_secs_f64());
     }
 
+    /// How far the relay has come for good (`waypost_outbox_mark`), and how long the oldest transaction that writes has
+    /// run (`waypost_outbox_oldest_writer_age_seconds`): the mark waits for it.
+    pub fn outbox_mark(&self, id: i64, oldest_writer: Duration) {
+        self.0.series.outbox_mark.set(id);
+        self.0.series.outbox_oldest_writer.set(oldest_writer.as_secs_f64());
+    }
+
     /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`,
     /// `handed_back`, `published`.
     pub fn message(&self, queue: &str, outcome: &str) {

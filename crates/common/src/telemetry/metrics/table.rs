@@ -79,6 +79,9 @@ metrics! {
     outbox_pending: Gauge = "waypost_outbox_pending", [], "Events that wait for the broker's confirmation";
     outbox_oldest_age: FloatGauge = "waypost_outbox_oldest_age_seconds", [],
         "Age of the oldest event that waits for the broker";
+    outbox_mark: Gauge = "waypost_outbox_mark", [], "Id of the outbox up to which nothing is there or will be";
+    outbox_oldest_writer: FloatGauge = "waypost_outbox_oldest_writer_age_seconds", [],
+        "How long the oldest transaction with a number of its own has run on the database's server, at least";
     messages: Counters<MessageLabels> = "waypost_messages_total", ["queue", "outcome"], "Messages by queue and outcome";
     critical_time: Durations<TypeLabels> = "waypost_critical_time_seconds", ["type"],
         "From the time of an event to the commit of what it caused", in CRITICAL_SECONDS;

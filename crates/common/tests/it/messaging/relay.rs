@@ -240,7 +240,7 @@ async fn the_oldest_event_is_told_when_the_backlog_can_not_be_counted() {
 const LOCKS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted \
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
-async fn leaders(store: &Store) -> usize {
+pub(crate) async fn leaders(store: &Store) -> usize {
     let database = store.database.read();
     let query = Statement::from_string(database.get_database_backend(), LOCKS);
     database.query_all_raw(query).await.unwrap().len()

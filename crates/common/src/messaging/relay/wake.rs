@@ -1,0 +1,78 @@
+//! How a commit of one replica wakes the relay of another: `LISTEN` and `NOTIFY`.
+//!
+//! The commit itself notifies nobody: PostgreSQL lets one notifying transaction commit at a time, and every sign-up would
+//! stand in that queue. A replica that does not lead tells the one that does, after its commits, some of them with one
+//! word. What is not heard is found by the leader's poll.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::DbErr;
+use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
+use sea_orm::sqlx::{self};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use crate::database::{ANSWER, Database, lost, within};
+use crate::process::chain;
+
+/// What replicas tell each other of.
+pub(super) const CHANNEL: &str = "outbox";
+/// The channel is a service's own, also where several share a database.
+const NAME: &str = "SELECT 'waypost ' || $1 || ' ' || current_schema()";
+/// How often a listener that heard nothing makes sure that it would.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Wait before a listener that ended is made anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Wakes `committed` with every word of another replica. Never returns.
+///
+/// # Cancel safety
+/// Dropped with the right to lead.
+pub(super) async fn listen(database: &Database, committed: &Arc<Notify>) {
+    if !database.is_postgres() {
+        return std::future::pending().await;
+    }
+    loop {
+        if let Err(error) = hear(database, committed).await {
+            tracing::debug!(
+                error = chain(&error),
+                "commits of other replicas are found by the poll for now"
+            );
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Listens until the connection is lost.
+async fn hear(database: &Database, committed: &Notify) -> Result<(), DbErr> {
+    let mut ear = within(ANSWER, async { open(database).await.map_err(lost) }).await?;
+    // What was committed before is looked for.
+    committed.notify_one();
+    loop {
+        match timeout(SILENCE, ear.try_recv()).await {
+            Ok(Ok(Some(_))) => committed.notify_one(),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(lost(error)),
+            Err(_) => {
+                let asked = async { sqlx::query("SELECT 1").execute(&mut ear).await.map_err(lost) };
+                within(ANSWER, asked).await?;
+            }
+        }
+    }
+}
+
+/// A listener on a connection of its own: it takes none from the pool's places for good.
+async fn open(database: &Database) -> Result<PgListener, sqlx::Error> {
+    let options = database.unguarded().get_postgres_connection_pool().connect_options();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .connect_lazy_with((*options).clone());
+    let mut ear = PgListener::connect_with(&pool).await?;
+    ear.eager_reconnect(false);
+    let channel: String = sqlx::query_scalar(NAME).bind(CHANNEL).fetch_one(&mut ear).await?;
+    ear.listen(&channel).await?;
+    Ok(ear)
+}
