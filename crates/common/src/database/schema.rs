@@ -66,7 +66,7 @@ impl Database {
             Err(error) if lacks_tables(&error) => Finding::down(CURE),
             Err(error) => Finding {
                 state: State::Down,
-                cure: cure(&error),
+                cure: cure(&error).map(Into::into),
             },
         }
     }

@@ -72,6 +72,15 @@ impl Broker {
         }
     }
 
+    /// Asks every queue whether it has a leader: one that has none takes no messages and gives none. What is wrong, and
+    /// its cure; `None` when each has one.
+    pub async fn queues_without_leader(&self) -> Option<String> {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.leaderless().await,
+            Kind::Memory(_) => None,
+        }
+    }
+
     /// Publishes to the events exchange and waits for the confirmation.
     ///
     /// For the relay, and for tests: a new message goes through an outbox.

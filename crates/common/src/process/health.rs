@@ -1,5 +1,6 @@
 //! How a service and what it depends on are, for `/readyz`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -25,12 +26,12 @@ pub enum State {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How the dependency is.
     pub state: State,
     /// What is wrong and what cures it, when that is known; no address, no secret.
-    pub cure: Option<&'static str>,
+    pub cure: Option<Cow<'static, str>>,
 }
 
 impl Finding {
@@ -38,7 +39,7 @@ impl Finding {
     pub const fn down(cure: &'static str) -> Self {
         Self {
             state: State::Down,
-            cure: Some(cure),
+            cure: Some(Cow::Borrowed(cure)),
         }
     }
 }
@@ -67,7 +68,7 @@ pub struct Readiness {
     pub dependencies: BTreeMap<&'static str, State>,
     /// What is to be done about a dependency, where that is known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub cures: BTreeMap<&'static str, &'static str>,
+    pub cures: BTreeMap<&'static str, Cow<'static, str>>,
 }
 
 type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync>;

@@ -82,7 +82,7 @@ impl Store {
         match &self.backend {
             Backend::Redis(redis) if !redis.answers() => Finding {
                 state: State::Down,
-                cure: redis.cure(),
+                cure: redis.cure().map(Into::into),
             },
             Backend::Redis(_) | Backend::Memory(_) => State::Up.into(),
         }

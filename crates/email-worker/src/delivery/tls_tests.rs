@@ -122,7 +122,7 @@ async fn no_other_certificate_is_taken_and_the_cure_is_told() {
         );
         let Finding { state, cure } = transport.finding();
         assert!(
-            state == State::Down && cure.is_some_and(|cure| cure.contains(words)),
+            state == State::Down && cure.as_ref().is_some_and(|cure| cure.contains(words)),
             "{cure:?}"
         );
         assert!(line.was_private(), "{:?}", line.tap.heard());

@@ -1,5 +1,7 @@
 //! `waypost doctor`: asks every dependency, and says the cure for what does not answer.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +27,9 @@ use crate::settings::Programs;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What was found: `Ok(what)` or `Err((problem, cure))`.
-type Finding = Result<String, (String, &'static str)>;
+type Finding<C = &'static str> = Result<String, (String, C)>;
+/// The same where the cure names what it is about.
+type Told = Finding<Cow<'static, str>>;
 
 /// `waypost doctor`
 pub fn doctor() -> ExitCode {
@@ -66,7 +70,7 @@ async fn examine() -> anyhow::Result<bool> {
 }
 
 #[expect(clippy::print_stdout, reason = "this is a command line")]
-fn tell(what: &str, finding: &Finding) -> bool {
+fn tell<C: Display>(what: &str, finding: &Finding<C>) -> bool {
     match finding {
         Ok(found) => println!("ok    {what}: {found}"),
         Err((problem, cure)) => println!("FAIL  {what}: {problem}\n      {cure}"),
@@ -94,34 +98,40 @@ async fn database(settings: &Settings, service: Service) -> Finding {
     Ok(format!("{kind}, tables up to date"))
 }
 
-async fn store(settings: &Settings, tasks: &Tasks) -> Finding {
+async fn store(settings: &Settings, tasks: &Tasks) -> Told {
     let cure = "is Redis up? set WAYPOST__STORE__URL; the services work without it, slower";
-    let store =
-        Store::connect(settings, tasks, &Metrics::new(tasks.service())).map_err(|error| (chain(&error), cure))?;
+    let store = Store::connect(settings, tasks, &Metrics::new(tasks.service()))
+        .map_err(|error| (chain(&error), cure.into()))?;
     if store.connected(PATIENCE).await {
         Ok("answers".to_owned())
     } else {
-        Err(("no connection".to_owned(), store.finding().cure.unwrap_or(cure)))
+        Err(("no connection".to_owned(), store.finding().cure.unwrap_or(cure.into())))
     }
 }
 
-async fn broker(settings: &Settings, tasks: &Tasks) -> Finding {
+async fn broker(settings: &Settings, tasks: &Tasks) -> Told {
     if matches!(settings.broker.url, BrokerUrl::Memory) {
         return Ok("in memory: for `waypost run` only".to_owned());
     }
     let cure = "is RabbitMQ up, and may this user declare queues? set WAYPOST__BROKER__URL";
-    let broker =
-        Broker::connect(settings, tasks, &Metrics::new(Service::Waypost)).map_err(|error| (chain(&error), cure))?;
+    let broker = Broker::connect(settings, tasks, &Metrics::new(Service::Waypost))
+        .map_err(|error| (chain(&error), cure.into()))?;
     let deadline = Instant::now() + PATIENCE;
     while broker.state() != State::Up {
         if Instant::now() >= deadline {
             let known = broker.finding().cure;
             return Err((
                 "no connection, or the queues can't be declared".to_owned(),
-                known.unwrap_or(cure),
+                known.unwrap_or(cure.into()),
             ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    if let Some(cure) = broker.queues_without_leader().await {
+        return Err((
+            "connected, but queues take and give no messages".to_owned(),
+            cure.into(),
+        ));
     }
     Ok("connected, all queues declared".to_owned())
 }

@@ -10,9 +10,11 @@ use super::amqp;
 use super::consume::Worker;
 use super::deadline::{CALL, within};
 use super::keeper::Keeper;
+use super::leaders::Leaders;
 use super::link::{self, Link, Nodes};
 use super::names::{Destination, Names};
 use super::publish::Publisher;
+use super::scout::Scout;
 use super::signs;
 use super::topology::Topology;
 use super::unrouted::Unrouted;
@@ -31,6 +33,7 @@ pub(in crate::messaging) struct Rabbit {
     names: Arc<Names>,
     publisher: Publisher,
     consuming: Link,
+    scout: Scout,
 }
 
 impl Rabbit {
@@ -47,8 +50,18 @@ impl Rabbit {
             tls: tls::client(authorities.as_ref())?.into(),
         };
         let names = Arc::new(Names::new(&settings.namespace)?);
-        let topology = Arc::new(Topology::new(&names, &settings.retry_delays, metrics.clone()));
+        let leaders = Arc::new(Leaders::default());
+        let topology = Topology::new(&names, &settings.retry_delays, metrics.clone(), leaders.clone());
+        let topology = Arc::new(topology);
+        let scout = Scout {
+            nodes: nodes.clone(),
+            queues: topology.queues().into(),
+            leaders,
+        };
+        tasks.spawn("queues without a leader", scout.clone().run(tasks.stopping().clone()));
         let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);
+        let shown = publishing.clone();
+        metrics.at_each_reading(move |metrics| metrics.broker_blocked(shown.is_blocked()));
         let consuming = Link::spawn("consume", nodes, topology.clone(), tasks);
         let publisher = Publisher::new(names.clone(), publishing);
         let keeper = Keeper {
@@ -62,19 +75,28 @@ impl Rabbit {
             names,
             publisher,
             consuming,
+            scout,
         })
     }
 
     pub(in crate::messaging) fn state(&self) -> State {
-        self.publisher.link().state().max(self.consuming.state())
+        self.finding().state
     }
 
     pub(in crate::messaging) fn finding(&self) -> Finding {
         let [publisher, consuming] = [self.publisher.link().finding(), self.consuming.finding()];
+        let leaderless = self.scout.leaders.cure();
+        let state = publisher.state.max(consuming.state);
         Finding {
-            state: publisher.state.max(consuming.state),
-            cure: publisher.cure.or(consuming.cure),
+            state: leaderless.as_ref().map_or(state, |_| state.max(State::Degraded)),
+            cure: leaderless.map(Into::into).or(publisher.cure).or(consuming.cure),
         }
+    }
+
+    /// Asks every queue whether it has a leader; what is wrong, and its cure.
+    pub(in crate::messaging) async fn leaderless(&self) -> Option<String> {
+        let _ = self.scout.look().await;
+        self.scout.leaders.cure()
     }
 
     pub(in crate::messaging) fn is_ready(&self) -> bool {

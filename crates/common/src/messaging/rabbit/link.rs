@@ -29,6 +29,9 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 /// How often a blocked connection is looked at.
 const WATCH: Duration = Duration::from_secs(1);
+/// The reason and the cure of a connection that the broker has blocked.
+const BLOCKED: &str = "the broker takes no messages, it is short of memory or disk: `rabbitmqctl status` says which; \
+    what is told meanwhile waits in the outbox";
 /// A broker that stays away is reported again this often.
 const REPORT: Duration = Duration::from_secs(30);
 
@@ -82,13 +85,21 @@ impl Link {
     }
 
     pub(super) fn finding(&self) -> Finding {
-        match self.state() {
-            State::Down => Finding {
-                state: State::Down,
-                cure: *self.cure.read(),
-            },
-            other => other.into(),
+        let state = self.state();
+        let cure = match state {
+            State::Down => *self.cure.read(),
+            State::Degraded => Some(BLOCKED),
+            State::Up => None,
+        };
+        Finding {
+            state,
+            cure: cure.map(Into::into),
         }
+    }
+
+    /// Whether the broker takes no messages over this connection, and has said so.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.state() == State::Degraded
     }
 
     /// Waits for a connection that works; for ever when the service stops before there is one.

@@ -4,7 +4,8 @@
 //! consumer that nobody misses; here a connection that breaks or falls silent is closed and replaced as
 //! a whole (`session.rs`, `link.rs`), and whoever used it begins anew on the next one. What is missing on the
 //! broker itself is declared again (`keeper.rs`), and what waited for it is moved to it (`unrouted.rs`).
-//! Every await on lapin has a deadline (`deadline.rs`): some of its calls can wait for ever.
+//! A queue that has no leader is found and told (`leaders.rs`, `scout.rs`), and a consumer that the broker lost is made
+//! anew (`watch.rs`). Every await on lapin has a deadline (`deadline.rs`): some of its calls can wait for ever.
 
 mod amqp;
 mod client;
@@ -12,10 +13,12 @@ mod consume;
 mod deadline;
 mod keeper;
 mod knock;
+mod leaders;
 mod link;
 mod names;
 mod objects;
 mod publish;
+mod scout;
 mod session;
 mod signs;
 mod socket;

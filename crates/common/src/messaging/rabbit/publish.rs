@@ -136,7 +136,11 @@ async fn settled(
     match confirmed {
         Ok(Confirmation::Ack(None)) => Ok(None),
         Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => Ok(Some(Box::new(returned))),
-        Ok(Confirmation::Nack(None)) => Err(PublishError::Refused),
+        Ok(Confirmation::Nack(None)) => {
+            // The queue is full, or has no leader: the broker does not say which.
+            session.leaders().suspect();
+            Err(PublishError::Refused)
+        }
         Ok(Confirmation::NotRequested) => {
             session.give_up("the channel does not confirm");
             Err(PublishError::Unknown)

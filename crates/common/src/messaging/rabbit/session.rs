@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{CALL, CONNECT, CallError, LAST_CONFIRM, within};
+use super::leaders::Leaders;
 use super::socket::{self, Socket};
 use super::topology::Topology;
 
@@ -94,6 +95,11 @@ impl Session {
         self.topology.look_at_once();
     }
 
+    /// What is known of the queues' leaders.
+    pub(super) fn leaders(&self) -> &Leaders {
+        self.topology.leaders()
+    }
+
     /// A channel on which nothing else waits for its confirmation meanwhile.
     pub(super) async fn single(&self) -> MutexGuard<'_, Channel> {
         let next = self.next_single.fetch_add(1, Ordering::Relaxed);
@@ -143,7 +149,7 @@ impl Session {
     }
 }
 
-fn is_channels(error: &lapin::Error) -> bool {
+pub(super) fn is_channels(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
 }
 
@@ -174,7 +180,7 @@ async fn pulse(connection: &Connection, probe: &Channel) -> CallError {
 }
 
 /// Cuts a connection that came to nothing.
-struct Cut(Option<Socket>);
+pub(super) struct Cut(pub(super) Option<Socket>);
 
 impl Cut {
     fn not(mut self) {

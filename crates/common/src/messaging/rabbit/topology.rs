@@ -1,5 +1,6 @@
 //! Declares what stands on the broker, and finds what is missing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::deadline::{CallError, DECLARE, within};
+use super::leaders::Leaders;
 use super::names::Names;
 use super::objects::{Binding, Exchange, Objects, Target};
 use crate::Timestamp;
@@ -27,37 +29,45 @@ pub(super) struct Topology {
     /// When all of it was last seen to be there.
     whole: Mutex<Option<Timestamp>>,
     asked: Notify,
+    leaders: Arc<Leaders>,
 }
 
 impl Topology {
-    pub(super) fn new(names: &Names, ladder: &[Duration], metrics: Metrics) -> Self {
+    pub(super) fn new(names: &Names, ladder: &[Duration], metrics: Metrics, leaders: Arc<Leaders>) -> Self {
         Self {
             objects: Objects::of(names, ladder),
             metrics,
             declaring: tokio::sync::Mutex::default(),
             whole: Mutex::default(),
             asked: Notify::new(),
+            leaders,
         }
+    }
+
+    /// The queues' names.
+    pub(super) fn queues(&self) -> Vec<String> {
+        self.objects.queues.iter().map(|queue| queue.name.clone()).collect()
     }
 
     /// Declares all of it; what is there already stays as it is.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), CallError> {
-        within(DECLARE, async {
+        let declaring = async {
             let _one_at_a_time = self.declaring.lock().await;
             let began = Timestamp::now();
             if self.last_whole().is_some() {
                 self.report(&self.missing(connection).await?);
             }
             self.declare_all(connection, began).await
-        })
-        .await
+        };
+        let declared = within(DECLARE, declaring).await;
+        self.suspecting(declared)
     }
 
     /// Looks whether all of it is there, and declares again what is not.
     ///
     /// Nothing tells of a binding that is gone, so bindings are made again each time.
     pub(super) async fn look(&self, connection: &Connection) -> Result<(), CallError> {
-        within(DECLARE, async {
+        let looking = async {
             let _one_at_a_time = self.declaring.lock().await;
             let began = Timestamp::now();
             let missing = self.missing(connection).await?;
@@ -69,8 +79,20 @@ impl Topology {
             self.bind_all(&channel).await?;
             self.set_whole(began);
             channel.close(200, "looked".into()).await
+        };
+        let looked = within(DECLARE, looking).await;
+        self.suspecting(looked)
+    }
+
+    /// What is known of the queues' leaders.
+    pub(super) fn leaders(&self) -> &Leaders {
+        &self.leaders
+    }
+
+    fn suspecting(&self, done: Result<(), CallError>) -> Result<(), CallError> {
+        done.inspect_err(|error| {
+            self.leaders.suspect_after(error);
         })
-        .await
     }
 
     /// Has [`Self::asked`] resolve: somebody met something that is missing.
@@ -179,15 +201,31 @@ impl Topology {
     }
 }
 
+/// What the broker counts of a queue.
+pub(super) struct Counts {
+    /// Messages that are ready.
+    pub(super) messages: u32,
+    /// Consumers.
+    pub(super) consumers: u32,
+}
+
 /// How many messages are ready in a queue; `None`: there is no such queue, and the channel is closed.
 pub(super) async fn count(channel: &Channel, queue: &str) -> Result<Option<u32>, lapin::Error> {
+    Ok(counts(channel, queue).await?.map(|counts| counts.messages))
+}
+
+/// What the broker counts of a queue; `None`: there is no such queue, and the channel is closed.
+pub(super) async fn counts(channel: &Channel, queue: &str) -> Result<Option<Counts>, lapin::Error> {
     let options = QueueDeclareOptions {
         passive: true,
         ..Default::default()
     };
     let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
     match declared.await {
-        Ok(queue) => Ok(Some(queue.message_count())),
+        Ok(queue) => Ok(Some(Counts {
+            messages: queue.message_count(),
+            consumers: queue.consumer_count(),
+        })),
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(error),
     }

@@ -27,6 +27,11 @@ impl Metrics {
         self.0.series.outbox_oldest_writer.set(oldest_writer.as_secs_f64());
     }
 
+    /// Whether the broker has blocked the connection that publishes (`waypost_broker_blocked`).
+    pub fn broker_blocked(&self, is_blocked: bool) {
+        self.0.series.broker_blocked.set(i64::from(is_blocked));
+    }
+
     /// Counts one settled message (`waypost_messages_total`): `ack`, `retry`, `dead_letter`,
     /// `handed_back`, `published`.
     pub fn message(&self, queue: &str, outcome: &str) {

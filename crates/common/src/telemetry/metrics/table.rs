@@ -93,6 +93,8 @@ metrics! {
         "Requests to the operations API without its token";
     consumer_gate: Gauges<QueueLabels> = "waypost_consumer_gate", ["queue"],
         "Gate before a consumer: 0 open, 1 probing, 2 draining, 3 closed";
+    broker_blocked: Gauge = "waypost_broker_blocked", [],
+        "Whether the broker takes no messages, for want of memory or disk: 1, else 0";
     unrouted_messages: Gauge = "waypost_unrouted_messages", [], "Messages that no queue is bound to";
     unrouted_oldest_age: FloatGauge = "waypost_unrouted_oldest_age_seconds", [],
         "Age of the oldest message that no queue is bound to";

@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 mod full_queue;
 mod gate;
 mod inbox;
+mod leaderless;
 mod mark;
 mod memory;
 mod missing;

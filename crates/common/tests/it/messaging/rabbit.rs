@@ -64,8 +64,12 @@ async fn cut_connections_a_full_memory_and_a_frozen_broker_pass() {
     rabbit.control(&["set_vm_memory_high_watermark", "0"]).await;
     ids.extend(write(&changes, 10).await);
     eventually(SOON, async || fixture.broker.state() == State::Degraded).await;
+    let reason = fixture.broker.finding().cure.unwrap_or_default();
+    assert!(reason.contains("short of memory or disk"), "{reason}");
+    assert!(fixture.metrics.render().contains(&blocked(1)));
     rabbit.control(&["set_vm_memory_high_watermark", "0.9"]).await;
     each_has_one_effect(&store, &ids).await;
+    eventually(SOON, async || fixture.metrics.render().contains(&blocked(0))).await;
 
     rabbit.freeze();
     let asked = Instant::now();
@@ -81,6 +85,10 @@ async fn cut_connections_a_full_memory_and_a_frozen_broker_pass() {
     each_has_one_effect(&store, &ids).await;
     consumers_are_back(&rabbit).await;
     fixture.end().await;
+}
+
+fn blocked(is: u8) -> String {
+    format!("waypost_broker_blocked{{service=\"email-worker\"}} {is}\n")
 }
 
 async fn declared_queues(rabbit: &PrivateRabbit) -> usize {
@@ -167,13 +175,13 @@ async fn what_is_in_hand_at_the_end_is_finished_while_the_broker_is_silent() {
 }
 
 /// The shared broker, and where it listens.
-fn shared_broker() -> (Url, String) {
+pub(crate) fn shared_broker() -> (Url, String) {
     let shared = Url::parse(&amqp_url()).unwrap();
     let upstream = format!("{}:{}", shared.host_str().unwrap(), shared.port().unwrap_or(5672));
     (shared, upstream)
 }
 
-fn through(shared: &Url, proxy: &FaultProxy) -> String {
+pub(crate) fn through(shared: &Url, proxy: &FaultProxy) -> String {
     let mut through = shared.clone();
     through.set_host(Some("127.0.0.1")).unwrap();
     through.set_port(Some(proxy.address().port())).unwrap();

@@ -72,7 +72,7 @@ impl Smtp {
             Some(Trouble::Refused) => State::Down.into(),
             Some(Trouble::Away) => Finding {
                 state: State::Down,
-                cure: *self.cure(),
+                cure: self.cure().map(Into::into),
             },
         }
     }

@@ -1,0 +1,111 @@
+//! Asks which queues have no leader.
+//!
+//! Over a connection that has no other use: the broker closes the whole connection over which such a queue is read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::BasicGetOptions;
+use lapin::{Connection, ConnectionProperties};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::deadline::{CALL, CONNECT, CallError, within};
+use super::leaders::{Leaders, is_internal};
+use super::link::Nodes;
+use super::session::{Cut, is_channels};
+use super::socket::{self, Socket};
+use super::topology::counts;
+
+/// How often somebody looks at most, and again while a queue is without a leader.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Looks for queues without a leader.
+#[derive(Clone)]
+pub(super) struct Scout {
+    pub(super) nodes: Nodes,
+    /// The names of all queues.
+    pub(super) queues: Arc<[String]>,
+    pub(super) leaders: Arc<Leaders>,
+}
+
+impl Scout {
+    /// Looks whenever something is suspected, and again until it is well.
+    pub(super) async fn run(self, stopping: CancellationToken) {
+        let watching = async {
+            loop {
+                self.leaders.are_doubted().await;
+                // The broker is away: that is told by others.
+                if let Err(error) = self.look().await {
+                    tracing::debug!(%error, "the queues' leaders can't be asked for yet");
+                }
+                sleep(AGAIN).await;
+            }
+        };
+        stopping.run_until_cancelled(watching).await;
+    }
+
+    /// Asks each queue, and notes those that have no leader.
+    pub(super) async fn look(&self) -> Result<(), CallError> {
+        let mut without = BTreeSet::new();
+        let mut asking: Option<Asking> = None;
+        for queue in &*self.queues {
+            let open = match asking.take() {
+                Some(open) => open,
+                None => self.connect().await?,
+            };
+            match ask(&open.connection, queue).await {
+                Ok(()) => asking = Some(open),
+                // The connection went with it.
+                Err(error) if is_internal(&error) => {
+                    without.insert(queue.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(open) = asking {
+            let _ = within(CALL, open.connection.close(200, "looked".into())).await;
+        }
+        self.leaders.note(without);
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Asking, CallError> {
+        let mut failed = CallError::Silent(CONNECT);
+        for node in &self.nodes.addresses {
+            let socket = Socket::default();
+            let cut = Cut(Some(socket.clone()));
+            let properties = ConnectionProperties::default().with_connection_name("leaders".into());
+            let connecting = socket::connect(node.clone(), properties, socket, self.nodes.tls.clone());
+            match within(CONNECT, connecting).await {
+                Ok(connection) => return Ok(Asking { connection, _cut: cut }),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+}
+
+/// A connection that has no other use; whatever becomes of it, its socket goes with it.
+struct Asking {
+    connection: Connection,
+    _cut: Cut,
+}
+
+/// Asks the queue something that its leader answers. It hands out no message that anybody else would get.
+async fn ask(connection: &Connection, queue: &str) -> Result<(), CallError> {
+    let channel = within(CALL, connection.create_channel()).await?;
+    match within(CALL, counts(&channel, queue)).await? {
+        // Without a leader the broker says that there is nothing, and nobody.
+        Some(counts) if counts.messages == 0 && counts.consumers == 0 => {}
+        Some(_) | None => return Ok(()),
+    }
+    // A message that came just now is given back with the channel.
+    match within(CALL, channel.basic_get(queue.into(), BasicGetOptions::default())).await {
+        Ok(_) => within(CALL, channel.close(200, "looked".into())).await,
+        // Refused: there is somebody who refuses.
+        Err(CallError::Lapin(error)) if is_channels(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
