@@ -98,6 +98,9 @@ impl Broker {
         if self.prefetch == 0 {
             review.refuse("broker.prefetch", "must be at least 1");
         }
+        if !(1..=1_000).contains(&self.batch) {
+            review.refuse("broker.batch", "must be from 1 to 1000");
+        }
         let is_open = |url: &Url| url.scheme() == "amqp" && url.password().is_some();
         if let BrokerUrl::Nodes(nodes) = &self.url
             && leads_elsewhere(nodes.expose_secret(), is_open)

@@ -75,6 +75,7 @@ pub struct Broker {
     pub ca_file: String,
     pub namespace: String,
     pub prefetch: u16,
+    pub batch: usize,
     #[serde(rename = "handler_timeout_ms", deserialize_with = "millis")]
     pub handler_timeout: Duration,
     #[serde(rename = "retry_delays_ms", deserialize_with = "millis_list")]

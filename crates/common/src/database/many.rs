@@ -70,6 +70,14 @@ impl Many {
         }
     }
 
+    /// SQL: they themselves, a row each, in a column `id`.
+    pub fn listed(&self, backend: DbBackend, parameter: usize) -> String {
+        match backend {
+            DbBackend::Postgres => format!("SELECT unnest({}) AS id", self.array(parameter)),
+            _ => format!("SELECT value AS id FROM ({})", self.rows(parameter)),
+        }
+    }
+
     /// SQL: `column` is none of them.
     pub fn lack(&self, backend: DbBackend, column: &str, parameter: usize) -> String {
         match (backend, self.kind) {
@@ -98,13 +106,14 @@ impl Many {
         format!("(SELECT CAST(string_to_array(${parameter}, ',') AS {of}))::{of}")
     }
 
+    /// A row each, in a column `value`.
     fn rows(&self, parameter: usize) -> String {
         match self.kind {
             Kind::Numbers => format!("SELECT value FROM json_each('[' || ${parameter} || ']')"),
             Kind::Texts => format!("SELECT value FROM json_each(${parameter})"),
             Kind::Ids | Kind::Words => {
                 let value = if matches!(self.kind, Kind::Ids) {
-                    "unhex(value)"
+                    "unhex(value) AS value"
                 } else {
                     "value"
                 };

@@ -1,10 +1,13 @@
 //! What a consumer has taken in before: the reason why a redelivery changes nothing.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::{Alias, OnConflict, Query};
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 use uuid::Uuid;
 
 use crate::Timestamp;
+use crate::database::Many;
 
 /// Remembers that `consumer` takes the message in, in the transaction `tx` of its effects.
 ///
@@ -25,4 +28,30 @@ pub(super) async fn first_time(
         .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
         .to_owned();
     Ok(tx.execute(&insert).await?.rows_affected() == 1)
+}
+
+/// As [`first_time`] for several messages; answers with those that were not taken in before.
+pub(super) async fn first_times(
+    tx: &impl ConnectionTrait,
+    consumer: &str,
+    message_ids: impl Iterator<Item = Uuid>,
+    now: Timestamp,
+) -> Result<HashSet<Uuid>, DbErr> {
+    // In one order everywhere: of two batches with the same messages one waits for the other, and never both.
+    let mut ids: Vec<_> = message_ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let ids = Many::ids(ids);
+    let backend = tx.get_database_backend();
+    let sql = format!(
+        "INSERT INTO \"inbox\" (consumer, message_id, received_at) \
+         SELECT $1, listed.id, $3 FROM ({}) AS listed WHERE true \
+         ON CONFLICT (consumer, message_id) DO NOTHING RETURNING message_id",
+        ids.listed(backend, 2)
+    );
+    let values = [consumer.into(), ids.value(), now.as_micros().into()];
+    let rows = tx
+        .query_all_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await?;
+    rows.iter().map(|row| row.try_get("", "message_id")).collect()
 }

@@ -13,6 +13,9 @@ pub(crate) struct Events {
 }
 
 impl Intake for Events {
+    /// A mail's rows keep no other's from being written.
+    const SHARES_A_CHANGE: bool = true;
+
     async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
         match message.kind.as_str() {
             UserRegistered::TYPE => user_registered::take(message, change, self.dispatcher.clone()).await,

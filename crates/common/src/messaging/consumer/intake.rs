@@ -15,6 +15,13 @@ use crate::messaging::rejection::Rejection;
 /// inbox row are there together, or not at all. So a message that comes again changes nothing, and an intake
 /// opens no transaction, asks no inbox and acknowledges nothing. It never talks to the outside.
 pub trait Intake: Send + Sync + 'static {
+    /// Whether several messages may be taken in with one change: `broker.batch` at most, of 5 ms.
+    ///
+    /// It costs a commit instead of many. It asks that one message's rows do not keep another's from being written, such
+    /// as a lock that is held until the commit; and that a message may be taken for a change that then comes to nothing,
+    /// after which it is taken again by itself. Effects and inbox rows are there together as always.
+    const SHARES_A_CHANGE: bool = false;
+
     /// Takes one message in. Called inside its process span, possibly for several messages at once, and
     /// again for a message whose change was not committed.
     ///

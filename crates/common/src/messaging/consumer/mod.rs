@@ -1,5 +1,6 @@
 //! Consumers: what an intake is, and what happens to a message around it. Nothing here knows a broker.
 
+mod batch;
 mod consuming;
 mod gate;
 mod intake;

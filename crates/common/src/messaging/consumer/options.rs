@@ -9,6 +9,8 @@ use crate::config::Settings;
 pub struct ConsumerOptions {
     /// Messages in hand at a time.
     pub prefetch: u16,
+    /// Messages that may share a change, where the intake allows it; no more than are in hand.
+    pub batch: usize,
     /// Time for one message, tries in place included.
     pub handler_timeout: Duration,
     /// Waits between attempts, each a delay queue; after the last comes the dead-letter queue.
@@ -20,6 +22,7 @@ impl ConsumerOptions {
     pub fn new(settings: &Settings) -> Self {
         Self {
             prefetch: settings.broker.prefetch,
+            batch: settings.broker.batch,
             handler_timeout: settings.broker.handler_timeout,
             retry_delays: settings.broker.retry_delays.clone(),
         }

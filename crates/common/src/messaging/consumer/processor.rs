@@ -40,14 +40,14 @@ const AFTER_ITS_CHANGE: Duration = Duration::from_millis(250);
 
 /// Takes one message at a time through the intake and says how to settle it.
 pub(in crate::messaging) struct Processor<I> {
-    system: &'static str,
+    pub(super) system: &'static str,
     pub(in crate::messaging) queue: Queue,
-    intake: I,
-    changes: Changes,
+    pub(super) intake: I,
+    pub(super) changes: Changes,
     pub(in crate::messaging) options: ConsumerOptions,
     pub(in crate::messaging) gate: Arc<Gate>,
     pub(in crate::messaging) stopping: CancellationToken,
-    metrics: Metrics,
+    pub(in crate::messaging) metrics: Metrics,
 }
 
 /// How an attempt stands with the database, for when its time is over.
@@ -166,7 +166,7 @@ impl<I: Intake> Processor<I> {
         outcome
     }
 
-    async fn last_work_is_over(&self) {
+    pub(super) async fn last_work_is_over(&self) {
         self.stopping.cancelled().await;
         sleep(LAST_WORK).await;
     }
@@ -179,7 +179,10 @@ impl<I: Intake> Processor<I> {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(rejection)) => rejection,
                 // The panic's text went to the log with its place; it may quote personal data.
-                Err(_) => return Err(Failure::Panic),
+                Err(_) => {
+                    self.metrics.intake_panic(self.queue.name);
+                    return Err(Failure::Panic);
+                }
             };
             let (momentary, own_trouble) = (rejection.is_momentary(), rejection.is_own_trouble());
             standing.asks(false);

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::amqp;
 use super::consume::Worker;
 use super::deadline::{CALL, within};
+use super::held::Settler;
 use super::keeper::Keeper;
 use super::leaders::Leaders;
 use super::link::{self, Link, Nodes};
@@ -123,7 +124,11 @@ impl Rabbit {
         let worker = Worker {
             names: self.names.clone(),
             link: self.consuming.clone(),
-            publisher: self.publisher.clone(),
+            settler: Settler {
+                queue: processor.queue.name,
+                publisher: self.publisher.clone(),
+                stopping: processor.stopping.clone(),
+            },
             processor,
         };
         tasks.spawn("consumer", worker.run());

@@ -5,44 +5,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{Acker, Channel, Consumer};
-use tokio::time::timeout;
+use lapin::{Channel, Consumer};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::amqp;
 use super::deadline::{CALL, CallError, within};
+use super::held::{Hand, Held, Receipt, Settler};
 use super::link::Link;
-use super::names::{Destination, Names};
-use super::publish::Publisher;
+use super::names::Names;
+use super::pace::Pace;
 use super::session::Session;
 use super::topology::is_not_found;
+use super::watch::Watch;
 use crate::messaging::consumer::{Intake, Processor, Settlement};
 use crate::messaging::wire::Wire;
 
 /// Wait before a consumer that ended is set up again.
 const AGAIN: Duration = Duration::from_millis(200);
-/// Waits between attempts to move a message: from the first, doubling, to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// How long a message waits at most for others that share its change.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Consumes one queue, over as many connections as it takes.
 pub(super) struct Worker<I> {
     pub(super) names: Arc<Names>,
     /// The connection that messages come over, and are acknowledged on.
     pub(super) link: Link,
-    /// Moves messages to delay queues and dead letters.
-    pub(super) publisher: Publisher,
+    pub(super) settler: Settler,
     pub(super) processor: Processor<I>,
-}
-
-/// Where a delivery can be acknowledged; on no other channel.
-#[derive(Clone)]
-struct Held {
-    session: Arc<Session>,
-    channel: Channel,
 }
 
 /// Messages that are worked on, each to its settlement.
@@ -87,30 +81,38 @@ impl<I: Intake> Worker<I> {
         }
     }
 
-    /// Takes messages while the gate is open. What the broker handed out already is taken too: giving it back
-    /// would count a delivery against it.
+    /// Takes messages while the gate is open, and until more may be in hand. What the broker handed out already is taken
+    /// too: giving it back would count a delivery against it.
     async fn take<'a>(&'a self, held: &Held, in_hand: &mut InHand<'a>) -> Channels {
         let queue = self.processor.queue.name;
-        let mut consumer = match beside(in_hand, within(CALL, self.subscribe(&held.channel))).await {
-            Ok(consumer) => consumer,
-            Err(CallError::Lapin(error)) if is_not_found(&error) => {
-                held.session.misses(queue);
-                return Channels::Over;
-            }
-            Err(error) => {
-                held.session.give_up(&format!("can't consume {queue}: {error}"));
-                return Channels::Over;
-            }
+        let Some(mut consumer) = beside(in_hand, self.subscribed(held)).await else {
+            return Channels::Over;
         };
-        tracing::info!(queue, "consuming");
+        let is_slow = held.pace.is_slow();
+        tracing::info!(queue, prefetch = held.pace.prefetch(), "consuming");
+        let name = self.names.work(queue);
+        let watch = Watch {
+            queue,
+            name: &name,
+            metrics: &self.processor.metrics,
+        };
+        let mut missing = pin!(watch.misses(held));
         let end = loop {
             tokio::select! {
                 () = self.processor.stopping.cancelled() => break Channels::Over,
                 () = self.processor.gate.closes() => break Channels::Good,
+                () = held.pace.rises(), if is_slow => break Channels::Good,
                 () = held.session.broken() => return Channels::Over,
+                why = &mut missing => {
+                    tracing::warn!(queue, why, "the consumer is made anew");
+                    return Channels::Over;
+                }
                 Some(()) = in_hand.next() => {}
                 delivery = consumer.next() => match delivery {
-                    Some(Ok(delivery)) => in_hand.push(Box::pin(self.one(held.clone(), delivery))),
+                    Some(Ok(delivery)) => {
+                        let some = beside(in_hand, self.gather(held, delivery, &mut consumer)).await;
+                        in_hand.push(Box::pin(self.several(held.clone(), some)));
+                    }
                     // The end of the stream is never the end of the work: the broker took the consumer away.
                     Some(Err(_)) | None => return Channels::Over,
                 },
@@ -122,9 +124,51 @@ impl<I: Intake> Worker<I> {
             return Channels::Over;
         };
         for delivery in rest {
-            in_hand.push(Box::pin(self.one(held.clone(), delivery)));
+            in_hand.push(Box::pin(self.several(held.clone(), vec![delivery])));
         }
         end
+    }
+
+    /// A consumer on the channel, with as many messages in hand as the pace allows; `None`: the channel is of no use.
+    async fn subscribed(&self, held: &Held) -> Option<Consumer> {
+        let queue = self.processor.queue.name;
+        let error = match within(CALL, self.subscribe(held)).await {
+            Ok(consumer) => return Some(consumer),
+            Err(error) => error,
+        };
+        match &error {
+            CallError::Lapin(error) if is_not_found(error) => held.session.misses(queue),
+            _ => {
+                held.session.leaders().suspect_after(&error);
+                held.session.give_up(&format!("can't consume {queue}: {error}"));
+            }
+        }
+        None
+    }
+
+    async fn subscribe(&self, held: &Held) -> Result<Consumer, lapin::Error> {
+        let queue = self.names.work(self.processor.queue.name);
+        let qos = BasicQosOptions::default();
+        held.channel.basic_qos(held.pace.prefetch(), qos).await?;
+        let options = BasicConsumeOptions::default();
+        held.channel
+            .basic_consume(queue.into(), "".into(), options, FieldTable::default())
+            .await
+    }
+
+    /// The messages that come with this one, where they may share a change: those of 5 ms, no more than fit.
+    async fn gather(&self, held: &Held, first: Delivery, consumer: &mut Consumer) -> Vec<Delivery> {
+        let most = self.processor.batch().min(held.pace.prefetch().into());
+        let mut some = vec![first];
+        let end = Instant::now() + GATHER;
+        while some.len() < most {
+            // The end of the stream is met again by whoever reads on.
+            match timeout_at(end, consumer.next()).await {
+                Ok(Some(Ok(delivery))) => some.push(delivery),
+                Ok(Some(Err(_)) | None) | Err(_) => break,
+            }
+        }
+        some
     }
 
     /// Waits behind the closed gate, and tries one message at a time until one gets through.
@@ -141,13 +185,14 @@ impl<I: Intake> Worker<I> {
             let queue = self.names.work(self.processor.queue.name);
             let get = held.channel.basic_get(queue.into(), BasicGetOptions::default());
             match within(CALL, get).await {
-                Ok(Some(probe)) => self.one(held.clone(), probe.delivery).await,
+                Ok(Some(probe)) => self.several(held.clone(), vec![probe.delivery]).await,
                 Ok(None) => gate.has_no_probe(),
                 Err(CallError::Lapin(error)) if is_not_found(&error) => {
                     held.session.misses(self.processor.queue.name);
                     return Channels::Over;
                 }
                 Err(error) => {
+                    held.session.leaders().suspect_after(&error);
                     held.session.give_up(&format!("no message to probe with: {error}"));
                     return Channels::Over;
                 }
@@ -158,70 +203,55 @@ impl<I: Intake> Worker<I> {
 
     /// A channel on the connection that works, as often as it takes.
     async fn channel(&self, mut wait: Duration) -> Held {
+        let queue = self.processor.queue.name;
         loop {
             tokio::time::sleep(wait).await;
             wait = AGAIN;
             let session = self.link.connected().await;
-            let open = async {
-                let channel = session.connection.create_channel().await?;
-                let prefetch = self.processor.options.prefetch;
-                channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
-                Ok(channel)
-            };
-            match within(CALL, open).await {
-                Ok(channel) => return Held { session, channel },
+            // Whoever consumes a queue without a leader loses the connection, and others with it.
+            session.leaders().allow(&self.names.work(queue)).await;
+            match within(CALL, session.connection.create_channel()).await {
+                Ok(channel) => return self.held(session, channel),
                 Err(error) => session.give_up(&format!("can't open a channel: {error}")),
             }
         }
     }
 
-    async fn subscribe(&self, channel: &Channel) -> Result<Consumer, lapin::Error> {
-        let queue = self.names.work(self.processor.queue.name);
-        let options = BasicConsumeOptions::default();
-        channel
-            .basic_consume(queue.into(), "".into(), options, FieldTable::default())
-            .await
+    fn held(&self, session: Arc<Session>, channel: Channel) -> Held {
+        let Processor {
+            queue,
+            options,
+            metrics,
+            ..
+        } = &self.processor;
+        Held {
+            session,
+            channel,
+            pace: Arc::new(Pace::new(queue.name, options.prefetch, metrics.clone())),
+            hand: Arc::new(Hand::default()),
+        }
     }
 
-    async fn one(&self, held: Held, delivery: Delivery) {
-        let acker = delivery.acker.clone();
-        let settlement = self.processor.process(amqp::read(delivery)).await;
-        self.settle(&held, acker, settlement).await;
-    }
-
-    /// Settles one delivery, once: both are moved in and gone after.
-    async fn settle(&self, held: &Held, acker: Acker, settlement: Settlement) {
-        let queue = self.processor.queue.name;
-        let moved = match settlement {
-            Settlement::Ack => true,
-            Settlement::Delay { after, copy } | Settlement::HandBack { after, copy } => {
-                self.move_to(held, &Destination::Delay(queue, after), &copy).await
+    /// Takes in what came together: in one change, or where that does not succeed, each by itself.
+    async fn several(&self, held: Held, deliveries: Vec<Delivery>) {
+        let came: Vec<(Receipt, Wire)> = deliveries
+            .into_iter()
+            .map(|delivery| (held.takes(&delivery), amqp::read(delivery)))
+            .collect();
+        let wires = || came.iter().map(|(_, wire)| wire);
+        if came.len() > 1 && self.processor.process_together(wires()).await {
+            // One by one: an acknowledgement of many would be one of what is still worked on, too.
+            for (receipt, _) in came {
+                self.settler.settle(&held, receipt, Settlement::Ack).await;
             }
-            Settlement::Dead { copy } => self.move_to(held, &Destination::Dead(queue), &copy).await,
-        };
-        if !moved {
             return;
         }
-        match within(CALL, acker.ack(BasicAckOptions::default())).await {
-            Ok(_) => {}
-            Err(CallError::Silent(_)) => held.session.give_up("an acknowledgement could not be written"),
-            Err(error) => tracing::debug!(queue, %error, "an acknowledgement was lost; the message comes again"),
-        }
+        join_all(came.into_iter().map(|(receipt, wire)| self.one(&held, receipt, wire))).await;
     }
 
-    /// Puts a copy where it belongs and waits for the confirmation: only then is the original done
-    /// with. A crash between the two makes a double, which the inbox drops.
-    async fn move_to(&self, held: &Held, destination: &Destination<'_>, copy: &Wire) -> bool {
-        let mut wait = FIRST_WAIT;
-        while let Err(error) = self.publisher.publish(destination, copy).await {
-            if self.processor.stopping.is_cancelled() || !held.channel.status().connected() {
-                return false;
-            }
-            tracing::warn!(queue = self.processor.queue.name, %error, "a message can't be moved yet");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LAST_WAIT);
-        }
-        true
+    async fn one(&self, held: &Held, receipt: Receipt, wire: Wire) {
+        let settlement = self.processor.process(wire).await;
+        self.settler.settle(held, receipt, settlement).await;
     }
 }
 

@@ -43,10 +43,43 @@ impl Metrics {
     }
 
     /// Shows a queue's counters from the start: a first dead letter is seen as a rise, not as a new series.
-    pub fn consumes(&self, queue: &str) {
+    pub fn consumes(&self, queue: &'static str) {
         for outcome in ["ack", "retry", "dead_letter", "handed_back"] {
             drop(self.0.series.messages.get_or_create(&message_labels(queue, outcome)));
         }
+        for outcome in ["together", "apart"] {
+            drop(self.0.series.batches.get_or_create(&message_labels(queue, outcome)));
+        }
+        drop(self.0.series.intake_panics.get_or_create(&QueueLabels { queue }));
+        self.queue_consumers(queue, 0);
+        self.consumer_slow_start(queue, false);
+    }
+
+    /// Counts an intake that panicked (`waypost_intake_panics_total`).
+    pub fn intake_panic(&self, queue: &'static str) {
+        self.0.series.intake_panics.get_or_create(&QueueLabels { queue }).inc();
+    }
+
+    /// Counts messages that came together (`waypost_message_batches_total`): taken in `together` in one change, or `apart`,
+    /// because that change did not come to be.
+    pub fn batch(&self, queue: &str, outcome: &str) {
+        self.0
+            .series
+            .batches
+            .get_or_create(&message_labels(queue, outcome))
+            .inc();
+    }
+
+    /// Whether a queue's consumer takes one message at a time, because its channel is new (`waypost_consumer_slow_start`).
+    pub fn consumer_slow_start(&self, queue: &'static str, is_slow: bool) {
+        let slow_start = &self.0.series.consumer_slow_start;
+        slow_start.get_or_create(&QueueLabels { queue }).set(i64::from(is_slow));
+    }
+
+    /// Consumers that the broker counts on a queue (`waypost_queue_consumers`).
+    pub fn queue_consumers(&self, queue: &'static str, consumers: u32) {
+        let shown = &self.0.series.queue_consumers;
+        shown.get_or_create(&QueueLabels { queue }).set(i64::from(consumers));
     }
 
     /// State of the gate before a queue's consumer (`waypost_consumer_gate`): 0 open, 1 probing, 2 draining, 3 closed.

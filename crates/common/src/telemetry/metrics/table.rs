@@ -93,6 +93,13 @@ metrics! {
         "Requests to the operations API without its token";
     consumer_gate: Gauges<QueueLabels> = "waypost_consumer_gate", ["queue"],
         "Gate before a consumer: 0 open, 1 probing, 2 draining, 3 closed";
+    consumer_slow_start: Gauges<QueueLabels> = "waypost_consumer_slow_start", ["queue"],
+        "Whether a consumer takes one message at a time because its channel is new: 1, else 0";
+    queue_consumers: Gauges<QueueLabels> = "waypost_queue_consumers", ["queue"],
+        "Consumers of a queue as the broker counts them; 0 until it was asked, and in memory";
+    intake_panics: Counters<QueueLabels> = "waypost_intake_panics_total", ["queue"], "Intakes that panicked";
+    batches: Counters<MessageLabels> = "waypost_message_batches_total", ["queue", "outcome"],
+        "Messages that came together by whether one change took them in";
     broker_blocked: Gauge = "waypost_broker_blocked", [],
         "Whether the broker takes no messages, for want of memory or disk: 1, else 0";
     unrouted_messages: Gauge = "waypost_unrouted_messages", [], "Messages that no queue is bound to";

@@ -1,5 +1,6 @@
 //! One contract for both brokers, the relay on both databases, and what only RabbitMQ can suffer.
 
+mod batch;
 mod contract;
 mod effects;
 pub(crate) mod fixture;
@@ -13,5 +14,6 @@ mod missing;
 mod rabbit;
 mod relay;
 mod silence;
+mod slow_start;
 mod topology;
 mod trace;

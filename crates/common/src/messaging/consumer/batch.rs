@@ -1,0 +1,86 @@
+//! Several messages in one change: all of them are taken in, or none is.
+//!
+//! Why: what a message costs is its commit more than its rows. Where the change does not come to be, whoever is to blame,
+//! each message goes by itself, with its own attempt, its own reason and its own way; nothing is settled here.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+
+use contracts::envelope::header;
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
+
+use super::{Intake, Processor};
+use crate::Timestamp;
+use crate::messaging::change::Change;
+use crate::messaging::inbox;
+use crate::messaging::message::{Message, limited};
+use crate::messaging::rejection::Rejection;
+use crate::messaging::trace;
+use crate::messaging::wire::Wire;
+
+impl<I: Intake> Processor<I> {
+    /// How many messages may share a change.
+    pub(in crate::messaging) fn batch(&self) -> usize {
+        if I::SHARES_A_CHANGE { self.options.batch } else { 1 }
+    }
+
+    /// Takes all of them in, in one change; `false`: none is, and each is to go by itself.
+    pub(in crate::messaging) async fn process_together(&self, wires: impl Iterator<Item = &Wire>) -> bool {
+        let wires: Vec<&Wire> = wires.collect();
+        let taking = AssertUnwindSafe(self.take_together(&wires)).catch_unwind();
+        let is_taken = tokio::select! {
+            taken = timeout(self.options.handler_timeout, taking) => matches!(taken, Ok(Ok(Ok(())))),
+            () = self.last_work_is_over() => false,
+        };
+        let queue = self.queue.name;
+        if is_taken {
+            self.gate.succeeded();
+            wires.iter().for_each(|_| self.metrics.message(queue, "ack"));
+        }
+        self.metrics.batch(queue, if is_taken { "together" } else { "apart" });
+        is_taken
+    }
+
+    async fn take_together(&self, wires: &[&Wire]) -> Result<(), Rejection> {
+        let read = wires.iter().map(|wire| Message::read(&self.queue, wire));
+        let messages: Vec<Message> = read.collect::<Result<_, _>>().map_err(Rejection::dead_letter)?;
+        let mut change = self.changes.begin_patiently().await?;
+        match self.fill(&mut change, &messages, wires).await {
+            Ok(()) => Ok(change.commit().await?),
+            Err(rejection) => {
+                change.roll_back().await;
+                Err(rejection)
+            }
+        }
+    }
+
+    /// Has each message that is new leave its effects in the change.
+    async fn fill(&self, change: &mut Change, messages: &[Message], wires: &[&Wire]) -> Result<(), Rejection> {
+        let ids = messages.iter().map(|message| message.id);
+        let mut new: HashSet<Uuid> = inbox::first_times(change.tx(), self.queue.name, ids, Timestamp::now()).await?;
+        let deadline = change.tx().deadline();
+        for (message, wire) in messages.iter().zip(wires) {
+            // Known before, or come twice just now.
+            if new.remove(&message.id) {
+                self.take_one_of_many((message, wire), change, deadline).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_one_of_many(
+        &self,
+        (message, wire): (&Message, &Wire),
+        change: &mut Change,
+        deadline: Instant,
+    ) -> Result<(), Rejection> {
+        let parent = wire.trace();
+        let id = limited(wire.header(header::ID).unwrap_or("none"), 36);
+        let span = || trace::consumer(self.system, self.queue.name, &message.kind, id);
+        let taking = timeout_at(deadline, self.intake.take(message, change));
+        let taken = trace::continuing(parent.as_ref(), span, taking).await;
+        taken.unwrap_or_else(|_| Err(Rejection::retry("several messages took longer than their change may")))
+    }
+}

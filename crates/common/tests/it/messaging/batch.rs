@@ -1,0 +1,194 @@
+//! Several messages in one change: each has its effect once, whoever else is in it and whatever becomes of it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::messaging::{Change, Changes, Consumer, Intake, Message, OutboundMessage, Rejection, Step};
+use contracts::envelope::header;
+use contracts::topology::EMAIL_WORKER_EVENTS;
+use futures_util::future::join_all;
+use test_support::{Fault, FaultProxy, eventually};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::effects::{Effects, LONG, each_has_one_effect, effects, make_table};
+use super::fixture::{Fixture, Store, outbound, someone, with_headers};
+use super::rabbit::{shared_broker, through};
+
+/// So many are settled one at a time before more come at once.
+const FIRST: usize = 3;
+
+/// Leaves a row for each message, several in one change; some of them it can't take.
+#[derive(Default)]
+struct Sharing {
+    panics: HashSet<Uuid>,
+    refuses: HashSet<Uuid>,
+}
+
+impl Intake for Sharing {
+    const SHARES_A_CHANGE: bool = true;
+
+    async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
+        Effects.take(message, change).await?;
+        assert!(!self.panics.contains(&message.id), "on purpose");
+        if self.refuses.contains(&message.id) {
+            return Err(Rejection::dead_letter("refused on purpose"));
+        }
+        Ok(())
+    }
+}
+
+fn consume(fixture: &Fixture, changes: Changes, intake: Sharing) {
+    let consumer = Consumer {
+        queue: EMAIL_WORKER_EVENTS,
+        intake,
+        changes,
+        options: fixture.options(),
+    };
+    fixture.broker.consume(consumer, &fixture.metrics, &fixture.tasks);
+}
+
+async fn publish(fixture: &Fixture, messages: &[OutboundMessage]) {
+    let published = messages.iter().map(|message| fixture.broker.publish(message.clone()));
+    for confirmed in join_all(published).await {
+        confirmed.unwrap();
+    }
+}
+
+fn several(count: usize) -> Vec<OutboundMessage> {
+    (0..count).map(|_| outbound(&someone())).collect()
+}
+
+fn ids(messages: &[OutboundMessage]) -> Vec<Uuid> {
+    messages.iter().map(OutboundMessage::id).collect()
+}
+
+fn counted(fixture: &Fixture, series: &str) -> usize {
+    let rendered = fixture.metrics.render();
+    let series = format!("{series}}} ");
+    let value = rendered.lines().find_map(|line| line.split_once(&series));
+    value.map_or(0, |(_, value)| value.parse().unwrap())
+}
+
+const TOGETHER: &str =
+    "waypost_message_batches_total{service=\"email-worker\",queue=\"email-worker.events\",outcome=\"together\"";
+const APART: &str =
+    "waypost_message_batches_total{service=\"email-worker\",queue=\"email-worker.events\",outcome=\"apart\"";
+const ACKED: &str = "waypost_messages_total{service=\"email-worker\",queue=\"email-worker.events\",outcome=\"ack\"";
+const PANICS: &str = "waypost_intake_panics_total{service=\"email-worker\",queue=\"email-worker.events\"";
+
+#[tokio::test]
+async fn copies_within_one_change_have_one_effect() {
+    for store in [Store::postgres().await, Store::sqlite().await] {
+        let fixture = Fixture::rabbit().await;
+        make_table(&store).await;
+        let messages = several(100);
+        publish(&fixture, &messages[..FIRST]).await;
+        let twice: Vec<_> = messages[FIRST..]
+            .iter()
+            .flat_map(|message| [message.clone(), message.clone()])
+            .collect();
+        publish(&fixture, &twice).await;
+
+        consume(&fixture, store.changes(), Sharing::default());
+
+        let all = FIRST + twice.len();
+        eventually(LONG, async || counted(&fixture, ACKED) == all).await;
+        each_has_one_effect(&store, &ids(&messages)).await;
+        let together = counted(&fixture, TOGETHER);
+        println!(
+            "{all} messages, two of each: {} effects, {together} changes of several",
+            messages.len()
+        );
+        assert!(together > 0, "they came one by one");
+        fixture.end().await;
+    }
+}
+
+#[tokio::test]
+async fn messages_that_cannot_be_taken_spoil_their_change_and_no_other_message() {
+    let (fixture, store) = (Fixture::rabbit().await, Store::postgres().await);
+    make_table(&store).await;
+    let messages = several(60);
+    let (panics, refused, unreadable) = (messages[20].id(), messages[30].id(), messages[40].id());
+    let sent: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            if message.id() == unreadable {
+                with_headers(message, &[(header::SPEC_VERSION, "9")])
+            } else {
+                message.clone()
+            }
+        })
+        .collect();
+    publish(&fixture, &sent).await;
+
+    let intake = Sharing {
+        panics: HashSet::from([panics]),
+        refuses: HashSet::from([refused]),
+    };
+    consume(&fixture, store.changes(), intake);
+
+    let poison = [panics, refused, unreadable];
+    let innocent: Vec<_> = ids(&messages).into_iter().filter(|id| !poison.contains(id)).collect();
+    each_has_one_effect(&store, &innocent).await;
+    let letters = fixture.dead_letters(EMAIL_WORKER_EVENTS, poison.len()).await;
+    let reason = |id: Uuid| {
+        let letter = letters.iter().find(|letter| letter.id == Some(id.to_string()));
+        letter.map(|letter| letter.reason.clone()).unwrap_or_default()
+    };
+    assert_eq!(reason(panics), "3 attempts are used up");
+    assert_eq!(reason(refused), "refused on purpose");
+    assert!(reason(unreadable).contains("is not 1.0"), "{}", reason(unreadable));
+    assert_eq!(
+        (letters.len(), effects(&store).await.len()),
+        (poison.len(), innocent.len())
+    );
+    assert!(counted(&fixture, APART) > 0, "no poison came together with others");
+    assert!(counted(&fixture, PANICS) >= 3);
+    fixture.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_several_that_is_committed_and_not_acknowledged_has_its_effects_once() {
+    let (shared, upstream) = shared_broker();
+    let proxy = FaultProxy::start(upstream).await;
+    let fixture = Fixture::shared_through(&through(&shared, &proxy)).await;
+    fixture.is_up().await;
+    let store = Store::postgres().await;
+    make_table(&store).await;
+    let (armed, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let (is_armed, tells) = (armed.clone(), committed.clone());
+    let changes = store.changes().observed(move |step| {
+        if step == Step::Committed && is_armed.swap(false, Ordering::SeqCst) {
+            tells.notify_one();
+            // The connection is cut meanwhile.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    consume(&fixture, changes, Sharing::default());
+    let first = several(FIRST);
+    publish(&fixture, &first).await;
+    eventually(LONG, async || counted(&fixture, ACKED) == FIRST).await;
+
+    armed.store(true, Ordering::SeqCst);
+    let more = several(50);
+    publish(&fixture, &more).await;
+    committed.notified().await;
+    proxy.set(Fault::Refuse).await;
+    proxy.set(Fault::Pass).await;
+
+    each_has_one_effect(&store, &ids(&more)).await;
+    // Those that were committed come again, and are known.
+    eventually(LONG, async || counted(&fixture, ACKED) > FIRST + more.len()).await;
+    println!(
+        "{} messages, {} acknowledgements decided",
+        FIRST + more.len(),
+        counted(&fixture, ACKED)
+    );
+    each_has_one_effect(&store, &ids(&first)).await;
+    assert!(counted(&fixture, TOGETHER) > 0);
+    fixture.end().await;
+}
