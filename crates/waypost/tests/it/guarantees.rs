@@ -1,5 +1,5 @@
-//! docs/delivery-guarantees.md, docs/caching.md, docs/degradation.md, docs/protection.md and docs/overload.md name the
-//! test of each promise.
+//! docs/delivery-guarantees.md, docs/caching.md, docs/degradation.md, docs/protection.md, docs/overload.md and
+//! docs/messaging.md name the test of each promise.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,8 +64,8 @@ fn each_way_in_which_a_dependency_fails_names_tests_and_metrics_that_there_are()
 }
 
 #[test]
-fn protection_and_overload_name_tests_that_there_are() {
-    for name in ["protection", "overload"] {
+fn protection_overload_and_messaging_name_tests_that_there_are() {
+    for name in ["protection", "overload", "messaging"] {
         let (page, tests) = page_and_tests(name);
         let named: Vec<_> = ticked(&page).filter(|word| is_test(word)).collect();
         assert!(named.len() >= 5, "{name} names {named:?} only");
