@@ -45,6 +45,12 @@ pub mod header {
     pub const FAILED_AT: &str = "waypost-failed-at";
     /// Why the message is in a dead-letter queue.
     pub const REASON: &str = "waypost-reason";
+    /// What failed and where, without what differs from message to message: alike for all that failed alike.
+    pub const CAUSE: &str = "waypost-cause";
+    /// Id of the replay that put the message back into its queue, if one did.
+    pub const REPLAY: &str = "waypost-replay";
+    /// W3C Trace Context of the first life of a message that was replayed.
+    pub const FIRST_TRACE: &str = "waypost-first-trace";
 }
 
 /// The data of one message type.

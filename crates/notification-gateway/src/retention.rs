@@ -1,8 +1,6 @@
 //! What becomes of the rows of each table.
 
-use common::retention::{
-    DELIVERIES, DELIVERY_ATTEMPTS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table,
-};
+use common::retention::{DELIVERIES, DELIVERY_ATTEMPTS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table};
 
 /// The tables of this service.
 pub const TABLES: &[Table] = &[

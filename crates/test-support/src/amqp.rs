@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueBindOptions,
-    QueueDeclareOptions, QueueDeleteOptions,
+    QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -139,6 +139,11 @@ impl AmqpClient {
             });
         }
         letters
+    }
+
+    /// Drops all that waits in a queue.
+    pub async fn purge_queue(&self, queue: &str) {
+        within(self.channel.queue_purge(queue.into(), QueuePurgeOptions::default())).await;
     }
 
     /// Deletes a queue, with all that it holds.

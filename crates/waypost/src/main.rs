@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
-use waypost::commands::{self, Api, Breakers, Prune};
+use waypost::commands::{self, Api, Breakers, Dlq, Prune};
 
 /// Accounts and notifications that survive production.
 #[derive(Debug, Parser)]
@@ -49,6 +49,12 @@ enum Command {
     },
     /// Delete what was kept for long enough, as each service does by itself; needs the databases alone
     Prune(Prune),
+    /// Look at what workers set aside, put it back into its queue, drop it; no service need run
+    Dlq {
+        /// What to do
+        #[command(subcommand)]
+        command: Dlq,
+    },
     /// Print what makes a shell complete this command's arguments: `source <(waypost completions bash)`
     Completions {
         /// Which
@@ -74,6 +80,7 @@ fn main() -> ExitCode {
         Command::Doctor => commands::doctor(),
         Command::Breakers { command } => commands::breakers(command),
         Command::Prune(wanted) => commands::prune(wanted),
+        Command::Dlq { command } => commands::dlq(command),
         Command::Completions { shell } => {
             generate(shell, &mut Arguments::command(), "waypost", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -4,7 +4,7 @@ use sea_orm_migration::MigrationTrait;
 
 use super::{
     m20261123_000001_journey, m20261128_000001_lease_holder, m20261130_000001_attempts, m20261130_000002_messages,
-    m20261201_000001_operations_audit, m20261202_000001_ended_deliveries,
+    m20261201_000001_operations_audit, m20261202_000001_dead_letters, m20261202_000001_ended_deliveries,
 };
 
 /// The migrations of notification-gateway, oldest first.
@@ -16,5 +16,6 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261130_000002_messages::Migration),
         Box::new(m20261201_000001_operations_audit::Migration),
         Box::new(m20261202_000001_ended_deliveries::Migration),
+        Box::new(m20261202_000001_dead_letters::Migration),
     ]
 }

@@ -36,7 +36,8 @@ impl Settings {
             ("retention.notifications_s", kept.notifications),
         ] {
             if span < kept.inbox {
-                let problem = "must be at least retention.inbox_s: such a row keeps an event from having its effect twice";
+                let problem =
+                    "must be at least retention.inbox_s: such a row keeps an event from having its effect twice";
                 review.refuse(key, problem);
             }
         }
@@ -57,7 +58,9 @@ impl Broker {
     pub fn longest_return(&self) -> Duration {
         let add = Duration::saturating_add;
         let waits = self.retry_delays.iter().copied().fold(Duration::ZERO, add);
-        let tries = u32::try_from(self.retry_delays.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let tries = u32::try_from(self.retry_delays.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
         add(add(waits, self.handler_timeout.saturating_mul(tries)), UNROUTED_FOR)
     }
 }
@@ -84,11 +87,23 @@ mod tests {
     fn a_time_that_breaks_a_rule_is_named() {
         for (key, value, named) in [
             ("WAYPOST__RETENTION__EVERY_S", "0", "retention.every_s"),
-            ("WAYPOST__RETENTION__OPERATIONS_AUDIT_S", "86399", "retention.operations_audit_s"),
-            ("WAYPOST__RETENTION__OPERATIONS_AUDIT_S", "3153600001", "retention.operations_audit_s"),
+            (
+                "WAYPOST__RETENTION__OPERATIONS_AUDIT_S",
+                "86399",
+                "retention.operations_audit_s",
+            ),
+            (
+                "WAYPOST__RETENTION__OPERATIONS_AUDIT_S",
+                "3153600001",
+                "retention.operations_audit_s",
+            ),
             ("WAYPOST__RETENTION__INBOX_S", "604800", "retention.inbox_s"),
             ("WAYPOST__RETENTION__DELIVERIES_S", "2591999", "retention.deliveries_s"),
-            ("WAYPOST__RETENTION__NOTIFICATIONS_S", "2591999", "retention.notifications_s"),
+            (
+                "WAYPOST__RETENTION__NOTIFICATIONS_S",
+                "2591999",
+                "retention.notifications_s",
+            ),
             (
                 "WAYPOST__RETENTION__DELIVERY_ATTEMPTS_S",
                 "259199",

@@ -7,6 +7,7 @@ use contracts::topology::{EVENTS_EXCHANGE, Queue};
 
 use super::consumer::{Consumer, Consuming, Intake, Processor};
 use super::dead_letter::DeadLetter;
+use super::dead_letters::DeadLetters;
 use super::error::{BrokerError, PublishError};
 use super::memory::{self, Memory};
 use super::message::OutboundMessage;
@@ -14,6 +15,7 @@ use super::rabbit::Rabbit;
 use super::sign::SignOfLife;
 use super::trace;
 use crate::config::{BrokerUrl, Service, Settings};
+use crate::database::Database;
 use crate::process::{Finding, State, Tasks};
 use crate::telemetry::{Metrics, TraceContext};
 
@@ -147,6 +149,14 @@ impl Broker {
         }
     }
 
+    /// The dead letters of `queue`, for those who run the system; `database` is its consumer's.
+    pub fn letters(&self, queue: Queue, database: Database) -> DeadLetters {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => DeadLetters::on_rabbit(queue, rabbit.clone(), database),
+            Kind::Memory(_) => DeadLetters::in_table(queue, database),
+        }
+    }
+
     /// Looks at the oldest messages that were set aside from `queue`; they stay where they are.
     ///
     /// # Errors
@@ -154,7 +164,7 @@ impl Broker {
     pub async fn dead_letters(&self, queue: Queue, limit: u16) -> Result<Vec<DeadLetter>, PublishError> {
         let wires = match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.dead_letters(queue, limit).await?,
-            Kind::Memory(memory) => memory.dead_letters(queue, limit),
+            Kind::Memory(memory) => memory.dead_letters(queue, limit).await?,
         };
         Ok(wires.iter().map(|wire| DeadLetter::of(queue.name, wire)).collect())
     }

@@ -3,6 +3,7 @@
 use contracts::envelope::header;
 use serde::Serialize;
 
+use super::fingerprint::{cause, fingerprint};
 use super::wire::Wire;
 use crate::telemetry::TraceContext;
 
@@ -24,6 +25,14 @@ pub struct DeadLetter {
     pub time: Option<String>,
     /// Trace that it belongs to.
     pub trace_id: Option<String>,
+    /// Alike for all letters of a queue and a type that failed alike.
+    pub fingerprint: String,
+    /// What failed, without what differs from message to message.
+    pub cause: String,
+    /// Why the first attempt failed.
+    pub first_error: Option<String>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
 }
 
 impl DeadLetter {
@@ -31,16 +40,23 @@ impl DeadLetter {
         let text = |name: &str| wire.header(name).map(str::to_owned);
         // The broker itself sets messages aside too, and leaves its own reason.
         let brokers_own = || text("x-first-death-reason").map(|reason| format!("set aside by the broker: {reason}"));
+        let reason = text(header::REASON)
+            .or_else(brokers_own)
+            .unwrap_or_else(|| "unknown".to_owned());
+        let cause = text(header::CAUSE).unwrap_or_else(|| cause("refused", &reason));
+        let kind = text(header::TYPE);
         Self {
             queue: queue.to_owned(),
+            fingerprint: fingerprint(queue, kind.as_deref().unwrap_or_default(), &cause),
             id: text(header::ID),
-            kind: text(header::TYPE),
-            reason: text(header::REASON)
-                .or_else(brokers_own)
-                .unwrap_or_else(|| "unknown".to_owned()),
+            kind,
+            reason,
             attempts: wire.count(header::ATTEMPT),
             time: text(header::FAILED_AT),
             trace_id: wire.trace().as_ref().map(TraceContext::trace_id).map(str::to_owned),
+            cause,
+            first_error: text(header::FIRST_ERROR),
+            last_error: text(header::LAST_ERROR),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong between a service and its broker.
 
+use sea_orm::DbErr;
+
 use crate::tls::AuthoritiesError;
 
 /// Why there is no broker.
@@ -40,4 +42,29 @@ pub enum PublishError {
     /// No queue took it, not even the one for what nobody wants: the topology is missing.
     #[error("the broker has no queue for the message")]
     Unroutable,
+}
+
+/// Why dead letters can't be looked at or worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLettersError {
+    /// The broker does not answer, or broke off.
+    #[error("the broker broke off: {0}")]
+    Broker(String),
+    /// Somebody else holds them, and did not end in time.
+    #[error("another command works on these dead letters; try again when it has ended")]
+    Held,
+    /// Some that were there did not come.
+    #[error("the broker handed out {read} of {total} dead letters; somebody else takes them too")]
+    Short {
+        /// How many came.
+        read: u32,
+        /// How many there were.
+        total: u32,
+    },
+    /// The database does not answer, or has no such table.
+    #[error("the database did not do it")]
+    Database(#[from] DbErr),
+    /// The message is not in its queue again; its letter stays where it is.
+    #[error("a letter could not be put back into its queue")]
+    NotSent(#[from] PublishError),
 }

@@ -55,3 +55,16 @@ pub(super) async fn first_times(
         .await?;
     rows.iter().map(|row| row.try_get("", "message_id")).collect()
 }
+
+/// Which of these messages `consumer` has taken in.
+pub(super) async fn known(connection: &impl ConnectionTrait, consumer: &str, ids: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+    let backend = connection.get_database_backend();
+    let ids = Many::ids(ids.iter().copied());
+    let sql = format!(
+        "SELECT message_id FROM inbox WHERE consumer = $2 AND {}",
+        ids.hold(backend, "message_id", 1)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [ids.value(), consumer.into()]);
+    let rows = connection.query_all_raw(statement).await?;
+    rows.iter().map(|row| row.try_get("", "message_id")).collect()
+}

@@ -1,25 +1,38 @@
 //! The broker of the embedded process: the same contract as `RabbitMQ`'s, in memory.
 //!
 //! Keeps nothing that matters: a publish is confirmed only when every bound queue is done with the
-//! message for good (handled, or among the dead letters, which live as long as the process).
+//! message for good: handled, or among the dead letters in the consumer's database (`dead_rows.rs`). What an operator
+//! wants back from there is found by itself, now or at the next start.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::topology::{QUEUES, Queue};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::{Mutex, MutexGuard};
+use sea_orm::DbErr;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::sleep;
 
 use super::consumer::{Intake, Processor, Settlement};
+use super::dead_rows;
 use super::error::PublishError;
 use super::wire::Wire;
+use crate::Timestamp;
+use crate::database::Database;
+use crate::process::chain;
 
-/// Dead letters that each queue keeps; the oldest goes first.
-const MAX_DEAD_LETTERS: usize = 1_000;
+/// How often somebody looks for letters that are wanted back.
+const LOOK: Duration = Duration::from_secs(1);
+/// Letters that are on their way back at a time; the others wait in their rows.
+const MAX_REPLAYS: u64 = 1_000;
+/// Waits between attempts to write down what became of a letter: from the first, doubling, to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(super) struct Memory(Arc<Vec<MemoryQueue>>);
@@ -36,13 +49,33 @@ struct QueueState {
     consumers: usize,
     /// The last consumer has left: nobody will ever confirm.
     closed: bool,
-    dead: VecDeque<Wire>,
+    /// Where the last consumer that came keeps its dead letters.
+    database: Option<Database>,
+    /// Rows of dead letters that are on their way back.
+    replaying: HashSet<i64>,
 }
 
 /// A message in one queue. Dropping it tells its publisher that it was not handled.
 struct Item {
     wire: Wire,
     done: oneshot::Sender<()>,
+    /// The row that it came from, where it was a dead letter.
+    row: Option<Taken>,
+}
+
+/// The row of a dead letter that is on its way back. Dropping it lets the row be taken again.
+struct Taken {
+    id: i64,
+    memory: Memory,
+    queue: Queue,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(queue) = self.memory.queue(self.queue) {
+            queue.state().replaying.remove(&self.id);
+        }
+    }
 }
 
 impl Memory {
@@ -67,11 +100,15 @@ impl Memory {
         Handled(waiting)
     }
 
-    pub(super) fn dead_letters(&self, queue: Queue, limit: u16) -> Vec<Wire> {
-        let Some(queue) = self.queue(queue) else {
-            return Vec::new();
+    /// The first dead letters of a queue that has a consumer, without their bodies.
+    pub(super) async fn dead_letters(&self, queue: Queue, limit: u16) -> Result<Vec<Wire>, PublishError> {
+        let database = self.queue(queue).and_then(|queue| queue.state().database.clone());
+        let Some(database) = database else {
+            return Ok(Vec::new());
         };
-        queue.state().dead.iter().take(limit.into()).cloned().collect()
+        let rows = dead_rows::page(&database, queue.name, 0, limit.into()).await;
+        let rows = rows.map_err(|_| PublishError::Unavailable)?;
+        Ok(rows.into_iter().map(|row| row.wire).collect())
     }
 
     fn queue(&self, queue: Queue) -> Option<&MemoryQueue> {
@@ -102,7 +139,7 @@ impl MemoryQueue {
 
     fn push(&self, wire: Wire) -> oneshot::Receiver<()> {
         let (done, waiting) = oneshot::channel();
-        self.give_back(Item { wire, done });
+        self.give_back(Item { wire, done, row: None });
         waiting
     }
 
@@ -130,23 +167,16 @@ impl MemoryQueue {
         self.arrived.notify_one();
         Some(item)
     }
-
-    fn bury(&self, copy: Wire) {
-        let mut state = self.state();
-        if state.dead.len() == MAX_DEAD_LETTERS {
-            state.dead.pop_front();
-        }
-        state.dead.push_back(copy);
-    }
 }
 
 /// Counts a consumer for as long as it lives.
 struct Joined<'a>(&'a MemoryQueue);
 
 impl<'a> Joined<'a> {
-    fn new(queue: &'a MemoryQueue) -> Self {
+    fn new(queue: &'a MemoryQueue, database: &Database) -> Self {
         let mut state = queue.state();
         state.consumers += 1;
+        state.database = Some(database.clone());
         state.closed = false;
         drop(state);
         Self(queue)
@@ -159,12 +189,17 @@ impl Drop for Joined<'_> {
         state.consumers -= 1;
         if state.consumers == 0 {
             state.closed = true;
-            state.ready.clear();
+            let dropped = std::mem::take(&mut state.ready);
+            // Each lets go of its row, for which it asks for the state.
+            drop(state);
+            drop(dropped);
         }
     }
 }
 
-type Attempt<'a> = Pin<Box<dyn Future<Output = (oneshot::Sender<()>, Settlement)> + Send + 'a>>;
+/// What a message waits for before its next attempt; none when it is settled.
+type Later = Option<(Duration, Item)>;
+type Attempt<'a> = Pin<Box<dyn Future<Output = Later> + Send + 'a>>;
 type Waiting = Pin<Box<dyn Future<Output = Item> + Send>>;
 
 /// Consumes the processor's queue until the service stops, then finishes what is in hand.
@@ -173,15 +208,13 @@ pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>) 
         tracing::error!(queue = processor.queue.name, "there is no such queue");
         return;
     };
-    let _joined = Joined::new(queue);
+    let _joined = Joined::new(queue, processor.database());
     let at_once = usize::from(processor.options.prefetch);
     let gate = &processor.gate;
-    let begin = |item: Item| -> Attempt<'_> {
-        let processor = &processor;
-        Box::pin(async move { (item.done, processor.process(item.wire).await) })
-    };
+    let begin = |item: Item| -> Attempt<'_> { Box::pin(attempt(&processor, item)) };
     let mut in_hand: FuturesUnordered<Attempt<'_>> = FuturesUnordered::new();
     let mut waiting: FuturesUnordered<Waiting> = FuturesUnordered::new();
+    let mut looking = pin!(take_back(&memory, queue, processor.database()));
     loop {
         let is_open = gate.is_open();
         if !is_open && in_hand.is_empty() {
@@ -189,7 +222,8 @@ pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>) 
         }
         tokio::select! {
             () = processor.stopping.cancelled() => break,
-            Some((done, settlement)) = in_hand.next() => settle(queue, &waiting, done, settlement),
+            () = &mut looking => {}
+            Some(later) = in_hand.next() => wait(&waiting, later),
             Some(item) = waiting.next() => queue.give_back(item),
             item = queue.take(), if is_open && in_hand.len() < at_once => in_hand.push(begin(item)),
             () = processor.probe_is_due(), if !is_open && in_hand.is_empty() => match queue.take_now() {
@@ -198,26 +232,92 @@ pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>) 
             },
         }
     }
-    while let Some((done, settlement)) = in_hand.next().await {
-        settle(queue, &waiting, done, settlement);
-    }
-    // What waits for its next attempt is dropped here, unconfirmed: it is still in its outbox.
+    while in_hand.next().await.is_some() {}
+    // What waits for its next attempt is dropped here, unconfirmed: it is still in its outbox, or in its row.
 }
 
-/// Settles one message, once: it is moved in and gone after.
-fn settle(queue: &MemoryQueue, waiting: &FuturesUnordered<Waiting>, done: oneshot::Sender<()>, settlement: Settlement) {
-    match settlement {
-        // A publisher that no longer waits sends the message again; the inbox drops the copy.
-        Settlement::Ack => drop(done.send(())),
-        Settlement::Dead { copy } => {
-            queue.bury(copy);
-            let _ = done.send(());
-        }
+fn wait(waiting: &FuturesUnordered<Waiting>, later: Later) {
+    let Some((after, item)) = later else { return };
+    waiting.push(Box::pin(async move {
+        sleep(after).await;
+        item
+    }));
+}
+
+/// Makes one attempt at a message and settles it, once: it is moved in and gone after.
+async fn attempt<I: Intake>(processor: &Processor<I>, item: Item) -> Later {
+    let Item { wire, done, row } = item;
+    let id = row.as_ref().map(|row| row.id);
+    let settled = match processor.process(wire).await {
+        Settlement::Ack => written(processor, id, None).await,
+        Settlement::Dead { copy } => written(processor, id, Some(&copy)).await,
         Settlement::Delay { after, copy } | Settlement::HandBack { after, copy } => {
-            waiting.push(Box::pin(async move {
-                tokio::time::sleep(after).await;
-                Item { wire: copy, done }
-            }));
+            let wire = copy;
+            return Some((after, Item { wire, done, row }));
+        }
+    };
+    if settled {
+        // A publisher that no longer waits sends the message again; the inbox drops the copy.
+        let _ = done.send(());
+    }
+    None
+}
+
+/// Writes down what became of a message, of row `id` or of none, before it is confirmed, however often it takes. False when
+/// the service stops before: then the message comes again.
+async fn written<I: Intake>(processor: &Processor<I>, id: Option<i64>, dead: Option<&Wire>) -> bool {
+    let (database, queue) = (processor.database(), processor.queue.name);
+    let mut pause = FIRST_WAIT;
+    loop {
+        let now = Timestamp::now();
+        let done = match (id, dead) {
+            (None, None) => Ok(()),
+            (Some(id), None) => dead_rows::delete(database, id).await.map(drop),
+            (Some(id), Some(letter)) => dead_rows::keep_again(database, id, letter, now).await,
+            (None, Some(letter)) => dead_rows::insert(database, queue, letter, now).await,
+        };
+        let Err(error) = done else { return true };
+        if processor.stopping.is_cancelled() {
+            return false;
+        }
+        let error = chain(&error);
+        tracing::warn!(queue, error, "what became of a dead letter can't be written down yet");
+        sleep(pause).await;
+        pause = (pause * 2).min(LAST_WAIT);
+    }
+}
+
+/// Puts dead letters back into the queue that somebody wants there, for as long as it is polled.
+async fn take_back(memory: &Memory, queue: &MemoryQueue, database: &Database) {
+    loop {
+        if let Err(error) = take_back_once(memory, queue, database).await {
+            tracing::debug!(queue = queue.queue.name, %error, "dead letters can't be looked at now");
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn take_back_once(memory: &Memory, queue: &MemoryQueue, database: &Database) -> Result<(), DbErr> {
+    for row in dead_rows::asked(database, queue.queue.name, MAX_REPLAYS).await? {
+        if !queue.state().replaying.insert(row.id) {
+            continue;
+        }
+        let taken = Taken {
+            id: row.id,
+            memory: memory.clone(),
+            queue: queue.queue,
+        };
+        let mut wire = row.wire;
+        if let Some(body) = dead_rows::asked_body(database, row.id).await? {
+            wire.body = body.into();
+            // Whether it is done with, its row tells.
+            let (done, _) = oneshot::channel();
+            queue.give_back(Item {
+                wire,
+                done,
+                row: Some(taken),
+            });
         }
     }
+    Ok(())
 }

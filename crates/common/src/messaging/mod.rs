@@ -12,6 +12,9 @@
 //!    What was taken in before changes nothing. While the consumer's own database is in trouble it takes no
 //!    message, and what it has in hand goes back uncounted (`consumer/gate.rs`).
 //!
+//! What was set aside is looked at, replayed and dropped by those who run the system ([`DeadLetters`]): from the broker's
+//! dead-letter queue, or, where the broker is in memory, from a table of the consumer's (`dead_rows.rs`).
+//!
 //! Beside it runs what is no message: a sign of life (`sign.rs`), told to who listens and kept by nobody.
 //!
 //! What must not be here: a publish of a new message other than from an outbox; a transaction that
@@ -24,7 +27,10 @@ mod change;
 mod consumer;
 mod creation;
 mod dead_letter;
+mod dead_letters;
+mod dead_rows;
 mod error;
+mod fingerprint;
 mod inbox;
 mod memory;
 mod message;
@@ -32,6 +38,7 @@ mod outbox;
 mod rabbit;
 mod rejection;
 mod relay;
+mod replayed;
 mod sign;
 mod told;
 mod trace;
@@ -42,7 +49,8 @@ pub use change::{Change, Changes};
 pub use consumer::{Consumer, ConsumerOptions, Consuming, Intake};
 pub use creation::Creation;
 pub use dead_letter::DeadLetter;
-pub use error::{BrokerError, PublishError};
+pub use dead_letters::{DeadLetters, Effect, Letter, Look, Replays, Told};
+pub use error::{BrokerError, DeadLettersError, PublishError};
 pub use message::{Message, OutboundMessage};
 pub use outbox::OutboxError;
 pub use rejection::Rejection;

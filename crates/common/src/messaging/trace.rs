@@ -4,8 +4,10 @@ use std::future::Future;
 
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
+use opentelemetry::trace::TraceContextExt;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::telemetry::TraceContext;
 
@@ -41,6 +43,27 @@ pub(super) fn consumer(system: &str, queue: &str, kind: &str, id: &str) -> Span 
         messaging.message.id = id,
         messaging.message.type = kind,
     )
+}
+
+/// The span of a dead letter's way back from `system` to its queue: it begins a trace, which links to the message's `first`.
+pub(super) fn replay((system, queue): (&str, &str), (kind, id): (&str, &str), first: Option<&TraceContext>) -> Span {
+    let span = info_span!(
+        parent: None,
+        "replay",
+        otel.name = format!("replay {queue}"),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        messaging.system = system,
+        messaging.operation.name = "replay",
+        messaging.operation.type = "send",
+        messaging.destination.name = queue,
+        messaging.message.id = id,
+        messaging.message.type = kind,
+    );
+    if let Some(first) = first {
+        span.add_link(first.to_context().span().span_context().clone());
+    }
+    span
 }
 
 /// Runs `work` as a child of `parent`, in the span that `span` makes.

@@ -28,13 +28,23 @@ impl Actor {
         &self.0
     }
 
+    /// Who has this name; `None` when it is empty, too long or of several lines.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.trim();
+        let is_good = (1..=MOST).contains(&name.chars().count()) && is_one_line(name);
+        is_good.then(|| Self(name.to_owned()))
+    }
+
+    /// Who works on the service's database by a command, and does not say who they are.
+    pub fn at_the_command_line() -> Self {
+        Self("operator@command-line".to_owned())
+    }
+
     fn parse(header: &[u8]) -> Result<Self, Problem> {
-        let name = std::str::from_utf8(header).ok().map(str::trim);
-        name.filter(|name| (1..=MOST).contains(&name.chars().count()) && is_one_line(name))
-            .map(|name| Self(name.to_owned()))
-            .ok_or_else(|| {
-                Problem::new(&kinds::BAD_REQUEST).detail("`X-Operator` has 1 to 100 characters on one line.")
-            })
+        let name = std::str::from_utf8(header).ok().and_then(Self::named);
+        name.ok_or_else(|| {
+            Problem::new(&kinds::BAD_REQUEST).detail("`X-Operator` has 1 to 100 characters on one line.")
+        })
     }
 }
 

@@ -17,6 +17,7 @@ pub use ending::{Deadline, Ending};
 pub use health::{Finding, Health, Need, Readiness, State};
 pub use listen::listen;
 pub use own_names::own_names;
+pub(crate) use panics::last_panic_place;
 pub use panics::log_panics;
 pub use run::{run_binary, run_service, tell_of_weak_parts};
 pub use server::{bounded, own_server};

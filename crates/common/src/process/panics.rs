@@ -1,6 +1,12 @@
 //! What is said of a panic: where it happened, and nothing that it quotes.
 
+use std::cell::RefCell;
 use std::panic::PanicHookInfo;
+
+thread_local! {
+    /// Where this thread panicked last.
+    static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
+}
 
 /// Has panics written as log lines with place and thread alone, in place of the text on standard error.
 ///
@@ -9,8 +15,14 @@ pub fn log_panics() {
     std::panic::set_hook(Box::new(log_panic));
 }
 
+/// Where this thread panicked last, for whoever has just caught that; it is told once. Known where [`log_panics`] was called.
+pub(crate) fn last_panic_place() -> Option<String> {
+    LAST.take()
+}
+
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    LAST.set(Some(place.clone()));
     let thread = std::thread::current();
     tracing::error!(place, thread = thread.name().unwrap_or("unnamed"), "a panic: a defect");
 }
@@ -50,5 +62,7 @@ mod tests {
         let said = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         assert!(said.contains("panics.rs:"), "{said}");
         assert!(!said.contains("ada@"), "{said}");
+        assert!(last_panic_place().is_some_and(|place| place.contains("panics.rs:")));
+        assert_eq!(last_panic_place(), None, "it is told once");
     }
 }

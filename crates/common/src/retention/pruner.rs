@@ -89,7 +89,12 @@ impl Pruner {
         let mut found = Vec::new();
         for (table, pruning) in self.pruned() {
             let before = pruning.before(&self.retention, now);
-            let counted = count(connection.get_database_backend(), (table, pruning), before, MOST_COUNTED);
+            let counted = count(
+                connection.get_database_backend(),
+                (table, pruning),
+                before,
+                MOST_COUNTED,
+            );
             let row = connection.query_one_raw(counted).await?;
             let rows: i64 = row.map_or(Ok(0), |row| row.try_get("", "found"))?;
             let rows = u64::try_from(rows).unwrap_or(0);

@@ -9,7 +9,12 @@ use crate::Timestamp;
 /// Deletes the oldest rows that were made, or last changed, before a time; so many at most.
 ///
 /// What makes a row one that may go is asked again of the row itself: it may have changed since it was chosen.
-pub(super) fn delete(backend: DbBackend, (table, pruning): (&Table, &Pruning), before: Timestamp, most: u64) -> Statement {
+pub(super) fn delete(
+    backend: DbBackend,
+    (table, pruning): (&Table, &Pruning),
+    before: Timestamp,
+    most: u64,
+) -> Statement {
     let (name, key, chosen) = (table.name, pruning.key, chosen(table, pruning));
     let only = only(pruning);
     let sql = format!("DELETE FROM {name} WHERE ({key}) IN (SELECT {key} {chosen} LIMIT {most}){only}");
@@ -17,7 +22,12 @@ pub(super) fn delete(backend: DbBackend, (table, pruning): (&Table, &Pruning), b
 }
 
 /// Counts the same rows, up to `most`.
-pub(super) fn count(backend: DbBackend, (table, pruning): (&Table, &Pruning), before: Timestamp, most: u64) -> Statement {
+pub(super) fn count(
+    backend: DbBackend,
+    (table, pruning): (&Table, &Pruning),
+    before: Timestamp,
+    most: u64,
+) -> Statement {
     let chosen = chosen(table, pruning);
     let sql = format!("SELECT COUNT(*) AS found FROM (SELECT 1 {chosen} LIMIT {most}) AS old");
     Statement::from_sql_and_values(backend, sql, [bound(pruning, before)])

@@ -19,7 +19,14 @@ use uuid::{NoContext, Uuid};
 
 const SOON: Duration = Duration::from_secs(20);
 const DAY: Duration = Duration::from_hours(24);
-const TABLES: &[Table] = &[INBOX, DELIVERY_ATTEMPTS, DELIVERIES, OPERATIONS_AUDIT, OUTBOX, MIGRATIONS];
+const TABLES: &[Table] = &[
+    INBOX,
+    DELIVERY_ATTEMPTS,
+    DELIVERIES,
+    OPERATIONS_AUDIT,
+    OUTBOX,
+    MIGRATIONS,
+];
 
 struct Fixture {
     database: Database,
@@ -88,7 +95,10 @@ impl Fixture {
                     false => format!("('q', x'{}', {})", Uuid::now_v7().simple(), self.ago(days).as_micros()),
                 })
                 .collect();
-            let insert = format!("INSERT INTO inbox (consumer, message_id, received_at) VALUES {}", rows.join(", "));
+            let insert = format!(
+                "INSERT INTO inbox (consumer, message_id, received_at) VALUES {}",
+                rows.join(", ")
+            );
             self.execute(&insert, []).await;
         }
     }
@@ -97,7 +107,8 @@ impl Fixture {
         let sql = "INSERT INTO deliveries (id, source_event_id, channel, recipient, destination, status, next_attempt_at, \
                    payload, created_at, updated_at) VALUES ($1, $2, 'email', 'somebody', 'mail', $3, $4, '{}', $4, $4)";
         let (id, event, at) = (Uuid::now_v7(), Uuid::now_v7(), self.ago(days).as_micros());
-        self.execute(sql, [id.into(), event.into(), status.into(), at.into()]).await;
+        self.execute(sql, [id.into(), event.into(), status.into(), at.into()])
+            .await;
         id
     }
 
@@ -111,20 +122,23 @@ impl Fixture {
         let sql = "INSERT INTO delivery_attempts (id, delivery_id, attempt, at, provider, status) \
                    VALUES ($1, $2, 1, $3, 'mail', 'accepted')";
         let at = self.ago(days).as_micros();
-        self.execute(sql, [self.id(days).into(), Uuid::now_v7().into(), at.into()]).await;
+        self.execute(sql, [self.id(days).into(), Uuid::now_v7().into(), at.into()])
+            .await;
     }
 
     async fn audit(&self, days: u32) {
         let sql = "INSERT INTO operations_audit (id, at, who, action, target, reason, trace_id) \
                    VALUES ($1, $2, 'ada', 'breaker.set', 'sms', 'why', '')";
-        self.execute(sql, [self.id(days).into(), self.ago(days).as_micros().into()]).await;
+        self.execute(sql, [self.id(days).into(), self.ago(days).as_micros().into()])
+            .await;
     }
 
     async fn event(&self, days: u32) {
         let sql = "INSERT INTO outbox (aggregate, message_id, type, headers, body, created_at) \
                    VALUES ($1, $2, 't', '{}', $3, $4)";
         let (id, at) = (Uuid::now_v7(), self.ago(days).as_micros());
-        self.execute(sql, [id.into(), id.into(), vec![b'x'].into(), at.into()]).await;
+        self.execute(sql, [id.into(), id.into(), vec![b'x'].into(), at.into()])
+            .await;
     }
 }
 
@@ -151,7 +165,12 @@ async fn what_was_kept_long_enough_goes_and_nothing_else() {
         fixture.audit(364).await;
         fixture.audit(366).await;
         fixture.event(10_000).await;
-        let expected = vec![("inbox", 5), ("delivery_attempts", 1), ("deliveries", 5), ("operations_audit", 1)];
+        let expected = vec![
+            ("inbox", 5),
+            ("delivery_attempts", 1),
+            ("deliveries", 5),
+            ("operations_audit", 1),
+        ];
         assert_eq!(fixture.run().await, Pruned::Done(expected));
         for (from, rows) in [
             ("inbox", 3),
@@ -223,9 +242,22 @@ async fn a_look_counts_what_would_go_and_deletes_nothing() {
         fixture.taken_in(1_000, 31).await;
         fixture.delivery("failed", 91).await;
         fixture.delivery("pending", 91).await;
-        let found = fixture.pruner(&Metrics::new(Service::EmailWorker)).look(fixture.now).await.unwrap();
-        let expected = [("inbox", 1_000), ("delivery_attempts", 0), ("deliveries", 1), ("operations_audit", 0)];
-        let expected = expected.map(|(table, rows)| Found { table, rows, is_cut: false });
+        let found = fixture
+            .pruner(&Metrics::new(Service::EmailWorker))
+            .look(fixture.now)
+            .await
+            .unwrap();
+        let expected = [
+            ("inbox", 1_000),
+            ("delivery_attempts", 0),
+            ("deliveries", 1),
+            ("operations_audit", 0),
+        ];
+        let expected = expected.map(|(table, rows)| Found {
+            table,
+            rows,
+            is_cut: false,
+        });
         assert_eq!(found, expected);
         assert_eq!(fixture.count("inbox").await, 1_000);
         assert_eq!(fixture.count("deliveries").await, 2);

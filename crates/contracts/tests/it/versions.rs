@@ -44,7 +44,9 @@ fn versions() -> BTreeSet<String> {
 /// What the newest reads.
 fn newest() -> BTreeMap<&'static str, Reader> {
     fn read<T: EventData>() -> (&'static str, Reader) {
-        (T::TYPE, |text| serde_json::from_str::<T>(text).and_then(serde_json::to_value))
+        (T::TYPE, |text| {
+            serde_json::from_str::<T>(text).and_then(serde_json::to_value)
+        })
     }
     [read::<UserRegistered>(), read::<UserUpdated>(), read::<EmailSent>()].into()
 }
@@ -53,7 +55,8 @@ fn newest() -> BTreeMap<&'static str, Reader> {
 fn understood(written: &str, read: &Value) -> bool {
     let written: Value = serde_json::from_str(written).unwrap();
     let (written, read) = (written.as_object().unwrap(), read.as_object().unwrap());
-    read.iter().all(|(name, value)| written.get(name).is_none_or(|there| there == value))
+    read.iter()
+        .all(|(name, value)| written.get(name).is_none_or(|there| there == value))
 }
 
 #[test]
@@ -83,9 +86,14 @@ fn every_older_consumer_reads_what_the_newest_writes() {
         assert!(!readers.is_empty(), "copy its types to tests/it/released/{version}.rs");
         for (name, kind, text) in messages(&golden()) {
             // A type that it does not know has no queue of its own, and goes to the unrouted.
-            let Some(read) = readers.get(kind.as_str()) else { continue };
+            let Some(read) = readers.get(kind.as_str()) else {
+                continue;
+            };
             let read = read(&text).unwrap_or_else(|error| panic!("{version} can't read {name}: {error}"));
-            assert!(understood(&text, &read), "{version} takes {name} for something else: {read}");
+            assert!(
+                understood(&text, &read),
+                "{version} takes {name} for something else: {read}"
+            );
         }
     }
 }
@@ -94,7 +102,11 @@ fn every_older_consumer_reads_what_the_newest_writes() {
 fn each_type_has_its_messages_in_the_newest_form() {
     let newest = newest();
     let bound: BTreeSet<_> = QUEUES.iter().flat_map(|queue| queue.bindings).copied().collect();
-    assert_eq!(newest.keys().copied().collect::<BTreeSet<_>>(), bound, "name it in `newest`");
+    assert_eq!(
+        newest.keys().copied().collect::<BTreeSet<_>>(),
+        bound,
+        "name it in `newest`"
+    );
     let described: BTreeSet<_> = events::ALL.iter().map(|event| event.kind).collect();
     assert_eq!(described, bound, "name it in events::ALL");
     let there: BTreeSet<String> = messages(&golden()).into_iter().map(|(name, _, _)| name).collect();
@@ -114,7 +126,12 @@ fn each_type_has_its_messages_in_the_newest_form() {
 fn a_message_without_optional_fields_has_no_other_and_the_full_one_has_all() {
     for event in events::ALL {
         let schema = (event.schema)().to_value();
-        let required: BTreeSet<_> = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+        let required: BTreeSet<_> = schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
         let all: BTreeSet<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
         for (form, members) in [("bare", required), ("full", all)] {
             let text = fs::read_to_string(golden().join(format!("{}.{form}.json", event.kind))).unwrap();

@@ -34,9 +34,7 @@ async fn a_mail_counts_from_its_event_once_it_is_taken_and_not_when_it_is_refuse
 
     // A copy has no effect, and a mail that is refused none that anybody waited for.
     world.publish(&event).await;
-    world
-        .smtp
-        .always(Stage::Recipient, Answer::say(550, "5.1.1 nobody"));
+    world.smtp.always(Stage::Recipient, Answer::say(550, "5.1.1 nobody"));
     world.publish(&sign_up("bob@example.org", "Bob", "en")).await;
     eventually(SOON, async || {
         let rows = world.deliveries().await;

@@ -51,7 +51,10 @@ fn channels() -> Map<String, Value> {
         channels.insert(dead_name(queue), dead(queue));
     }
     let about = "Events that no queue is bound to, or whose queue is missing: 10,000 at most, for 7 days.";
-    channels.insert(UNROUTED.to_owned(), of_queue(UNROUTED, about, ALL.iter().map(|event| event.kind)));
+    channels.insert(
+        UNROUTED.to_owned(),
+        of_queue(UNROUTED, about, ALL.iter().map(|event| event.kind)),
+    );
     channels
 }
 
@@ -101,7 +104,10 @@ fn dead_name(queue: &Queue) -> String {
 
 fn references<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Map<String, Value> {
     let reference = |kind: &str| json!({"$ref": format!("#/components/messages/{kind}")});
-    kinds.into_iter().map(|kind| (kind.to_owned(), reference(kind))).collect()
+    kinds
+        .into_iter()
+        .map(|kind| (kind.to_owned(), reference(kind)))
+        .collect()
 }
 
 fn operations() -> Map<String, Value> {
@@ -119,7 +125,10 @@ fn operations() -> Map<String, Value> {
     }
     for queue in QUEUES {
         let name = queue.name;
-        let messages = queue.bindings.iter().map(|kind| json!({"$ref": format!("#/channels/{name}/messages/{kind}")}));
+        let messages = queue
+            .bindings
+            .iter()
+            .map(|kind| json!({"$ref": format!("#/channels/{name}/messages/{kind}")}));
         let receives = json!({
             "action": "receive",
             "summary": "each once in effect: an inbox knows the ids",
@@ -144,5 +153,7 @@ fn messages() -> Map<String, Value> {
             "payload": payload,
         })
     };
-    ALL.iter().map(|event| (event.kind.to_owned(), message(event))).collect()
+    ALL.iter()
+        .map(|event| (event.kind.to_owned(), message(event)))
+        .collect()
 }

@@ -13,11 +13,17 @@ pub(super) fn envelope() -> Value {
             header::SPEC_VERSION,
             json!({"type": "string", "const": SPEC_VERSION, "description": "version of CloudEvents"}),
         ),
-        (header::ID, id("of the event; stays the same however often it is sent: what an inbox remembers")),
+        (
+            header::ID,
+            id("of the event; stays the same however often it is sent: what an inbox remembers"),
+        ),
         (header::SOURCE, text("the service that wrote it")),
         (header::TYPE, text("the type with its version; also the routing key")),
         (header::TIME, time("when it happened, UTC")),
-        (header::SUBJECT, id("of the aggregate that it is about: one aggregate's events are published in order")),
+        (
+            header::SUBJECT,
+            id("of the aggregate that it is about: one aggregate's events are published in order"),
+        ),
         (header::CAUSATION_ID, id("of the event that caused this one")),
         (header::TRACEPARENT, text("W3C Trace Context")),
         (header::TRACESTATE, text("W3C Trace Context, the vendor part")),
@@ -26,7 +32,13 @@ pub(super) fn envelope() -> Value {
             text("how often its consumer has tried it through its delay queues; absent at the first attempt"),
         ),
     ];
-    let required = [header::SPEC_VERSION, header::ID, header::SOURCE, header::TYPE, header::TIME];
+    let required = [
+        header::SPEC_VERSION,
+        header::ID,
+        header::SOURCE,
+        header::TYPE,
+        header::TIME,
+    ];
     json!({
         "type": "object",
         "description": "CloudEvents 1.0 in binary mode (AMQP protocol binding). Headers that a reader does not know are left alone.",
@@ -57,5 +69,8 @@ pub(super) fn of_a_dead_letter() -> Value {
 }
 
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Map<String, Value> {
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }

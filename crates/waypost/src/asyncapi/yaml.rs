@@ -54,8 +54,14 @@ fn begin(text: &mut String, depth: usize) {
 /// A name as it is, where YAML takes it for nothing else.
 fn plain(name: &str) -> String {
     let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter));
-    if is_plain { name.to_owned() } else { Value::from(name).to_string() }
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter));
+    if is_plain {
+        name.to_owned()
+    } else {
+        Value::from(name).to_string()
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +73,8 @@ mod tests {
     #[test]
     fn names_stand_in_their_order_and_texts_in_quotes() {
         let value = json!({"b": [{"x": 1, "a": "no: \"yes\""}, []], "a": {"$ref": "#/x", "none": {}}, "c": true});
-        let expected = "a:\n  \"$ref\": \"#/x\"\n  none: {}\nb:\n  -\n    a: \"no: \\\"yes\\\"\"\n    x: 1\n  - []\nc: true\n";
+        let expected =
+            "a:\n  \"$ref\": \"#/x\"\n  none: {}\nb:\n  -\n    a: \"no: \\\"yes\\\"\"\n    x: 1\n  - []\nc: true\n";
         assert_eq!(written(&value), expected);
     }
 }

@@ -74,7 +74,9 @@ async fn of_service(service: Service, settings: &Settings, wanted: &Prune) -> bo
 /// Why it was not done, if it was not.
 async fn done(service: Service, settings: &Settings, wanted: &Prune) -> anyhow::Result<Option<&'static str>> {
     let database = Database::connect(settings, service).await?;
-    let names = migrations_of(service).map(migrations::Migrations::names).unwrap_or_default();
+    let names = migrations_of(service)
+        .map(migrations::Migrations::names)
+        .unwrap_or_default();
     database.check_migrated(&names).await?;
     let pruner = Pruner::new(settings, database.clone(), tables_of(service), Metrics::new(service));
     let now = Timestamp::now();

@@ -18,7 +18,10 @@ const DAY: u64 = 24 * HOUR;
 pub fn page(services: &[(Service, &Settings)]) -> String {
     let settings = services.first().map(|(_, settings)| settings);
     let every = settings.map_or(Duration::ZERO, |settings| settings.retention.every);
-    let returns = services.iter().map(|(_, settings)| settings.broker.longest_return()).max();
+    let returns = services
+        .iter()
+        .map(|(_, settings)| settings.broker.longest_return())
+        .max();
     PAGE.replace("{every}", &spelled(every))
         .replace("{returns}", &spelled(returns.unwrap_or_default()))
         .replace("{pruned}", &rows(services, pruned))

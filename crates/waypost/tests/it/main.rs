@@ -12,6 +12,7 @@ mod bad_input;
 mod client;
 mod command_line;
 mod development;
+mod dlq;
 mod embedded;
 mod faults;
 mod guarantees;

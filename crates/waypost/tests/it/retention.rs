@@ -70,7 +70,9 @@ async fn prune(database: &TestDatabase, arguments: &str) -> (Option<i32>, String
 fn inbox(shown: &str, service: &str) -> Vec<Value> {
     let lines = shown.lines().filter(|line| line.starts_with('{'));
     let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["service"] == service && line["table"] == "inbox").collect()
+    lines
+        .filter(|line| line["service"] == service && line["table"] == "inbox")
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,23 +81,41 @@ async fn waypost_prune_says_what_would_go_and_then_deletes_it() {
         let database = migrated(database).await;
         let mut settings = Settings::for_tests(Service::EmailWorker);
         settings.database.url = database.url().to_owned().into();
-        let inside = common::database::Database::connect(&settings, Service::EmailWorker).await.unwrap();
-        let id = if inside.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
-        let insert = format!("INSERT INTO inbox (consumer, message_id, received_at) VALUES ('q', {id}, 0), ('q', {id}, 1)");
+        let inside = common::database::Database::connect(&settings, Service::EmailWorker)
+            .await
+            .unwrap();
+        let id = if inside.is_postgres() {
+            "gen_random_uuid()"
+        } else {
+            "randomblob(16)"
+        };
+        let insert =
+            format!("INSERT INTO inbox (consumer, message_id, received_at) VALUES ('q', {id}, 0), ('q', {id}, 1)");
         inside.unguarded().execute_unprepared(&insert).await.unwrap();
         inside.close().await;
 
         let told = |rows: u64, dry_run: bool| json!({"service": "email-worker", "table": "inbox", "rows": rows, "more": false, "dry_run": dry_run});
         let (code, shown) = prune(&database, "--dry-run --json").await;
-        assert_eq!((code, inbox(&shown, "email-worker")), (Some(0), vec![told(2, true)]), "{shown}");
+        assert_eq!(
+            (code, inbox(&shown, "email-worker")),
+            (Some(0), vec![told(2, true)]),
+            "{shown}"
+        );
         assert_eq!(inbox(&shown, "notification-gateway").len(), 1, "{shown}");
         let (code, shown) = prune(&database, "--service email-worker --json").await;
-        assert_eq!((code, inbox(&shown, "email-worker")), (Some(0), vec![told(2, false)]), "{shown}");
+        assert_eq!(
+            (code, inbox(&shown, "email-worker")),
+            (Some(0), vec![told(2, false)]),
+            "{shown}"
+        );
         assert_eq!(inbox(&shown, "notification-gateway").len(), 0, "{shown}");
         let (code, shown) = prune(&database, "").await;
         assert_eq!(code, Some(0), "{shown}");
         assert!(shown.contains("email-worker: inbox: deleted 0"), "{shown}");
-        assert!(shown.contains("notification-gateway: notifications: deleted 0"), "{shown}");
+        assert!(
+            shown.contains("notification-gateway: notifications: deleted 0"),
+            "{shown}"
+        );
     }
 }
 

@@ -185,9 +185,7 @@ fn audit() -> String {
 fn aged_id() -> String {
     let millis = format!("({NOW} - CASE WHEN n % 50 = 3 THEN 5 * {LONG_AGO} ELSE 0 END) / 1000");
     let hex = format!("lpad(to_hex({millis}), 12, '0')");
-    format!(
-        "CAST(substr({hex}, 1, 8) || '-' || substr({hex}, 9) || '-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)"
-    )
+    format!("CAST(substr({hex}, 1, 8) || '-' || substr({hex}, 9) || '-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)")
 }
 
 /// Of a million deliveries 20,000 ended so long ago that they may go, 50,000 are due, 50,000 wait for their time and 1,000 were left behind by a dispatcher that is

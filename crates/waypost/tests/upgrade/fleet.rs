@@ -54,7 +54,11 @@ pub(crate) struct Services {
 impl Fleet {
     /// Servers, and nothing in them.
     pub(crate) async fn prepare() -> Self {
-        let (database, smtp, namespace) = (TestDatabase::postgres().await, SmtpReceiver::start().await, Namespace::unique());
+        let (database, smtp, namespace) = (
+            TestDatabase::postgres().await,
+            SmtpReceiver::start().await,
+            Namespace::unique(),
+        );
         let port = Port::reserve();
         let sandbox = format!("127.0.0.1:{}", port.number());
         let environment = [
@@ -125,9 +129,14 @@ impl Fleet {
         let mut options = ConnectOptions::new(self.database.url());
         options.max_connections(1).sqlx_logging(false);
         let connection = sea_orm::Database::connect(options).await.unwrap();
-        let rows = connection.query_all_raw(Statement::from_string(DbBackend::Postgres, query)).await;
+        let rows = connection
+            .query_all_raw(Statement::from_string(DbBackend::Postgres, query))
+            .await;
         connection.close().await.unwrap();
-        rows.unwrap().iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+        rows.unwrap()
+            .iter()
+            .map(|row| row.try_get_by_index(0).unwrap())
+            .collect()
     }
 }
 

@@ -5,7 +5,10 @@
 //!
 //! Not part of `cargo test`: `scripts/previous.sh` builds the old programs, once, and WAYPOST_PREVIOUS_BIN says where they are.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-#![expect(clippy::print_stdout, reason = "what was sent, received, lost and doubled is worth a look")]
+#![expect(
+    clippy::print_stdout,
+    reason = "what was sent, received, lost and doubled is worth a look"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "WAYPOST_PREVIOUS_BIN is the test's own, and no setting of a service"

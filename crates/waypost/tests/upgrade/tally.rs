@@ -37,19 +37,22 @@ impl Tally {
     pub(crate) async fn settled(&self, fleet: &Fleet, when: &str) {
         let sent = self.people.len();
         let received = eventually(PATIENCE, || async {
-            let received = [
-                fleet.smtp.per_recipient(),
-                texted(fleet).await,
-                notified(fleet).await,
-            ];
+            let received = [fleet.smtp.per_recipient(), texted(fleet).await, notified(fleet).await];
             received.iter().all(|each| each.len() >= sent).then_some(received)
         })
         .await;
         let key = |n: usize, (email, phone): &(String, String)| if n == 1 { phone.clone() } else { email.clone() };
         for (n, (what, each)) in ["mails", "SMS", "notifications"].iter().zip(&received).enumerate() {
-            let lost = self.people.iter().filter(|person| !each.contains_key(&key(n, person))).count();
+            let lost = self
+                .people
+                .iter()
+                .filter(|person| !each.contains_key(&key(n, person)))
+                .count();
             let doubled = each.values().filter(|count| **count > 1).count();
-            println!("{when}: {what}: sent {sent}, received {}, lost {lost}, doubled {doubled}", each.len());
+            println!(
+                "{when}: {what}: sent {sent}, received {}, lost {lost}, doubled {doubled}",
+                each.len()
+            );
             assert_eq!((each.len(), lost, doubled), (sent, 0, 0), "{when}: {what}: {each:?}");
         }
         eventually(PATIENCE, || async { fleet.texts(LEFT).await == ["0 0 0"] }).await;

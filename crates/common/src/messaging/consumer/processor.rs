@@ -17,13 +17,14 @@ use super::gate::Gate;
 use super::settlement::Failure;
 use super::{Consumer, ConsumerOptions, Intake, Settlement};
 use crate::Timestamp;
+use crate::database::Database;
 use crate::messaging::change::Changes;
 use crate::messaging::inbox;
 use crate::messaging::message::{Message, limited};
 use crate::messaging::rejection::Rejection;
 use crate::messaging::trace;
 use crate::messaging::wire::Wire;
-use crate::process::chain;
+use crate::process::{chain, last_panic_place};
 use crate::telemetry::{Metrics, TraceContext};
 
 /// Waits before the further tries that a moment's trouble gets while the message is in hand.
@@ -93,6 +94,11 @@ impl<I: Intake> Processor<I> {
             stopping,
             metrics,
         }
+    }
+
+    /// Where its messages are taken in.
+    pub(in crate::messaging) fn database(&self) -> &Database {
+        self.changes.database()
     }
 
     /// Resolves when one message may be tried again: the gate's pause is over, and the database takes what every
@@ -178,10 +184,10 @@ impl<I: Intake> Processor<I> {
             let rejection = match taken.catch_unwind().await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(rejection)) => rejection,
-                // The panic's text went to the log with its place; it may quote personal data.
+                // The panic's text went to the log with its place; it may quote personal data, its place does not.
                 Err(_) => {
                     self.metrics.intake_panic(self.queue.name);
-                    return Err(Failure::Panic);
+                    return Err(Failure::Panic(last_panic_place()));
                 }
             };
             let (momentary, own_trouble) = (rejection.is_momentary(), rejection.is_own_trouble());

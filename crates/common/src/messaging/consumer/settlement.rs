@@ -5,6 +5,7 @@ use std::time::Duration;
 use contracts::envelope::header;
 
 use crate::Timestamp;
+use crate::messaging::fingerprint::cause;
 use crate::messaging::message::limited;
 use crate::messaging::wire::Wire;
 
@@ -19,7 +20,8 @@ const PANICS: &str = "waypost-panics";
 pub(super) enum Failure {
     Retry(String),
     Dead(String),
-    Panic,
+    /// The handler panicked, at a place in the code where that is known.
+    Panic(Option<String>),
     /// The consumer's own database is in trouble, or its process ends: nothing that the message brought about.
     NotIts(String),
 }
@@ -51,15 +53,26 @@ impl Settlement {
         copy.set(header::ATTEMPT, attempts.to_string());
         copy.set(header::FAILED_AT, now.to_rfc3339());
         let error = match failure {
-            Failure::Dead(reason) => return Self::dead(copy, &reason),
-            Failure::Retry(error) | Failure::NotIts(error) => error,
-            Failure::Panic => {
+            Failure::Dead(reason) => {
+                copy.set(header::CAUSE, limited(&cause("refused", &reason), MAX_TEXT_BYTES));
+                return Self::dead(copy, &reason);
+            }
+            Failure::Retry(error) | Failure::NotIts(error) => {
+                copy.set(header::CAUSE, limited(&cause("failed", &error), MAX_TEXT_BYTES));
+                error
+            }
+            Failure::Panic(place) => {
+                let what = place.map_or_else(
+                    || "the handler panicked".to_owned(),
+                    |place| format!("the handler panicked at {place}"),
+                );
+                copy.set(header::CAUSE, limited(&what, MAX_TEXT_BYTES));
                 let panics = copy.count(PANICS).saturating_add(1);
                 copy.set(PANICS, panics.to_string());
                 if panics >= MAX_PANICS {
                     return Self::dead(copy, &format!("the handler panicked {panics} times"));
                 }
-                "the handler panicked".to_owned()
+                what
             }
         };
         if copy.header(header::FIRST_ERROR).is_none() {
@@ -116,6 +129,7 @@ mod tests {
         };
         assert_eq!(copy.header(header::FIRST_ERROR), Some("error 0"));
         assert_eq!(copy.header(header::LAST_ERROR), Some("error 2"));
+        assert_eq!(copy.header(header::CAUSE), Some("failed: error *"));
         assert_eq!(copy.header(header::REASON), Some("3 attempts are used up"));
         assert_eq!(copy.count(header::ATTEMPT), 3);
         assert_eq!(copy.header("x-death"), None);
@@ -126,12 +140,12 @@ mod tests {
         let mut wire = Wire::default();
         let ladder = [Duration::from_secs(1); 9];
         for _ in 1..MAX_PANICS {
-            let Settlement::Delay { copy, .. } = Settlement::of(wire, Err(Failure::Panic), &ladder, NOW) else {
+            let Settlement::Delay { copy, .. } = Settlement::of(wire, Err(Failure::Panic(None)), &ladder, NOW) else {
                 panic!("too early");
             };
             wire = copy;
         }
-        let Settlement::Dead { copy } = Settlement::of(wire, Err(Failure::Panic), &ladder, NOW) else {
+        let Settlement::Dead { copy } = Settlement::of(wire, Err(Failure::Panic(None)), &ladder, NOW) else {
             panic!("too late");
         };
         assert_eq!(copy.header(header::REASON), Some("the handler panicked 5 times"));

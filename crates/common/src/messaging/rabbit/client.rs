@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::amqp;
 use super::consume::Worker;
+use super::dead::DeadQueue;
 use super::deadline::{CALL, within};
 use super::held::Settler;
 use super::keeper::Keeper;
@@ -21,7 +22,7 @@ use super::topology::Topology;
 use super::unrouted::Unrouted;
 use crate::config::{self, Service};
 use crate::messaging::consumer::{Intake, Processor};
-use crate::messaging::error::{BrokerError, PublishError};
+use crate::messaging::error::{BrokerError, DeadLettersError, PublishError};
 use crate::messaging::sign::SignOfLife;
 use crate::messaging::wire::Wire;
 use crate::process::{Finding, State, Tasks};
@@ -142,6 +143,18 @@ impl Rabbit {
     /// Hears what the processes of `service` tell. Never returns.
     pub(in crate::messaging) async fn hear(&self, service: Service, heard: impl FnMut(SignOfLife)) {
         signs::hear(&self.names, &self.consuming, service.name(), heard).await;
+    }
+
+    /// Opens the dead letters of a queue for one who works on all of them.
+    pub(in crate::messaging) async fn open_dead(&self, queue: Queue) -> Result<DeadQueue, DeadLettersError> {
+        let session = self.consuming.session();
+        let session = session.ok_or_else(|| DeadLettersError::Broker("there is no connection".to_owned()))?;
+        DeadQueue::open(&self.names, session, queue.name).await
+    }
+
+    /// Puts a message into a queue, past the exchanges.
+    pub(in crate::messaging) async fn put_into(&self, queue: Queue, wire: &Wire) -> Result<(), PublishError> {
+        self.publisher.publish(&Destination::Work(queue.name), wire).await
     }
 
     /// Reads the first dead letters without taking them: closing the channel gives them back.

@@ -10,6 +10,7 @@
 mod amqp;
 mod client;
 mod consume;
+mod dead;
 mod deadline;
 mod held;
 mod keeper;
@@ -29,3 +30,4 @@ mod unrouted;
 mod watch;
 
 pub(super) use client::Rabbit;
+pub(super) use dead::{DeadQueue, Held};

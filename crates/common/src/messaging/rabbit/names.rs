@@ -74,6 +74,11 @@ impl Names {
         format!("{}.dead", self.of(queue))
     }
 
+    /// The queue that whoever works on a queue's dead letters holds meanwhile.
+    pub(super) fn dead_turn(&self, queue: &str) -> String {
+        format!("{}.turn", self.dead(queue))
+    }
+
     /// The delay is part of the name: a queue can't be declared again with another one.
     pub(super) fn delay(&self, queue: &str, after: Duration) -> String {
         format!("{}.retry.{}", self.of(queue), after.as_millis())

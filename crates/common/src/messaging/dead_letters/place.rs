@@ -1,0 +1,54 @@
+//! Where the dead letters of one queue are.
+
+use std::fmt;
+
+use contracts::topology::Queue;
+
+use super::look::Look;
+use crate::database::Database;
+use crate::messaging::error::DeadLettersError;
+use crate::messaging::rabbit::Rabbit;
+
+/// The dead letters of one queue. Cheap to clone.
+#[derive(Clone)]
+pub struct DeadLetters {
+    pub(super) queue: Queue,
+    /// The consumer's own: its inbox tells what became of a message.
+    pub(super) database: Database,
+    pub(super) kept: Kept,
+}
+
+/// Who keeps them.
+#[derive(Clone)]
+pub(super) enum Kept {
+    /// The broker, in a queue.
+    Broker(Rabbit),
+    /// The consumer's database, in a table.
+    Table,
+}
+
+impl DeadLetters {
+    pub(in crate::messaging) fn on_rabbit(queue: Queue, rabbit: Rabbit, database: Database) -> Self {
+        let kept = Kept::Broker(rabbit);
+        Self { queue, database, kept }
+    }
+
+    pub(in crate::messaging) fn in_table(queue: Queue, database: Database) -> Self {
+        let kept = Kept::Table;
+        Self { queue, database, kept }
+    }
+
+    /// Begins a look at all that are there. On the broker one look at a time is under way; this one waits for its turn.
+    ///
+    /// # Errors
+    /// [`DeadLettersError`] when they can't be looked at, or another look does not end.
+    pub async fn open(&self) -> Result<Look, DeadLettersError> {
+        Look::open(self.clone()).await
+    }
+}
+
+impl fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DeadLetters").field(&self.queue.name).finish()
+    }
+}

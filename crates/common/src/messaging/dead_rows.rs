@@ -1,0 +1,225 @@
+//! Dead letters as rows of the consuming service's own database: where they are kept while the broker is in memory.
+//!
+//! A row is there until its message is taken in or somebody drops it. Who wants it back in its queue writes down the headers
+//! that it is to come with (`asked`); the process that has the queue finds it there, now or at its next start.
+
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+
+use super::wire::Wire;
+use crate::Timestamp;
+use crate::database::Database;
+
+/// Headers and content type as a row keeps them.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    content_type: Option<String>,
+    headers: BTreeMap<String, String>,
+}
+
+/// A letter of a page: without its body, which may be large.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: i64,
+    pub(super) wire: Wire,
+}
+
+/// How a row stands that somebody wanted back in its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its process has not taken it, or is not done with it.
+    Asked,
+    /// It was tried and set aside again.
+    DeadAgain,
+}
+
+/// Keeps a letter.
+pub(super) async fn insert(database: &Database, queue: &str, letter: &Wire, now: Timestamp) -> Result<(), DbErr> {
+    let row = row::ActiveModel {
+        id: NotSet,
+        queue: Set(queue.to_owned()),
+        headers: Set(envelope(letter)?),
+        body: Set(letter.body.to_vec()),
+        dead_at: Set(now),
+        asked_at: Set(None),
+        replay_headers: Set(None),
+    };
+    row::Entity::insert(row)
+        .exec_without_returning(database.write())
+        .await
+        .map(drop)
+}
+
+/// Keeps a letter that came from row `id` and was set aside again.
+pub(super) async fn keep_again(database: &Database, id: i64, letter: &Wire, now: Timestamp) -> Result<(), DbErr> {
+    row::Entity::update_many()
+        .col_expr(row::Column::Headers, Expr::value(envelope(letter)?))
+        .col_expr(row::Column::DeadAt, Expr::value(now.as_micros()))
+        .col_expr(row::Column::AskedAt, Expr::value(Option::<i64>::None))
+        .col_expr(row::Column::ReplayHeaders, Expr::value(Option::<Vec<u8>>::None))
+        .filter(row::Column::Id.eq(id))
+        .exec(database.write())
+        .await
+        .map(drop)
+}
+
+/// Forgets a letter; false when it was not there.
+pub(super) async fn delete(database: &Database, id: i64) -> Result<bool, DbErr> {
+    let deleted = row::Entity::delete_by_id(id).exec(database.write()).await?;
+    Ok(deleted.rows_affected == 1)
+}
+
+/// How many letters a queue has.
+pub(super) async fn count(database: &Database, queue: &str) -> Result<u64, DbErr> {
+    of(queue).count(database.read()).await
+}
+
+/// The letters of a queue behind row `after`, the oldest first.
+pub(super) async fn page(database: &Database, queue: &str, after: i64, limit: u64) -> Result<Vec<Row>, DbErr> {
+    let rows: Vec<(i64, Vec<u8>)> = of(queue)
+        .filter(row::Column::Id.gt(after))
+        .select_only()
+        .columns([row::Column::Id, row::Column::Headers])
+        .order_by_asc(row::Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(database.read())
+        .await?;
+    rows.into_iter()
+        .map(|(id, headers)| {
+            let wire = wire(&headers)?;
+            Ok(Row { id, wire })
+        })
+        .collect()
+}
+
+/// The body of a letter, where that is still there.
+pub(super) async fn body(database: &Database, id: i64) -> Result<Option<Vec<u8>>, DbErr> {
+    let body = row::Entity::find_by_id(id).select_only().column(row::Column::Body);
+    body.into_tuple().one(database.read()).await
+}
+
+/// The body of a letter that somebody wants back in its queue.
+pub(super) async fn asked_body(database: &Database, id: i64) -> Result<Option<Vec<u8>>, DbErr> {
+    let body = row::Entity::find_by_id(id)
+        .filter(row::Column::AskedAt.gt(0))
+        .select_only()
+        .column(row::Column::Body);
+    body.into_tuple().one(database.read()).await
+}
+
+/// Wants row `id` back in its queue, as `copy` says; false when it is gone or somebody wants it already.
+pub(super) async fn ask(database: &Database, id: i64, copy: &Wire, now: Timestamp) -> Result<bool, DbErr> {
+    let asked = row::Entity::update_many()
+        .col_expr(row::Column::AskedAt, Expr::value(now.as_micros()))
+        .col_expr(row::Column::ReplayHeaders, Expr::value(envelope(copy)?))
+        .filter(row::Column::Id.eq(id))
+        .filter(row::Column::AskedAt.is_null())
+        .exec(database.write())
+        .await?;
+    Ok(asked.rows_affected == 1)
+}
+
+/// What somebody wants back in a queue, as it is to come, but for the bodies.
+pub(super) async fn asked(database: &Database, queue: &str, limit: u64) -> Result<Vec<Row>, DbErr> {
+    let rows: Vec<(i64, Option<Vec<u8>>)> = of(queue)
+        // Greater than nothing: an index finds it on both databases.
+        .filter(row::Column::AskedAt.gt(0))
+        .select_only()
+        .columns([row::Column::Id, row::Column::ReplayHeaders])
+        .order_by_asc(row::Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(database.read())
+        .await?;
+    rows.into_iter()
+        .map(|(id, headers)| {
+            let wire = wire(&headers.unwrap_or_default())?;
+            Ok(Row { id, wire })
+        })
+        .collect()
+}
+
+/// How these rows stand; those that are not in the answer are gone.
+pub(super) async fn standing(database: &Database, ids: &[i64]) -> Result<BTreeMap<i64, Standing>, DbErr> {
+    let rows: Vec<(i64, Option<i64>)> = row::Entity::find()
+        .filter(row::Column::Id.is_in(ids.iter().copied()))
+        .select_only()
+        .columns([row::Column::Id, row::Column::AskedAt])
+        .into_tuple()
+        .all(database.read())
+        .await?;
+    let standing = |asked: Option<i64>| match asked {
+        Some(_) => Standing::Asked,
+        None => Standing::DeadAgain,
+    };
+    Ok(rows.into_iter().map(|(id, asked)| (id, standing(asked))).collect())
+}
+
+fn of(queue: &str) -> sea_orm::Select<row::Entity> {
+    row::Entity::find().filter(row::Column::Queue.eq(queue))
+}
+
+fn envelope(wire: &Wire) -> Result<Vec<u8>, DbErr> {
+    let envelope = Envelope {
+        content_type: wire.content_type.clone(),
+        headers: wire.headers.clone(),
+    };
+    serde_json::to_vec(&envelope).map_err(unreadable)
+}
+
+/// The message without its body.
+fn wire(headers: &[u8]) -> Result<Wire, DbErr> {
+    let Envelope { content_type, headers } = serde_json::from_slice(headers).map_err(unreadable)?;
+    Ok(Wire {
+        content_type,
+        headers,
+        ..Wire::default()
+    })
+}
+
+fn unreadable(error: impl std::borrow::Borrow<serde_json::Error>) -> DbErr {
+    // Without what it quotes.
+    DbErr::Json(format!("the headers of a dead letter: {:?}", error.borrow().classify()))
+}
+
+/// The table; the migrations of every service that consumes make it.
+pub(super) mod row {
+    use sea_orm::entity::prelude::*;
+
+    use crate::Timestamp;
+
+    #[derive(Clone, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dead_letters")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub queue: String,
+        pub headers: Vec<u8>,
+        pub body: Vec<u8>,
+        pub dead_at: Timestamp,
+        pub asked_at: Option<Timestamp>,
+        pub replay_headers: Option<Vec<u8>>,
+    }
+
+    impl std::fmt::Debug for Model {
+        /// Without headers and body, which may hold personal data.
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("Model")
+                .field("id", &self.id)
+                .field("queue", &self.queue)
+                .finish_non_exhaustive()
+        }
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,224 @@
+//! `waypost dlq replay`: puts letters back into their queues, and says what came of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
+use common::messaging::{Effect, Letter, Look, Replays, Told};
+use serde_json::json;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::bar::Bar;
+use super::desk::{Desk, Place};
+use super::moment::span;
+use super::outcome::end;
+use super::print::{line, plain, say};
+use super::selection::Selection;
+
+/// Between two looks at what came of what was sent.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Which to put back, and how.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Ids of messages; without any, all that are looked for
+    #[arg(value_name = "ID")]
+    messages: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// With these words in the reason or the last error
+    #[arg(long, value_name = "WORDS")]
+    reason: Option<String>,
+    /// Show which, and put none back
+    #[arg(long)]
+    dry_run: bool,
+    /// This many a second at most
+    #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<u32>::new().range(1..=100_000))]
+    rate: Option<u32>,
+    /// How long to wait, after the last, for what comes of them, such as 30s or 5m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    wait: Duration,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a replay is doing.
+struct Run<'a> {
+    wanted: &'a Replay,
+    selection: Selection,
+    replays: Replays,
+    counts: BTreeMap<&'static str, u64>,
+    is_all_well: bool,
+    met: BTreeSet<String>,
+    sent: u64,
+    bar: Bar,
+}
+
+pub(super) async fn replay(wanted: &Replay) -> anyhow::Result<ExitCode> {
+    let selection = wanted.selection.with(wanted.reason.as_ref(), &wanted.messages);
+    let desk = Desk::open(selection.queue.as_deref()).await?;
+    let mut run = Run {
+        wanted,
+        selection,
+        replays: Replays::default(),
+        counts: BTreeMap::new(),
+        is_all_well: true,
+        met: BTreeSet::new(),
+        sent: 0,
+        bar: Bar::new(),
+    };
+    let mut done = Ok(());
+    for place in &desk.places {
+        done = run.place(place).await;
+        let rest = run.replays.give_up();
+        run.tell(rest);
+        if done.is_err() {
+            break;
+        }
+    }
+    run.bar.clear();
+    run.tell_counts();
+    desk.close().await;
+    let all_met = done.is_err() || run.selection.all_met(&run.met);
+    end(done, run.is_all_well && all_met)
+}
+
+impl Run<'_> {
+    /// One queue's, in as many looks as it takes: none is held for longer than the broker lets it.
+    async fn place(&mut self, place: &Place) -> anyhow::Result<()> {
+        loop {
+            let mut look = place.letters.open().await?;
+            let mut gone_through = self.go_through(&mut look).await;
+            if matches!(gone_through, Ok(true)) {
+                gone_through = self.wait(&mut look).await.map(|()| true);
+            }
+            look.close().await;
+            if gone_through? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts back what is meant; false when the look must begin again.
+    async fn go_through(&mut self, look: &mut Look) -> anyhow::Result<bool> {
+        let rate = self.wanted.rate.filter(|_| !self.wanted.dry_run);
+        let mut turns = rate.map(|rate| {
+            let mut turns = interval(Duration::from_secs(1) / rate);
+            turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            turns
+        });
+        let mut read = 0;
+        loop {
+            let letters = look.next().await?;
+            if letters.is_empty() {
+                return Ok(true);
+            }
+            for letter in letters {
+                read += 1;
+                self.bar.show(read, look.total(), &self.progress());
+                if self.replays.is_own(&letter) || !self.selection.means(&letter.shown) {
+                    continue;
+                }
+                if let Some(turns) = &mut turns {
+                    turns.tick().await;
+                }
+                self.one(look, letter).await?;
+            }
+            let told = self.replays.told();
+            self.tell(told);
+            if look.is_held_long() {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn one(&mut self, look: &mut Look, letter: Letter) -> anyhow::Result<()> {
+        self.selection.note(&mut self.met, &letter.shown);
+        self.sent += 1;
+        if self.wanted.dry_run {
+            self.bar.clear();
+            let shown = if self.wanted.json {
+                serde_json::to_string(&letter.shown)?
+            } else {
+                line(&letter.shown)
+            };
+            say(&shown);
+            return Ok(());
+        }
+        Ok(self.replays.send(look, letter).await?)
+    }
+
+    /// Waits for what comes of what was sent.
+    async fn wait(&mut self, look: &mut Look) -> anyhow::Result<()> {
+        let deadline = Instant::now() + self.wanted.wait;
+        while self.replays.open() > 0 {
+            self.replays.watch(look).await?;
+            let told = self.replays.told();
+            self.tell(told);
+            if Instant::now() >= deadline {
+                break;
+            }
+            let known = self.counts.values().sum();
+            self.bar.show(known, self.sent, &self.progress());
+            if self.replays.open() > 0 {
+                sleep(LOOK).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, told: Vec<Told>) {
+        for Told {
+            letter,
+            effect,
+            trace_id,
+        } in told
+        {
+            *self.counts.entry(effect.words()).or_default() += 1;
+            self.is_all_well &= matches!(effect, Effect::Done | Effect::Known);
+            self.bar.clear();
+            if self.wanted.json {
+                let told = json!({
+                    "queue": letter.queue, "id": letter.id, "type": letter.kind, "effect": effect, "trace_id": trace_id,
+                });
+                say(&told.to_string());
+            } else {
+                let [id, kind, trace] =
+                    [letter.id, letter.kind, trace_id].map(|text| text.unwrap_or_else(|| "-".into()));
+                let line = format!(
+                    "{}  {id:<36}  {kind:<22}  {:<20}  {trace}",
+                    letter.queue,
+                    effect.words()
+                );
+                say(&plain(&line));
+            }
+        }
+    }
+
+    fn tell_counts(&self) {
+        if self.wanted.json {
+            return;
+        }
+        let verb = if self.wanted.dry_run {
+            "would be replayed"
+        } else {
+            "replayed"
+        };
+        let progress = self.progress();
+        let colon = if progress.is_empty() { "" } else { ": " };
+        say(&format!("{} {verb}{colon}{progress}", self.sent));
+    }
+
+    /// How many of each.
+    fn progress(&self) -> String {
+        let each: Vec<_> = self
+            .counts
+            .iter()
+            .map(|(what, count)| format!("{what} {count}"))
+            .collect();
+        each.join(", ")
+    }
+}

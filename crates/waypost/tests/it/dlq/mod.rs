@@ -1,0 +1,9 @@
+//! `waypost dlq` over real processes: on RabbitMQ and on the broker in memory.
+
+mod embedded;
+mod killed;
+mod limit;
+mod list;
+mod many;
+mod replay;
+mod scene;
