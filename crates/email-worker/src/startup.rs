@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::dispatch::DispatchOptions;
 use common::messaging::Broker;
+use common::operations::{Known, Tables};
 use common::process::{Need, Tasks};
 use common::service::{Kit, Parts};
 use contracts::topology::EMAIL_WORKER_EVENTS;
@@ -51,7 +52,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         // Without it no mail is asked for.
         broker_is: Need::Required,
     };
-    let kit = Kit::open(&settings, &tasks, parts).await?;
+    let mut kit = Kit::open(&settings, &tasks, parts).await?;
     let shown = Arc::clone(&transport);
     kit.metrics
         .at_each_reading(move |metrics| metrics.destination_refuses(MAIL, shown.refuses()));
@@ -61,6 +62,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         .register(MAIL, Need::Optional, move || ready(asked.finding()));
     kit.relay();
     kit.prune(TABLES);
+    kit.holds(vec![MAIL.to_owned()]);
     let options = DispatchOptions {
         places: PLACES,
         places_per_destination: PLACES_PER_DOMAIN,
@@ -68,6 +70,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let dispatcher = kit.dispatch(MailSender::new(emails, transport), options);
     kit.consume(EMAIL_WORKER_EVENTS, Events { dispatcher });
+    // It knows addresses, and no people.
+    kit.journeys(Tables::InboxAndDeliveries, |_| ready(Ok(Known::default())));
     Ok(Running {
         operations_address: kit.serve_operations()?,
     })

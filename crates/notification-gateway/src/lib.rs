@@ -3,11 +3,13 @@
 //! `startup` puts the parts together; `routes` is the table of operations; `consumers` record what an event
 //! asks for, one message type a file; `notifications` holds one operation a file (request, refusals, answer,
 //! handler, use case) and what a notification is; `callbacks` take what providers tell of messages; `channels` talk to providers, from the dispatcher alone.
+//! `journey` is what operators are told of people.
 //! Below them stand `state`, `live`, `published_keys` and `tables`, which hold every statement.
 
 mod callbacks;
 mod channels;
 mod consumers;
+mod journey;
 mod live;
 mod notifications;
 mod published_keys;

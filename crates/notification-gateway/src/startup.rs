@@ -10,6 +10,7 @@ use common::dispatch::{DispatchOptions, Waker};
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
 use common::messaging::Broker;
+use common::operations::Tables;
 use common::outbound::Outbound;
 use common::process::{Health, Need, State as Readiness, Tasks};
 use common::service::{Kit, Parts};
@@ -18,6 +19,7 @@ use migrations::Owner;
 
 use crate::channels::{Channel, Channels, Sms};
 use crate::consumers::GatewayEvents;
+use crate::journey;
 use crate::live::Live;
 use crate::published_keys::{self, PublishedKeys};
 use crate::retention::TABLES;
@@ -52,12 +54,14 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         broker: backends.broker,
         broker_is: Need::Optional,
     };
-    let kit = Kit::open(&settings, &tasks, parts).await?;
+    let mut kit = Kit::open(&settings, &tasks, parts).await?;
     // Holds the rate limits; without it they hold for this replica alone.
     let store = kit.store()?;
     let outbound = kit.outbound(&store);
     let keys = published_keys(&settings, &outbound, &tasks)?;
-    let sms = Arc::new(Sms::new(&settings.own.providers.sms, &outbound)?);
+    let providers = &settings.own.providers.sms;
+    let holds = kit.holds(Sms::destinations(providers));
+    let sms = Arc::new(Sms::new(providers, &outbound, holds)?);
     let channels = Channels { sms: Arc::clone(&sms) };
 
     // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here.
@@ -71,6 +75,10 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     kit.consume(GATEWAY_EVENTS, intake);
     kit.prune(TABLES);
 
+    let database = kit.database.clone();
+    kit.journeys(Tables::InboxAndDeliveries, move |key| {
+        journey::known(database.clone(), key)
+    });
     let operations_address = kit.serve_operations()?;
     let state = State {
         database: kit.database,

@@ -3,12 +3,13 @@
 //! `startup` puts the parts together; `routes` is the table of operations; `accounts` and `sessions` hold one
 //! operation a file, always in this order: request, refusals, answer, handler, use case. Below them stand
 //! what they share (`state`, `problems`, `profile`, `user`, `passwords` over `argon2id`, `breached`, `known_costs`, `signing_keys`) and
-//! `tables`, which hold every statement. The service talks to no other one: what they need to know is in its events.
+//! `tables`, which hold every statement; `journey` is what operators are told of accounts. The service talks to no other one: what they need to know is in its events.
 
 mod accounts;
 mod argon2id;
 mod breached;
 mod hashing_threads;
+mod journey;
 mod known_costs;
 mod passwords;
 mod problems;

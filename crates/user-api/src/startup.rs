@@ -6,6 +6,7 @@ use common::{
     http::{Doors, Surface, Verifier, serve},
     limits::Limiter,
     messaging::Broker,
+    operations::Tables,
     process::{Need, State as Readiness, Tasks},
     service::{Kit, Parts},
     store::{Cache, CacheOptions, Locks},
@@ -14,7 +15,7 @@ use migrations::Owner;
 
 use crate::{
     breached::{self, BreachedPasswords},
-    known_costs,
+    journey, known_costs,
     passwords::Passwords,
     routes::routes,
     sessions::Sweep,
@@ -56,7 +57,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         broker: backends.broker,
         broker_is: Need::Optional,
     };
-    let kit = Kit::open(&settings, &tasks, parts).await?;
+    let mut kit = Kit::open(&settings, &tasks, parts).await?;
     let store = kit.store()?;
     store.connected(STORE_PATIENCE).await;
     kit.relay();
@@ -86,6 +87,8 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         kit.health
             .register(breached::DESTINATION, Need::Optional, move || ready(client.state()));
     }
+    let database = kit.database.clone();
+    kit.journeys(Tables::Outbox, move |key| journey::known(database.clone(), key));
     let operations_address = kit.serve_operations()?;
     let state = State {
         keys: keys.clone(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::{Shell, generate};
-use waypost::commands::{self, Api, Breakers, Dlq, Prune};
+use waypost::commands::{self, Api, Breakers, Deliveries, Dlq, Hold, Holds, Journey, Prune, Release};
 
 /// Accounts and notifications that survive production.
 #[derive(Debug, Parser)]
@@ -55,6 +55,20 @@ enum Command {
         #[command(subcommand)]
         command: Dlq,
     },
+    /// Show what happened to a sign-up or a mail: events, deliveries, each exchange, in all services that run
+    Journey(Journey),
+    /// List deliveries of services that run, and let them through, take them back or send them once more
+    Deliveries {
+        /// What to do
+        #[command(subcommand)]
+        command: Deliveries,
+    },
+    /// Leave a destination alone for a time, in every replica of the services that send there
+    Hold(Hold),
+    /// End a hold before its time
+    Release(Release),
+    /// Show the destinations that are held
+    Holds(Holds),
     /// Print what makes a shell complete this command's arguments: `source <(waypost completions bash)`
     Completions {
         /// Which
@@ -81,6 +95,11 @@ fn main() -> ExitCode {
         Command::Breakers { command } => commands::breakers(command),
         Command::Prune(wanted) => commands::prune(wanted),
         Command::Dlq { command } => commands::dlq(command),
+        Command::Journey(wanted) => commands::journey(wanted),
+        Command::Deliveries { command } => commands::deliveries(command),
+        Command::Hold(wanted) => commands::hold(wanted),
+        Command::Release(wanted) => commands::release(wanted),
+        Command::Holds(wanted) => commands::holds(wanted),
         Command::Completions { shell } => {
             generate(shell, &mut Arguments::command(), "waypost", &mut std::io::stdout());
             ExitCode::SUCCESS

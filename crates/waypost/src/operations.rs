@@ -16,7 +16,7 @@ use url::Url;
 /// Longest that one answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
-const MOST_BYTES: usize = 1024 * 1024;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// What somebody is who answers in another form than a service does.
 const NOT_OURS: &str = "something answers there that is no service of Waypost";
 
@@ -102,6 +102,15 @@ impl From<Operated> for Service {
 }
 
 impl Asked {
+    /// The ports to ask of services that send: as [`Self::ports`], without user-api where nobody is named.
+    pub(crate) fn senders(&self) -> anyhow::Result<Vec<Port>> {
+        let mut ports = self.ports()?;
+        if self.service.is_none() && self.url.is_none() {
+            ports.retain(|port| port.name != Service::UserApi.name());
+        }
+        Ok(ports)
+    }
+
     /// The ports to ask: of all services, unless one of them or an address is named.
     pub(crate) fn ports(&self) -> anyhow::Result<Vec<Port>> {
         let client = reqwest::Client::builder()
@@ -144,7 +153,14 @@ impl Asked {
 impl Port {
     /// Begins a request to this path, each part of it as it is.
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> reqwest::RequestBuilder {
+        self.request_with(method, path, &[])
+    }
+
+    fn request_with(&self, method: Method, path: &[&str], query: &[(&str, String)]) -> reqwest::RequestBuilder {
         let mut url = self.base.clone();
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         if let Ok(mut parts) = url.path_segments_mut() {
             parts.pop_if_empty().extend(path);
         }
@@ -178,19 +194,50 @@ impl Port {
         }
     }
 
+    /// Asks for what is at this path, with these fields in the query.
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Trouble> {
+        let request = self.request_with(Method::GET, path, query);
+        self.send(request).await.map_err(|trouble| match trouble {
+            Trouble::Refused { status, .. } if status == StatusCode::NOT_FOUND => Trouble::Closed,
+            trouble => trouble,
+        })
+    }
+
     /// The items of a list that every service has, on one page.
     pub(crate) async fn list(&self, path: &[&str]) -> Result<Vec<Value>, Trouble> {
-        match self.send(self.request(Method::GET, path)).await {
-            Ok(mut list) => match list.get_mut("items").map(Value::take) {
-                Some(Value::Array(items)) => Ok(items),
-                _ => Err(Trouble::Away(NOT_OURS.to_owned())),
-            },
-            Err(Trouble::Refused {
-                status: StatusCode::NOT_FOUND,
-                ..
-            }) => Err(Trouble::Closed),
-            Err(trouble) => Err(trouble),
+        items(&mut self.get(path, &[]).await?)
+    }
+
+    /// Takes the items of a list, page after page, until `show` has seen enough.
+    pub(crate) async fn pages(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        mut show: impl FnMut(Value) -> bool,
+    ) -> Result<(), Trouble> {
+        let mut query = [query, &[("limit", "100".to_owned())]].concat();
+        let fields = query.len();
+        loop {
+            let mut page = self.get(path, &query).await?;
+            for item in items(&mut page)? {
+                if !show(item) {
+                    return Ok(());
+                }
+            }
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                return Ok(());
+            };
+            query.truncate(fields);
+            query.push(("cursor", cursor.to_owned()));
         }
+    }
+}
+
+/// Takes the items of a page.
+fn items(page: &mut Value) -> Result<Vec<Value>, Trouble> {
+    match page.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => Ok(items),
+        _ => Err(Trouble::Away(NOT_OURS.to_owned())),
     }
 }
 

@@ -4,7 +4,9 @@ use sea_orm_migration::MigrationTrait;
 
 use super::{
     m20261123_000001_journey, m20261128_000001_lease_holder, m20261130_000001_attempts, m20261130_000002_messages,
-    m20261201_000001_operations_audit, m20261202_000001_dead_letters, m20261202_000001_ended_deliveries,
+    m20261201_000001_operations_audit, m20261202_000001_attempt_reasons, m20261202_000001_dead_letters,
+    m20261202_000001_ended_deliveries, m20261202_000002_by_recipient, m20261202_000003_by_trace,
+    m20261202_000004_inbox_types, m20261202_000005_holds, m20261202_000006_orders, m20261202_000007_by_origin,
 };
 
 /// The migrations of notification-gateway, oldest first.
@@ -17,5 +19,12 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261201_000001_operations_audit::Migration),
         Box::new(m20261202_000001_ended_deliveries::Migration),
         Box::new(m20261202_000001_dead_letters::Migration),
+        Box::new(m20261202_000001_attempt_reasons::Migration),
+        Box::new(m20261202_000002_by_recipient::Migration),
+        Box::new(m20261202_000003_by_trace::Migration),
+        Box::new(m20261202_000004_inbox_types::Migration),
+        Box::new(m20261202_000005_holds::Migration),
+        Box::new(m20261202_000006_orders::Migration),
+        Box::new(m20261202_000007_by_origin::Migration),
     ]
 }

@@ -99,6 +99,7 @@ pub struct Telemetry {
     pub otlp_endpoint: String,
     pub sample_ratio: f64,
     pub trust_callers: bool,
+    pub trace_url: String,
     pub log_filter: String,
     pub log_format: LogFormat,
 }

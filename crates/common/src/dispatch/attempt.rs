@@ -1,11 +1,22 @@
 //! The table `delivery_attempts`: what was exchanged with whom about a delivery.
+//!
+//! All that reached somebody stands here, whether it cost the delivery an attempt or not.
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::Statement;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Delivery;
+use super::reply::{LIMIT, bounded};
 use crate::Timestamp;
+use crate::database::Many;
+
+/// Longest reason that is kept, in bytes.
+const REASON_LIMIT: usize = 500;
+/// The newest exchanges of a delivery that are read: the others say the same, most often.
+const SHOWN: usize = 20;
 
 /// One exchange with one who was to deliver.
 #[derive(Clone, PartialEq, DeriveEntityModel)]
@@ -24,8 +35,12 @@ pub struct Model {
     pub provider: String,
     /// What came of it.
     pub status: ExchangeStatus,
-    /// What they said, without bodies and secrets.
+    /// What they answered, in their words: without what was sent and without secrets.
     pub answer: Option<String>,
+    /// Why it ended so, in ours.
+    pub reason: Option<String>,
+    /// When the delivery was to be tried after it, where it was.
+    pub next_attempt_at: Option<Timestamp>,
 }
 
 /// None: an attempt goes with its delivery.
@@ -35,7 +50,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// What came of one exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum ExchangeStatus {
@@ -50,14 +65,27 @@ pub enum ExchangeStatus {
 }
 
 /// An exchange that reached a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// Who was asked.
     pub provider: String,
     /// What came of it.
     pub status: ExchangeStatus,
-    /// What they said: no secret, no address.
+    /// What they answered, whole: [`super::Unsaid`] takes out what is not to be kept. It is for the table and for no log line.
     pub answer: Option<String>,
+    /// Why it ended so: no secret, no address.
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Debug for Exchange {
+    /// Without the answer, which is not ours.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange")
+            .field("provider", &self.provider)
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Model {
@@ -71,25 +99,45 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// Writes the exchanges of one attempt, in the change that records its outcome.
+/// Writes the exchanges of one attempt, in the change that records its outcome; `next` is when the delivery is tried again.
 pub(super) async fn insert(
     connection: &impl ConnectionTrait,
     delivery: &Delivery,
-    exchanges: &[Exchange],
+    (exchanges, next): (&[Exchange], Option<Timestamp>),
     now: Timestamp,
 ) -> Result<(), DbErr> {
-    if exchanges.is_empty() {
+    let Some(last) = exchanges.len().checked_sub(1) else {
         return Ok(());
-    }
-    let rows = exchanges.iter().map(|exchange| ActiveModel {
+    };
+    let rows = exchanges.iter().enumerate().map(|(place, exchange)| ActiveModel {
         id: Set(Uuid::now_v7()),
         delivery_id: Set(delivery.id),
         attempt: Set(delivery.attempts),
         at: Set(now),
         provider: Set(exchange.provider.clone()),
         status: Set(exchange.status),
-        answer: Set(exchange.answer.clone()),
+        answer: Set(exchange.answer.as_deref().map(|answer| bounded(answer, LIMIT))),
+        reason: Set(exchange.reason.as_deref().map(|reason| bounded(reason, REASON_LIMIT))),
+        next_attempt_at: Set(next.filter(|_| place == last)),
     });
     Entity::insert_many(rows).exec_without_returning(connection).await?;
     Ok(())
+}
+
+/// The exchanges about these deliveries, in their order; of each the newest twenty.
+///
+/// # Errors
+/// [`DbErr`] when the database can't be asked.
+pub async fn of(connection: &impl ConnectionTrait, deliveries: &[Delivery]) -> Result<Vec<Model>, DbErr> {
+    let backend = connection.get_database_backend();
+    let ids = Many::ids(deliveries.iter().map(|delivery| delivery.id));
+    let of_them = ids.hold(backend, "delivery_id", 1);
+    let sql = format!(
+        "SELECT id, delivery_id, attempt, at, provider, status, answer, reason, next_attempt_at FROM ( \
+            SELECT id, delivery_id, attempt, at, provider, status, answer, reason, next_attempt_at, row_number() OVER (PARTITION BY delivery_id ORDER BY id DESC) AS place \
+            FROM delivery_attempts WHERE {of_them}) newest \
+         WHERE place <= {SHOWN} ORDER BY id"
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [ids.value()]);
+    Entity::find().from_raw_sql(statement).all(connection).await
 }

@@ -6,6 +6,7 @@ use sea_orm::sea_query::Iden;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, Iterable, Statement, Value};
 use uuid::Uuid;
 
+use super::holds::not_held;
 use super::outcome::LEFT_BEHIND;
 use super::{Delivery, delivery};
 use crate::Timestamp;
@@ -26,8 +27,10 @@ pub(super) struct Wanted {
     pub(super) spoken_for: Vec<Uuid>,
     /// Destinations that have sends under way, and how many.
     pub(super) busy: Vec<(String, usize)>,
-    /// Destinations that are full or rest.
-    pub(super) closed: Vec<String>,
+    /// Destinations that are full.
+    pub(super) full: Vec<String>,
+    /// Destinations that rest: they get what an operator lets through, and nothing else.
+    pub(super) resting: Vec<String>,
     /// Recipients who have all the sends under way that they may have.
     pub(super) served: Vec<String>,
 }
@@ -41,19 +44,26 @@ pub(super) struct Wanted {
 /// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
 pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) -> Result<Vec<Delivery>, DbErr> {
     let backend = database.write().get_database_backend();
-    let closed = Many::words(wanted.closed.iter().map(String::as_str));
+    let full = Many::words(wanted.full.iter().map(String::as_str));
+    let resting = Many::words(wanted.resting.iter().map(String::as_str));
     let spoken_for = Many::ids(wanted.spoken_for.iter().copied());
     let served = Many::texts(wanted.served.iter().map(String::as_str));
-    let values: [Value; 6] = [
+    let values: [Value; 7] = [
         now.as_micros().into(),
-        closed.value(),
+        full.value(),
         busy(wanted).into(),
         spoken_for.value(),
         wanted.holder.into(),
+        resting.value(),
         served.value(),
     ];
-    let is_open = closed.lack(backend, "destination", 2);
-    let is_next = served.lack(backend, "recipient", 6);
+    let is_open = format!(
+        "{} AND ({} OR retry_now) AND {}",
+        full.lack(backend, "destination", 2),
+        resting.lack(backend, "destination", 6),
+        not_held(backend)
+    );
+    let is_next = served.lack(backend, "recipient", 7);
     let taken = match backend {
         DbBackend::Postgres => "CAST((SELECT CAST($3 AS jsonb)) ->> destination AS bigint)",
         _ => "$3 ->> destination",

@@ -19,7 +19,8 @@ fn wanted() -> Wanted {
         holder: Uuid::now_v7(),
         spoken_for: vec![],
         busy: vec![],
-        closed: vec![],
+        full: vec![],
+        resting: vec![],
         served: vec![],
     }
 }

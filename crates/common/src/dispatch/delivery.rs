@@ -51,6 +51,12 @@ pub struct Model {
     pub provider: Option<String>,
     /// What they call it.
     pub provider_message_id: Option<String>,
+    /// Whether an operator lets it through at once: it is the probe of a destination that rests, in its next try.
+    pub retry_now: bool,
+    /// The delivery that this one is a copy of, which an operator ordered.
+    pub resend_of: Option<Uuid>,
+    /// The event that asked for the first of them.
+    pub origin_event_id: Option<Uuid>,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -72,6 +78,11 @@ impl Model {
             seconds.checked_add(i64::from(nanos / 1_000))
         });
         micros.map_or(self.created_at, Timestamp::from_micros)
+    }
+
+    /// The event that it goes back to: for a copy, the one that asked for the first.
+    pub fn event_id(&self) -> Uuid {
+        self.origin_event_id.unwrap_or(self.source_event_id)
     }
 
     /// The trace in which it was asked for.

@@ -125,6 +125,9 @@ fn row(delivery: NewDelivery, now: Timestamp) -> delivery::ActiveModel {
         last_error: None,
         provider: delivery.provider,
         provider_message_id: None,
+        retry_now: false,
+        resend_of: None,
+        origin_event_id: None,
         created_at: now,
         updated_at: now,
     }

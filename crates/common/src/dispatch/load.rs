@@ -201,7 +201,7 @@ impl<S: Sender> Shared<S> {
         let (places, cap) = (self.options.places, self.options.places_per_destination);
         let busy = load.busy();
         let full = busy.iter().filter(|(_, sends)| **sends >= cap);
-        let closed = full.map(|(name, _)| name).chain(load.resting.keys()).cloned().collect();
+        let full = full.map(|(name, _)| name.clone()).collect();
         let turns = self.options.places_per_recipient;
         let served = load.counted(|hold| &hold.recipient);
         let served = served.into_iter().filter(|(_, sends)| *sends >= turns);
@@ -215,7 +215,8 @@ impl<S: Sender> Shared<S> {
             lease: self.options.lease,
             holder: self.holder,
             spoken_for,
-            closed,
+            full,
+            resting: load.resting.keys().cloned().collect(),
             served: served.map(|(recipient, _)| recipient).collect(),
             busy: busy.into_iter().collect(),
         };

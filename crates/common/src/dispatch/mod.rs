@@ -12,7 +12,8 @@
 //! - what the other side can't have yet is handed back at a stop and costs no attempt; what it may have is waited
 //!   for, and said to be unknown when no answer came;
 //! - `next_attempt_at` is the only schedule;
-//! - no transaction is open while a sender works.
+//! - no transaction is open while a sender works;
+//! - what an operator holds is not claimed, and what one lets through at once is the probe of a destination that rests.
 //!
 //! It never names a channel, a provider or a person, and never talks to the outside itself.
 
@@ -23,12 +24,16 @@ mod deliver;
 pub mod delivery;
 mod dispatcher;
 mod enqueue;
+mod find;
+pub mod holds;
 mod lease;
 mod load;
 mod options;
+pub mod orders;
 mod outcome;
 mod progress;
 mod record;
+mod reply;
 mod sender;
 mod settle;
 mod status;
@@ -37,9 +42,12 @@ pub use attempt::{Exchange, ExchangeStatus};
 pub use delivery::Model as Delivery;
 pub use dispatcher::Dispatcher;
 pub use enqueue::{NewDelivery, Settled, enqueue, insert_settled};
+pub use find::{Filter, Keys, find, find_by_keys};
+pub use holds::Holds;
 pub use load::Waker;
 pub use options::DispatchOptions;
 pub use outcome::{Outcome, Wait};
 pub use progress::Progress;
+pub use reply::Unsaid;
 pub use sender::{RecordError, Sender};
 pub use status::{Reason, Status};

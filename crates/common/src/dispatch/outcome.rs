@@ -144,6 +144,8 @@ pub(super) struct Transition {
     /// Who has it, or may have it and is to be asked again.
     pub(super) provider: Option<String>,
     pub(super) provider_message_id: Option<String>,
+    /// Whether it is still let through at once.
+    pub(super) retry_now: bool,
 }
 
 /// The row of a delivery whose lease is handed back; a try that was broken off for it costs no attempt.
@@ -156,6 +158,7 @@ pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Transition {
         last_error: delivery.last_error.clone(),
         provider: delivery.provider.clone(),
         provider_message_id: None,
+        retry_now: delivery.retry_now,
     }
 }
 
@@ -202,6 +205,7 @@ pub(super) fn resolve(
             .or_else(|| delivery.last_error.clone()),
         provider: delivery.provider.clone(),
         provider_message_id: None,
+        retry_now: false,
     };
     match &outcome {
         Outcome::Accepted { provider_message_id } | Outcome::Delivered { provider_message_id } => {

@@ -32,6 +32,9 @@ fn delivery(attempts: i32, expires_at: Option<Timestamp>) -> Delivery {
         last_error: None,
         provider: None,
         provider_message_id: None,
+        retry_now: false,
+        resend_of: None,
+        origin_event_id: None,
         created_at: START,
         updated_at: START,
     }

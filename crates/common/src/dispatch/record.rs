@@ -36,6 +36,7 @@ pub(super) async fn apply(
         .col_expr(Column::LeaseHolder, Expr::value(None::<Uuid>))
         .col_expr(Column::LastError, Expr::value(transition.last_error.clone()))
         .col_expr(Column::Provider, Expr::value(transition.provider.clone()))
+        .col_expr(Column::RetryNow, Expr::value(transition.retry_now))
         .col_expr(Column::UpdatedAt, Expr::value(now));
     if let Some(id) = &transition.provider_message_id {
         update = update.col_expr(Column::ProviderMessageId, Expr::value(id.clone()));

@@ -1,5 +1,6 @@
 //! How a try ended comes into its row, however long that takes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::attempt::{self, Exchange, ExchangeStatus};
@@ -61,8 +62,15 @@ struct Ended {
 
 /// How often the other side may have got it without a word of that.
 fn maybe_sent(outcome: &Outcome, exchanged: &Exchanged) -> usize {
-    let is_unknown = |exchange: &&Exchange| exchange.status == ExchangeStatus::Unknown;
-    let unknown = exchanged.exchanges.iter().filter(is_unknown).count();
+    // What came of the last try at one provider tells of those before it.
+    let mut last: BTreeMap<&str, ExchangeStatus> = BTreeMap::new();
+    for Exchange { provider, status, .. } in &exchanged.exchanges {
+        last.insert(provider, *status);
+    }
+    let unknown = last
+        .values()
+        .filter(|status| **status == ExchangeStatus::Unknown)
+        .count();
     unknown.max(usize::from(matches!(outcome, Outcome::Unknown { .. })))
 }
 
@@ -88,7 +96,7 @@ async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut 
                 has_text = false;
                 (ended.outcome, ended.row) = without_text(ended.outcome, ended.row);
                 for exchange in &mut ended.exchanged.exchanges {
-                    exchange.answer = None;
+                    (exchange.answer, exchange.reason) = (None, None);
                 }
             }
             Err(error) => {
@@ -121,7 +129,8 @@ async fn record<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ende
         change.roll_back().await;
         return Ok(false);
     }
-    attempt::insert(change.tx(), delivery, &ended.exchanged.exchanges, ended.now).await?;
+    let next = (ended.row.to == Status::Pending).then_some(ended.row.next_attempt_at);
+    attempt::insert(change.tx(), delivery, (&ended.exchanged.exchanges, next), ended.now).await?;
     shared.sender.record(&mut change, delivery, &ended.outcome).await?;
     change.commit().await?;
     Ok(true)

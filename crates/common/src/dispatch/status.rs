@@ -24,17 +24,19 @@ pub enum Status {
     Suppressed,
     /// Its time was over.
     Expired,
+    /// An operator took it back before it was sent.
+    Cancelled,
 }
 
 impl Status {
     /// The transition table: what may follow.
     pub const fn next(self) -> &'static [Self] {
-        use Status::{Accepted, Delivered, Expired, Failed, Pending, Sending, Suppressed};
+        use Status::{Accepted, Cancelled, Delivered, Expired, Failed, Pending, Sending, Suppressed};
         match self {
-            Pending => &[Sending, Suppressed, Expired],
+            Pending => &[Sending, Suppressed, Expired, Cancelled],
             Sending => &[Pending, Accepted, Delivered, Failed, Suppressed, Expired],
             Accepted => &[Delivered, Failed],
-            Delivered | Failed | Suppressed | Expired => &[],
+            Delivered | Failed | Suppressed | Expired | Cancelled => &[],
         }
     }
 
@@ -53,6 +55,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Suppressed => "suppressed",
             Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -77,6 +80,8 @@ pub enum Reason {
     NoAddress,
     /// Its time was over before it could be sent.
     Expired,
+    /// An operator took it back.
+    Cancelled,
     /// The other side refused it for good.
     Rejected,
     /// Every try failed until the time to give up.
@@ -100,13 +105,23 @@ mod tests {
 
     #[test]
     fn final_states_are_final_and_nothing_returns_from_accepted() {
-        for last in [Status::Delivered, Status::Failed, Status::Suppressed, Status::Expired] {
+        for last in [
+            Status::Delivered,
+            Status::Failed,
+            Status::Suppressed,
+            Status::Expired,
+            Status::Cancelled,
+        ] {
             assert!(Status::iter().all(|next| !last.may_become(next)));
         }
         assert!(!Status::Accepted.may_become(Status::Pending));
         assert!(
             !Status::Pending.may_become(Status::Accepted),
             "only who holds a lease may say so"
+        );
+        assert!(
+            !Status::Sending.may_become(Status::Cancelled),
+            "the other side may have it"
         );
     }
 }

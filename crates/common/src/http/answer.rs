@@ -33,6 +33,8 @@ pub struct Answer<S> {
 pub struct Created<T>(PhantomData<T>);
 /// 201 with what is shown once and can't be read anywhere.
 pub struct Issued<T>(PhantomData<T>);
+/// 202 with what was taken over and is done soon.
+pub struct Taken<T>(PhantomData<T>);
 /// 200 with a thing.
 pub struct Found<T>(PhantomData<T>);
 /// 200 with a thing and its version; 304 when the caller has that version.
@@ -94,6 +96,13 @@ impl<T: Serialize> Answer<Issued<T>> {
     /// What was issued.
     pub fn issued(body: &T) -> Self {
         Self::json(StatusCode::CREATED, body)
+    }
+}
+
+impl<T: Serialize> Answer<Taken<T>> {
+    /// What was taken over.
+    pub fn taken(body: &T) -> Self {
+        Self::json(StatusCode::ACCEPTED, body)
     }
 }
 
@@ -189,6 +198,13 @@ impl<T: ToSchema> Describe for Answer<Issued<T>> {
     fn describe(operation: &mut OperationDoc) {
         let schema = operation.schema::<T>();
         operation.answer(201, with_json("Issued", schema));
+    }
+}
+
+impl<T: ToSchema> Describe for Answer<Taken<T>> {
+    fn describe(operation: &mut OperationDoc) {
+        let schema = operation.schema::<T>();
+        operation.answer(202, with_json("Taken over", schema));
     }
 }
 

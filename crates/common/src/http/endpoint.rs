@@ -68,6 +68,8 @@ methods! {
     post = POST, described as Post, head: false;
     /// Answers PUT.
     put = PUT, described as Put, head: false;
+    /// Answers DELETE.
+    delete = DELETE, described as Delete, head: false;
     /// Answers PATCH.
     patch = PATCH, described as Patch, head: false;
 }

@@ -51,7 +51,7 @@ mod unread_body;
 mod verifier;
 mod violations;
 
-pub use answer::{Answer, Created, Found, Issued, NoContent, Updated, Versioned};
+pub use answer::{Answer, Created, Found, Issued, NoContent, Taken, Updated, Versioned};
 pub use body::MAX_BODY_BYTES;
 pub use caller::{Admin, Caller, Scope, Scoped, StreamCaller};
 pub use conditional::{ExpectedVersions, KnownVersions};

@@ -48,6 +48,7 @@ kinds! {
     NOT_FOUND 404 "not-found" "There is nothing here" "Check the address. Ids are UUIDs."
     METHOD_NOT_ALLOWED 405 "method-not-allowed" "This method does not go here" "The `Allow` header lists the methods that do."
     REQUEST_TIMEOUT 408 "request-timeout" "The body came too slowly" "Send the whole body within ten seconds."
+    CONFLICT 409 "conflict" "It is not in a state for this" "`detail` says how it stands, and what can be done instead."
     PRECONDITION_FAILED 412 "precondition-failed" "It has changed since you saw it" "`If-Match` does not name the version that stands there now. Read it again, look at what has changed, and send your change with its new `ETag`."
     TOO_LARGE 413 "too-large" "The body is too large" "Bodies may have 64 KiB."
     UNSUPPORTED_MEDIA_TYPE 415 "unsupported-media-type" "The body has a type that is not read here" "Send `Content-Type: application/json`, and the body as it is or packed with gzip or deflate."

@@ -9,6 +9,14 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::database::Many;
 
+/// What is taken in.
+pub(super) struct Taken<'a> {
+    pub(super) id: Uuid,
+    /// For those who ask later what happened: its type and its trace.
+    pub(super) kind: &'a str,
+    pub(super) trace_id: &'a str,
+}
+
 /// Remembers that `consumer` takes the message in, in the transaction `tx` of its effects.
 ///
 /// `false`: it was taken in before; the caller changes nothing and acknowledges. Two deliveries at
@@ -16,15 +24,21 @@ use crate::database::Many;
 pub(super) async fn first_time(
     tx: &impl ConnectionTrait,
     consumer: &str,
-    message_id: Uuid,
+    message: Taken<'_>,
     now: Timestamp,
 ) -> Result<bool, DbErr> {
-    let columns = ["consumer", "message_id", "received_at"].map(Alias::new);
+    let columns = ["consumer", "message_id", "received_at", "type", "trace_id"].map(Alias::new);
     let key = ["consumer", "message_id"].map(Alias::new);
     let insert = Query::insert()
         .into_table(Alias::new("inbox"))
         .columns(columns)
-        .values_panic([consumer.into(), message_id.into(), now.as_micros().into()])
+        .values_panic([
+            consumer.into(),
+            message.id.into(),
+            now.as_micros().into(),
+            message.kind.into(),
+            message.trace_id.into(),
+        ])
         .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
         .to_owned();
     Ok(tx.execute(&insert).await?.rows_affected() == 1)

@@ -2,31 +2,25 @@
 //!
 //! The mode is this process' own: another replica has a breaker of its own, and a start forgets it.
 
-use std::future::{Ready, ready};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use actix_web::dev::Payload;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
 use sea_orm::DbErr;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde_json::json;
 use strum::EnumIter;
-use utoipa::openapi::Required;
-use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::actor::Actor;
 use super::audit::{self, Action};
+use super::destination::Destination;
 use super::reason::Reason;
 use super::state::State;
 use crate::Timestamp;
-use crate::http::{
-    Answer, Describe, JsonBody, NoContent, OperationDoc, OperationError, Problem, Refusal, Violation, Violations, kinds,
-};
+use crate::http::{Answer, JsonBody, NoContent, OperationError, Problem, Refusal, Violation, Violations, kinds};
 use crate::resilience::BreakerMode;
 
 /// What the audit calls it.
@@ -137,31 +131,6 @@ async fn note(state: &State, actor: &Actor, destination: &str, wanted: &Wanted) 
     let line = audit::write(change.tx(), actor, action, Timestamp::now()).await?;
     let connection = state.changes.database().read();
     change.commit_or_find(audit::exists(connection, line)).await
-}
-
-/// The destination in a path, whatever it is called.
-pub(super) struct Destination(String);
-
-impl FromRequest for Destination {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let name = request.match_info().get("destination").unwrap_or_default();
-        ready(Ok(Self(name.to_owned())))
-    }
-}
-
-impl Describe for Destination {
-    fn describe(operation: &mut OperationDoc) {
-        let name = ParameterBuilder::new()
-            .name("destination")
-            .parameter_in(ParameterIn::Path)
-            .required(Required::True)
-            .description(Some("As the list of breakers calls it"))
-            .schema(Some(String::schema()));
-        operation.parameter(name);
-    }
 }
 
 #[cfg(test)]

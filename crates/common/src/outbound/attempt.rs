@@ -13,6 +13,7 @@ use tracing::{Instrument, Span, info_span};
 
 use super::deadline::Deadline;
 use super::decisions::{Decision, Decisions};
+use super::heard::{Heard, Said};
 use super::{Destination, OutboundError};
 use crate::telemetry::{HttpLabels, Metrics, TraceContext};
 
@@ -57,6 +58,13 @@ impl Middleware for AttemptLayer {
             last_took: took,
             may_be_received: may_be_received || outcome.as_ref().is_err_and(OutboundError::may_be_received),
         });
+        if let Some(heard) = extensions.get::<Heard>() {
+            heard.note(match &outcome {
+                Ok((answer, body)) => Said::answered(answer.status(), body),
+                Err(error) => Said::nothing(error),
+            });
+        }
+        let outcome = outcome.map(|(answer, _)| answer);
         let status = outcome.as_ref().map_or(0, |answer| answer.status().as_u16());
         close(&span, &outcome, status);
         let labels = HttpLabels {
@@ -86,7 +94,7 @@ impl AttemptLayer {
         mut request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
-    ) -> std::result::Result<Response, OutboundError> {
+    ) -> std::result::Result<(Response, Bytes), OutboundError> {
         inject(&mut request);
         let left = Deadline::left(extensions).unwrap_or(self.try_timeout);
         let after = self.try_timeout.min(left);
@@ -109,7 +117,7 @@ impl AttemptLayer {
     }
 
     /// Reads the body, `answer_limit` at most, and puts the answer together again around it.
-    async fn read(&self, mut answer: Response) -> std::result::Result<Response, OutboundError> {
+    async fn read(&self, mut answer: Response) -> std::result::Result<(Response, Bytes), OutboundError> {
         let mut body = BytesMut::new();
         while let Some(chunk) = self.next_piece(&mut answer).await? {
             if body.len() + chunk.len() > self.answer_limit {
@@ -120,10 +128,11 @@ impl AttemptLayer {
             }
             body.extend_from_slice(&chunk);
         }
-        let mut whole = http::Response::new(body.freeze());
+        let body = body.freeze();
+        let mut whole = http::Response::new(body.clone());
         *whole.status_mut() = answer.status();
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
-        Ok(Response::from(whole))
+        Ok((Response::from(whole), body))
     }
 
     async fn next_piece(&self, answer: &mut Response) -> std::result::Result<Option<Bytes>, OutboundError> {

@@ -12,6 +12,7 @@ use reqwest_middleware::{Middleware, Next, Result};
 
 use super::answer::retry_after;
 use super::attempt::Tries;
+use super::call::Entry;
 use super::deadline::Deadline;
 use super::decisions::{Decision, Decisions};
 use super::hints::Hints;
@@ -107,7 +108,11 @@ struct News {
 #[async_trait]
 impl Middleware for BreakerLayer {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        if let Some(left) = self.paused_for(Instant::now()) {
+        let is_probe = extensions.get::<Entry>() == Some(&Entry::Probe);
+        if is_probe {
+            self.0.breaker.probe(Instant::now());
+        }
+        if let Some(left) = self.paused_for(Instant::now()).filter(|_| !is_probe) {
             return Err(self.refuse(Decision::Paused, Refusal::Paused, left).into());
         }
         let permit = match self.0.breaker.admit(Instant::now()) {

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::attempt::{AttemptLayer, Tries};
 use super::breaking::BreakerLayer;
+use super::call::CallOptions;
 use super::deadline::Deadline;
 use super::decisions::{Decision, Decisions};
 use super::hints::Hints;
@@ -121,11 +122,32 @@ impl OutboundClient {
     /// # Cancel safety
     /// Dropping the future breaks the call off; the destination may have received it.
     pub async fn execute(&self, request: RequestBuilder, repeat: Repeat) -> Result<OutboundResponse, OutboundError> {
+        let options = CallOptions {
+            repeat,
+            ..CallOptions::default()
+        };
+        self.execute_as(request, options).await
+    }
+
+    /// As [`Self::execute`], in the way that the options say.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::execute`].
+    pub async fn execute_as(
+        &self,
+        request: RequestBuilder,
+        options: CallOptions,
+    ) -> Result<OutboundResponse, OutboundError> {
         let request = request
             .build()
             .map_err(|error| OutboundError::Request(error.without_url()))?;
         let mut extensions = Extensions::new();
-        extensions.insert(repeat);
+        extensions.insert(options.repeat);
+        extensions.insert(options.heard);
+        extensions.insert(options.entry);
         extensions.insert(Deadline(Instant::now() + self.call_timeout));
         let call = self.client.execute_with_extensions(request, &mut extensions);
         let Ok(outcome) = tokio::time::timeout(self.call_timeout + GRACE, call).await else {

@@ -15,18 +15,22 @@
 mod answer;
 mod attempt;
 mod breaking;
+mod call;
 mod client;
 mod deadline;
 mod decisions;
 mod destination;
 mod error;
+mod heard;
 mod hints;
 mod repeat;
 mod retry;
 mod turns;
 
 pub use answer::OutboundResponse;
+pub use call::{CallOptions, Entry};
 pub use client::{Outbound, OutboundClient};
 pub use destination::{Destination, Rate};
 pub use error::{OutboundError, Refusal};
+pub use heard::{Heard, Said};
 pub use repeat::Repeat;

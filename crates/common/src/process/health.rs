@@ -69,14 +69,19 @@ pub struct Readiness {
     /// What is to be done about a dependency, where that is known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub cures: BTreeMap<&'static str, Cow<'static, str>>,
+    /// What an operator holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
 }
 
+type Held = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 type Check = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync>;
 
 /// The dependencies of one service and how to ask after each.
 #[derive(Clone, Default)]
 pub struct Health {
     checks: Arc<RwLock<BTreeMap<&'static str, (Need, Check)>>>,
+    held: Arc<RwLock<Option<Held>>>,
 }
 
 impl Health {
@@ -111,6 +116,11 @@ impl Health {
         });
     }
 
+    /// Has what an operator holds shown, by name: the service is degraded while there is any.
+    pub fn shows_held(&self, held: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        *self.held.write() = Some(Arc::new(held));
+    }
+
     /// Asks all dependencies, side by side.
     pub async fn readiness(&self) -> Readiness {
         let checks = self.checks.read().clone();
@@ -130,10 +140,15 @@ impl Health {
             dependencies.insert(name, state);
             cures.extend(cure.map(|cure| (name, cure)));
         }
+        let held = self.held.read().as_ref().map(|held| held()).unwrap_or_default();
+        if !held.is_empty() {
+            status = status.max(State::Degraded);
+        }
         Readiness {
             status,
             dependencies,
             cures,
+            held,
         }
     }
 }
@@ -171,6 +186,19 @@ mod tests {
         let readiness = health.readiness().await;
         assert_eq!(readiness.dependencies["database"], State::Down);
         assert_eq!(readiness.cures["database"], "migrate");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_degrades_and_is_named() {
+        let health = Health::default();
+        health.shows_held(|| vec!["mail".to_owned()]);
+        let readiness = health.readiness().await;
+        assert_eq!(
+            (readiness.status, readiness.held),
+            (State::Degraded, vec!["mail".to_owned()])
+        );
+        health.shows_held(Vec::new);
+        assert_eq!(health.readiness().await.status, State::Up);
     }
 
     #[tokio::test]

@@ -1,18 +1,20 @@
 //! What a service works with, from its settings: metrics, broker, database, changes, health, the operations port.
 
-use std::future::ready;
+use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use contracts::topology::Queue;
+use sea_orm::DbErr;
 
+use crate::Timestamp;
 use crate::config::Settings;
 use crate::database::{Database, DatabaseError};
-use crate::dispatch::{DispatchOptions, Dispatcher, Sender, Waker};
+use crate::dispatch::{DispatchOptions, Dispatcher, Holds, Sender, Waker};
 use crate::http::Endpoint;
 use crate::messaging::{Broker, BrokerError, Changes, Consumer, ConsumerOptions, Intake, spawn_relay};
-use crate::operations::Api;
+use crate::operations::{Api, Key, Known, Tables, deliveries, holds, journey};
 use crate::outbound::Outbound;
 use crate::process::operations::{self, Port};
 use crate::process::{Health, Need, Tasks};
@@ -127,15 +129,44 @@ impl<'a> Kit<'a> {
         spawn_relay(&self.changes, self.broker.clone(), self.metrics.clone(), self.tasks);
     }
 
-    /// Has the service's deliveries sent.
-    pub fn dispatch<S: Sender>(&self, sender: S, options: DispatchOptions) -> Waker {
+    /// Lets operators hold these destinations of the service's deliveries; shown in readiness and metrics.
+    pub fn holds(&mut self, destinations: Vec<String>) -> Holds {
+        let holds = Holds::spawn(self.database.clone(), destinations, self.tasks);
+        let shown = holds.clone();
+        self.metrics.at_each_reading(move |metrics| {
+            let held = shown.held(Timestamp::now());
+            for name in shown.destinations() {
+                metrics.destination_held(name, held.contains(name));
+            }
+        });
+        let told = holds.clone();
+        self.health.shows_held(move || told.held(Timestamp::now()));
+        let state = holds::State {
+            changes: self.changes.clone(),
+            holds: holds.clone(),
+        };
+        self.operations.add(Arc::new(state), holds::rows);
+        holds
+    }
+
+    /// Has the service's deliveries sent, and shown in its operations API.
+    pub fn dispatch<S: Sender>(&mut self, sender: S, options: DispatchOptions) -> Waker {
+        let channels = options.channels;
         let dispatcher = Dispatcher {
             changes: self.changes.clone(),
             sender,
             options,
             broker: Some(self.broker.clone()),
         };
-        dispatcher.spawn(self.metrics.clone(), self.tasks)
+        let waker = dispatcher.spawn(self.metrics.clone(), self.tasks);
+        let state = deliveries::State {
+            changes: self.changes.clone(),
+            waker: waker.clone(),
+            channels,
+            metrics: self.metrics.clone(),
+        };
+        self.operations.add(Arc::new(state), deliveries::rows);
+        waker
     }
 
     /// Takes in what comes to `queue`.
@@ -159,6 +190,20 @@ impl<'a> Kit<'a> {
     /// Adds rows of the service's own to its operations API, whose paths begin with `/operations`, and what they work with.
     pub fn add_operations<S: Send + Sync + 'static>(&mut self, state: Arc<S>, rows: fn() -> Vec<Endpoint>) {
         self.operations.add(state, rows);
+    }
+
+    /// Has the service tell what it knows of a journey, from these tables and from `knows`, which finds whom a key names.
+    pub fn journeys<F, Fut>(&mut self, tables: Tables, knows: F)
+    where
+        F: Fn(Key) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Known, DbErr>> + Send + 'static,
+    {
+        let state = journey::State {
+            database: self.database.clone(),
+            tables,
+            knows: Arc::new(move |key| Box::pin(knows(key))),
+        };
+        self.operations.add(Arc::new(state), journey::rows);
     }
 
     /// Serves the operations port; answers with its address.

@@ -55,7 +55,12 @@ impl Sender for MailSender {
                 return Outcome::Retry { error, after: None };
             }
         };
-        match self.transport.send(delivery.id, &message, progress).await {
+        let sent = if delivery.retry_now {
+            self.transport.probe(delivery.id, &message, progress).await
+        } else {
+            self.transport.send(delivery.id, &message, progress).await
+        };
+        match sent {
             Ok(()) => Outcome::Accepted {
                 provider_message_id: Some(self.emails.message_id(delivery.source_event_id, order.template)),
             },
@@ -85,12 +90,13 @@ impl Sender for MailSender {
             email_id: delivery.id,
             user_id: order.user_id,
             template: order.template.name().to_owned(),
-            source_event_id: delivery.source_event_id,
+            // Of a copy: what asked for the first, since that is what others know.
+            source_event_id: delivery.event_id(),
             notification_id: None,
             message_id: self.emails.message_id(delivery.source_event_id, order.template),
             reason: None,
         };
-        let event = Event::new(order.user_id, Timestamp::now().to_offset(), sent).caused_by(delivery.source_event_id);
+        let event = Event::new(order.user_id, Timestamp::now().to_offset(), sent).caused_by(delivery.event_id());
         Ok(change.tell(&event)?)
     }
 }

@@ -1,6 +1,6 @@
 //! The one way out for mail, whichever kind `mail.url` names.
 
-use common::dispatch::Progress;
+use common::dispatch::{Exchange, ExchangeStatus, Progress};
 use common::process::{Finding, State};
 use common::tls::Authorities;
 use lettre::Message;
@@ -40,7 +40,18 @@ impl Transport {
     pub(crate) async fn send(&self, id: Uuid, message: &Message, progress: &Progress) -> Result<(), SendError> {
         match self {
             Self::Smtp(smtp) => smtp.send(message, progress).await,
-            Self::Folder(folder) => folder.write(id, &message.formatted()).await,
+            Self::Folder(folder) => write(folder, id, (message, progress)).await,
+        }
+    }
+
+    /// Hands one mail over at once, also to a server that rests: it finds out how that is.
+    ///
+    /// # Cancel safety
+    /// As [`Self::send`].
+    pub(crate) async fn probe(&self, id: Uuid, message: &Message, progress: &Progress) -> Result<(), SendError> {
+        match self {
+            Self::Smtp(smtp) => smtp.probe(message, progress).await,
+            Self::Folder(folder) => write(folder, id, (message, progress)).await,
         }
     }
 
@@ -59,6 +70,17 @@ impl Transport {
             Self::Folder(_) => State::Up.into(),
         }
     }
+}
+
+async fn write(folder: &Folder, id: Uuid, (message, progress): (&Message, &Progress)) -> Result<(), SendError> {
+    folder.write(id, &message.formatted()).await?;
+    progress.note(Exchange {
+        provider: "mail".to_owned(),
+        status: ExchangeStatus::Accepted,
+        answer: Some("written into the folder of mail.url".to_owned()),
+        reason: None,
+    });
+    Ok(())
 }
 
 /// Who we are to a mail server. The name of this host is nobody's business, and many servers refuse one without a domain.

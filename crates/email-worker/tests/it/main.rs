@@ -6,6 +6,7 @@ mod folder;
 mod mails;
 mod memory;
 mod once;
+mod operations;
 mod refusals;
 mod service;
 mod trace;

@@ -16,11 +16,14 @@ use contracts::{Event, EventData};
 use email_worker::{Backends, Running, Settings, start};
 use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DatabaseConnection, FromQueryResult, Statement};
+use serde_json::Value;
 use test_support::{Namespace, SmtpReceiver, TestDatabase, amqp_url, eventually};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+/// The token of the operations API.
+pub(crate) const TOKEN: &str = "correct-horse-battery";
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -73,6 +76,7 @@ impl World {
         settings.database.url = database.url().into();
         settings.database.max_connections = 8;
         settings.own.mail.url = smtp.url().into();
+        settings.operations.token = TOKEN.into();
         settings.dispatch.retry_delays = vec![Duration::from_millis(50)];
         let own = Database::connect(&settings, Service::EmailWorker).await.unwrap();
         let migrations = migrations::of(Owner::EmailWorker);
@@ -175,6 +179,19 @@ impl Worker {
         let url = format!("http://{}{path}", self.running.operations_address);
         let response = reqwest::get(url).await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Asks the operations API; null where the answer has no body.
+    pub(crate) async fn operate(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let url = format!("http://{}/operations/{path}", self.running.operations_address);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = client.request(method.parse().unwrap(), url).bearer_auth(TOKEN);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap_or_default())
     }
 
     /// How many messages of the queue it has acknowledged, copies included.

@@ -111,6 +111,7 @@ const fn told(status: Status, reason: Option<Reason>) -> &'static str {
         (Status::Failed, Some(Reason::Unknown)) => "nobody said whether it arrived, and it is not sent twice",
         (Status::Failed, _) => "it was given up: no try went through in time",
         (Status::Expired, _) => "its time was over before a try went through",
+        (Status::Cancelled, _) => "it was taken back before it was sent",
         _ => "no try went through yet; it is tried again",
     }
 }

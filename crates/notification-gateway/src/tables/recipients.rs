@@ -88,6 +88,11 @@ pub(crate) async fn upsert(tx: &impl ConnectionTrait, recipient: Model) -> Resul
     Ok(newer.one(tx).await?.unwrap_or(recipient))
 }
 
+/// A person, by their id.
+pub(crate) async fn find(connection: &impl ConnectionTrait, user_id: Uuid) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(user_id).one(connection).await
+}
+
 /// Takes the person's next notification number, under the row's lock.
 pub(crate) async fn next_seq(tx: &impl ConnectionTrait, user_id: Uuid) -> Result<i64, DbErr> {
     let rows = Entity::update_many()

@@ -22,6 +22,7 @@ on_both_databases!(
     where_nobody_takes_it_it_is_tried_again_and_goes_out_once,
     one_that_waits_for_its_provider_holds_nobody_else_up,
     a_refusal_of_our_account_by_one_provider_is_no_word_of_the_message,
+    a_provider_that_is_held_is_not_asked_until_it_is_released,
 );
 
 /// A gateway with two providers: `sms` and `sms.backup`.
@@ -250,6 +251,29 @@ async fn a_refusal_of_our_account_by_one_provider_is_no_word_of_the_message(mut 
     // No permission to send to that country.
     two.app.provider.is(Mood::Answers(400, None, r#"{"code": 21408}"#));
     let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    assert_eq!(delivery["provider"], "sms.backup");
+}
+
+async fn a_provider_that_is_held_is_not_asked_until_it_is_released(mut backend: Backend) {
+    backend.settings.operations.token = "sesame".into();
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    let hold = async |method: reqwest::Method, body: serde_json::Value| {
+        let request = two.app.operations(method, "/operations/holds/sms.backup");
+        two.app.send(request.bearer_auth("sesame").json(&body)).await.0
+    };
+    let body = serde_json::json!({"for_s": 3600, "reason": "they bill us twice"});
+    assert_eq!(hold(reqwest::Method::PUT, body).await, 204);
+    two.app.provider.is(Mood::Answers(500, None, ""));
+    let user = two.sign_up().await;
+    let tried_twice = |delivery: &serde_json::Value| delivery["attempts"].as_i64() >= Some(2);
+    two.app.delivery(user, "sms", tried_twice).await;
+    assert_eq!(two.backup.calls().len(), 0);
+    let body = serde_json::json!({"reason": "they do no more"});
+    assert_eq!(hold(reqwest::Method::DELETE, body).await, 204);
     let delivery = two
         .app
         .delivery(user, "sms", |delivery| delivery["status"] == "accepted")

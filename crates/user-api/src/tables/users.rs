@@ -127,6 +127,31 @@ pub(crate) async fn find_credentials(db: &impl ConnectionTrait, email_key: &str)
     }))
 }
 
+/// The accounts that have this id, this address (in its lower-case form) or this number; a few at most.
+pub(crate) async fn find_by_any(
+    db: &impl ConnectionTrait,
+    id: Option<Uuid>,
+    (email_key, phone): (&str, &str),
+) -> Result<Vec<Model>, DbErr> {
+    const MOST: u64 = 10;
+    let mut found = Vec::new();
+    // A statement a way: a disjunction would find no index.
+    let ways = [
+        id.map(|id| Column::Id.eq(id)),
+        Some(Column::EmailKey.eq(email_key)),
+        Some(Column::Phone.eq(phone)),
+    ];
+    for way in ways.into_iter().flatten() {
+        let span = statement(db, "SELECT", "users");
+        let rows = Entity::find().filter(way).order_by_desc(Column::Id).limit(MOST);
+        found = rows.all(db).instrument(span).await?;
+        if !found.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// Replaces a hash by another one of the same password, unless the password was changed meanwhile.
 pub(crate) async fn renew_hash(tx: &impl ConnectionTrait, known: &Credentials, renewed: &str) -> Result<(), DbErr> {
     let span = statement(tx, "UPDATE", "users");

@@ -1,6 +1,5 @@
 //! `waypost breakers`: shows the circuit breakers of services that run, and has one decide or not.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
@@ -9,12 +8,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::complete::complete;
+use super::output::{complain, of_service, say, text};
+use super::span::within_a_day;
 use crate::operations::{Asked, Port, Trouble};
 
 /// Where the API has them.
 const PATH: [&str; 2] = ["operations", "breakers"];
-/// Most seconds that a mode may last: a day.
-const MOST_SECONDS: u64 = 86_400;
 
 /// What to do with breakers.
 #[derive(Debug, Subcommand)]
@@ -37,7 +36,7 @@ pub struct Set {
     /// Whether it decides
     mode: Mode,
     /// For how long, such as 90s, 30m, 2h; without it, until it is set again or the process ends
-    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    #[arg(long = "for", value_name = "TIME", value_parser = within_a_day)]
     lasts: Option<u64>,
     /// Why, for the audit
     #[arg(long)]
@@ -95,9 +94,7 @@ async fn list(asked: &Asked) -> anyhow::Result<bool> {
     for (port, breakers) in &found {
         for breaker in breakers {
             if asked.json {
-                let mut line = json!({"service": port.name});
-                merge(&mut line, breaker);
-                say(&line.to_string());
+                say(&of_service(&port.name, breaker));
             } else {
                 say(&row(cells(&port.name, breaker)));
             }
@@ -180,29 +177,6 @@ impl Mode {
     }
 }
 
-/// Reads a time such as `30m`.
-fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || {
-        format!(
-            "must be a time from 1s to {}h, such as 90s, 30m or 2h",
-            MOST_SECONDS / 3600
-        )
-    };
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    let span = number
-        .checked_mul(seconds)
-        .filter(|span| (1..=MOST_SECONDS).contains(span));
-    span.ok_or_else(wrong)
-}
-
 /// What was set, for a person or a program.
 fn told(service: &str, wanted: &Set) -> String {
     let (destination, mode) = (&wanted.destination, wanted.mode.word());
@@ -213,12 +187,6 @@ fn told(service: &str, wanted: &Set) -> String {
     match wanted.lasts {
         Some(seconds) => format!("{service}: {destination} is {mode} for {seconds} s"),
         None => format!("{service}: {destination} is {mode}"),
-    }
-}
-
-fn merge(line: &mut Value, breaker: &Value) {
-    if let (Some(line), Some(breaker)) = (line.as_object_mut(), breaker.as_object()) {
-        line.extend(breaker.clone());
     }
 }
 
@@ -240,45 +208,4 @@ fn cells(service: &str, breaker: &Value) -> [String; 8] {
 
 fn row([service, destination, state, mode, ends, calls, failed, slow]: [String; 8]) -> String {
     format!("{service:<22} {destination:<20} {state:<10} {mode:<14} {ends:<9} {calls:>6} {failed:>6} {slow:>6}")
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn say(line: &str) {
-    // Whoever reads may have seen enough, as `head` has.
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "waypost: {line}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_number_and_its_unit() {
-        for (text, expected) in [("1s", 1), ("30m", 1800), ("24h", 86_400), ("1d", 86_400)] {
-            assert_eq!(seconds(text), Ok(expected));
-        }
-        for bad in [
-            "",
-            "0s",
-            "30",
-            "m",
-            "-1s",
-            "1.5h",
-            "25h",
-            "2d",
-            "1m30s",
-            "99999999999999999999s",
-            "307445734561825861m",
-            "3é",
-        ] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
-    }
 }

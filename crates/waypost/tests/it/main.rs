@@ -11,6 +11,7 @@ mod asyncapi;
 mod bad_input;
 mod client;
 mod command_line;
+mod deliveries;
 mod development;
 mod dlq;
 mod embedded;

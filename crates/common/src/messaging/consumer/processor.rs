@@ -120,7 +120,12 @@ impl<I: Intake> Processor<I> {
     /// on a database that is locked, full, read-only or without our tables.
     async fn rehearse(&self) -> Result<(), DbErr> {
         let change = self.changes.begin().await?;
-        let noted = inbox::first_time(change.tx(), self.queue.name, Uuid::now_v7(), Timestamp::now()).await;
+        let nothing = inbox::Taken {
+            id: Uuid::now_v7(),
+            kind: "",
+            trace_id: "",
+        };
+        let noted = inbox::first_time(change.tx(), self.queue.name, nothing, Timestamp::now()).await;
         change.roll_back().await;
         noted.map(drop)
     }
@@ -210,7 +215,13 @@ impl<I: Intake> Processor<I> {
     async fn take(&self, message: &Message, standing: &Standing) -> Result<(), Rejection> {
         standing.asks(true);
         let mut change = self.changes.begin_patiently().await?;
-        if !inbox::first_time(change.tx(), self.queue.name, message.id, Timestamp::now()).await? {
+        let trace = TraceContext::current();
+        let taken = inbox::Taken {
+            id: message.id,
+            kind: &message.kind,
+            trace_id: trace.trace_id(),
+        };
+        if !inbox::first_time(change.tx(), self.queue.name, taken, Timestamp::now()).await? {
             change.roll_back().await;
             return Ok(());
         }

@@ -146,7 +146,7 @@ impl Breaker {
             let probe = match inner.mode {
                 // Nothing is counted: a probe would be one for ever.
                 BreakerMode::ForcedClosed => None,
-                _ => match self.probe(inner, now) {
+                _ => match self.take_probe(inner, now) {
                     Ok(probe) => probe,
                     Err(_) if inner.mode != BreakerMode::On => None,
                     Err(retry_after) => return Err(Rejected { retry_after }),
@@ -161,6 +161,18 @@ impl Breaker {
                 settled: false,
             })
         })
+    }
+
+    /// Lets probes through at once, where it is open by itself: whoever asks next finds out.
+    pub fn probe(&self, now: Instant) {
+        self.with(now, |inner| {
+            if inner.mode == BreakerMode::On
+                && let Phase::Open { until } = &mut inner.phase
+            {
+                *until = now;
+                self.advance(inner, now);
+            }
+        });
     }
 
     /// The state at this moment; an open one whose time is over is half-open.
@@ -242,7 +254,7 @@ impl Breaker {
     }
 
     /// Which probe a call is, `None` while it is closed; or when to ask again.
-    fn probe(&self, inner: &mut Inner, now: Instant) -> Result<Option<u64>, Duration> {
+    fn take_probe(&self, inner: &mut Inner, now: Instant) -> Result<Option<u64>, Duration> {
         match &mut inner.phase {
             Phase::Closed { .. } => Ok(None),
             Phase::Open { until } => Err(until.saturating_duration_since(now)),

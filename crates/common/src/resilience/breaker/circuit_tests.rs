@@ -266,3 +266,20 @@ fn while_it_is_forced_closed_no_probe_is_taken_and_none_stays_behind() {
     }
     assert_eq!(breaker.state(after), BreakerState::Closed);
 }
+
+#[test]
+fn somebody_may_have_an_open_one_probed_at_once_unless_it_is_forced_open() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    breaker.probe(now);
+    assert_eq!(breaker.state(now), BreakerState::Closed);
+    fail(&breaker, 5, now);
+    assert!(breaker.admit(now).is_err());
+    breaker.probe(now);
+    // What it meets opens the breaker again, for longer.
+    breaker.admit(now).unwrap().report(Verdict::Failure, now);
+    assert_eq!(breaker.admit(now).unwrap_err().retry_after, 10 * SECOND);
+    breaker.set_mode(BreakerMode::ForcedOpen, None, now);
+    breaker.probe(now);
+    assert!(breaker.admit(now).is_err());
+}

@@ -18,6 +18,14 @@ impl Metrics {
             .set(refuses.into());
     }
 
+    /// Whether an operator holds a destination (`waypost_destination_held`).
+    pub fn destination_held(&self, destination: &str, held: bool) {
+        let labels = DestinationLabels {
+            destination: destination.to_owned(),
+        };
+        self.0.series.destination_held.get_or_create(&labels).set(held.into());
+    }
+
     /// Counts one delivery that reached a state (`waypost_deliveries_total`).
     pub fn delivery(&self, channel: &str, status: &str) {
         let labels = DeliveryLabels {

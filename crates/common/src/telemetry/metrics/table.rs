@@ -155,6 +155,8 @@ metrics! {
         "Circuit breaker: 0 closed, 1 half-open, 2 open";
     destination_refuses: Gauges<DestinationLabels> = "waypost_destination_refuses", ["destination"],
         "Whether a destination refuses us and is left alone: 1, else 0";
+    destination_held: Gauges<DestinationLabels> = "waypost_destination_held", ["destination"],
+        "Whether an operator holds a destination: 1, else 0";
     deliveries: Counters<DeliveryLabels> = "waypost_deliveries_total", ["channel", "status"],
         "Deliveries by channel and the state reached";
     maybe_sent: Counters<CauseLabels> = "waypost_deliveries_maybe_sent_total", ["channel", "cause"],

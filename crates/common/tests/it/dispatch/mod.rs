@@ -22,5 +22,6 @@ mod destinations;
 mod enqueue;
 mod fixture;
 mod leases;
+mod orders;
 mod outage;
 mod outcomes;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use common::dispatch::Progress;
+use common::dispatch::{ExchangeStatus, Progress};
 use common::process::{Finding, State};
 use common::tls::Authorities;
 use lettre::address::Envelope;
@@ -17,6 +17,7 @@ use tracing::{Instrument, Span, field, info_span};
 use super::connection::Connection;
 use super::failure::{Failure, Meaning};
 use super::idle::Idle;
+use super::kept;
 use super::pace::{Deadlines, LIVELY, Pace};
 use super::relay::{Pass, Relay};
 use super::rest::Trouble;
@@ -82,14 +83,31 @@ impl Smtp {
         self.relay().trouble() == Some(Trouble::Refused)
     }
 
-    /// Sends one mail.
+    /// Sends one mail, once the server is worth it.
     ///
     /// # Cancel safety
     /// A dropped send closes its connection. What the server makes of it is then unknown.
     pub(crate) async fn send(&self, message: &Message, progress: &Progress) -> Result<(), SendError> {
+        let pass = self.relay().admit(&domain_of(message), Instant::now());
+        self.visit(message, progress, pass).await
+    }
+
+    /// Sends one mail at once: it finds out how a server is that rests.
+    ///
+    /// # Cancel safety
+    /// As [`Self::send`].
+    pub(crate) async fn probe(&self, message: &Message, progress: &Progress) -> Result<(), SendError> {
+        let pass = self.relay().admit_probe(&domain_of(message), Instant::now());
+        self.visit(message, progress, pass).await
+    }
+
+    async fn visit(
+        &self,
+        message: &Message,
+        progress: &Progress,
+        pass: Result<Pass, Duration>,
+    ) -> Result<(), SendError> {
         let envelope = message.envelope();
-        let domain = envelope.to().first().map(|to| to.domain().to_ascii_lowercase());
-        let pass = self.relay().admit(&domain.unwrap_or_default(), Instant::now());
         let visit = Visit {
             smtp: self,
             pass: pass.map_err(|after| SendError::Resting { after })?,
@@ -108,25 +126,34 @@ impl Smtp {
             error.type = field::Empty,
         );
         async {
-            let sent = self
-                .converse(
-                    &mut pace,
-                    Letter {
-                        envelope,
-                        text: &message.formatted(),
-                        progress,
-                    },
-                )
-                .await;
+            let text = message.formatted();
+            let letter = Letter {
+                envelope,
+                text: &text,
+                progress,
+            };
+            let sent = self.converse(&mut pace, letter).await;
+            self.keep(&sent, (&text, progress));
             if let Err(failure) = &sent {
                 let span = Span::current();
                 span.record("otel.status_code", "ERROR");
                 span.record("error.type", failure.kind());
             }
-            self.judge(sent, &visit.pass)
+            self.judge(sent.map(drop), &visit.pass)
         }
         .instrument(span)
         .await
+    }
+
+    /// Keeps what was said in a conversation, for those who ask later what became of the mail.
+    fn keep(&self, outcome: &Result<String, Failure>, (sent, progress): (&[u8], &Progress)) {
+        let Some(exchange) = kept::exchange(outcome, self.server.unsaid(), sent) else {
+            return;
+        };
+        if matches!(exchange.status, ExchangeStatus::Accepted | ExchangeStatus::Unknown) {
+            progress.held_by(kept::MAIL);
+        }
+        progress.note(exchange);
     }
 
     /// What came of a conversation, for the mail and for those after it.
@@ -182,8 +209,9 @@ impl Smtp {
         })
     }
 
-    async fn converse(&self, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<(), Failure> {
-        let mut connection = self.begin(pace, letter.envelope).await?;
+    /// Answers with the reply to the text.
+    async fn converse(&self, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<String, Failure> {
+        let mut connection = self.begin(pace, letter).await?;
         if self.relay().reached() {
             tracing::info!("the mail server can be reached again");
         }
@@ -191,7 +219,7 @@ impl Smtp {
         let reset = pace.deadlines.reset;
         // A refusal leaves the connection whole; it can take the next mail.
         let is_clean = match &sent {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(failure) if failure.leaves_whole() => {
                 let resetting = connection.say(failure.stage, Rset);
                 matches!(timeout(reset, resetting).await, Ok(Ok(())))
@@ -206,13 +234,19 @@ impl Smtp {
 
     /// A connection on which the server took the sender: a rested one, or a new one when that took none. It may be
     /// gone, or have had as many mails as the server allows; what counts is what a new one is told.
-    async fn begin(&self, pace: &mut Pace<'_>, envelope: &Envelope) -> Result<Connection, Failure> {
+    async fn begin(&self, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<Connection, Failure> {
         let Deadlines { reuse, step, .. } = pace.deadlines;
+        let envelope = letter.envelope;
         if let Some(mut connection) = self.idle.take() {
             let greeting = greet(&mut connection, envelope);
             match pace.step(Stage::Sender, reuse, greeting).await {
                 Ok(()) => return Ok(connection),
-                Err(stale) => tracing::debug!(%stale, "a rested connection was of no use"),
+                Err(stale) => {
+                    tracing::debug!(%stale, "a rested connection was of no use");
+                    if let Some(exchange) = kept::on_a_rested_one(&stale, &self.server.unsaid()) {
+                        letter.progress.note(exchange);
+                    }
+                }
             }
         }
         let mut connection = self.server.connect(pace).await?;
@@ -239,6 +273,12 @@ struct Letter<'a> {
     progress: &'a Progress,
 }
 
+/// What the mails to one domain are slowed by.
+fn domain_of(message: &Message) -> String {
+    let to = message.envelope().to().first();
+    to.map(|to| to.domain().to_ascii_lowercase()).unwrap_or_default()
+}
+
 /// MAIL FROM.
 async fn greet(connection: &mut Connection, envelope: &Envelope) -> Result<(), Failure> {
     let is_international = |address: &Address| !AsRef::<str>::as_ref(address).is_ascii();
@@ -259,7 +299,7 @@ async fn greet(connection: &mut Connection, envelope: &Envelope) -> Result<(), F
 }
 
 /// RCPT TO, DATA and the text. The text is ASCII: `lettre` encodes all parts.
-async fn transfer(connection: &mut Connection, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<(), Failure> {
+async fn transfer(connection: &mut Connection, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<String, Failure> {
     let Deadlines { step, text: limit, .. } = pace.deadlines;
     for recipient in letter.envelope.to() {
         let command = Rcpt::new(recipient.clone(), Vec::new());

@@ -59,11 +59,13 @@ impl Connection {
         checked(stage, reply, &self.allowance).map(drop)
     }
 
-    /// The text, its end, and the reply to it.
-    pub(super) async fn text(&mut self, text: &[u8]) -> Result<(), Failure> {
+    /// The text and its end; answers with the reply to it.
+    pub(super) async fn text(&mut self, text: &[u8]) -> Result<String, Failure> {
         self.allowance.renew();
         let reply = self.smtp.message(text).await;
-        checked(Stage::Text, reply, &self.allowance).map(drop)
+        let reply = checked(Stage::Text, reply, &self.allowance)?;
+        let words: Vec<_> = reply.message().collect();
+        Ok(format!("{} {}", reply.code(), words.join("\n")))
     }
 }
 

@@ -16,8 +16,12 @@ pub(super) struct Failure {
 
 #[derive(Debug)]
 enum What {
-    /// The server said no: its code, and the enhanced one (RFC 3463) where it gave one.
-    Reply { code: u16, enhanced: Option<Enhanced> },
+    /// The server said no: its code, the enhanced one (RFC 3463) where it gave one, and its words.
+    Reply {
+        code: u16,
+        enhanced: Option<Enhanced>,
+        words: Words,
+    },
     /// Nothing in time.
     Silence,
     /// The connection broke or made no sense.
@@ -26,6 +30,15 @@ enum What {
     Untrusted(Option<&'static str>),
     /// It can't be asked for.
     Unsupported(&'static str),
+}
+
+/// What a server said. It may repeat an address or a text: for the record of the delivery, and for no log line.
+struct Words(String);
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Words(..)")
+    }
 }
 
 /// What a failure means.
@@ -77,7 +90,7 @@ impl Failure {
     /// What it means for the mail and for those after it.
     pub(super) fn meaning(&self) -> Meaning {
         match (&self.what, self.stage) {
-            (What::Reply { code, enhanced }, stage) => Meaning::Refused(verdict(stage, *code, *enhanced)),
+            (What::Reply { code, enhanced, .. }, stage) => Meaning::Refused(verdict(stage, *code, *enhanced)),
             // The server, the settings or the recipient would have to change: all of them may.
             (What::Unsupported(_), Stage::Recipient) => Meaning::Refused(Verdict::Later),
             (What::Unsupported(_), _) => Meaning::Refused(Verdict::Relay),
@@ -93,6 +106,22 @@ impl Failure {
             What::Reply { code, .. } => code != 421,
             What::Unsupported(_) => true,
             What::Silence | What::Broken(_) | What::Untrusted(_) => false,
+        }
+    }
+
+    /// All that the server replied, where it did.
+    pub(super) fn reply(&self) -> Option<String> {
+        match &self.what {
+            What::Reply { code, words, .. } => Some(format!("{code} {}", words.0).trim_end().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody was there.
+    pub(super) fn reached_a_server(&self) -> bool {
+        match (&self.what, self.stage) {
+            (What::Reply { .. } | What::Untrusted(_) | What::Unsupported(_), _) => true,
+            (What::Silence | What::Broken(_), stage) => stage != Stage::Connect,
         }
     }
 
@@ -123,8 +152,11 @@ impl fmt::Display for Failure {
             What::Reply {
                 code,
                 enhanced: Some(enhanced),
+                ..
             } => write!(f, "{code} {enhanced} at {stage}"),
-            What::Reply { code, enhanced: None } => write!(f, "{code} at {stage}"),
+            What::Reply {
+                code, enhanced: None, ..
+            } => write!(f, "{code} at {stage}"),
             What::Silence => write!(f, "no answer in time at {stage}"),
             What::Broken(how) => write!(f, "{how} at {stage}"),
             What::Untrusted(None) => write!(f, "TLS failed at {stage}"),
@@ -141,6 +173,7 @@ impl What {
             return Self::Reply {
                 code: code.into(),
                 enhanced: words.as_deref().and_then(Enhanced::at_start_of),
+                words: Words(words.unwrap_or_default()),
             };
         }
         if error.is_client() {

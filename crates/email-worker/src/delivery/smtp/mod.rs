@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod failure;
 mod idle;
+mod kept;
 mod pace;
 mod relay;
 mod rest;

@@ -20,6 +20,9 @@ pub(super) struct Relay {
     refusing: Vec<String>,
 }
 
+/// In which way a rest lets a mail in.
+type Admit = fn(&mut Rest, Instant) -> Result<Ticket, Duration>;
+
 /// What a mail was let in under.
 #[derive(Debug, Clone)]
 pub(super) struct Pass {
@@ -31,8 +34,17 @@ pub(super) struct Pass {
 impl Relay {
     /// Lets a mail to this domain in, or says when to ask again.
     pub(super) fn admit(&mut self, domain: &str, now: Instant) -> Result<Pass, Duration> {
-        let whole = self.whole.admit(now)?;
-        let pair = match self.slowed.get_mut(domain).map(|rest| rest.admit(now)).transpose() {
+        self.admit_by(Rest::admit, domain, now)
+    }
+
+    /// Lets a mail to this domain in at once, to find out, unless another one does so.
+    pub(super) fn admit_probe(&mut self, domain: &str, now: Instant) -> Result<Pass, Duration> {
+        self.admit_by(Rest::admit_probe, domain, now)
+    }
+
+    fn admit_by(&mut self, admit: Admit, domain: &str, now: Instant) -> Result<Pass, Duration> {
+        let whole = admit(&mut self.whole, now)?;
+        let pair = match self.slowed.get_mut(domain).map(|rest| admit(rest, now)).transpose() {
             Ok(pair) => pair,
             Err(wait) => {
                 self.whole.leave(whole);
@@ -161,6 +173,19 @@ mod tests {
         assert_eq!(relay.slow(&probe, later), 20 * SECOND);
         assert!(!take(&mut relay, "a.test", later + 20 * SECOND));
         assert!(relay.slowed.is_empty());
+    }
+
+    #[test]
+    fn a_probe_goes_through_the_rest_of_the_relay_and_of_its_domain() {
+        let (mut relay, now) = (Relay::default(), Instant::now());
+        let pass = relay.admit("a.test", now).unwrap();
+        relay.slow(&pass, now);
+        relay.rest(&pass, Trouble::Refused, now);
+        relay.leave(&pass);
+        assert!(relay.admit("a.test", now).is_err());
+        let probe = relay.admit_probe("a.test", now).unwrap();
+        assert!(relay.took(&probe), "it had rested");
+        assert!(relay.admit("b.test", now).is_ok());
     }
 
     #[test]

@@ -66,6 +66,14 @@ impl Rest {
         }
     }
 
+    /// Lets a call in to find out at once, or says when to ask again, while another one finds out.
+    pub(super) fn admit_probe(&mut self, now: Instant) -> Result<Ticket, Duration> {
+        if let Some(resting) = &mut self.resting {
+            resting.until = resting.until.min(now);
+        }
+        self.admit(now)
+    }
+
     /// Begins a rest or lengthens it; gives back what is left of it.
     pub(super) fn begin(&mut self, ticket: Ticket, trouble: Trouble, now: Instant) -> Duration {
         if let Some(resting) = self.resting.filter(|_| ticket.turned != self.turned) {
@@ -177,6 +185,18 @@ mod tests {
         assert_eq!(rest.begin(probe, Trouble::Refused, over), 20 * SECOND);
         rest.leave(probe);
         assert_eq!(rest.admit(over).unwrap_err(), 20 * SECOND);
+    }
+
+    #[test]
+    fn one_may_find_out_before_the_rest_is_over() {
+        let mut rest = Rest::default();
+        let now = Instant::now();
+        let ticket = rest.admit(now).unwrap();
+        rest.begin(ticket, Trouble::Refused, now);
+        assert!(rest.admit(now).is_err());
+        let probe = rest.admit_probe(now).unwrap();
+        assert_eq!(rest.admit_probe(now).unwrap_err(), WHILE_PROBED, "one finds out");
+        assert_eq!(rest.begin(probe, Trouble::Refused, now), 20 * SECOND);
     }
 
     #[test]

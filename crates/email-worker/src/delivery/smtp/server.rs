@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use common::dispatch::Unsaid;
 use common::tls::{self, Authorities};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
@@ -33,6 +36,8 @@ pub(super) struct Server {
     port: u16,
     security: Security,
     credentials: Option<Credentials>,
+    /// What signs in: a server may repeat it.
+    unsaid: Unsaid,
     hello: ClientId,
 }
 
@@ -60,8 +65,10 @@ impl Server {
             "" => ClientId::Domain(hello.to_owned()),
             name => ClientId::Domain(name.to_owned()),
         };
+        let login = login(&url)?;
         Ok(Self {
-            credentials: credentials(&url)?,
+            unsaid: login.as_ref().map(unsaid).unwrap_or_default(),
+            credentials: login.map(|(user, password)| Credentials::new(user, password)),
             host,
             port,
             security,
@@ -75,6 +82,11 @@ impl Server {
 
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What is not kept of its replies, whatever it is sent.
+    pub(super) fn unsaid(&self) -> Unsaid {
+        self.unsaid.clone()
     }
 
     /// Connects, encrypts and signs in.
@@ -168,7 +180,8 @@ fn starttls(host: &str, authorities: Option<&Authorities>) -> Result<TlsParamete
     parameters.build()
 }
 
-fn credentials(url: &Url) -> Result<Option<Credentials>, TransportError> {
+/// User and password of the URL.
+fn login(url: &Url) -> Result<Option<(String, String)>, TransportError> {
     let Some(password) = url.password() else {
         return Ok(None);
     };
@@ -178,7 +191,15 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, TransportError> {
             .map(std::borrow::Cow::into_owned)
             .map_err(|_| TransportError::Smtp("its user or password is not UTF-8"))
     };
-    Ok(Some(Credentials::new(decode(url.username())?, decode(password)?)))
+    Ok(Some((decode(url.username())?, decode(password)?)))
+}
+
+/// The password in each form in which it is sent.
+fn unsaid((user, password): &(String, String)) -> Unsaid {
+    Unsaid::default()
+        .secret(password)
+        .secret(&BASE64_STANDARD.encode(password))
+        .secret(&BASE64_STANDARD.encode(format!("\0{user}\0{password}")))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a provider's answer says of a message, of one number, or of our account.
 
-use common::dispatch::Wait;
+use common::dispatch::{ExchangeStatus, Wait};
 use common::outbound::{OutboundError, OutboundResponse};
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -44,6 +44,18 @@ impl Heard {
         match outcome {
             Ok(answer) => judge(&answer),
             Err(error) => failure(&error),
+        }
+    }
+
+    /// What is kept of the last try that was made: what came of it, and why.
+    pub(super) fn kept(&self) -> (ExchangeStatus, Option<String>) {
+        match self {
+            Self::Taken { .. } => (ExchangeStatus::Accepted, None),
+            Self::Refused(said) => (ExchangeStatus::Rejected, Some(said.clone())),
+            Self::NotNow { said, .. } => (ExchangeStatus::Failed, Some(said.clone())),
+            Self::Unknown(said) => (ExchangeStatus::Unknown, Some(said.clone())),
+            // One was made, and another one was not let through.
+            Self::NotAsked { .. } => (ExchangeStatus::Failed, None),
         }
     }
 }

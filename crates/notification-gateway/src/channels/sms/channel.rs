@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use common::dispatch::{Delivery, Outcome, Progress, Reason, Wait};
+use common::Timestamp;
+use common::dispatch::{Delivery, Holds, Outcome, Progress, Reason, Wait};
 use common::outbound::Outbound;
 use common::process::State;
 use secrecy::ExposeSecret;
@@ -18,12 +19,16 @@ use crate::settings::{AfterUnknown, Sms as SmsSettings};
 
 /// A delivery waits no longer for a provider's pause, which is no longer either: it may have meant one number.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// While its provider is held, a delivery is looked at again after this: somebody may end the hold at any moment.
+const HELD: Duration = Duration::from_secs(5);
 
 /// SMS, by whichever provider takes it.
 pub(crate) struct Sms {
     /// The first is the one of `providers.sms` itself.
     providers: Vec<Provider>,
     after_unknown: AfterUnknown,
+    /// Which of them an operator has left alone.
+    holds: Holds,
     /// Where providers tell what became of a message, once that is known.
     callback_url: Arc<OnceLock<String>>,
 }
@@ -40,8 +45,14 @@ struct Asked {
 }
 
 impl Sms {
+    /// What can be held: all SMS, and each further provider.
+    pub(crate) fn destinations(settings: &SmsSettings) -> Vec<String> {
+        let also = settings.also.keys().map(|name| format!("{}.{name}", Self::NAME));
+        std::iter::once(Self::NAME.to_owned()).chain(also).collect()
+    }
+
     /// All providers of the settings.
-    pub(crate) fn new(settings: &SmsSettings, outbound: &Outbound) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &SmsSettings, outbound: &Outbound, holds: Holds) -> anyhow::Result<Self> {
         let named = |name: &String| Arc::from(format!("{}.{name}", Self::NAME));
         let first = (Arc::from(Self::NAME), settings.first());
         let also = settings.also.iter().map(|(name, also)| (named(name), also.clone()));
@@ -54,6 +65,7 @@ impl Sms {
         Ok(Self {
             providers,
             after_unknown: settings.after_unknown,
+            holds,
             callback_url,
         })
     }
@@ -134,15 +146,15 @@ impl Channel for Sms {
         progress.begin();
         let mut asked = Asked::default();
         for provider in holder.map_or_else(|| self.in_order(), |holder| vec![holder]) {
+            if let Some(left) = self.holds.left(&provider.name, Timestamp::now()) {
+                asked.not_asked(left.min(HELD));
+                continue;
+            }
             if self.after_unknown != AfterUnknown::Next {
                 // Also when the send is broken off.
                 progress.held_by(&provider.name);
             }
-            let heard = provider.ask(delivery, &message).await;
-            provider
-                .exchange(&heard)
-                .into_iter()
-                .for_each(|exchange| progress.note(exchange));
+            let heard = provider.ask((delivery, &message), |kept| progress.note(kept)).await;
             match heard {
                 Heard::Taken { id } => {
                     progress.held_by(&provider.name);

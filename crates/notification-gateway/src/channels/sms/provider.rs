@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use common::dispatch::{Delivery, Exchange, ExchangeStatus};
-use common::outbound::{Destination, Outbound, OutboundClient, Repeat};
+use common::dispatch::{Delivery, Exchange, ExchangeStatus, Unsaid};
+use common::outbound::{CallOptions, Destination, Entry, Heard as Tries, Outbound, OutboundClient, Repeat, Said};
 use common::process::State;
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -88,8 +88,8 @@ impl Provider {
         })
     }
 
-    /// Asks it to take the message.
-    pub(super) async fn ask(&self, delivery: &Delivery, message: &Message) -> Heard {
+    /// Asks it to take the message; tells what came of it, and of each try, in `kept`.
+    pub(super) async fn ask(&self, (delivery, message): (&Delivery, &Message), kept: impl FnMut(Exchange)) -> Heard {
         let mut form = vec![("To", &message.to), ("From", &self.sender), ("Body", &message.text)];
         form.extend(self.callback_url.get().map(|url| ("StatusCallback", url)));
         let request = self
@@ -98,7 +98,21 @@ impl Provider {
             .basic_auth(&self.account, Some(self.token.expose_secret()))
             .header("Idempotency-Key", delivery.id.to_string())
             .form(&form);
-        Heard::of(self.client.execute(request, self.repeat).await)
+        let tries = Tries::default();
+        let options = CallOptions {
+            repeat: self.repeat,
+            heard: tries.clone(),
+            entry: if delivery.retry_now {
+                Entry::Probe
+            } else {
+                Entry::AsOthers
+            },
+        };
+        let heard = Heard::of(self.client.execute_as(request, options).await);
+        self.exchanges(&heard, tries.tries(), message)
+            .into_iter()
+            .for_each(kept);
+        heard
     }
 
     /// Calls it no more for so long, because it asked for that.
@@ -110,19 +124,56 @@ impl Provider {
         self.client.state()
     }
 
-    /// What is kept of a call that reached it; nothing of one that was not made.
-    pub(super) fn exchange(&self, heard: &Heard) -> Option<Exchange> {
-        let (status, answer) = match heard {
-            Heard::Taken { .. } => (ExchangeStatus::Accepted, None),
-            Heard::Refused(said) => (ExchangeStatus::Rejected, Some(said)),
-            Heard::NotNow { said, .. } => (ExchangeStatus::Failed, Some(said)),
-            Heard::Unknown(said) => (ExchangeStatus::Unknown, Some(said)),
-            Heard::NotAsked { .. } => return None,
+    /// What is kept of a call: each try that was made. What came of the call came of the last one.
+    fn exchanges(&self, heard: &Heard, tries: Vec<Said>, message: &Message) -> Vec<Exchange> {
+        let unsaid = Unsaid::default()
+            .secret(self.token.expose_secret())
+            .secret(&message.text)
+            .text(&message.text);
+        let last = tries.len().saturating_sub(1);
+        let exchange = |(place, said): (usize, Said)| {
+            let (status, reason) = if place == last { heard.kept() } else { came_of(&said) };
+            Exchange {
+                provider: self.name.to_string(),
+                status,
+                answer: answer(&said).map(|answer| unsaid.of(&answer)),
+                reason,
+            }
         };
-        Some(Exchange {
-            provider: self.name.to_string(),
-            status,
-            answer: answer.cloned(),
-        })
+        let mut exchanges: Vec<_> = tries.into_iter().enumerate().map(exchange).collect();
+        if exchanges.is_empty()
+            && let Heard::Unknown(said) = heard
+        {
+            // Broken off in the middle of a try.
+            exchanges.push(Exchange {
+                provider: self.name.to_string(),
+                status: ExchangeStatus::Unknown,
+                answer: None,
+                reason: Some(said.clone()),
+            });
+        }
+        exchanges
     }
+}
+
+/// A try after which there was another one.
+fn came_of(said: &Said) -> (ExchangeStatus, Option<String>) {
+    let status = if said.may_be_received {
+        ExchangeStatus::Unknown
+    } else {
+        ExchangeStatus::Failed
+    };
+    let reason = said.status.map(|status| format!("HTTP {}", status.as_u16()));
+    (status, reason.or_else(|| said.error.clone()))
+}
+
+/// What it answered: the status, and the document below it.
+fn answer(said: &Said) -> Option<String> {
+    let status = said.status?;
+    let body = String::from_utf8_lossy(&said.body);
+    Some(
+        format!("HTTP {}\n{}", status.as_u16(), body.trim())
+            .trim_end()
+            .to_owned(),
+    )
 }

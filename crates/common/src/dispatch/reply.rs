@@ -1,0 +1,149 @@
+//! What somebody answered, as it is kept: bounded, and without what was said to them.
+//!
+//! A mail server that takes a text for spam quotes it, a provider's document repeats the message. What was sent may hold
+//! links that let somebody in, so nothing of it is kept with the answer.
+
+/// Most bytes of an answer that are kept.
+pub(super) const LIMIT: usize = 4096;
+/// In the place of what is not kept.
+const CUT: &str = "[cut]";
+/// What is shorter and was sent as well may be their own word: a code, a name.
+const SHORTEST: usize = 12;
+
+/// What was sent, and what opens the way to whom it was sent: nothing of it is kept of an answer.
+#[derive(Clone, Default)]
+pub struct Unsaid {
+    secrets: Vec<String>,
+    text: String,
+}
+
+impl Unsaid {
+    /// Nothing of this secret, however short it is, as it is and as JSON has it.
+    #[must_use]
+    pub fn secret(mut self, secret: &str) -> Self {
+        if !secret.is_empty() {
+            let escaped = serde_json::to_string(secret).unwrap_or_default();
+            let escaped = escaped.trim_start_matches('"').trim_end_matches('"').to_owned();
+            self.secrets.extend([secret.to_owned(), escaped]);
+        }
+        self
+    }
+
+    /// Nothing of this text that has twelve characters.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.text);
+        self
+    }
+
+    /// An answer as it may be kept.
+    pub fn of(&self, answer: &str) -> String {
+        let mut answer = bounded(answer, 2 * LIMIT);
+        for secret in &self.secrets {
+            if answer.contains(secret) {
+                answer = answer.replace(secret, CUT);
+            }
+        }
+        bounded(&self.without_text(&answer), LIMIT)
+    }
+
+    /// Cuts each run of words that the text has as well.
+    fn without_text(&self, answer: &str) -> String {
+        let words = words(answer);
+        let (mut kept, mut from, mut next) = (String::with_capacity(answer.len()), 0, 0);
+        while let Some((start, first_end)) = words.get(next).copied() {
+            let mut end = start;
+            let mut last = next;
+            let mut word_end = first_end;
+            while self.text.contains(&answer[start..word_end]) {
+                end = word_end;
+                last += 1;
+                match words.get(last) {
+                    Some((_, further)) => word_end = *further,
+                    None => break,
+                }
+            }
+            if end - start >= SHORTEST {
+                kept.push_str(&answer[from..start]);
+                kept.push_str(CUT);
+                (from, next) = (end, last);
+            } else {
+                next += 1;
+            }
+        }
+        kept.push_str(&answer[from..]);
+        kept
+    }
+}
+
+impl std::fmt::Debug for Unsaid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unsaid(..)")
+    }
+}
+
+/// Where each word begins and ends, of what tokens are made of.
+fn words(text: &str) -> Vec<(usize, usize)> {
+    let mut words = Vec::new();
+    let mut start = None;
+    for (place, c) in text.char_indices() {
+        let is_of_a_word = c.is_alphanumeric() || matches!(c, '-' | '_');
+        match (is_of_a_word, start) {
+            (true, None) => start = Some(place),
+            (false, Some(begun)) => {
+                words.push((begun, place));
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    words.extend(start.map(|begun| (begun, text.len())));
+    words
+}
+
+/// At most so many bytes of a text, without what no database takes and no terminal should show.
+pub(super) fn bounded(text: &str, limit: usize) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+    text[..text.floor_char_boundary(limit)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_what_was_sent_is_kept() {
+        let mail = "Hello Ada,\nplease confirm: https://example.org/confirm?token=Zm9vYmFyYmF6cXV4\nGood bye";
+        let unsaid = Unsaid::default().text(mail).secret("hunter2");
+        for (answer, kept) in [
+            (
+                "554 5.7.1 spam: https://example.org/confirm?token=Zm9vYmFyYmF6cXV4 is listed",
+                "554 5.7.1 spam: [cut] is listed",
+            ),
+            (
+                "550 the token 'Zm9vYmFyYmF6cXV4' is listed",
+                "550 the token '[cut]' is listed",
+            ),
+            (
+                "250 2.0.0 Ok: queued as 4TYQk31vRPz1y1X",
+                "250 2.0.0 Ok: queued as 4TYQk31vRPz1y1X",
+            ),
+            ("535 not hunter2", "535 not [cut]"),
+            ("550 you said\nHello Ada,\nplease confirm", "550 you said\n[cut]"),
+            ("550 Good bye, Ada", "550 Good bye, Ada"),
+        ] {
+            assert_eq!(unsaid.of(answer), kept);
+        }
+        let sms = Unsaid::default().secret("Your \"code\" is 1");
+        let body = r#"{"sid": "SM1", "body": "Your \"code\" is 1"}"#;
+        assert_eq!(sms.of(body), r#"{"sid": "SM1", "body": "[cut]"}"#);
+    }
+
+    #[test]
+    fn an_answer_is_bounded_and_has_no_control_characters() {
+        let long = format!("550 {}\u{1b}[2J\0", "å".repeat(LIMIT));
+        let kept = Unsaid::default().of(&long);
+        assert!(kept.len() <= LIMIT && !kept.contains('\u{1b}'), "{}", kept.len());
+        assert_eq!(bounded("a\r\nb\0", 10), "a\nb");
+    }
+}

@@ -1,0 +1,36 @@
+//! `POST /operations/deliveries/{id}/cancel`: takes a delivery back that waits. Nothing brings it on again; a copy may be ordered.
+
+use actix_web::web::Data;
+
+use super::order::{Deed, Effect, Order, OrderRefusal, carry_out, unless_waiting};
+use super::state::State;
+use crate::dispatch::orders;
+use crate::http::{Answer, JsonBody, OperationError, PathId, Taken};
+use crate::operations::actor::Actor;
+
+/// Takes it back.
+pub(super) async fn cancel_delivery(
+    state: Data<State>,
+    actor: Actor,
+    PathId(id): PathId,
+    JsonBody(order): JsonBody<Order>,
+) -> Result<Answer<Taken<Effect>>, OperationError<OrderRefusal>> {
+    let wanted = order.read()?;
+    let deed = Deed {
+        name: "deliveries.cancel",
+        wanted: &wanted,
+        delivery: id,
+        may: unless_waiting,
+    };
+    let mut channel = None;
+    let done = carry_out(&state, &actor, deed, async |tx, delivery, now| {
+        let is_done = orders::cancel(tx, delivery.id, now).await?;
+        channel = Some(delivery.channel);
+        Ok(is_done.then_some(None).ok_or(OrderRefusal::InHand))
+    });
+    let affected = done.await?.map_err(OperationError::Refused)?;
+    if let Some(channel) = channel {
+        state.metrics.delivery(&channel, "cancelled");
+    }
+    Ok(Answer::taken(&affected))
+}

@@ -1,0 +1,17 @@
+//! What the operations on deliveries work with.
+
+use crate::dispatch::Waker;
+use crate::messaging::Changes;
+use crate::telemetry::Metrics;
+
+/// What the operations on deliveries work with.
+pub(crate) struct State {
+    /// The service's changes, which its audit is written in.
+    pub(crate) changes: Changes,
+    /// Wakes the dispatcher.
+    pub(crate) waker: Waker,
+    /// What the dispatcher sends over; the table may have others.
+    pub(crate) channels: &'static [&'static str],
+    /// Where what became of deliveries is counted.
+    pub(crate) metrics: Metrics,
+}

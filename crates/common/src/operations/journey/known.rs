@@ -1,0 +1,55 @@
+//! What a service brings to the journeys that it is asked for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sea_orm::DbErr;
+
+use super::events::EventView;
+use super::key::Key;
+use crate::Timestamp;
+use crate::database::Database;
+
+/// Which of the tables that journeys are read from a service has beside its outbox.
+#[derive(Debug, Clone, Copy)]
+pub enum Tables {
+    /// None: it takes no events in and sends nothing.
+    Outbox,
+    /// All: what it took in, and what it sends.
+    InboxAndDeliveries,
+}
+
+/// What a service knows of whom a key names.
+#[derive(Default)]
+pub struct Known {
+    /// By what the same person is known elsewhere: their id, an address, a number.
+    pub(super) keys: Vec<String>,
+    /// What there is to say of them.
+    pub(super) events: Vec<EventView>,
+}
+
+impl Known {
+    /// Adds a person's id and what else they are known by.
+    #[must_use]
+    pub fn person(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Adds something of the service's own that stands since `at`: its id, what it is, how it is.
+    #[must_use]
+    pub fn thing(mut self, (id, kind): (uuid::Uuid, &str), state: &str, at: Timestamp) -> Self {
+        self.events.push(EventView::of_a_thing((id, kind), state, at));
+        self
+    }
+}
+
+/// Finds whom a key names.
+pub(crate) type Knows = Arc<dyn Fn(Key) -> Pin<Box<dyn Future<Output = Result<Known, DbErr>> + Send>> + Send + Sync>;
+
+/// What the operation works with.
+pub(crate) struct State {
+    pub(crate) database: Database,
+    pub(crate) tables: Tables,
+    pub(crate) knows: Knows,
+}

@@ -1,0 +1,34 @@
+//! What commands say: lines for a person or objects for a program on standard output, trouble on standard error.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+/// A line for whoever asked.
+pub(super) fn say(line: &str) {
+    // Whoever reads may have seen enough, as `head` has.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A line about what went wrong.
+pub(super) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "waypost: {line}");
+}
+
+/// An object of a service, with the service's name before it.
+pub(super) fn of_service(service: &str, item: &Value) -> String {
+    let mut line = json!({"service": service});
+    if let (Some(line), Some(item)) = (line.as_object_mut(), item.as_object()) {
+        line.extend(item.clone());
+    }
+    line.to_string()
+}
+
+/// A value as a person reads it; nothing where there is none.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

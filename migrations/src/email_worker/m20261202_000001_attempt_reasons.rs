@@ -1,0 +1,23 @@
+//! Why each exchange ended as it did: expand only, an older version works on.
+
+use sea_orm_migration::prelude::*;
+
+use crate::operated;
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        operated::add_attempt_reasons(schema).await
+    }
+
+    async fn down(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        operated::drop_attempt_reasons(schema).await
+    }
+}

@@ -1,0 +1,28 @@
+//! Indexes on tables that are in use: built while everybody reads and writes.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+
+/// Builds an index; `on` says of what: `deliveries (channel)`. For a migration that takes no transaction and does nothing else.
+pub(crate) async fn build(schema: &SchemaManager<'_>, name: &str, on: &str) -> Result<(), DbErr> {
+    let connection = schema.get_connection();
+    if connection.get_database_backend() != DbBackend::Postgres {
+        let create = format!("CREATE INDEX {name} ON {on}");
+        connection.execute_unprepared(&create).await?;
+        return Ok(());
+    }
+    connection.execute_unprepared("SET lock_timeout = 0").await?;
+    // One that was left behind, unusable, by a migration that was broken off.
+    let left = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
+    connection.execute_unprepared(&left).await?;
+    let create = format!("CREATE INDEX CONCURRENTLY {name} ON {on}");
+    connection.execute_unprepared(&create).await?;
+    connection.execute_unprepared("SET lock_timeout = '1s'").await?;
+    Ok(())
+}
+
+/// Takes an index away.
+pub(crate) async fn drop(schema: &SchemaManager<'_>, name: &'static str, table: &'static str) -> Result<(), DbErr> {
+    let index = Index::drop().name(name).table(table).to_owned();
+    schema.drop_index(index).await
+}

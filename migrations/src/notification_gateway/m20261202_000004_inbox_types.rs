@@ -1,0 +1,23 @@
+//! What each event that was taken in was: expand only, an older version works on.
+
+use sea_orm_migration::prelude::*;
+
+use crate::operated;
+
+#[derive(DeriveMigrationName)]
+pub(super) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        operated::add_inbox_types(schema).await
+    }
+
+    async fn down(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        operated::drop_inbox_types(schema).await
+    }
+}
