@@ -70,14 +70,6 @@ impl Many {
         }
     }
 
-    /// SQL: they themselves, a row each, in a column `id`.
-    pub fn listed(&self, backend: DbBackend, parameter: usize) -> String {
-        match backend {
-            DbBackend::Postgres => format!("SELECT unnest({}) AS id", self.array(parameter)),
-            _ => format!("SELECT value AS id FROM ({})", self.rows(parameter)),
-        }
-    }
-
     /// SQL: `column` is none of them.
     pub fn lack(&self, backend: DbBackend, column: &str, parameter: usize) -> String {
         match (backend, self.kind) {

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use sea_orm::sea_query::{Alias, OnConflict, Query};
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -15,6 +16,12 @@ pub(super) struct Taken<'a> {
     /// For those who ask later what happened: its type and its trace.
     pub(super) kind: &'a str,
     pub(super) trace_id: &'a str,
+}
+
+impl Taken<'_> {
+    fn to_json(&self) -> Value {
+        json!({"id": self.id.simple().to_string(), "type": self.kind, "trace": self.trace_id})
+    }
 }
 
 /// Remembers that `consumer` takes the message in, in the transaction `tx` of its effects.
@@ -48,22 +55,31 @@ pub(super) async fn first_time(
 pub(super) async fn first_times(
     tx: &impl ConnectionTrait,
     consumer: &str,
-    message_ids: impl Iterator<Item = Uuid>,
+    mut messages: Vec<Taken<'_>>,
     now: Timestamp,
 ) -> Result<HashSet<Uuid>, DbErr> {
     // In one order everywhere: of two batches with the same messages one waits for the other, and never both.
-    let mut ids: Vec<_> = message_ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let ids = Many::ids(ids);
+    messages.sort_unstable_by_key(|message| message.id);
+    messages.dedup_by_key(|message| message.id);
     let backend = tx.get_database_backend();
+    let listed = match backend {
+        DbBackend::Postgres => "jsonb_to_recordset(CAST($2 AS jsonb)) AS listed (id uuid, type text, trace text)",
+        _ => {
+            "(SELECT unhex(value ->> 'id') AS id, value ->> 'type' AS type, value ->> 'trace' AS trace \
+             FROM json_each($2)) AS listed"
+        }
+    };
     let sql = format!(
-        "INSERT INTO \"inbox\" (consumer, message_id, received_at) \
-         SELECT $1, listed.id, $3 FROM ({}) AS listed WHERE true \
-         ON CONFLICT (consumer, message_id) DO NOTHING RETURNING message_id",
-        ids.listed(backend, 2)
+        "INSERT INTO inbox (consumer, message_id, received_at, type, trace_id) \
+         SELECT $1, listed.id, $3, listed.type, listed.trace FROM {listed} WHERE true \
+         ON CONFLICT (consumer, message_id) DO NOTHING RETURNING message_id"
     );
-    let values = [consumer.into(), ids.value(), now.as_micros().into()];
+    let rows: Vec<_> = messages.iter().map(Taken::to_json).collect();
+    let values = [
+        consumer.into(),
+        Value::from(rows).to_string().into(),
+        now.as_micros().into(),
+    ];
     let rows = tx
         .query_all_raw(Statement::from_sql_and_values(backend, sql, values))
         .await?;

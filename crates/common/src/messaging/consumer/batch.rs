@@ -19,6 +19,7 @@ use crate::messaging::message::{Message, limited};
 use crate::messaging::rejection::Rejection;
 use crate::messaging::trace;
 use crate::messaging::wire::Wire;
+use crate::telemetry::TraceContext;
 
 impl<I: Intake> Processor<I> {
     /// How many messages may share a change.
@@ -58,8 +59,15 @@ impl<I: Intake> Processor<I> {
 
     /// Has each message that is new leave its effects in the change.
     async fn fill(&self, change: &mut Change, messages: &[Message], wires: &[&Wire]) -> Result<(), Rejection> {
-        let ids = messages.iter().map(|message| message.id);
-        let mut new: HashSet<Uuid> = inbox::first_times(change.tx(), self.queue.name, ids, Timestamp::now()).await?;
+        let traces = wires.iter().map(|wire| wire.trace());
+        let traces: Vec<_> = traces.map(|trace| trace.unwrap_or_else(TraceContext::fresh)).collect();
+        let taken = messages.iter().zip(&traces).map(|(message, trace)| inbox::Taken {
+            id: message.id,
+            kind: &message.kind,
+            trace_id: trace.trace_id(),
+        });
+        let taken = taken.collect();
+        let mut new: HashSet<Uuid> = inbox::first_times(change.tx(), self.queue.name, taken, Timestamp::now()).await?;
         let deadline = change.tx().deadline();
         for (message, wire) in messages.iter().zip(wires) {
             // Known before, or come twice just now.
