@@ -17,6 +17,7 @@ use crate::{
     breached::{self, BreachedPasswords},
     journey, known_costs,
     passwords::Passwords,
+    retention::TABLES,
     routes::routes,
     sessions::Sweep,
     settings::Settings,

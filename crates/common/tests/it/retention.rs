@@ -90,9 +90,10 @@ impl Fixture {
     async fn taken_in(&self, messages: usize, days: u32) {
         for _ in 0..messages.div_ceil(500) {
             let rows: Vec<_> = (0..messages.min(500))
-                .map(|_| match self.database.is_postgres() {
-                    true => format!("('q', '{}', {})", Uuid::now_v7(), self.ago(days).as_micros()),
-                    false => format!("('q', x'{}', {})", Uuid::now_v7().simple(), self.ago(days).as_micros()),
+                .map(|_| {
+                    let mark = if self.database.is_postgres() { "" } else { "x" };
+                    let (id, at) = (Uuid::now_v7().simple(), self.ago(days).as_micros());
+                    format!("('q', {mark}'{id}', {at})")
                 })
                 .collect();
             let insert = format!(
@@ -220,7 +221,7 @@ async fn of_two_runners_one_has_the_right_to_it_and_no_row_is_counted_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_whose_lock_is_gone_leaves_the_rest_to_the_next() {
     let fixture = Fixture::postgres().await;
-    fixture.taken_in(5_000, 31).await;
+    fixture.taken_in(10_000, 31).await;
     let running = fixture.run();
     let broken = async {
         let holders = "pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = \

@@ -44,9 +44,8 @@ fn versions() -> BTreeSet<String> {
 /// What the newest reads.
 fn newest() -> BTreeMap<&'static str, Reader> {
     fn read<T: EventData>() -> (&'static str, Reader) {
-        (T::TYPE, |text| {
-            serde_json::from_str::<T>(text).and_then(serde_json::to_value)
-        })
+        let reader: Reader = |text| serde_json::from_str::<T>(text).and_then(serde_json::to_value);
+        (T::TYPE, reader)
     }
     [read::<UserRegistered>(), read::<UserUpdated>(), read::<EmailSent>()].into()
 }

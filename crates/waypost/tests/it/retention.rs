@@ -37,8 +37,8 @@ async fn each_table_of_each_service_says_what_becomes_of_its_rows() {
         let names = Statement::from_string(connection.get_database_backend(), names);
         let rows = connection.query_all_raw(names).await.unwrap();
         let there: BTreeSet<String> = rows.iter().map(|row| row.try_get("", "name").unwrap()).collect();
-        let named: BTreeSet<_> = tables_of(service).iter().map(|table| table.name.to_owned()).collect();
-        assert_eq!(there, named, "{service}: name it in the service's retention.rs");
+        let told: BTreeSet<_> = tables_of(service).iter().map(|table| table.name.to_owned()).collect();
+        assert_eq!(there, told, "{service}: name it in the service's retention.rs");
     }
 }
 

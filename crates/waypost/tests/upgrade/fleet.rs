@@ -27,8 +27,9 @@ impl Version {
         if self == Self::This {
             return workspace_binary(name);
         }
-        let folder = std::env::var("WAYPOST_PREVIOUS_BIN");
-        let folder = folder.expect("WAYPOST_PREVIOUS_BIN: `make test-upgrade` sets it");
+        let Ok(folder) = std::env::var("WAYPOST_PREVIOUS_BIN") else {
+            panic!("WAYPOST_PREVIOUS_BIN is not set: `make test-upgrade` does it")
+        };
         PathBuf::from(folder).join(name)
     }
 }

@@ -8,7 +8,7 @@ use super::labels::TypeLabels;
 impl Metrics {
     /// Has the histograms of these effects stand from the start: one that never came about is then 0, and no gap.
     pub fn critical_times(&self, types: &[&'static str]) {
-        for r#type in types {
+        for &r#type in types {
             drop(self.0.series.critical_time.get_or_create(&TypeLabels { r#type }));
         }
     }
