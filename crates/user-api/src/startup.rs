@@ -66,13 +66,9 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let metrics = &kit.metrics;
     let users = Cache::new(store.clone(), backends.cache, metrics.clone(), tasks.clone());
     users.hears_others(STORE_PATIENCE).await;
-    let sweep = Sweep {
-        changes: kit.changes.clone(),
-        locks: Locks::new(store.clone(), tasks.clone(), metrics.clone()),
-        metrics: metrics.clone(),
-        settings: settings.own.accounts.sessions,
-    };
-    sweep.spawn(&tasks);
+    let locks = Locks::new(store.clone(), tasks.clone(), metrics.clone());
+    let (changes, sessions) = (kit.changes.clone(), settings.own.accounts.sessions);
+    Sweep::new(changes, locks, metrics.clone(), sessions).spawn(&tasks);
     let passwords = Passwords::new(&settings.own.accounts.argon2)?;
     passwords.show_in(metrics);
     known_costs::learn(passwords.clone(), kit.database.clone(), &tasks);

@@ -190,6 +190,7 @@ fn unreadable(error: impl std::borrow::Borrow<serde_json::Error>) -> DbErr {
 }
 
 /// The table; the migrations of every service that consumes make it.
+#[expect(unreachable_pub, reason = "as the derive writes the rest of it")]
 pub(super) mod row {
     use sea_orm::entity::prelude::*;
 

@@ -38,16 +38,13 @@ fn without_quotations(text: &str) -> String {
         let mark = &left[begin..=begin];
         let inner = &left[begin + 1..];
         let opens_a_word = left[..begin].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
-        match inner.find(mark).filter(|_| opens_a_word) {
-            Some(end) => {
-                whole.push_str(&left[..begin]);
-                whole.push_str(ANY);
-                left = &inner[end + 1..];
-            }
-            None => {
-                whole.push_str(&left[..=begin]);
-                left = inner;
-            }
+        if let Some(end) = inner.find(mark).filter(|_| opens_a_word) {
+            whole.push_str(&left[..begin]);
+            whole.push_str(ANY);
+            left = &inner[end + 1..];
+        } else {
+            whole.push_str(&left[..=begin]);
+            left = inner;
         }
     }
     whole.push_str(left);

@@ -48,6 +48,15 @@ pub(crate) enum Ended {
 }
 
 impl Sweep {
+    pub(crate) fn new(changes: Changes, locks: Locks, metrics: Metrics, settings: Sessions) -> Self {
+        Self {
+            changes,
+            locks,
+            metrics,
+            settings,
+        }
+    }
+
     /// Sweeps again and again, for as long as the service lives.
     pub(crate) fn spawn(self, tasks: &Tasks) {
         self.metrics.sweeps(SWEEP);

@@ -172,7 +172,7 @@ impl Client {
 
     /// Opens the live stream from the beginning.
     pub(crate) async fn stream(&self, token: &str) -> Stream {
-        self.stream_after(token, 0).await.expect("opening the stream")
+        self.stream_after(token, 0).await.unwrap()
     }
 
     /// Opens the live stream after a number; `None` when it can't be opened now.

@@ -38,7 +38,9 @@ impl<I: Intake> Processor<I> {
         let queue = self.queue.name;
         if is_taken {
             self.gate.succeeded();
-            wires.iter().for_each(|_| self.metrics.message(queue, "ack"));
+            for _ in wires {
+                self.metrics.message(queue, "ack");
+            }
         }
         self.metrics.batch(queue, if is_taken { "together" } else { "apart" });
         is_taken

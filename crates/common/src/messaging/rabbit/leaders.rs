@@ -57,14 +57,14 @@ impl Leaders {
     }
 
     /// Takes what was found, and says it once.
-    pub(super) fn note(&self, without: BTreeSet<String>) {
+    pub(super) fn note(&self, without: &BTreeSet<String>) {
         let before = self.0.send_replace(Known {
             is_suspected: false,
             without: without.clone(),
         });
-        match cure(&without) {
-            _ if before.without == without => {}
-            Some(cure) => tracing::error!(queues = joined(&without), "{cure}"),
+        match cure(without) {
+            _ if before.without == *without => {}
+            Some(cure) => tracing::error!(queues = joined(without), "{cure}"),
             None => tracing::info!("every queue has a leader again"),
         }
     }
@@ -109,10 +109,10 @@ mod tests {
         assert!(allows("a") && leaders.are_doubted().now_or_never().is_none());
         leaders.suspect();
         assert!(!allows("a") && leaders.are_doubted().now_or_never().is_some());
-        leaders.note(BTreeSet::from(["a".to_owned()]));
+        leaders.note(&BTreeSet::from(["a".to_owned()]));
         assert!(!allows("a") && allows("b"));
         assert!(leaders.cure().is_some_and(|cure| cure.contains("no leader: a;")));
-        leaders.note(BTreeSet::new());
+        leaders.note(&BTreeSet::new());
         assert!(allows("a") && leaders.cure().is_none());
     }
 }

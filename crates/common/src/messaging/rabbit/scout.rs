@@ -67,7 +67,7 @@ impl Scout {
         if let Some(open) = asking {
             let _ = within(CALL, open.connection.close(200, "looked".into())).await;
         }
-        self.leaders.note(without);
+        self.leaders.note(&without);
         Ok(())
     }
 

@@ -65,7 +65,7 @@ impl Relay {
                             () = wake::listen(&self.database, &self.committed) => {}
                         }
                     };
-                    if self.stopping.run_until_cancelled(leading).await.is_none() {
+                    if self.stopping.run_until_cancelled(Box::pin(leading)).await.is_none() {
                         self.finish(work).await;
                     }
                 }

@@ -37,7 +37,7 @@ async fn a_right_certificate_is_taken_and_no_other_and_the_cure_is_told() {
     for (port, words) in [(rabbit.tls_port(), "`ca_file`"), (rabbit.port(), "speaks no TLS")] {
         let tasks = Tasks::new(Service::UserApi);
         let stranger = connect(port, "", &tasks).unwrap();
-        eventually(SOON, async || is_refused(stranger.finding(), words)).await;
+        eventually(SOON, async || is_refused(&stranger.finding(), words)).await;
         let _ = tasks.shut_down(SOON).await;
     }
 
@@ -45,7 +45,7 @@ async fn a_right_certificate_is_taken_and_no_other_and_the_cure_is_told() {
         rabbit.show(&authority, shown).await;
         let (tap, tasks) = (Tap::on(rabbit.tls_port()).await, Tasks::new(Service::UserApi));
         let broker = connect(tap.port(), &ca_file, &tasks).unwrap();
-        eventually(SOON, async || is_refused(broker.finding(), words)).await;
+        eventually(SOON, async || is_refused(&broker.finding(), words)).await;
         let refused = broker.publish(outbound(&someone())).await;
         assert_eq!(refused, Err(PublishError::Unavailable), "{shown:?}");
         assert!(

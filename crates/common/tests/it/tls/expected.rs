@@ -17,8 +17,8 @@ pub(super) const REFUSED: [(Shown, &str); 3] = [
 ];
 
 /// Whether it is down, and why is told so that a person can do something.
-pub(super) fn is_refused(finding: Finding, words: &str) -> bool {
-    finding.state == State::Down && finding.cure.is_some_and(|cure| cure.contains(words))
+pub(super) fn is_refused(finding: &Finding, words: &str) -> bool {
+    finding.state == State::Down && finding.cure.as_ref().is_some_and(|cure| cure.contains(words))
 }
 
 /// A path as a setting has it.

@@ -46,7 +46,7 @@ async fn no_other_certificate_is_taken_and_the_cure_is_told() {
         let redis = PrivateTlsRedis::start(&authority, shown, PASSWORD).await;
         let tap = Tap::on(redis.port()).await;
         let store = connect(tap.port(), &setting(&authority.ca_file())).unwrap();
-        eventually(SOON, async || is_refused(store.finding(), words)).await;
+        eventually(SOON, async || is_refused(&store.finding(), words)).await;
         assert!(store.set("a", b"1", LONG).await.is_err(), "{shown:?}");
         assert!(tap.heard_only_tls_after(b"") && !tap.heard_word(PASSWORD), "{shown:?}");
     }
@@ -56,5 +56,5 @@ async fn no_other_certificate_is_taken_and_the_cure_is_told() {
 async fn with_no_file_only_those_that_browsers_trust_are_taken() {
     let redis = PrivateTlsRedis::start(&Authority::create(), Shown::Right, PASSWORD).await;
     let store = connect(redis.port(), "").unwrap();
-    eventually(SOON, async || is_refused(store.finding(), "`ca_file`")).await;
+    eventually(SOON, async || is_refused(&store.finding(), "`ca_file`")).await;
 }

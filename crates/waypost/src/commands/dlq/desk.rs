@@ -96,7 +96,7 @@ async fn connected(broker: &Broker, service: Service) -> anyhow::Result<()> {
     while broker.state() != State::Up {
         if Instant::now() >= deadline {
             let cure = broker.finding().cure;
-            let cure = cure.unwrap_or("is it up? set WAYPOST__BROKER__URL");
+            let cure = cure.unwrap_or("is it up? set WAYPOST__BROKER__URL".into());
             bail!("no connection to the broker of {service}: {cure}");
         }
         sleep(Duration::from_millis(20)).await;

@@ -80,22 +80,19 @@ async fn a_thousand_streams_over_two_gateways_see_each_number_once_while_both_ar
 async fn follow(gateways: [Client; 2], token: String, mut at: usize, counted: Arc<Counted>) {
     let (mut last, goal) = (0, TOLD + 2);
     while last < goal {
-        match gateways[at].stream_after(&token, last).await {
-            Some(mut stream) => {
-                counted.opened.fetch_add(1, Ordering::Relaxed);
-                while last < goal
-                    && let Some(notification) = stream.next().await
-                {
-                    let seq = notification["seq"].as_i64().unwrap();
-                    assert_eq!(seq, last + 1, "a gap, or the same number again");
-                    last = seq;
-                    counted.notifications.fetch_add(1, Ordering::Relaxed);
-                }
+        if let Some(mut stream) = gateways[at].stream_after(&token, last).await {
+            counted.opened.fetch_add(1, Ordering::Relaxed);
+            while last < goal
+                && let Some(notification) = stream.next().await
+            {
+                let seq = notification["seq"].as_i64().unwrap();
+                assert_eq!(seq, last + 1, "a gap, or the same number again");
+                last = seq;
+                counted.notifications.fetch_add(1, Ordering::Relaxed);
             }
-            None => {
-                counted.refused.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+        } else {
+            counted.refused.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
         at = 1 - at;
     }
