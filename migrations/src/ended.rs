@@ -4,8 +4,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 /// Those that still have work to do are not in it.
-const PART: &str =
-    "ON deliveries (updated_at) WHERE status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired')";
+const PART: &str = "ON deliveries (updated_at) WHERE status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired', 'cancelled')";
 
 /// Takes no transaction, which `CONCURRENTLY` wants: deliveries go on meanwhile.
 pub(crate) async fn create(schema: &SchemaManager<'_>) -> Result<(), DbErr> {

@@ -1,6 +1,8 @@
 //! What becomes of the rows of each table.
 
-use common::retention::{DELIVERIES, DELIVERY_ATTEMPTS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table};
+use common::retention::{
+    DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table,
+};
 
 /// The tables of this service.
 pub const TABLES: &[Table] = &[
@@ -14,6 +16,7 @@ pub const TABLES: &[Table] = &[
             retention.notifications
         })),
     },
+    HOLDS,
     OPERATIONS_AUDIT,
     Table {
         name: "recipients",

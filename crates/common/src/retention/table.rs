@@ -78,7 +78,7 @@ pub const DELIVERIES: Table = Table {
         key: "id",
         age: Age::Column("updated_at"),
         // As the index `deliveries_ended` has it, word for word.
-        only: Some("status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired')"),
+        only: Some("status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired', 'cancelled')"),
     }),
 };
 
@@ -98,6 +98,13 @@ pub const OPERATIONS_AUDIT: Table = Table {
     pruning: Some(Pruning::by_id("retention.operations_audit_s", |retention| {
         retention.operations_audit
     })),
+};
+
+/// Destinations that an operator holds.
+pub const HOLDS: Table = Table {
+    name: "holds",
+    about: "a row a destination, the last hold of it; there are never more than destinations",
+    pruning: None,
 };
 
 /// Events that wait for the broker.

@@ -163,11 +163,8 @@ async fn what_is_held_waits_at_no_cost_until_it_is_released_or_the_hold_is_over(
             assert_eq!(worker.operate("PUT", path, body).await.0, status, "{path}");
         }
         for worker in [&worker, &other] {
-            eventually(SOON, || async {
-                worker.get("/readyz").await.1.contains("\"held\":[\"mail\"]")
-            })
-            .await;
-            assert!(worker.get("/readyz").await.1.contains("\"status\":\"degraded\""));
+            let says = |body: &str| body.contains("\"held\":[\"mail\"]") && body.contains("\"status\":\"degraded\"");
+            eventually(SOON, || async { says(&worker.get("/readyz").await.1) }).await;
             let (_, metrics) = worker.get("/metrics").await;
             let line = "waypost_destination_held{service=\"email-worker\",destination=\"mail\"} 1";
             assert!(metrics.contains(line), "{metrics}");

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use common::dispatch::{ExchangeStatus, Progress};
 use common::process::{Finding, State};
 use common::tls::Authorities;
-use lettre::address::Envelope;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
-use lettre::transport::smtp::extension::MailParameter;
-use lettre::{Address, Message};
+use lettre::Message;
+use lettre::transport::smtp::commands::Rset;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -18,6 +16,7 @@ use super::connection::Connection;
 use super::failure::{Failure, Meaning};
 use super::idle::Idle;
 use super::kept;
+use super::letter::{Letter, domain_of, greet, transfer};
 use super::pace::{Deadlines, LIVELY, Pace};
 use super::relay::{Pass, Relay};
 use super::rest::Trouble;
@@ -262,53 +261,6 @@ impl Smtp {
     fn relay(&self) -> MutexGuard<'_, Relay> {
         self.relay.lock()
     }
-}
-
-/// What one conversation hands over.
-#[derive(Clone, Copy)]
-struct Letter<'a> {
-    envelope: &'a Envelope,
-    text: &'a [u8],
-    /// Marked before the text goes.
-    progress: &'a Progress,
-}
-
-/// What the mails to one domain are slowed by.
-fn domain_of(message: &Message) -> String {
-    let to = message.envelope().to().first();
-    to.map(|to| to.domain().to_ascii_lowercase()).unwrap_or_default()
-}
-
-/// MAIL FROM.
-async fn greet(connection: &mut Connection, envelope: &Envelope) -> Result<(), Failure> {
-    let is_international = |address: &Address| !AsRef::<str>::as_ref(address).is_ascii();
-    let mut parameters = Vec::new();
-    let from = envelope.from().is_some_and(is_international);
-    if from || envelope.to().iter().any(is_international) {
-        if !connection.takes_international_addresses() {
-            let what = "the mail server takes no international addresses";
-            return Err(Failure::unsupported(
-                if from { Stage::Sender } else { Stage::Recipient },
-                what,
-            ));
-        }
-        parameters.push(MailParameter::SmtpUtfEight);
-    }
-    let command = Mail::new(envelope.from().cloned(), parameters);
-    connection.say(Stage::Sender, command).await
-}
-
-/// RCPT TO, DATA and the text. The text is ASCII: `lettre` encodes all parts.
-async fn transfer(connection: &mut Connection, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<String, Failure> {
-    let Deadlines { step, text: limit, .. } = pace.deadlines;
-    for recipient in letter.envelope.to() {
-        let command = Rcpt::new(recipient.clone(), Vec::new());
-        let saying = connection.say(Stage::Recipient, command);
-        pace.step(Stage::Recipient, step, saying).await?;
-    }
-    pace.step(Stage::Data, step, connection.say(Stage::Data, Data)).await?;
-    letter.progress.begin();
-    pace.step(Stage::Text, limit, connection.text(letter.text)).await
 }
 
 #[cfg(test)]

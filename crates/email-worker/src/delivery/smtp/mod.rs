@@ -11,6 +11,7 @@ mod connection;
 mod failure;
 mod idle;
 mod kept;
+mod letter;
 mod pace;
 mod relay;
 mod rest;
