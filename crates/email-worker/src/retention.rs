@@ -1,14 +1,17 @@
 //! What becomes of the rows of each table.
 
-use common::retention::{DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Table};
+use common::retention::{
+    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Table,
+};
 
 /// The tables of this service.
 pub const TABLES: &[Table] = &[
     INBOX,
     DELIVERY_ATTEMPTS,
     DELIVERIES,
-    HOLDS,
     OPERATIONS_AUDIT,
     OUTBOX,
+    DEAD_LETTERS,
+    HOLDS,
     MIGRATIONS,
 ];

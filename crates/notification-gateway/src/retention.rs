@@ -1,7 +1,7 @@
 //! What becomes of the rows of each table.
 
 use common::retention::{
-    DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table,
+    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table,
 };
 
 /// The tables of this service.
@@ -16,7 +16,6 @@ pub const TABLES: &[Table] = &[
             retention.notifications
         })),
     },
-    HOLDS,
     OPERATIONS_AUDIT,
     Table {
         name: "recipients",
@@ -24,5 +23,7 @@ pub const TABLES: &[Table] = &[
         pruning: None,
     },
     OUTBOX,
+    DEAD_LETTERS,
+    HOLDS,
     MIGRATIONS,
 ];

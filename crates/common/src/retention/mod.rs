@@ -11,4 +11,6 @@ mod table;
 mod task;
 
 pub use pruner::{Found, Pruned, Pruner};
-pub use table::{DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table};
+pub use table::{
+    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table,
+};

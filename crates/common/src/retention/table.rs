@@ -100,17 +100,24 @@ pub const OPERATIONS_AUDIT: Table = Table {
     })),
 };
 
-/// Destinations that an operator holds.
-pub const HOLDS: Table = Table {
-    name: "holds",
-    about: "a row a destination, the last hold of it; there are never more than destinations",
-    pruning: None,
-};
-
 /// Events that wait for the broker.
 pub const OUTBOX: Table = Table {
     name: "outbox",
     about: "a row goes when the broker has confirmed its event, and never before, however old it is",
+    pruning: None,
+};
+
+/// What was set aside where the broker is in memory.
+pub const DEAD_LETTERS: Table = Table {
+    name: "dead_letters",
+    about: "of the broker in memory; a row goes when somebody drops or replays it, as on RabbitMQ",
+    pruning: None,
+};
+
+/// What operators hold back.
+pub const HOLDS: Table = Table {
+    name: "holds",
+    about: "a row a destination that an operator held",
     pruning: None,
 };
 
