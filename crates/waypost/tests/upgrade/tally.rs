@@ -1,12 +1,13 @@
 //! Who signed up, and what each of them got.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use test_support::eventually;
 
-use crate::client::PATIENCE;
+use crate::client::{Client, PATIENCE};
 use crate::fleet::{Fleet, Services};
 
 /// The people so far, each with a phone number of their own.
@@ -24,12 +25,9 @@ impl Tally {
             .collect();
         let calls = new.iter().enumerate().map(|(n, (email, phone))| {
             let client = &at[n % at.len()].client;
-            client.sign_up_with(email, json!({"phone": phone}), None)
+            sign_up(client, email, phone, when)
         });
-        for answer in join_all(calls).await {
-            let (status, body) = answer.unwrap_or_else(|| panic!("{when}: no answer"));
-            assert_eq!(status, 201, "{when}: {body}");
-        }
+        join_all(calls).await;
         self.people.extend(new);
     }
 
@@ -74,6 +72,26 @@ impl Tally {
             }
         }
     }
+}
+
+/// One person signs up, again and again while a service has too much to do.
+async fn sign_up(client: &Client, email: &str, phone: &str, when: &str) {
+    let was_refused = Cell::new(false);
+    eventually(PATIENCE, || async {
+        let answer = client.sign_up_with(email, json!({"phone": phone}), None).await;
+        let (status, body) = answer.unwrap_or_else(|| panic!("{when}: no answer"));
+        match status {
+            201 => true,
+            503 => {
+                was_refused.set(true);
+                false
+            }
+            // One that was refused may have been a sign-up.
+            409 if was_refused.get() => true,
+            _ => panic!("{when}: {status} {body}"),
+        }
+    })
+    .await;
 }
 
 /// What waits for the broker or to be sent.
