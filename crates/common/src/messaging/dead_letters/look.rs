@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::messaging::error::DeadLettersError;
 use crate::messaging::rabbit::{DeadQueue, Rabbit};
 use crate::messaging::replayed::{first_trace, replayed};
+use crate::messaging::wire::Wire;
 use crate::messaging::{dead_rows, inbox, trace};
 use crate::telemetry::TraceContext;
 
@@ -30,8 +31,22 @@ enum Pages {
     Table { after: i64, total: u64 },
 }
 
-impl Look {
-    pub(super) async fn open(letters: DeadLetters) -> Result<Self, DeadLettersError> {
+/// Where a letter is that was to go back.
+enum Back {
+    InQueue,
+    /// In its row, wanted by the process that has the queue.
+    Asked(i64),
+    /// Somebody else was first.
+    Taken,
+}
+
+impl DeadLetters {
+    /// Begins a look at all that are there. On the broker one look at a time is under way; this one waits for its turn.
+    ///
+    /// # Errors
+    /// [`DeadLettersError`] when they can't be looked at, or another look does not end.
+    pub async fn open(&self) -> Result<Look, DeadLettersError> {
+        let letters = self.clone();
         let pages = match &letters.kept {
             Kept::Broker(rabbit) => Pages::Broker {
                 rabbit: rabbit.clone(),
@@ -42,9 +57,11 @@ impl Look {
                 total: dead_rows::count(&letters.database, letters.queue.name).await?,
             },
         };
-        Ok(Self { letters, pages })
+        Ok(Look { letters, pages })
     }
+}
 
+impl Look {
     /// How many there were when the look began; where it went on, with what came since.
     pub fn total(&self) -> u64 {
         match &self.pages {
@@ -137,26 +154,20 @@ impl Look {
             let trace = TraceContext::current();
             let trace_id = trace.trace_id().to_owned();
             let copy = replayed(&letter.wire, replay, trace);
-            let row = match (&mut self.pages, &letter.at) {
-                (Pages::Broker { rabbit, dead }, At::Broker(held)) => {
-                    // In this order: a process that is killed between the two makes a double, which the inbox drops.
-                    rabbit.put_into(self.letters.queue, &copy).await?;
-                    dead.take(held).await?;
-                    None
-                }
-                (_, At::Row(id)) => {
-                    if !dead_rows::ask(&self.letters.database, *id, &copy, Timestamp::now()).await? {
-                        return Ok(None);
-                    }
-                    Some(*id)
-                }
-                (Pages::Table { .. }, At::Broker(_)) => return Ok(None),
-            };
-            Ok(Some((trace_id, row)))
+            let sent = self.put_back(&letter, &copy).await;
+            if sent.is_err() {
+                trace::failed();
+            }
+            Ok((trace_id, sent?))
         };
-        let sent: Result<Option<(String, Option<i64>)>, DeadLettersError> =
-            trace::continuing(None, span, sending).await;
-        Ok(sent?.map(|(trace_id, row)| Sent {
+        let sent: Result<_, DeadLettersError> = trace::continuing(None, span, sending).await;
+        let (trace_id, sent) = sent?;
+        let row = match sent {
+            Back::InQueue => None,
+            Back::Asked(row) => Some(row),
+            Back::Taken => return Ok(None),
+        };
+        Ok(Some(Sent {
             letter: letter.shown,
             replay,
             message,
@@ -164,6 +175,22 @@ impl Look {
             row,
             trace_id,
         }))
+    }
+
+    async fn put_back(&mut self, letter: &Letter, copy: &Wire) -> Result<Back, DeadLettersError> {
+        match (&mut self.pages, &letter.at) {
+            (Pages::Broker { rabbit, dead }, At::Broker(held)) => {
+                // In this order: a process that is killed between the two makes a double, which the inbox drops.
+                rabbit.put_into(self.letters.queue, copy).await?;
+                dead.take(held).await?;
+                Ok(Back::InQueue)
+            }
+            (_, At::Row(id)) => {
+                let is_asked = dead_rows::ask(&self.letters.database, *id, copy, Timestamp::now()).await?;
+                Ok(if is_asked { Back::Asked(*id) } else { Back::Taken })
+            }
+            (Pages::Table { .. }, At::Broker(_)) => Ok(Back::Taken),
+        }
     }
 
     /// Which of these messages the consumer has taken in.

@@ -4,9 +4,7 @@ use std::fmt;
 
 use contracts::topology::Queue;
 
-use super::look::Look;
 use crate::database::Database;
-use crate::messaging::error::DeadLettersError;
 use crate::messaging::rabbit::Rabbit;
 
 /// The dead letters of one queue. Cheap to clone.
@@ -36,14 +34,6 @@ impl DeadLetters {
     pub(in crate::messaging) fn in_table(queue: Queue, database: Database) -> Self {
         let kept = Kept::Table;
         Self { queue, database, kept }
-    }
-
-    /// Begins a look at all that are there. On the broker one look at a time is under way; this one waits for its turn.
-    ///
-    /// # Errors
-    /// [`DeadLettersError`] when they can't be looked at, or another look does not end.
-    pub async fn open(&self) -> Result<Look, DeadLettersError> {
-        Look::open(self.clone()).await
     }
 }
 
