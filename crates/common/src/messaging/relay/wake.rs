@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::DbErr;
+use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
-use sea_orm::sqlx::{self};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
