@@ -25,7 +25,16 @@ pub struct Pruning {
     pub kept: fn(&Retention) -> Duration,
     pub(super) key: &'static str,
     pub(super) age: Age,
-    pub(super) only: Option<&'static str>,
+    pub(super) only: Option<Only>,
+}
+
+/// Which rows alone may go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Only {
+    /// In SQL.
+    pub(super) condition: &'static str,
+    /// The index that has these rows alone, in the order of age.
+    pub(super) index: &'static str,
 }
 
 /// What says how old a row is. An index is in its order.
@@ -77,8 +86,11 @@ pub const DELIVERIES: Table = Table {
         kept: |retention| retention.deliveries,
         key: "id",
         age: Age::Column("updated_at"),
-        // As the index `deliveries_ended` has it, word for word.
-        only: Some("status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired', 'cancelled')"),
+        // As the index has it, word for word.
+        only: Some(Only {
+            condition: "status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired', 'cancelled')",
+            index: "deliveries_ended",
+        }),
     }),
 };
 
@@ -137,7 +149,7 @@ mod tests {
 
     #[test]
     fn of_deliveries_each_that_has_ended_goes_and_no_other() {
-        let only = DELIVERIES.pruning.unwrap().only.unwrap();
+        let only = DELIVERIES.pruning.unwrap().only.unwrap().condition;
         for status in Status::iter() {
             let has_work_to_do = matches!(status, Status::Pending | Status::Sending);
             let goes = only.contains(&format!("'{}'", status.as_str()));

@@ -169,7 +169,7 @@ async fn what_was_kept_long_enough_goes_and_nothing_else() {
         let expected = vec![
             ("inbox", 5),
             ("delivery_attempts", 1),
-            ("deliveries", 5),
+            ("deliveries", 6),
             ("operations_audit", 1),
         ];
         assert_eq!(fixture.run().await, Pruned::Done(expected));
@@ -177,7 +177,7 @@ async fn what_was_kept_long_enough_goes_and_nothing_else() {
             ("inbox", 3),
             ("delivery_attempts", 1),
             ("deliveries WHERE status IN ('pending', 'sending')", 4),
-            ("deliveries", 9),
+            ("deliveries", 10),
             ("operations_audit", 1),
             ("outbox", 1),
         ] {
