@@ -1,13 +1,18 @@
 //! Indexes on tables that are in use: built while everybody reads and writes.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// Builds an index; `on` says of what: `deliveries (channel)`. For a migration that takes no transaction and does nothing else.
+///
+/// Over an empty table, as at the first start, it is made at once: `CONCURRENTLY` costs several commits.
 pub(crate) async fn build(schema: &SchemaManager<'_>, name: &str, on: &str) -> Result<(), DbErr> {
     let connection = schema.get_connection();
-    if connection.get_database_backend() != DbBackend::Postgres {
-        let create = format!("CREATE INDEX {name} ON {on}");
+    let backend = connection.get_database_backend();
+    let table = on.split(' ').next().unwrap_or_default();
+    let any = Statement::from_string(backend, format!("SELECT 1 FROM {table} LIMIT 1"));
+    if backend != DbBackend::Postgres || connection.query_one_raw(any).await?.is_none() {
+        let create = format!("DROP INDEX IF EXISTS {name}; CREATE INDEX {name} ON {on}");
         connection.execute_unprepared(&create).await?;
         return Ok(());
     }
