@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +62,22 @@ impl Pruner {
             retention: settings.retention.clone(),
             metrics,
         }
+    }
+
+    /// The time by which rows are old: on PostgreSQL the server's, so that no process whose clock is wrong deletes what all others keep.
+    ///
+    /// # Errors
+    /// [`DbErr`] when the database does not answer in time.
+    pub async fn now(&self) -> Result<Timestamp, DbErr> {
+        let connection = self.database.read();
+        if connection.get_database_backend() != DbBackend::Postgres {
+            return Ok(Timestamp::now());
+        }
+        let sql = "SELECT CAST(extract(epoch FROM now()) * 1000000 AS BIGINT) AS now";
+        let asked = Statement::from_string(DbBackend::Postgres, sql);
+        let row = connection.query_one_raw(asked).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("the time".to_owned()))?;
+        row.try_get("", "now").map(Timestamp::from_micros)
     }
 
     /// Deletes what may go by now, unless another process does; ends after a batch when `stopping` is cancelled.

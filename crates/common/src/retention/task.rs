@@ -1,7 +1,6 @@
 //! The task of a service that keeps its tables small.
 
 use super::pruner::{Pruned, Pruner};
-use crate::Timestamp;
 use crate::process::{Tasks, chain};
 
 impl Pruner {
@@ -16,7 +15,8 @@ impl Pruner {
         let stopping = tasks.stopping().clone();
         tasks.spawn("prune", async move {
             while stopping.run_until_cancelled(self.pause()).await.is_some() {
-                match self.run(Timestamp::now(), &stopping).await {
+                let ended = async { self.run(self.now().await?, &stopping).await };
+                match ended.await {
                     Ok(Pruned::Done(gone)) => tell(&gone),
                     Ok(Pruned::Taken) => {}
                     Ok(Pruned::Lost) => tracing::warn!("old rows are left to whoever comes next: the lock was lost"),

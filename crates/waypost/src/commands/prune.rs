@@ -4,7 +4,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use common::Timestamp;
 use common::config::{Service, Settings};
 use common::database::Database;
 use common::process::chain;
@@ -79,7 +78,7 @@ async fn done(service: Service, settings: &Settings, wanted: &Prune) -> anyhow::
         .unwrap_or_default();
     database.check_migrated(&names).await?;
     let pruner = Pruner::new(settings, database.clone(), tables_of(service), Metrics::new(service));
-    let now = Timestamp::now();
+    let now = pruner.now().await?;
     let mut why_not = None;
     if wanted.dry_run {
         for found in pruner.look(now).await? {
