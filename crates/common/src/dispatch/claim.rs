@@ -145,13 +145,13 @@ pub(super) struct LeftBehind {
 /// Gives back what a dispatcher left behind that gives no sign of life any more.
 ///
 /// It may have been sent. Not what is `spoken_for`: after a while without the database those leases have run out, and
-/// what was sent meanwhile is about to be recorded. The row keeps its holder until somebody takes it.
+/// what was sent meanwhile is about to be recorded. The row keeps its holder until somebody takes it. What an operator let through was tried.
 pub(super) async fn reap(database: &Database, spoken_for: &[Uuid], now: Timestamp) -> Result<Vec<LeftBehind>, DbErr> {
     let backend = database.write().get_database_backend();
     let spoken_for = Many::ids(spoken_for.iter().copied());
     let (clock, is_free) = (lease_clock(backend, now), spoken_for.lack(backend, "id", 2));
     let sql = format!(
-        "UPDATE deliveries SET status = 'pending', lease_until = NULL, updated_at = $1, last_error = $3 \
+        "UPDATE deliveries SET status = 'pending', lease_until = NULL, retry_now = false, updated_at = $1, last_error = $3 \
          WHERE status = 'sending' AND lease_until <= {clock} AND {is_free} RETURNING id, channel"
     );
     let values = [now.as_micros().into(), spoken_for.value(), LEFT_BEHIND.into()];

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
@@ -52,7 +52,7 @@ pub async fn let_through(tx: &impl ConnectionTrait, id: Uuid, now: Timestamp) ->
     Ok(tx.execute_raw(statement).await?.rows_affected() == 1)
 }
 
-/// Those that wait and are meant by a filter, five thousand at most, the last to be tried first.
+/// Those that wait and are meant by a filter, five thousand at most; of a priority the last to be tried first.
 async fn waiting(
     connection: &impl ConnectionTrait,
     filter: &Filter,
@@ -63,6 +63,8 @@ async fn waiting(
         .columns([Column::Id, Column::Destination])
         .filter(Column::Status.eq(Status::Pending))
         .filter(filter.condition(now))
+        // The index of what is due, from its end: nothing is sorted.
+        .order_by_asc(Column::Priority)
         .order_by_desc(Column::NextAttemptAt)
         .limit(MOST as u64 + 1);
     let mut rows: Vec<(Uuid, String)> = found.into_tuple().all(connection).await?;
@@ -115,7 +117,7 @@ pub async fn let_all_through(tx: &impl ConnectionTrait, filter: &Filter, now: Ti
     })
 }
 
-/// Takes one back that waits; false when it does not wait.
+/// Takes one back that waits; false when it does not wait, or whoever had it in hand may yet tell what came of it.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -126,12 +128,13 @@ pub async fn cancel(tx: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Resu
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Id.eq(id))
         .filter(Column::Status.eq(Status::Pending))
+        .filter(Column::LeaseHolder.is_null())
         .exec(tx)
         .await?;
     Ok(done.rows_affected == 1)
 }
 
-/// Whether a copy of a delivery waits or is being sent.
+/// Whether a copy of a delivery, or a copy of such a copy, is on its way or was taken.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
@@ -140,8 +143,10 @@ pub async fn is_being_resent(connection: &impl ConnectionTrait, original: &Deliv
         .select_only()
         .column(Column::Id)
         .filter(Column::OriginEventId.eq(original.event_id()))
-        .filter(Column::ResendOf.eq(original.id))
-        .filter(Column::Status.is_in([Status::Pending, Status::Sending]))
+        .filter(Column::Channel.eq(original.channel.as_str()))
+        .filter(Column::Recipient.eq(original.recipient.as_str()))
+        .filter(Column::ResendOf.eq(original.id).or(Column::Id.gt(original.id)))
+        .filter(Column::Status.is_in([Status::Pending, Status::Sending, Status::Accepted, Status::Delivered]))
         .into_tuple::<Uuid>();
     Ok(found.one(connection).await?.is_some())
 }
@@ -167,6 +172,8 @@ pub async fn resend(tx: &impl ConnectionTrait, original: Delivery, now: Timestam
         lease_until: None,
         lease_number: 0,
         lease_holder: None,
+        // What an operator lifted was the first one.
+        priority: 0,
         retry_now: false,
         traceparent: Some(trace.traceparent),
         tracestate: trace.tracestate,

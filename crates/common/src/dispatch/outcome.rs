@@ -15,8 +15,8 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 const LONGEST_DESTINATION_PAUSE: Duration = Duration::from_mins(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
-/// So many tries of a delivery that is too old may have been cut short by the end of their process. One that had more
-/// may be what ends them.
+/// So many tries a delivery has, however old it is: it may have been held, or its tries cut short by the end of their
+/// process. One that had more may be what ends them.
 const CUT_SHORT: i32 = 5;
 /// Said of a delivery whose destination could not be asked.
 const RESTS: &str = "the destination rests";
@@ -185,9 +185,10 @@ pub(super) fn resolve(
             let next = now + wait(&outcome, delivery, options);
             // Whoever was not tried yet has a try to come, however long the destination was away.
             let is_untried = matches!(outcome, Outcome::Unavailable { .. }) && was_never_tried(delivery);
+            let has_tries_left = delivery.attempts <= CUT_SHORT;
             if delivery.expires_at.is_some_and(|end| end <= next) {
                 Outcome::Expired
-            } else if !is_untried && next > delivery.created_at + options.give_up_after {
+            } else if !is_untried && !has_tries_left && next > delivery.created_at + options.give_up_after {
                 exhausted(error_of(&outcome))
             } else {
                 outcome

@@ -168,7 +168,7 @@ fn what_was_never_tried_is_not_given_up() {
     // A claim that was lost, or a rest, was no try; a refusal was.
     let known_by = |error: &str| Delivery {
         last_error: Some(error.into()),
-        ..delivery(2, None)
+        ..delivery(CUT_SHORT + 1, None)
     };
     for no_try in [delivery(2, None), known_by(LEFT_BEHIND), known_by(RESTS)] {
         let (_, row) = resolve(away(), &no_try, &options(), late);
@@ -179,6 +179,24 @@ fn what_was_never_tried_is_not_given_up() {
     // Its own end stands all the same.
     let (outcome, _) = resolve(away(), &delivery(1, Some(late)), &options(), late);
     assert_eq!(outcome, Outcome::Expired);
+}
+
+#[test]
+fn what_was_held_for_longer_than_a_delivery_is_tried_has_some_tries_by_the_schedule_all_the_same() {
+    let (mut now, options) = (START + 100 * HOUR, options());
+    let mut tries = 0;
+    let row = loop {
+        tries += 1;
+        let held = delivery(tries, None);
+        assert_eq!(before_sending(&held, &options, now).is_some(), tries > CUT_SHORT);
+        let (_, row) = resolve(retry(), &held, &options, now);
+        if row.to != Status::Pending {
+            break row;
+        }
+        assert!(row.next_attempt_at > now);
+        now = row.next_attempt_at;
+    };
+    assert_eq!((row.reason, tries), (Some(Reason::Exhausted), CUT_SHORT + 1));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub enum Status {
     Suppressed,
     /// Its time was over.
     Expired,
-    /// An operator took it back before it was sent.
+    /// An operator took it back while it waited: after tries it may have arrived.
     Cancelled,
 }
 

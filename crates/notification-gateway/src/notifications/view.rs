@@ -105,12 +105,15 @@ fn join(row: Model, channels: &Channels) -> NotificationView {
 }
 
 /// What a person is told of a failed try. What the provider said may be about us, and is for whoever runs this.
-const fn told(status: Status, reason: Option<Reason>) -> &'static str {
+const fn told(status: Status, reason: Option<Reason>, attempts: i32) -> &'static str {
     match (status, reason) {
         (Status::Failed, Some(Reason::Rejected)) => "it was refused for good",
         (Status::Failed, Some(Reason::Unknown)) => "nobody said whether it arrived, and it is not sent twice",
         (Status::Failed, _) => "it was given up: no try went through in time",
         (Status::Expired, _) => "its time was over before a try went through",
+        (Status::Cancelled, _) if attempts > 0 => {
+            "it was taken back after tries that did not go through, one of which may have arrived"
+        }
         (Status::Cancelled, _) => "it was taken back before it was sent",
         _ => "no try went through yet; it is tried again",
     }
@@ -128,7 +131,10 @@ impl DeliveryView {
             status: row.status,
             reason: row.reason,
             attempts: row.attempts,
-            last_error: row.last_error.is_some().then(|| told(row.status, row.reason)),
+            last_error: row
+                .last_error
+                .is_some()
+                .then(|| told(row.status, row.reason, row.attempts)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 
-use super::order::{Deed, Effect, Order, OrderRefusal, carry_out, unless_waiting};
+use super::order::{Deed, Effect, Order, OrderRefusal, carry_out, unless_untouched};
 use super::state::State;
 use crate::dispatch::orders;
 use crate::http::{Answer, JsonBody, OperationError, PathId, Taken};
@@ -20,7 +20,7 @@ pub(super) async fn cancel_delivery(
         name: "deliveries.cancel",
         wanted: &wanted,
         delivery: id,
-        may: unless_waiting,
+        may: unless_untouched,
     };
     let mut channel = None;
     let done = carry_out(&state, &actor, deed, async |tx, delivery, now| {
@@ -29,7 +29,7 @@ pub(super) async fn cancel_delivery(
         Ok(is_done.then_some(None).ok_or(OrderRefusal::InHand))
     });
     let affected = done.await?.map_err(OperationError::Refused)?;
-    if let Some(channel) = channel {
+    if let Some(channel) = channel.filter(|_| !wanted.is_dry_run) {
         state.metrics.delivery(&channel, "cancelled");
     }
     Ok(Answer::taken(&affected))

@@ -70,14 +70,14 @@ impl Effect {
 pub(super) enum OrderRefusal {
     /// There is no such delivery.
     NotFound,
-    /// It is being sent.
+    /// It is being sent, or whoever sent it was lost and may yet tell.
     InHand,
     /// It has ended.
     Ended,
     /// It waits already.
     Waits,
-    /// A copy of it waits or is being sent.
-    CopyOnItsWay,
+    /// A copy of it is on its way, or was taken.
+    Copied,
     /// Somebody else sends what travels so.
     NotSentHere,
     /// A copy would have no time left.
@@ -90,14 +90,17 @@ impl Refusal for OrderRefusal {
             Self::NotFound => (&kinds::NOT_FOUND, "This service has no such delivery."),
             Self::InHand => (
                 &kinds::CONFLICT,
-                "It is being sent at this moment; what comes of it is known in a minute or two.",
+                "Somebody has it in hand, or was lost while sending it: it may be sent. What comes of it is known after its next try.",
             ),
             Self::Ended => (&kinds::CONFLICT, "It has ended; resend makes a new delivery of it."),
             Self::Waits => (
                 &kinds::CONFLICT,
                 "It has not ended: it waits for its next try, which retry-now lets through at once.",
             ),
-            Self::CopyOnItsWay => (&kinds::CONFLICT, "A copy of it is on its way already."),
+            Self::Copied => (
+                &kinds::CONFLICT,
+                "A copy of it is on its way or was taken; resend that copy where it has to go once more.",
+            ),
             Self::NotSentHere => (
                 &kinds::CONFLICT,
                 "This service only writes down what another one sent; ask that one.",
@@ -114,6 +117,15 @@ pub(super) const fn unless_waiting(delivery: &Delivery) -> Result<(), OrderRefus
         Status::Pending => Ok(()),
         Status::Sending => Err(OrderRefusal::InHand),
         _ => Err(OrderRefusal::Ended),
+    }
+}
+
+/// Why one can't be taken back, if so: of one that was left behind it may yet be told that it was sent.
+pub(super) fn unless_untouched(delivery: &Delivery) -> Result<(), OrderRefusal> {
+    unless_waiting(delivery)?;
+    match delivery.lease_holder {
+        None => Ok(()),
+        Some(_) => Err(OrderRefusal::InHand),
     }
 }
 
@@ -139,7 +151,7 @@ pub(super) async fn carry_out(
     let done = match orders::locked(change.tx(), deed.delivery).await? {
         None => Err(OrderRefusal::NotFound),
         Some(delivery) => match (deed.may)(&delivery) {
-            Ok(()) if deed.wanted.is_dry_run => Ok(None),
+            // Of a dry run nothing stays; what is asked is the same.
             Ok(()) => act(change.tx(), delivery, now).await?,
             Err(refusal) => Err(refusal),
         },

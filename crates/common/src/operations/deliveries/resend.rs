@@ -30,7 +30,7 @@ pub(super) async fn resend_delivery(
             return Ok(Err(OrderRefusal::NotSentHere));
         }
         if orders::is_being_resent(tx, &delivery).await? {
-            return Ok(Err(OrderRefusal::CopyOnItsWay));
+            return Ok(Err(OrderRefusal::Copied));
         }
         orders::resend(tx, delivery, now).await.map(|copy| Ok(Some(copy)))
     });

@@ -26,6 +26,14 @@ impl Deed {
         }
     }
 
+    /// Which are meant where a filter does not say how they stand: what was taken goes once more only where that is said.
+    const fn usual(self) -> &'static str {
+        match self {
+            Self::RetryNow | Self::Cancel => "pending",
+            Self::Resend => "failed",
+        }
+    }
+
     const fn told(self) -> &'static str {
         match self {
             Self::RetryNow => "due at once",
@@ -109,9 +117,8 @@ async fn all_at_once(wanted: &Act, port: &Port) -> Result<bool, Trouble> {
 async fn one_by_one(deed: Deed, wanted: &Act, port: &Port) -> Result<bool, Trouble> {
     let mut ids = Vec::new();
     let mut query = wanted.which.query();
-    if deed == Deed::Cancel && query.iter().all(|(name, _)| *name != "status") {
-        // The others can't be.
-        query.push(("status", "pending".to_owned()));
+    if query.iter().all(|(name, _)| *name != "status") {
+        query.push(("status", deed.usual().to_owned()));
     }
     port.pages(&PATH, &query, |delivery| {
         ids.extend(delivery["id"].as_str().map(str::to_owned));
@@ -126,7 +133,11 @@ async fn one_by_one(deed: Deed, wanted: &Act, port: &Port) -> Result<bool, Troub
                 is_well = false;
                 complain(&format!("{id}: {} refuses: {said}", port.name));
             }
-            Err(trouble) => return Err(trouble),
+            Err(trouble) => {
+                // What was done by then stays done.
+                tell(deed, wanted, port, &json!({"affected": affected}));
+                return Err(trouble);
+            }
         }
     }
     tell(deed, wanted, port, &json!({"affected": affected}));

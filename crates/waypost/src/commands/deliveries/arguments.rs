@@ -16,7 +16,7 @@ pub enum Deliveries {
     RetryNow(Act),
     /// Take deliveries back that wait
     Cancel(Act),
-    /// Send once more what has ended, as new deliveries
+    /// Send once more what has ended, as new deliveries; by a filter without --status what failed
     Resend(Act),
 }
 
