@@ -14,6 +14,7 @@ mod m20261202_000004_inbox_types;
 mod m20261202_000005_holds;
 mod m20261202_000006_orders;
 mod m20261202_000007_by_origin;
+mod m20261202_000008_by_status;
 mod migrator;
 
 pub(crate) use migrator::migrations;

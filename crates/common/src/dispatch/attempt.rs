@@ -3,8 +3,8 @@
 //! All that reached somebody stands here, whether it cost the delivery an attempt or not.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::Statement;
 use sea_orm::entity::prelude::*;
+use sea_orm::{DbBackend, Statement};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +17,8 @@ use crate::database::Many;
 const REASON_LIMIT: usize = 500;
 /// The newest exchanges of a delivery that are read: the others say the same, most often.
 const SHOWN: usize = 20;
+/// In later tries of a delivery what they answered is not kept: it is the same again, and one may be tried for long.
+const ANSWERS_UNTIL: i32 = 100;
 
 /// One exchange with one who was to deliver.
 #[derive(Clone, PartialEq, DeriveEntityModel)]
@@ -109,6 +111,7 @@ pub(super) async fn insert(
     let Some(last) = exchanges.len().checked_sub(1) else {
         return Ok(());
     };
+    let answer = |exchange: &Exchange| exchange.answer.as_deref().map(|answer| bounded(answer, LIMIT));
     let rows = exchanges.iter().enumerate().map(|(place, exchange)| ActiveModel {
         id: Set(Uuid::now_v7()),
         delivery_id: Set(delivery.id),
@@ -116,12 +119,32 @@ pub(super) async fn insert(
         at: Set(now),
         provider: Set(exchange.provider.clone()),
         status: Set(exchange.status),
-        answer: Set(exchange.answer.as_deref().map(|answer| bounded(answer, LIMIT))),
+        answer: Set(answer(exchange).filter(|_| delivery.attempts <= ANSWERS_UNTIL)),
         reason: Set(exchange.reason.as_deref().map(|reason| bounded(reason, REASON_LIMIT))),
         next_attempt_at: Set(next.filter(|_| place == last)),
     });
     Entity::insert_many(rows).exec_without_returning(connection).await?;
     Ok(())
+}
+
+/// Reads so many rows of each delivery as are shown, from the end of the index.
+fn newest(backend: DbBackend, ids: &Many) -> String {
+    const COLUMNS: &str =
+        "a.id, a.delivery_id, a.attempt, a.at, a.provider, a.status, a.answer, a.reason, a.next_attempt_at";
+    let is_one = ids.hold(backend, "d.id", 1);
+    if backend == DbBackend::Postgres {
+        return format!(
+            "SELECT {COLUMNS} FROM deliveries d CROSS JOIN LATERAL ( \
+                SELECT id, delivery_id, attempt, at, provider, status, answer, reason, next_attempt_at \
+                FROM delivery_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT {SHOWN} \
+             ) a WHERE {is_one} ORDER BY a.id"
+        );
+    }
+    format!(
+        "SELECT {COLUMNS} FROM deliveries d JOIN delivery_attempts a ON a.delivery_id = d.id AND a.id >= COALESCE( \
+            (SELECT id FROM delivery_attempts WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1 OFFSET {SHOWN} - 1), x'00' \
+         ) WHERE {is_one} ORDER BY a.id"
+    )
 }
 
 /// The exchanges about these deliveries, in their order; of each the newest twenty.
@@ -131,13 +154,6 @@ pub(super) async fn insert(
 pub async fn of(connection: &impl ConnectionTrait, deliveries: &[Delivery]) -> Result<Vec<Model>, DbErr> {
     let backend = connection.get_database_backend();
     let ids = Many::ids(deliveries.iter().map(|delivery| delivery.id));
-    let of_them = ids.hold(backend, "delivery_id", 1);
-    let sql = format!(
-        "SELECT id, delivery_id, attempt, at, provider, status, answer, reason, next_attempt_at FROM ( \
-            SELECT id, delivery_id, attempt, at, provider, status, answer, reason, next_attempt_at, row_number() OVER (PARTITION BY delivery_id ORDER BY id DESC) AS place \
-            FROM delivery_attempts WHERE {of_them}) newest \
-         WHERE place <= {SHOWN} ORDER BY id"
-    );
-    let statement = Statement::from_sql_and_values(backend, sql, [ids.value()]);
+    let statement = Statement::from_sql_and_values(backend, newest(backend, &ids), [ids.value()]);
     Entity::find().from_raw_sql(statement).all(connection).await
 }

@@ -9,9 +9,14 @@ use uuid::Uuid;
 use super::delivery::{Column, Entity};
 use super::{Delivery, Reason, Status};
 use crate::Timestamp;
+use crate::database::first_id;
 
 /// The copies of so many events are looked for, where a trace is asked for.
 const COPIES_OF: usize = 20;
+/// So many rows are looked at for one page, where no index knows those that are meant.
+const LOOKED_AT: u64 = 50_000;
+/// A delivery's id is at most so much younger than its time, or older.
+const APART: Duration = Duration::from_mins(1);
 
 /// What deliveries are asked for: all that are of each kind which is named.
 #[derive(Clone, Default)]
@@ -45,14 +50,36 @@ impl Filter {
     /// As a condition of a statement.
     pub(super) fn condition(&self, now: Timestamp) -> Condition {
         let older = self.older_than.map(|age| Column::CreatedAt.lte(now - age));
-        Condition::all()
-            .add_option(self.recipient.as_deref().map(is_to))
+        self.indexed(now)
             .add_option(self.channel.as_deref().map(|channel| Column::Channel.eq(channel)))
             .add_option(self.destination.as_deref().map(goes_to))
-            .add_option(self.status.map(|status| Column::Status.eq(status)))
             .add_option(self.reason.map(|reason| Column::Reason.eq(reason)))
             .add_option(older)
     }
+
+    /// The part that an index in the order of ids knows.
+    fn indexed(&self, now: Timestamp) -> Condition {
+        let made = self.older_than.map(|age| Column::Id.lt(first_id(now - age + APART)));
+        Condition::all()
+            .add_option(self.recipient.as_deref().map(is_to))
+            .add_option(self.status.map(|status| Column::Status.eq(status)))
+            .add_option(made)
+    }
+
+    /// Whether most of what an index finds may be others.
+    const fn is_scanned(&self) -> bool {
+        self.recipient.is_none() && (self.channel.is_some() || self.destination.is_some() || self.reason.is_some())
+    }
+}
+
+/// A page of what was found.
+#[derive(Debug)]
+pub struct Page {
+    /// Those, the newest first.
+    pub deliveries: Vec<Delivery>,
+    /// The next page has what is older than this one; none: there is no next page. A page may be short and have a next one all
+    /// the same: so many rows were looked at for it as may be for one.
+    pub next: Option<Uuid>,
 }
 
 /// Whether it is for somebody, as an index has it.
@@ -75,7 +102,7 @@ fn goes_to(destination: &str) -> Condition {
         .add(Column::Provider.eq(destination))
 }
 
-/// Finds deliveries, the newest first; `before` is the last one of the page before.
+/// Finds deliveries, the newest first; `before` is where the page before ended.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
@@ -84,12 +111,39 @@ pub async fn find(
     filter: &Filter,
     (before, limit): (Option<Uuid>, u64),
     now: Timestamp,
-) -> Result<Vec<Delivery>, DbErr> {
-    let mut found = Entity::find().filter(filter.condition(now));
-    if let Some(before) = before {
-        found = found.filter(Column::Id.lt(before));
+) -> Result<Page, DbErr> {
+    find_among(connection, filter, (before, limit, LOOKED_AT), now).await
+}
+
+async fn find_among(
+    connection: &impl ConnectionTrait,
+    filter: &Filter,
+    (before, limit, looked_at): (Option<Uuid>, u64, u64),
+    now: Timestamp,
+) -> Result<Page, DbErr> {
+    let begin = before.map(|before| Column::Id.lt(before));
+    let mut last_looked_at = None;
+    if filter.is_scanned() {
+        let known = Condition::all().add(filter.indexed(now)).add_option(begin.clone());
+        let ids = Entity::find().select_only().column(Column::Id).filter(known);
+        let ids = ids.order_by_desc(Column::Id).offset(looked_at - 1).limit(1);
+        last_looked_at = ids.into_tuple::<Uuid>().one(connection).await?;
     }
-    found.order_by_desc(Column::Id).limit(limit).all(connection).await
+    let meant = Condition::all()
+        .add(filter.condition(now))
+        .add_option(begin)
+        .add_option(last_looked_at.map(|last| Column::Id.gte(last)));
+    // One more than asked for says whether there is a next page.
+    let found = Entity::find().filter(meant).order_by_desc(Column::Id).limit(limit + 1);
+    let mut deliveries = found.all(connection).await?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = if deliveries.len() > most {
+        deliveries.truncate(most);
+        deliveries.last().map(|row| row.id)
+    } else {
+        last_looked_at
+    };
+    Ok(Page { deliveries, next })
 }
 
 /// By what single deliveries may be known.
@@ -147,3 +201,7 @@ pub async fn find_by_keys(connection: &impl ConnectionTrait, keys: &Keys, limit:
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
 }
+
+#[cfg(test)]
+#[path = "find_tests.rs"]
+mod tests;

@@ -27,16 +27,10 @@ pub(super) async fn list_deliveries(
     Requested { filter, before, limit }: Requested,
 ) -> Result<Answer<Found<Listed<DeliveryView>>>, OperationError> {
     let connection = state.changes.database().read();
-    // One more than asked for says whether there is a next page.
-    let finding = find(connection, &filter, (before, limit + 1), Timestamp::now());
-    let mut rows = within_deadline(finding).await?;
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = rows.len() > most;
-    rows.truncate(most);
-    let next_cursor = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
+    let page = within_deadline(find(connection, &filter, (before, limit), Timestamp::now())).await?;
     Ok(Answer::found(&Listed {
-        items: within_deadline(views(connection, rows)).await?,
-        next_cursor,
+        items: within_deadline(views(connection, page.deliveries)).await?,
+        next_cursor: page.next.map(|last| last.to_string()),
     }))
 }
 

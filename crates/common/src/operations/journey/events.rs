@@ -1,5 +1,7 @@
 //! The events of a journey: what waits in the outbox, and what was taken in.
 
+use std::collections::HashSet;
+
 use contracts::topology::QUEUES;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement};
 use serde::Serialize;
@@ -12,6 +14,8 @@ use crate::telemetry::TraceContext;
 
 /// Most events of a kind that are read.
 const MOST: usize = 100;
+/// Among so many of the newest that wait, those about somebody are looked for: no index knows whom an event is about.
+const LOOKED_AT: usize = 20_000;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -50,7 +54,7 @@ impl EventView {
     }
 }
 
-/// Events that wait for the broker: of these ids, or about these people or things.
+/// Events that wait for the broker: of these ids, or about these people or things, a hundred each.
 pub(super) async fn waiting(
     connection: &impl ConnectionTrait,
     ids: &[Uuid],
@@ -67,13 +71,24 @@ pub(super) async fn waiting(
     let (ids, subjects) = (Many::ids(ids.iter().copied()), Many::ids(subjects.iter().copied()));
     let (is_one, is_about) = (
         ids.hold(backend, "message_id", 1),
-        subjects.hold(backend, "aggregate", 2),
+        subjects.hold(backend, "aggregate", 1),
     );
-    let sql = format!(
-        "SELECT message_id, type AS kind, headers, created_at FROM outbox WHERE {is_one} OR {is_about} ORDER BY id LIMIT {MOST}"
+    let columns = "SELECT message_id, type AS kind, headers, created_at";
+    // Two statements: a disjunction would have no index.
+    let by_id = format!("{columns} FROM outbox WHERE {is_one} ORDER BY id LIMIT {MOST}");
+    let by_subject = format!(
+        "{columns} FROM ( \
+            SELECT id, aggregate, message_id, type, headers, created_at FROM outbox ORDER BY id DESC LIMIT {LOOKED_AT} \
+         ) AS newest WHERE {is_about} \
+         ORDER BY id LIMIT {MOST}"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [ids.value(), subjects.value()]);
-    let rows = Row::find_by_statement(statement).all(connection).await?;
+    let mut rows = Vec::new();
+    for (sql, keys) in [(by_id, ids), (by_subject, subjects)] {
+        let statement = Statement::from_sql_and_values(backend, sql, [keys.value()]);
+        let found = Row::find_by_statement(statement).all(connection).await?;
+        let known: HashSet<Uuid> = rows.iter().map(|row: &Row| row.message_id).collect();
+        rows.extend(found.into_iter().filter(|row| !known.contains(&row.message_id)));
+    }
     let view = |row: Row| EventView {
         id: row.message_id,
         r#type: Some(row.kind),

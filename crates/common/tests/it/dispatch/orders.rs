@@ -60,7 +60,7 @@ async fn a_hold_is_of_the_destination_and_its_parts_and_of_no_other(fixture: Fix
     let found = common::dispatch::find(connection, &filter, (None, 100), Timestamp::now())
         .await
         .unwrap();
-    let mut found: Vec<_> = found.into_iter().map(|row| row.destination).collect();
+    let mut found: Vec<_> = found.deliveries.into_iter().map(|row| row.destination).collect();
     found.sort_unstable();
     assert_eq!(found, ["mail", "mail-7", "mail.backup"]);
 }
