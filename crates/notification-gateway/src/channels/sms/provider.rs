@@ -9,6 +9,7 @@ use common::outbound::{CallOptions, Destination, Entry, Heard as Tries, Outbound
 use common::process::State;
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use super::answer::Heard;
 use super::message::Message;
@@ -17,6 +18,10 @@ use crate::settings::{AfterUnknown, Sms as SmsSettings, SmsProvider};
 
 /// Where there is another provider, a call waits no longer than this for its turn at one.
 const TURN: Duration = Duration::from_secs(2);
+/// Fields of a provider's document that say what we said.
+const REPEATED: [&str; 2] = ["body", "to"];
+/// In the place of what is not kept.
+const CUT: &str = "[cut]";
 
 pub(super) struct Provider {
     /// Its name as a destination: `sms`, or `sms.<name>`.
@@ -129,6 +134,7 @@ impl Provider {
         let unsaid = Unsaid::default()
             .secret(self.token.expose_secret())
             .secret(&message.text)
+            .secret(&message.to)
             .text(&message.text);
         let last = tries.len().saturating_sub(1);
         let exchange = |(place, said): (usize, Said)| {
@@ -167,13 +173,62 @@ fn came_of(said: &Said) -> (ExchangeStatus, Option<String>) {
     (status, reason.or_else(|| said.error.clone()))
 }
 
+/// A document without the fields that repeat the message and its recipient, in whichever form.
+fn without_message(body: &str) -> String {
+    let mut document = serde_json::from_str(body).unwrap_or_default();
+    if matches!(document, Value::Object(_)) && cut(&mut document) {
+        return document.to_string();
+    }
+    body.to_owned()
+}
+
+fn cut(value: &mut Value) -> bool {
+    let cut_of = |(name, value): (&String, &mut Value)| {
+        if REPEATED.iter().any(|repeated| name.eq_ignore_ascii_case(repeated)) {
+            *value = CUT.into();
+            return true;
+        }
+        cut(value)
+    };
+    match value {
+        Value::Object(fields) => fields.iter_mut().map(cut_of).fold(false, |any, one| any | one),
+        Value::Array(items) => items.iter_mut().map(cut).fold(false, |any, one| any | one),
+        _ => false,
+    }
+}
+
 /// What it answered: the status, and the document below it.
 fn answer(said: &Said) -> Option<String> {
     let status = said.status?;
     let body = String::from_utf8_lossy(&said.body);
     Some(
-        format!("HTTP {}\n{}", status.as_u16(), body.trim())
+        format!("HTTP {}\n{}", status.as_u16(), without_message(body.trim()))
             .trim_end()
             .to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_says_nothing_of_the_message_in_whichever_form() {
+        for (body, kept) in [
+            (
+                r#"{"sid": "SM1", "Body": "Your code is 1", "To": 15550100, "more": [{"to": ["x"]}]}"#,
+                Some(r#"{"Body":"[cut]","To":"[cut]","more":[{"to":"[cut]"}],"sid":"SM1"}"#),
+            ),
+            (r#"{"code": 20003,  "message": "no"}"#, None),
+            ("to be or not", None),
+            ("[1]", None),
+        ] {
+            let found = without_message(body);
+            let same = |text: &str| serde_json::from_str::<Value>(text).ok();
+            match kept {
+                Some(kept) => assert_eq!(same(&found), same(kept)),
+                None => assert_eq!(found, body),
+            }
+        }
+    }
 }
