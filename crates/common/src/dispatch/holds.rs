@@ -109,7 +109,8 @@ struct Known {
     database: Database,
     /// What can be held.
     destinations: Vec<String>,
-    held: RwLock<BTreeMap<String, Timestamp>>,
+    /// Nothing is known before the first look.
+    held: RwLock<Option<BTreeMap<String, Timestamp>>>,
 }
 
 impl Holds {
@@ -138,19 +139,27 @@ impl Holds {
     /// What is held at this moment, by name.
     pub fn held(&self, now: Timestamp) -> Vec<String> {
         let held = self.0.held.read();
-        let still = held.iter().filter(|(_, until)| **until > now);
+        let still = held.iter().flatten().filter(|(_, until)| **until > now);
         still.map(|(name, _)| name.clone()).collect()
     }
 
-    /// For how long a destination is held yet; `None`: it is not.
+    /// For how long a destination is held yet; `None`: it is not. Before the first look all are, for a moment: without the
+    /// database, which a look needs, nothing is claimed either.
     pub fn left(&self, destination: &str, now: Timestamp) -> Option<Duration> {
-        let until = *self.0.held.read().get(destination)?;
+        let Some(until) = self.0.held.read().as_ref().map(|held| held.get(destination).copied()) else {
+            return Some(LOOK);
+        };
+        let until = until?;
         (until > now).then(|| until.since(now))
     }
 
     /// Takes over what was committed here, before the next look.
     pub(crate) fn heed(&self, destination: &str, until: Option<Timestamp>) {
-        let mut held = self.0.held.write();
+        let mut known = self.0.held.write();
+        // Before the first look nothing has to be taken over: it finds it.
+        let Some(held) = known.as_mut() else {
+            return;
+        };
         match until {
             Some(until) => held.insert(destination.to_owned(), until),
             None => held.remove(destination),
@@ -161,7 +170,10 @@ impl Holds {
         loop {
             let database = &self.0.database;
             match within(STATEMENT, list(database.read(), Timestamp::now())).await {
-                Ok(rows) => *self.0.held.write() = rows.into_iter().map(|row| (row.destination, row.until)).collect(),
+                Ok(rows) => {
+                    let held = rows.into_iter().map(|row| (row.destination, row.until));
+                    *self.0.held.write() = Some(held.collect());
+                }
                 // What is known ends by itself; nothing is sent meanwhile either.
                 Err(error) => tracing::debug!(error = chain(&error), "holds can't be read"),
             }
