@@ -251,7 +251,11 @@ async fn one_that_waits_is_taken_back_and_one_that_has_ended_goes_once_more() {
         assert_eq!(order(&worker, &first, "resend").await.0, 409, "a copy is on its way");
         let dry = json!({"reason": "asked for", "dry_run": true});
         let path = format!("deliveries/{}/resend", first.as_str().unwrap());
-        assert_eq!(worker.operate("POST", &path, Some(dry)).await.0, 409, "a dry run asks the same");
+        assert_eq!(
+            worker.operate("POST", &path, Some(dry)).await.0,
+            409,
+            "a dry run asks the same"
+        );
         let why = Some(json!({"reason": "looked at"}));
         assert_eq!(worker.operate("DELETE", "holds/mail", why).await.0, 204);
         let copy = only(&worker, "status=accepted").await;
@@ -262,7 +266,11 @@ async fn one_that_waits_is_taken_back_and_one_that_has_ended_goes_once_more() {
         assert_eq!(heard[0].1.source_event_id, event.id);
 
         assert_eq!(order(&worker, &first, "resend").await.0, 409, "a copy was taken");
-        assert_eq!(order(&worker, &copy["id"], "resend").await.0, 202, "each order makes one");
+        assert_eq!(
+            order(&worker, &copy["id"], "resend").await.0,
+            202,
+            "each order makes one"
+        );
         eventually(SOON, || async { world.smtp.mails_to(ANN).len() == 2 }).await;
         let expected = ["resend", "resend", "cancel"].map(|deed| format!("deliveries.{deed}"));
         let of_deliveries: Vec<_> = audit(&worker)
