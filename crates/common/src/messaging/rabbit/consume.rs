@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{Fuse, FuturesUnordered};
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::amqp;
 use super::deadline::{CALL, CallError, within};
+use super::gather::{Gathered, gather};
 use super::held::{Hand, Held, Receipt, Settler};
 use super::link::Link;
 use super::names::Names;
@@ -27,8 +28,6 @@ use crate::messaging::wire::Wire;
 
 /// Wait before a consumer that ended is set up again.
 const AGAIN: Duration = Duration::from_millis(200);
-/// How long a message waits at most for others that share its change.
-const GATHER: Duration = Duration::from_millis(5);
 
 /// Consumes one queue, over as many connections as it takes.
 pub(super) struct Worker<I> {
@@ -85,9 +84,11 @@ impl<I: Intake> Worker<I> {
     /// too: giving it back would count a delivery against it.
     async fn take<'a>(&'a self, held: &Held, in_hand: &mut InHand<'a>) -> Channels {
         let queue = self.processor.queue.name;
-        let Some(mut consumer) = beside(in_hand, self.subscribed(held)).await else {
+        let Some(consumer) = beside(in_hand, self.subscribed(held)).await else {
             return Channels::Over;
         };
+        let mut consumer = consumer.fuse();
+        let most = self.processor.batch().min(held.pace.prefetch().into());
         let is_slow = held.pace.is_slow();
         tracing::info!(queue, prefetch = held.pace.prefetch(), "consuming");
         let name = self.names.work(queue);
@@ -110,8 +111,9 @@ impl<I: Intake> Worker<I> {
                 Some(()) = in_hand.next() => {}
                 delivery = consumer.next() => match delivery {
                     Some(Ok(delivery)) => {
-                        let some = beside(in_hand, self.gather(held, delivery, &mut consumer)).await;
-                        in_hand.push(Box::pin(self.several(held.clone(), some)));
+                        let Gathered { together, alone } = beside(in_hand, gather(delivery, most, &mut consumer)).await;
+                        in_hand.push(Box::pin(self.several(held.clone(), together)));
+                        in_hand.extend(alone.map(|one| Box::pin(self.several(held.clone(), vec![one])) as _));
                     }
                     // The end of the stream is never the end of the work: the broker took the consumer away.
                     Some(Err(_)) | None => return Channels::Over,
@@ -154,21 +156,6 @@ impl<I: Intake> Worker<I> {
         held.channel
             .basic_consume(queue.into(), "".into(), options, FieldTable::default())
             .await
-    }
-
-    /// The messages that come with this one, where they may share a change: those of 5 ms, no more than fit.
-    async fn gather(&self, held: &Held, first: Delivery, consumer: &mut Consumer) -> Vec<Delivery> {
-        let most = self.processor.batch().min(held.pace.prefetch().into());
-        let mut some = vec![first];
-        let end = Instant::now() + GATHER;
-        while some.len() < most {
-            // The end of the stream is met again by whoever reads on.
-            match timeout_at(end, consumer.next()).await {
-                Ok(Some(Ok(delivery))) => some.push(delivery),
-                Ok(Some(Err(_)) | None) | Err(_) => break,
-            }
-        }
-        some
     }
 
     /// Waits behind the closed gate, and tries one message at a time until one gets through.
@@ -267,8 +254,10 @@ async fn beside<T>(in_hand: &mut InHand<'_>, work: impl Future<Output = T>) -> T
 }
 
 /// Ends the consumer, keeps its channel, and takes what was handed out already. `None`: the broker does not answer.
-async fn take_the_rest(held: &Held, mut consumer: Consumer) -> Option<Vec<Delivery>> {
-    let cancel = held.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
+async fn take_the_rest(held: &Held, mut consumer: Fuse<Consumer>) -> Option<Vec<Delivery>> {
+    let cancel = held
+        .channel
+        .basic_cancel(consumer.get_ref().tag(), BasicCancelOptions::default());
     within(CALL, cancel).await.ok()?;
     let mut rest = Vec::new();
     // Cancelled, the stream ends behind what was delivered before.

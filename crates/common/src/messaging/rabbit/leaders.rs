@@ -11,12 +11,14 @@ use std::time::Duration;
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::deadline::CallError;
 
 /// How long a consumer waits for somebody to ask.
 const SUSPICION: Duration = Duration::from_secs(10);
+/// How long every leader that was found is believed in: a full queue refuses as one without a leader does, for hours.
+const BELIEF: Duration = Duration::from_secs(30);
 
 /// What is known of the queues' leaders.
 #[derive(Default)]
@@ -26,22 +28,41 @@ pub(super) struct Leaders(watch::Sender<Known>);
 struct Known {
     is_suspected: bool,
     without: BTreeSet<String>,
+    /// When each was found.
+    all_at: Option<Instant>,
+}
+
+/// What asking every queue came to.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Those that have no leader.
+    pub(super) without: BTreeSet<String>,
+    /// Whether some did not answer: of those it is what was known before.
+    pub(super) is_partial: bool,
 }
 
 impl Leaders {
-    /// Has somebody ask: something failed as it does for want of a leader.
+    /// Has somebody ask, unless every leader was found just now: something failed as it may for want of one.
     pub(super) fn suspect(&self) {
-        self.0
-            .send_if_modified(|known| !std::mem::replace(&mut known.is_suspected, true));
+        self.0.send_if_modified(|known| {
+            let is_known = known.all_at.is_some_and(|at| at.elapsed() < BELIEF);
+            !is_known && !std::mem::replace(&mut known.is_suspected, true)
+        });
     }
 
-    /// As [`Self::suspect`], when this is how the broker fails for want of a leader; says whether it is.
+    /// Has somebody ask, when this is how the broker fails for want of a leader and of nothing else; says whether it is.
     pub(super) fn suspect_after(&self, error: &CallError) -> bool {
         let is_internal = is_internal(error);
         if is_internal {
-            self.suspect();
+            self.0
+                .send_if_modified(|known| !std::mem::replace(&mut known.is_suspected, true));
         }
         is_internal
+    }
+
+    /// Whether `queue` has none, as far as is known.
+    pub(super) fn lacks(&self, queue: &str) -> bool {
+        self.0.borrow().without.contains(queue)
     }
 
     /// Resolves when a queue may be without a leader.
@@ -56,15 +77,18 @@ impl Leaders {
         self.until(|known| !known.without.contains(queue)).await;
     }
 
-    /// Takes what was found, and says it once.
-    pub(super) fn note(&self, without: &BTreeSet<String>) {
+    /// Takes what was found, and says it once. Where some did not answer, they are suspected still.
+    pub(super) fn note(&self, found: Found) {
+        let Found { without, is_partial } = found;
+        let all = !is_partial && without.is_empty();
         let before = self.0.send_replace(Known {
-            is_suspected: false,
+            is_suspected: is_partial,
             without: without.clone(),
+            all_at: all.then(Instant::now),
         });
-        match cure(without) {
-            _ if before.without == *without => {}
-            Some(cure) => tracing::error!(queues = joined(without), "{cure}"),
+        match cure(&without) {
+            _ if before.without == without => {}
+            Some(cure) => tracing::error!(queues = joined(&without), "{cure}"),
             None => tracing::info!("every queue has a leader again"),
         }
     }
@@ -102,6 +126,13 @@ mod tests {
 
     use super::*;
 
+    fn without(queues: &[&str]) -> Found {
+        Found {
+            without: queues.iter().map(|queue| (*queue).to_owned()).collect(),
+            is_partial: false,
+        }
+    }
+
     #[tokio::test]
     async fn who_needs_a_queue_waits_while_it_is_suspected_or_without_a_leader() {
         let leaders = Leaders::default();
@@ -109,10 +140,46 @@ mod tests {
         assert!(allows("a") && leaders.are_doubted().now_or_never().is_none());
         leaders.suspect();
         assert!(!allows("a") && leaders.are_doubted().now_or_never().is_some());
-        leaders.note(&BTreeSet::from(["a".to_owned()]));
+        leaders.note(without(&["a"]));
         assert!(!allows("a") && allows("b"));
         assert!(leaders.cure().is_some_and(|cure| cure.contains("no leader: a;")));
-        leaders.note(&BTreeSet::new());
+        leaders.note(Found::default());
         assert!(allows("a") && leaders.cure().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_refuses_is_not_suspected_for_a_while_after_every_leader_was_found() {
+        let leaders = Leaders::default();
+        let are_doubted = || leaders.are_doubted().now_or_never().is_some();
+        leaders.note(Found::default());
+        leaders.suspect();
+        assert!(!are_doubted());
+        leaders
+            .0
+            .send_modify(|known| known.all_at = known.all_at.and_then(|at| at.checked_sub(BELIEF)));
+        leaders.suspect();
+        assert!(are_doubted());
+
+        leaders.note(without(&["a"]));
+        leaders.suspect();
+        assert!(leaders.0.borrow().is_suspected, "another may be without one since");
+    }
+
+    #[tokio::test]
+    async fn what_did_not_answer_keeps_its_suspicion_and_hides_no_recovery() {
+        let leaders = Leaders::default();
+        leaders.note(without(&["a", "b"]));
+        leaders.note(Found {
+            is_partial: true,
+            ..without(&["b"])
+        });
+        assert!(!leaders.lacks("a") && leaders.lacks("b"));
+        leaders.note(Found {
+            is_partial: true,
+            ..Found::default()
+        });
+        assert!(leaders.cure().is_none() && leaders.are_doubted().now_or_never().is_some());
+        leaders.suspect();
+        assert!(leaders.0.borrow().is_suspected, "not all were found");
     }
 }

@@ -12,6 +12,7 @@ mod client;
 mod consume;
 mod dead;
 mod deadline;
+mod gather;
 mod held;
 mod keeper;
 mod knock;

@@ -2,7 +2,6 @@
 //!
 //! Over a connection that has no other use: the broker closes the whole connection over which such a queue is read.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::{CALL, CONNECT, CallError, within};
-use super::leaders::{Leaders, is_internal};
+use super::leaders::{Found, Leaders, is_internal};
 use super::link::Nodes;
 use super::session::{Cut, is_channels};
 use super::socket::{self, Socket};
@@ -46,9 +45,9 @@ impl Scout {
         stopping.run_until_cancelled(watching).await;
     }
 
-    /// Asks each queue, and notes those that have no leader.
+    /// Asks each queue, and notes those that have no leader. One that does not answer hides no other: of it stays what was known.
     pub(super) async fn look(&self) -> Result<(), CallError> {
-        let mut without = BTreeSet::new();
+        let mut found = Found::default();
         let mut asking: Option<Asking> = None;
         for queue in &*self.queues {
             let open = match asking.take() {
@@ -59,15 +58,21 @@ impl Scout {
                 Ok(()) => asking = Some(open),
                 // The connection went with it.
                 Err(error) if is_internal(&error) => {
-                    without.insert(queue.clone());
+                    found.without.insert(queue.clone());
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(queue, %error, "a queue's leader can't be asked for yet");
+                    found.is_partial = true;
+                    if self.leaders.lacks(queue) {
+                        found.without.insert(queue.clone());
+                    }
+                }
             }
         }
         if let Some(open) = asking {
             let _ = within(CALL, open.connection.close(200, "looked".into())).await;
         }
-        self.leaders.note(&without);
+        self.leaders.note(found);
         Ok(())
     }
 
@@ -98,7 +103,7 @@ async fn ask(connection: &Connection, queue: &str) -> Result<(), CallError> {
     let channel = within(CALL, connection.create_channel()).await?;
     match within(CALL, counts(&channel, queue)).await? {
         // Without a leader the broker says that there is nothing, and nobody.
-        Some(counts) if counts.messages == 0 && counts.consumers == 0 => {}
+        Some(counts) if counts.is_nothing() => {}
         Some(_) | None => return Ok(()),
     }
     // A message that came just now is given back with the channel.

@@ -209,6 +209,13 @@ pub(super) struct Counts {
     pub(super) consumers: u32,
 }
 
+impl Counts {
+    /// What the broker also says of a queue whose leader is gone, or does not answer in time.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.messages == 0 && self.consumers == 0
+    }
+}
+
 /// How many messages are ready in a queue; `None`: there is no such queue, and the channel is closed.
 pub(super) async fn count(channel: &Channel, queue: &str) -> Result<Option<u32>, lapin::Error> {
     Ok(counts(channel, queue).await?.map(|counts| counts.messages))

@@ -22,10 +22,10 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Resolves, with why, when the consumer must be made anew: the broker knows of none, or messages wait for two looks
-    /// and none comes to one that has nothing in hand.
+    /// Resolves, with why, when the consumer must be made anew: for two looks the broker knows of none and nothing came, or
+    /// messages wait and none comes to one that has nothing in hand.
     pub(super) async fn misses(&self, held: &Held) -> &'static str {
-        let mut idle_at = None;
+        let mut looks = Looks::default();
         loop {
             sleep(LOOK.mul_f64(rand::random_range(0.75..1.0))).await;
             let looking = async {
@@ -38,19 +38,78 @@ impl Watch<'_> {
                 Ok(counts)
             };
             // A connection that does not answer is found by its pulse, a queue that is gone by its consumer's end.
-            let Ok(Some(Counts { messages, consumers })) = within(CALL, looking).await else {
+            let Ok(Some(counts)) = within(CALL, looking).await else {
                 continue;
             };
-            self.metrics.queue_consumers(self.queue, consumers);
-            if consumers == 0 {
-                return "the broker knows of no consumer";
+            let missed = looks.misses(&counts, held.hand.taken(), held.hand.is_empty());
+            if counts.is_nothing() {
+                held.session.leaders().suspect();
             }
-            let taken = held.hand.taken();
-            let is_idle = messages > 0 && held.hand.is_empty();
-            if is_idle && idle_at == Some(taken) {
-                return "messages wait and none comes";
+            if counts.consumers > 0 || missed.is_some() {
+                self.metrics.queue_consumers(self.queue, counts.consumers);
             }
-            idle_at = is_idle.then_some(taken);
+            if let Some(why) = missed {
+                return why;
+            }
         }
+    }
+}
+
+/// What the look before showed: how many messages had come by then.
+#[derive(Default)]
+struct Looks {
+    /// The broker knew of no consumer.
+    alone_at: Option<u64>,
+    /// Messages waited, and none was in hand.
+    idle_at: Option<u64>,
+}
+
+impl Looks {
+    /// Takes what a look showed; why the consumer must be made anew, if it must.
+    ///
+    /// The broker also counts nothing, and nobody, when the queue's leader does not answer it within 250 ms: only the
+    /// second such answer in a row is believed.
+    fn misses(&mut self, counts: &Counts, taken: u64, is_empty: bool) -> Option<&'static str> {
+        let is_alone = counts.consumers == 0;
+        let was_alone = std::mem::replace(&mut self.alone_at, is_alone.then_some(taken));
+        if is_alone {
+            return (was_alone == Some(taken)).then_some("the broker knows of no consumer");
+        }
+        let is_idle = counts.messages > 0 && is_empty;
+        let was_idle = std::mem::replace(&mut self.idle_at, is_idle.then_some(taken));
+        (is_idle && was_idle == Some(taken)).then_some("messages wait and none comes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(messages: u32, consumers: u32) -> Counts {
+        Counts { messages, consumers }
+    }
+
+    #[test]
+    fn a_consumer_is_missed_at_the_second_look_without_it_and_a_delivery_in_between() {
+        let mut looks = Looks::default();
+        assert_eq!(looks.misses(&counts(0, 0), 7, true), None, "a leader that is slow once");
+        assert_eq!(looks.misses(&counts(0, 1), 7, true), None);
+        assert_eq!(looks.misses(&counts(0, 0), 7, true), None);
+        assert_eq!(looks.misses(&counts(0, 0), 8, true), None, "one came");
+        let missed = looks.misses(&counts(0, 0), 8, true);
+        assert_eq!(missed, Some("the broker knows of no consumer"));
+    }
+
+    #[test]
+    fn messages_that_wait_are_missed_at_the_second_look_by_one_that_has_none() {
+        let mut looks = Looks::default();
+        assert_eq!(looks.misses(&counts(5, 1), 7, true), None);
+        assert_eq!(looks.misses(&counts(5, 1), 7, false), None, "it has its hands full");
+        assert_eq!(looks.misses(&counts(5, 1), 7, true), None);
+        assert_eq!(looks.misses(&counts(5, 1), 9, true), None, "some came");
+        assert_eq!(
+            looks.misses(&counts(5, 1), 9, true),
+            Some("messages wait and none comes")
+        );
     }
 }
