@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 
 use contracts::envelope::header;
 use futures_util::FutureExt;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
 
 use super::{Intake, Processor};
@@ -51,7 +51,13 @@ impl<I: Intake> Processor<I> {
         let messages: Vec<Message> = read.collect::<Result<_, _>>().map_err(Rejection::dead_letter)?;
         let mut change = self.changes.begin_patiently().await?;
         match self.fill(&mut change, &messages, wires).await {
-            Ok(()) => Ok(change.commit().await?),
+            Ok(new) => {
+                change.commit().await?;
+                for message in new {
+                    self.measure(message);
+                }
+                Ok(())
+            }
             Err(rejection) => {
                 change.roll_back().await;
                 Err(rejection)
@@ -59,8 +65,13 @@ impl<I: Intake> Processor<I> {
         }
     }
 
-    /// Has each message that is new leave its effects in the change.
-    async fn fill(&self, change: &mut Change, messages: &[Message], wires: &[&Wire]) -> Result<(), Rejection> {
+    /// Has each message that is new leave its effects in the change; answers with those.
+    async fn fill<'a>(
+        &self,
+        change: &mut Change,
+        messages: &'a [Message],
+        wires: &[&Wire],
+    ) -> Result<Vec<&'a Message>, Rejection> {
         let traces = wires.iter().map(|wire| wire.trace());
         let traces: Vec<_> = traces.map(|trace| trace.unwrap_or_else(TraceContext::fresh)).collect();
         let taken = messages.iter().zip(&traces).map(|(message, trace)| inbox::Taken {
@@ -69,28 +80,23 @@ impl<I: Intake> Processor<I> {
             trace_id: trace.trace_id(),
         });
         let taken = taken.collect();
-        let mut new: HashSet<Uuid> = inbox::first_times(change.tx(), self.queue.name, taken, Timestamp::now()).await?;
+        let mut unknown: HashSet<Uuid> =
+            inbox::first_times(change.tx(), self.queue.name, taken, Timestamp::now()).await?;
         let deadline = change.tx().deadline();
-        for (message, wire) in messages.iter().zip(wires) {
+        let too_late = |_| Err(Rejection::retry("several messages took longer than their change may"));
+        let mut new = Vec::new();
+        for (message, (wire, trace)) in messages.iter().zip(wires.iter().zip(&traces)) {
             // Known before, or come twice just now.
-            if new.remove(&message.id) {
-                self.take_one_of_many((message, wire), change, deadline).await?;
+            if unknown.remove(&message.id) {
+                let id = limited(wire.header(header::ID).unwrap_or("none"), 36);
+                let span = || trace::consumer(self.system, self.queue.name, &message.kind, id);
+                let taking = timeout_at(deadline, self.intake.take(message, change));
+                // In the trace that the inbox names, whether the message came with it or has it from here.
+                let taken = trace::continuing(Some(trace), span, taking).await;
+                taken.unwrap_or_else(too_late)?;
+                new.push(message);
             }
         }
-        Ok(())
-    }
-
-    async fn take_one_of_many(
-        &self,
-        (message, wire): (&Message, &Wire),
-        change: &mut Change,
-        deadline: Instant,
-    ) -> Result<(), Rejection> {
-        let parent = wire.trace();
-        let id = limited(wire.header(header::ID).unwrap_or("none"), 36);
-        let span = || trace::consumer(self.system, self.queue.name, &message.kind, id);
-        let taking = timeout_at(deadline, self.intake.take(message, change));
-        let taken = trace::continuing(parent.as_ref(), span, taking).await;
-        taken.unwrap_or_else(|_| Err(Rejection::retry("several messages took longer than their change may")))
+        Ok(new)
     }
 }

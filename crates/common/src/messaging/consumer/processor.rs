@@ -244,7 +244,7 @@ impl<I: Intake> Processor<I> {
     }
 
     /// How long after it happened an event was taken in.
-    fn measure(&self, message: &Message) {
+    pub(super) fn measure(&self, message: &Message) {
         if let Some(kind) = self.queue.bindings.iter().find(|kind| **kind == message.kind) {
             self.metrics.critical_time(kind, Timestamp::now().since(message.time));
         }

@@ -77,6 +77,7 @@ const TOGETHER: &str =
 const APART: &str =
     "waypost_message_batches_total{service=\"email-worker\",queue=\"email-worker.events\",outcome=\"apart\"";
 const ACKED: &str = "waypost_messages_total{service=\"email-worker\",queue=\"email-worker.events\",outcome=\"ack\"";
+const TIMED: &str = "waypost_critical_time_seconds_count{service=\"email-worker\",type=\"user.registered.v1\"";
 const PANICS: &str = "waypost_intake_panics_total{service=\"email-worker\",queue=\"email-worker.events\"";
 
 #[tokio::test]
@@ -103,6 +104,7 @@ async fn copies_within_one_change_have_one_effect() {
             messages.len()
         );
         assert!(together > 0, "they came one by one");
+        assert_eq!(counted(&fixture, TIMED), messages.len(), "each new one is timed, once");
         fixture.end().await;
     }
 }
