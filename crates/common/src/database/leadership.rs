@@ -17,8 +17,8 @@ const KEEPALIVE: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interv
 /// Advisory locks are per database, and three services may share one: the schema makes the key a service's own.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('waypost ' || $1 || ' ' || current_schema(), 0))";
 
-/// Tells the process that has a right; the channel is the one that it listens on.
-const TELL: &str = "SELECT pg_notify('waypost ' || $1 || ' ' || current_schema(), '')";
+/// Tells the process that has a right; the channel is the one that it listens on, by the same words.
+const TELL: &str = "SELECT pg_notify('waypost ' || $1 || ' ' || md5(current_schema()), '')";
 
 /// The right to do one thing for all processes of a service, held or asked for.
 pub(crate) enum Leadership {

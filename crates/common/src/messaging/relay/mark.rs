@@ -22,6 +22,8 @@ use crate::database::DEADLINE;
 const RIPENS: Duration = DEADLINE;
 /// How often the rows below the mark are looked for all the same.
 const WHOLE: Duration = Duration::from_mins(1);
+/// The same after a look that nobody answered.
+const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 
 /// How far the relay has come for good. Made anew by whoever takes over: it knows of nothing that others have seen.
 pub(super) struct Mark {
@@ -96,16 +98,18 @@ impl Mark {
     }
 
     /// Whether it is time to look at the rows below the mark all the same.
-    pub(super) fn wants_the_whole(&mut self, now: Instant) -> bool {
-        let is_due = self.at > 0 && now >= self.whole_at;
-        if is_due {
-            self.whole_at = now + WHOLE;
-        }
-        is_due
+    pub(super) fn wants_the_whole(&self, now: Instant) -> bool {
+        self.at > 0 && now >= self.whole_at
+    }
+
+    /// The rows below the mark could not be looked at.
+    pub(super) fn misses_the_whole(&mut self, now: Instant) {
+        self.whole_at = now + WHOLE_AGAIN;
     }
 
     /// The lowest id of all rows. One below the mark should not be; it is published all the same.
-    pub(super) fn sees_the_whole(&mut self, first: Option<i64>) -> bool {
+    pub(super) fn sees_the_whole(&mut self, first: Option<i64>, now: Instant) -> bool {
+        self.whole_at = now + WHOLE;
         let is_below = first.is_some_and(|first| first <= self.at);
         if is_below {
             (self.at, self.candidate) = (0, None);

@@ -150,11 +150,15 @@ fn what_is_found_below_the_mark_takes_it_back_to_the_beginning() {
     mark.sees(&horizon(101, None), now);
     assert_eq!(mark.at(), 50);
     assert!(!mark.wants_the_whole(now));
-    assert!(mark.wants_the_whole(now + WHOLE));
-    assert!(!mark.wants_the_whole(now + WHOLE), "once a minute");
-    assert!(!mark.sees_the_whole(Some(51)) && !mark.sees_the_whole(None));
+    let now = now + WHOLE;
+    assert!(mark.wants_the_whole(now));
+    assert!(mark.wants_the_whole(now), "nobody has looked");
+    mark.misses_the_whole(now);
+    assert!(!mark.wants_the_whole(now) && mark.wants_the_whole(now + WHOLE_AGAIN));
+    assert!(!mark.sees_the_whole(Some(51), now) && !mark.sees_the_whole(None, now));
+    assert!(!mark.wants_the_whole(now + WHOLE_AGAIN), "once a minute");
     assert_eq!(mark.at(), 50);
-    assert!(mark.sees_the_whole(Some(50)));
+    assert!(mark.sees_the_whole(Some(50), now));
     assert_eq!(mark.at(), 0);
 }
 

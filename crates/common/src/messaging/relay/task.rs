@@ -81,7 +81,8 @@ impl Relay {
     /// Waits until it is time to ask again; meanwhile whoever leads is told of what is committed here.
     async fn stand_by(&self, leadership: &mut Leadership) {
         let until = Instant::now() + POLL;
-        while timeout_at(until, self.committed.notified()).await.is_ok() {
+        // Time alone ends it: where commits never cease, one has always come before the wait is looked at.
+        while Instant::now() < until && timeout_at(until, self.committed.notified()).await.is_ok() {
             leadership.tell(wake::CHANNEL).await;
             sleep(GATHER).await;
         }
@@ -116,6 +117,7 @@ impl Relay {
                     }
                     if self.database.is_postgres() {
                         self.move_mark(&mut work.mark).await;
+                        self.look_before_the_mark(&mut work.mark).await;
                     }
                     true
                 }
@@ -168,15 +170,12 @@ impl Relay {
         }
     }
 
-    /// Moves the mark as far as it may, and once a minute makes sure that nothing lies before it.
+    /// Moves the mark as far as it may.
     async fn move_mark(&self, mark: &mut Mark) {
         let moving = async {
             let horizon = rows::horizon(&self.database, mark.at()).await?;
             if mark.sees(&horizon, Instant::now()) {
                 mark.fence(rows::fence(&self.database).await?);
-            }
-            if mark.wants_the_whole(Instant::now()) && mark.sees_the_whole(rows::first(&self.database).await?) {
-                tracing::error!("an event was committed later than any statement may take; it is published now");
             }
             Ok::<_, DbErr>(())
         };
@@ -184,6 +183,26 @@ impl Relay {
             tracing::debug!(error = chain(&error), "the mark stays where it is");
         }
         self.metrics.outbox_mark(mark.at(), mark.oldest_writer(Instant::now()));
+    }
+
+    /// Once a minute makes sure that nothing lies before the mark.
+    async fn look_before_the_mark(&self, mark: &mut Mark) {
+        if !mark.wants_the_whole(Instant::now()) {
+            return;
+        }
+        match within(DEADLINE, rows::first(&self.database)).await {
+            Ok(first) if mark.sees_the_whole(first, Instant::now()) => {
+                tracing::error!("an event was committed later than any statement may take; it is published now");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                mark.misses_the_whole(Instant::now());
+                tracing::warn!(
+                    error = chain(&error),
+                    "the outbox before the mark can't be looked at yet"
+                );
+            }
+        }
     }
 
     async fn measure(&self, mark: i64) {
@@ -208,3 +227,7 @@ impl Relay {
         let _ = timeout(LAST_CONFIRMS, rest).await;
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;

@@ -18,8 +18,9 @@ use crate::process::chain;
 
 /// What replicas tell each other of.
 pub(super) const CHANNEL: &str = "outbox";
-/// The channel is a service's own, also where several share a database.
-const NAME: &str = "SELECT 'waypost ' || $1 || ' ' || current_schema()";
+/// The channel is a service's own, also where several share a database. A name has less than 64 bytes: a schema's may be as
+/// long by itself.
+const NAME: &str = "SELECT 'waypost ' || $1 || ' ' || md5(current_schema())";
 /// How often a listener that heard nothing makes sure that it would.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Wait before a listener that ended is made anew.
