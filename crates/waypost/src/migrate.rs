@@ -6,10 +6,15 @@ use common::config::{Service, Settings};
 use common::database::{Database, DatabaseError, Location, authorities, trusting};
 use common::tls::Authorities;
 use migrations::{Migrations, MigratorTraitSelf, Owner};
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxError, Statement};
 
-/// Name of the advisory lock that lets one migration run at a time on a PostgreSQL database.
-const LOCK: &str = "SELECT pg_advisory_lock(hashtext('waypost.migrate'))";
+/// Asks for the advisory lock that lets one migration run at a time on a PostgreSQL database. It is asked for again and again
+/// and never waited for in a statement: whoever builds an index `CONCURRENTLY` waits for every statement that runs, and the two
+/// would wait for each other.
+const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('waypost.migrate')) AS is_ours";
+/// How often it is asked for, and the pause: for half an hour, as another may build an index of a large table.
+const LOCK_TRIES: u32 = 3_600;
+const LOCK_PAUSE: Duration = Duration::from_millis(500);
 /// A change of a table waits no longer than this for those who use it: whoever comes after it waits behind it, and a
 /// service's statement has two seconds.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '1s'";
@@ -69,15 +74,17 @@ async fn on_postgres(
     service: Service,
 ) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(url);
-    // One connection: the lock belongs to it, and so do the migrations.
+    // One connection: the lock belongs to it, and so do the migrations. None takes its place because it is old.
     options
         .max_connections(1)
+        .max_lifetime(None::<Duration>)
+        .idle_timeout(None::<Duration>)
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(move |options| {
             trusting(options.options([("search_path", schema)]), authorities.as_ref())
         });
     let connection = sea_orm::Database::connect(options).await?;
-    connection.execute_unprepared(LOCK).await?;
+    lock(&connection, service).await?;
     connection
         .execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
         .await?;
@@ -95,12 +102,29 @@ async fn on_postgres(
     done
 }
 
-/// Whether a lock was not to be had in time (`lock_not_available`): the migration was rolled back.
+/// Waits until no other migration runs.
+async fn lock(connection: &DatabaseConnection, service: Service) -> Result<(), DbErr> {
+    for asked in 0..LOCK_TRIES {
+        let asking = Statement::from_string(connection.get_database_backend(), LOCK);
+        let row = connection.query_one_raw(asking).await?;
+        if row.is_some_and(|row| row.try_get("", "is_ours").unwrap_or(false)) {
+            return Ok(());
+        }
+        if asked == 0 {
+            tracing::info!(%service, "another migration runs; this one waits for it");
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    Err(DbErr::Custom("another migration does not end".to_owned()))
+}
+
+/// Whether a lock was not to be had in time (`lock_not_available`), or two waited for each other (`deadlock_detected`): the
+/// migration was rolled back, or builds its index anew.
 fn is_in_use(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return false;
     };
-    matches!(&**error, SqlxError::Database(error) if error.code().as_deref() == Some("55P03"))
+    matches!(&**error, SqlxError::Database(error) if matches!(error.code().as_deref(), Some("55P03" | "40P01")))
 }
 
 async fn up(connection: &DatabaseConnection, service: Service) -> Result<(), DbErr> {

@@ -1,4 +1,4 @@
-//! `waypost migrate` on a database that is in use.
+//! `waypost migrate` on a database that is in use, and several at once.
 
 use common::config::{Service, Settings};
 use migrations::{MigratorTraitSelf, Owner};
@@ -42,4 +42,20 @@ async fn a_migration_waits_for_a_table_that_is_in_use_and_holds_nobody_up_meanwh
     read.unwrap();
     migrated.unwrap();
     assert!(migrations.get_pending_migrations(&inside).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_migrations_at_once_wait_for_each_other_and_all_succeed() {
+    let database = TestDatabase::postgres().await;
+    let mut settings = Settings::for_tests(Service::EmailWorker);
+    settings.database.url = database.url().to_owned().into();
+    // Among them are indexes that are built while others wait.
+    let (first, second, third) = tokio::join!(
+        migrate(&settings, Service::EmailWorker),
+        migrate(&settings, Service::EmailWorker),
+        migrate(&settings, Service::NotificationGateway)
+    );
+    for migrated in [first, second, third] {
+        migrated.unwrap();
+    }
 }
