@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 use serde::{Deserialize, Serialize};
 
 use super::wire::Wire;
 use crate::Timestamp;
-use crate::database::Database;
+use crate::database::{Database, Many};
 
 /// Headers and content type as a row keeps them.
 #[derive(Serialize, Deserialize)]
@@ -148,18 +148,24 @@ pub(super) async fn asked(database: &Database, queue: &str, limit: u64) -> Resul
 
 /// How these rows stand; those that are not in the answer are gone.
 pub(super) async fn standing(database: &Database, ids: &[i64]) -> Result<BTreeMap<i64, Standing>, DbErr> {
-    let rows: Vec<(i64, Option<i64>)> = row::Entity::find()
-        .filter(row::Column::Id.is_in(ids.iter().copied()))
-        .select_only()
-        .columns([row::Column::Id, row::Column::AskedAt])
-        .into_tuple()
-        .all(database.read())
-        .await?;
-    let standing = |asked: Option<i64>| match asked {
-        Some(_) => Standing::Asked,
-        None => Standing::DeadAgain,
-    };
-    Ok(rows.into_iter().map(|(id, asked)| (id, standing(asked))).collect())
+    let connection = database.read();
+    let backend = connection.get_database_backend();
+    let ids = Many::numbers(ids.iter().copied());
+    let sql = format!(
+        "SELECT id, asked_at FROM dead_letters WHERE {}",
+        ids.hold(backend, "id", 1)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, [ids.value()]);
+    let rows = connection.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| {
+            let standing = match row.try_get::<Option<i64>>("", "asked_at")? {
+                Some(_) => Standing::Asked,
+                None => Standing::DeadAgain,
+            };
+            Ok((row.try_get("", "id")?, standing))
+        })
+        .collect()
 }
 
 fn of(queue: &str) -> sea_orm::Select<row::Entity> {

@@ -77,6 +77,14 @@ impl Replays {
                 self.is_own(letter);
             }
         }
+        self.look_after(look).await
+    }
+
+    /// Looks what was taken in of those that are open, while letters of `look` are still to be seen.
+    ///
+    /// # Errors
+    /// As [`Self::watch`].
+    pub async fn look_after(&mut self, look: &Look) -> Result<(), DeadLettersError> {
         self.watch_rows(look).await?;
         self.watch_inbox(look).await
     }

@@ -38,6 +38,19 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     whole.map(Duration::from_secs).ok_or_else(wrong)
 }
 
+/// Longest wait for what comes of a replay. With the ten minutes that letters may be held before, it ends within the broker's
+/// half an hour.
+const LONGEST_WAIT: Duration = Duration::from_mins(15);
+
+/// Reads the span of a wait.
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    let wait = span(text)?;
+    let is_short = wait <= LONGEST_WAIT;
+    is_short
+        .then_some(wait)
+        .ok_or_else(|| "must be 15m at most: the broker lets nobody wait longer with its letters in hand".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +68,7 @@ mod tests {
         );
         assert!(moment("1h").unwrap() < moment("1m").unwrap());
         assert!(moment("yesterday").is_err());
+        assert_eq!(wait("15m"), Ok(LONGEST_WAIT));
+        assert!(wait("901s").is_err() && wait("a").is_err());
     }
 }

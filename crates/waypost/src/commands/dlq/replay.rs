@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use common::messaging::{Effect, Letter, Look, Replays, Told};
@@ -12,13 +13,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::bar::Bar;
 use super::desk::{Desk, Place};
-use super::moment::span;
+use super::moment::wait;
 use super::outcome::end;
 use super::print::{line, plain, say};
 use super::selection::Selection;
 
 /// Between two looks at what came of what was sent.
 const LOOK: Duration = Duration::from_millis(250);
+/// With so many open, what came of them is looked for before the end, too: each is kept until it is known.
+const MANY_OPEN: usize = 1_000;
 
 /// Which to put back, and how.
 #[derive(Debug, Args)]
@@ -37,8 +40,8 @@ pub struct Replay {
     /// This many a second at most
     #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<u32>::new().range(1..=100_000))]
     rate: Option<u32>,
-    /// How long to wait, after the last, for what comes of them, such as 30s or 5m
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = span)]
+    /// How long to wait, after the last, for what comes of them, such as 30s or 5m; 15m at most
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = wait)]
     wait: Duration,
     /// Print one JSON object a line
     #[arg(long)]
@@ -54,6 +57,8 @@ struct Run<'a> {
     is_all_well: bool,
     met: BTreeSet<String>,
     sent: u64,
+    /// How many may be open before somebody looks.
+    look_at: usize,
     bar: Bar,
 }
 
@@ -68,12 +73,14 @@ pub(super) async fn replay(wanted: &Replay) -> anyhow::Result<ExitCode> {
         is_all_well: true,
         met: BTreeSet::new(),
         sent: 0,
+        look_at: MANY_OPEN,
         bar: Bar::new(),
     };
     let mut done = Ok(());
     for place in &desk.places {
         done = run.place(place).await;
         let rest = run.replays.give_up();
+        run.look_at = MANY_OPEN;
         run.tell(rest);
         if done.is_err() {
             break;
@@ -110,6 +117,7 @@ impl Run<'_> {
             turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
             turns
         });
+        let sent_before = self.sent;
         let mut read = 0;
         loop {
             let letters = look.next().await?;
@@ -127,12 +135,24 @@ impl Run<'_> {
                 }
                 self.one(look, letter).await?;
             }
-            let told = self.replays.told();
-            self.tell(told);
+            self.look_after(look).await?;
             if look.is_held_long() {
-                return Ok(false);
+                let is_fewer = !self.wanted.dry_run && self.sent > sent_before;
+                return after_long_hold(is_fewer, read >= look.total());
             }
         }
+    }
+
+    /// Tells what is known by now; looks for it first where many are open.
+    async fn look_after(&mut self, look: &Look) -> anyhow::Result<()> {
+        if self.replays.open() >= self.look_at {
+            self.replays.look_after(look).await?;
+            // Where none is taken in, each look takes longer: as many again come before the next.
+            self.look_at = MANY_OPEN.max(self.replays.open() * 2);
+        }
+        let told = self.replays.told();
+        self.tell(told);
+        Ok(())
     }
 
     async fn one(&mut self, look: &mut Look, letter: Letter) -> anyhow::Result<()> {
@@ -220,5 +240,30 @@ impl Run<'_> {
             .map(|(what, count)| format!("{what} {count}"))
             .collect();
         each.join(", ")
+    }
+}
+
+/// Whether all is gone through when letters were held for as long as they may be; false: the look begins again. With as many
+/// as before it would come no further.
+fn after_long_hold(is_fewer: bool, is_read: bool) -> anyhow::Result<bool> {
+    match (is_fewer, is_read) {
+        (true, _) => Ok(false),
+        (false, true) => Ok(true),
+        (false, false) => {
+            bail!("the letters behind those above were not looked at: the broker lets nobody hold so many for so long")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_begins_again_where_something_went_back_and_never_comes_to_the_same_place_twice() {
+        assert_eq!(after_long_hold(true, false).ok(), Some(false));
+        assert_eq!(after_long_hold(true, true).ok(), Some(false));
+        assert_eq!(after_long_hold(false, true).ok(), Some(true));
+        assert!(after_long_hold(false, false).is_err());
     }
 }
