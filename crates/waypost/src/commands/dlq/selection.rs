@@ -159,8 +159,11 @@ mod tests {
         }
     }
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
+    /// Everything, but for what `narrow` makes of it.
+    fn only(narrow: impl FnOnce(&mut Selection)) -> Selection {
+        let mut selection = Selection::default();
+        narrow(&mut selection);
+        selection
     }
 
     #[test]
@@ -169,82 +172,25 @@ mod tests {
         let all = Selection::default();
         for (fits, selection) in [
             (true, all.clone()),
-            (
-                true,
-                Selection {
-                    queue: some("email-worker.events"),
-                    ..all.clone()
-                },
-            ),
+            (true, only(|one| one.queue = Some("email-worker.events".into()))),
             (
                 false,
-                Selection {
-                    queue: some("notification-gateway.events"),
-                    ..all.clone()
-                },
+                only(|one| one.queue = Some("notification-gateway.events".into())),
             ),
-            (
-                false,
-                Selection {
-                    kind: some("user.updated.v1"),
-                    ..all.clone()
-                },
-            ),
-            (
-                true,
-                Selection {
-                    letter_reason: some("RELAY said"),
-                    ..all.clone()
-                },
-            ),
-            (
-                false,
-                Selection {
-                    letter_reason: some("panicked"),
-                    ..all.clone()
-                },
-            ),
-            (
-                true,
-                Selection {
-                    fingerprint: some("0123"),
-                    ..all.clone()
-                },
-            ),
-            (
-                false,
-                Selection {
-                    fingerprint: some("ab"),
-                    ..all.clone()
-                },
-            ),
-            (
-                true,
-                Selection {
-                    since: at("2026-11-30T06:00:00Z"),
-                    ..all.clone()
-                },
-            ),
-            (
-                false,
-                Selection {
-                    until: at("2026-11-30T06:00:00Z"),
-                    ..all.clone()
-                },
-            ),
+            (false, only(|one| one.kind = Some("user.updated.v1".into()))),
+            (true, only(|one| one.letter_reason = Some("RELAY said".into()))),
+            (false, only(|one| one.letter_reason = Some("panicked".into()))),
+            (true, only(|one| one.fingerprint = Some("0123".into()))),
+            (false, only(|one| one.fingerprint = Some("ab".into()))),
+            (true, only(|one| one.since = at("2026-11-30T06:00:00Z"))),
+            (false, only(|one| one.until = at("2026-11-30T06:00:00Z"))),
             (true, all.with(None, &["6".into(), "7".into()])),
             (false, all.with(None, &["6".into()])),
         ] {
             assert_eq!(selection.means(&letter()), fits, "{selection:?}");
         }
         let timeless = DeadLetter { time: None, ..letter() };
-        assert!(
-            !Selection {
-                since: at("1d"),
-                ..all.clone()
-            }
-            .means(&timeless)
-        );
-        assert!(!all.is_given() && all.with(some("x").as_ref(), &[]).is_given());
+        assert!(!only(|one| one.since = at("1d")).means(&timeless));
+        assert!(!all.is_given() && all.with(Some(&"x".into()), &[]).is_given());
     }
 }

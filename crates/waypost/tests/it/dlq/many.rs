@@ -43,12 +43,12 @@ async fn a_list_of_100_000_dead_letters_in_a_database_stays_small() {
         .await
         .unwrap();
     let headers = r#"{"content_type":"application/json","headers":{"cloudEvents_type":"user.registered.v1","waypost-reason":"undecodable"}}"#;
-    let fill = format!(
+    let letters = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {LETTERS}) \
          INSERT INTO dead_letters (queue, headers, body, dead_at) \
          SELECT '{MAILS}', CAST('{headers}' AS BLOB), zeroblob(1000), 1 FROM n"
     );
-    database.execute_unprepared(&fill).await.unwrap();
+    database.execute_unprepared(&letters).await.unwrap();
     database.close().await.unwrap();
     let (environment, folder) = (embedded.environment(), embedded.folder.path().to_owned());
     let listed = tokio::task::spawn_blocking(move || list(&environment, Some(&folder)))
