@@ -3,7 +3,7 @@
 //! The programs of the commit in deploy/previous run on the new schema, and new ones beside them, as in a roll-out. People
 //! sign up all the while, and everybody has one mail, one SMS and one notification in the end.
 //!
-//! Not part of `cargo test`: `scripts/previous.sh` builds the old programs, once, and WAYPOST_PREVIOUS_BIN says where they are.
+//! Not part of `cargo test`: `scripts/previous.sh` builds the old programs, once, and `WAYPOST_PREVIOUS_BIN` says where they are.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![expect(
     clippy::print_stdout,
