@@ -200,8 +200,8 @@ async fn rows_by_the_thousand_go_in_batches_and_are_counted() {
         assert_eq!(first, Pruned::Done(vec![("inbox", 500)]));
         // The server frees the lock a moment after its connection was closed.
         let rest = eventually(SOON, async || {
-            let pruned = pruner.run(fixture.now, &CancellationToken::new()).await.unwrap();
-            (pruned != Pruned::Taken).then_some(pruned)
+            let ended = pruner.run(fixture.now, &CancellationToken::new()).await.unwrap();
+            (ended != Pruned::Taken).then_some(ended)
         });
         assert_eq!(gone(&rest.await), 1_000);
         let counted = "waypost_rows_pruned_total{service=\"email-worker\",table=\"inbox\"} 1500";
