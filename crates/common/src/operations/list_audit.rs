@@ -8,17 +8,16 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use uuid::Uuid;
 
 use super::audit::{self, Line};
 use super::listed::Listed;
+use super::page;
 use super::state::State;
 use crate::Timestamp;
 use crate::database::within_deadline;
 use crate::http::{
-    Answer, Describe, Found, LIMIT_DEFAULT, LIMIT_MOST, OperationDoc, OperationError, Problem, Violations, kinds,
-    page_limit, query_fields, query_parameter,
+    Answer, Describe, Found, OperationDoc, OperationError, Problem, Violations, page_limit, query_fields,
 };
 
 /// What somebody did.
@@ -105,9 +104,7 @@ struct Fields {
 impl Requested {
     fn parse(query: &str) -> Result<Self, Problem> {
         let fields: Fields = query_fields(query)?;
-        let cursor = fields.cursor.filter(|cursor| !cursor.is_empty());
-        let before = cursor.map(|cursor| Uuid::try_parse(&cursor)).transpose();
-        let before = before.map_err(|_| Problem::new(&kinds::BAD_CURSOR))?;
+        let before = page::before(fields.cursor)?;
         let mut broken = Violations::default();
         match broken.note("/limit", page_limit(fields.limit.as_deref())) {
             Some(limit) => Ok(Self { before, limit }),
@@ -127,19 +124,7 @@ impl FromRequest for Requested {
 
 impl Describe for Requested {
     fn describe(operation: &mut OperationDoc) {
-        let limit = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1_u64))
-            .maximum(Some(LIMIT_MOST))
-            .default(Some(LIMIT_DEFAULT.into()));
-        let cursor = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
-        operation.parameter(query_parameter("limit", "How many at most", limit));
-        operation.parameter(query_parameter("cursor", "`next_cursor` of the answer before", cursor));
-        operation.problem(&kinds::BAD_REQUEST);
-        operation.problem(&kinds::BAD_CURSOR);
-        operation.problem(&kinds::VALIDATION);
+        page::describe(operation);
     }
 }
 

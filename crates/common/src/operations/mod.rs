@@ -19,6 +19,7 @@ pub(crate) mod journey;
 mod list_audit;
 mod list_breakers;
 mod listed;
+mod page;
 mod reason;
 mod set_breaker;
 mod state;

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use serde::Deserialize;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use uuid::Uuid;
 
 use super::filter::Fields;
@@ -16,10 +16,11 @@ use crate::Timestamp;
 use crate::database::within_deadline;
 use crate::dispatch::{Filter, find};
 use crate::http::{
-    Answer, Describe, Found, LIMIT_DEFAULT, LIMIT_MOST, OperationDoc, OperationError, Problem, Violation, Violations,
-    kinds, page_limit, query_fields, query_parameter,
+    Answer, Describe, Found, OperationDoc, OperationError, Problem, Violation, Violations, kinds, page_limit,
+    query_fields, query_parameter,
 };
 use crate::operations::listed::Listed;
+use crate::operations::page;
 
 /// Lists a page of them, the newest first.
 pub(super) async fn list_deliveries(
@@ -57,9 +58,7 @@ struct Query {
 impl Requested {
     fn parse(query: &str) -> Result<Self, Problem> {
         let query: Query = query_fields(query)?;
-        let cursor = query.cursor.filter(|cursor| !cursor.is_empty());
-        let before = cursor.map(|cursor| Uuid::try_parse(&cursor)).transpose();
-        let before = before.map_err(|_| Problem::new(&kinds::BAD_CURSOR))?;
+        let before = page::before(query.cursor)?;
         let mut broken = Violations::default();
         let older_than_s = broken.note_optional("/older_than_s", query.older_than_s.map(|text| number(&text)));
         let fields = Fields {
@@ -115,17 +114,7 @@ impl Describe for Requested {
             "Asked for so many seconds ago at least",
             age,
         ));
-        let limit = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1_u64))
-            .maximum(Some(LIMIT_MOST))
-            .default(Some(LIMIT_DEFAULT.into()));
-        operation.parameter(query_parameter("limit", "How many at most", limit));
-        let cursor = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
-        operation.parameter(query_parameter("cursor", "`next_cursor` of the answer before", cursor));
-        operation.problem(&kinds::BAD_REQUEST);
-        operation.problem(&kinds::BAD_CURSOR);
-        operation.problem(&kinds::VALIDATION);
+        page::describe(operation);
     }
 }
 
