@@ -51,6 +51,20 @@ run-readme:
 test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
 	@scripts/test-api.sh
 
+.PHONY: exercise
+exercise: ## say whether an exercise of the guide is done: E=cache-1 A=answer; S=1 judges the guide's own solution
+	@cargo run --quiet --bin guide -- exercise $(E) $(if $(A),--answer '$(A)') $(if $(S),--solution)
+
+.PHONY: guide-quotes
+guide-quotes: ## write what the guide's pages quote anew from the sources
+	@cargo run --quiet --bin guide -- quotes
+
+.PHONY: test-guide
+test-guide: ## the guide's pages, exercises and every command in them, over a Waypost that it starts
+	@scripts/services.sh redis-program
+	cargo build $(CARGO_FLAGS) --workspace --bins --examples
+	cargo test $(CARGO_FLAGS) --workspace --test guide --test guide_commands -- --nocapture
+
 .PHONY: check-plans
 check-plans: ## what PostgreSQL does for each hot statement over tables of a million rows: a scan or a large sort fails
 	@scripts/services.sh postgres
@@ -63,7 +77,7 @@ bench: test-servers ## the services beside their ceilings, in one run; ONLY=read
 .PHONY: check
 check: ## lints, format, documentation and the arrows, between crates and inside them
 	cargo fmt --all --check
-	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --test guide_commands -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package waypost --test jaeger --test plans --test upgrade -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
 	cargo test $(CARGO_FLAGS) --workspace --test arrows

@@ -1,0 +1,14 @@
+//! All exercises.
+
+use super::{Exercise, cache};
+
+/// Every exercise, in the order of the pages.
+pub fn all() -> impl Iterator<Item = Exercise> {
+    let themes: [&[Exercise]; 1] = [&cache::EXERCISES];
+    themes.into_iter().flatten().copied()
+}
+
+/// The exercise of this name.
+pub fn find(name: &str) -> Option<Exercise> {
+    all().find(|exercise| exercise.name == name)
+}

@@ -1,0 +1,13 @@
+//! The exercises: each has a name, and a check that says in a sentence what is missing.
+//!
+//! `exercise` is the form of all, `catalog` lists them, a folder a theme has their checks. What a learner edits stands in
+//! `crates/guide/exercises`, each skeleton beside its solution. How to add one: docs/guide/AUTHORS.md.
+
+mod cache;
+mod catalog;
+mod exercise;
+mod running;
+mod table;
+
+pub use catalog::{all, find};
+pub use exercise::{Attempt, Exercise, Proof, Verdict, Whose};
