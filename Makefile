@@ -51,6 +51,15 @@ run-readme:
 test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
 	@scripts/test-api.sh
 
+# This one and no other: a newer one may make another site.
+MDBOOK := 0.5.4
+.PHONY: guide
+guide: ## the guide as a site in target/guide, both languages (installs mdBook by cargo when this version is not there)
+	@[[ $$(mdbook --version 2>/dev/null) == 'mdbook v$(MDBOOK)' ]] || cargo install mdbook --locked --version '=$(MDBOOK)' --no-default-features --features search
+	cargo run --quiet --bin guide -- site
+	for language in en zh; do mdbook build target/guide/src/$$language --dest-dir "$$PWD/target/guide/$$language" || exit 1; done
+	@echo "open target/guide/index.html"
+
 .PHONY: exercise
 exercise: ## say whether an exercise of the guide is done: E=cache-1 A=answer; S=1 judges the guide's own solution
 	@cargo run --quiet --bin guide -- exercise $(E) $(if $(A),--answer '$(A)') $(if $(S),--solution)

@@ -18,6 +18,8 @@ use futures_util::future::{join_all, try_join_all};
 
 /// Readers who come at once.
 const CROWD: usize = 200;
+/// How long a value is kept by hand.
+const LIFE: Duration = Duration::from_mins(5);
 /// How long the store may take: enough for a Redis on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -48,7 +50,6 @@ impl CacheKey for Profile {
     type Value = String;
     const FORMAT: u8 = 1;
     const MAY_BE_STALE: bool = true;
-
     fn store_key(&self) -> String {
         format!("profile:{}", self.0)
     }
@@ -66,25 +67,16 @@ async fn replica(store: &Store, tasks: &Tasks) -> Cache<Profile> {
 async fn main() -> anyhow::Result<()> {
     let Arguments { redis } = Arguments::parse();
     let tasks = Tasks::new(Service::UserApi);
-    let (response, connect) = (PATIENCE, PATIENCE);
-    let prefix = format!("guide:{}", uuid::Uuid::now_v7());
+    let (response, connect, prefix) = (PATIENCE, PATIENCE, uuid::Uuid::now_v7().to_string());
     let store = Store::open(&redis, &prefix, Limits { response, connect }, &tasks)?;
     anyhow::ensure!(store.connected(PATIENCE).await, "no Redis answers at {redis}");
-
     println!("{:<46}{:<13}queries so far", "a read", "answered by");
     layers(&store, &tasks).await?;
-
-    println!(
-        "\n{:<59}queries",
-        format!("{CROWD} readers of a value that nobody has read")
-    );
+    println!("\n{CROWD} readers of a value that nobody has read                queries");
     let locks = Locks::new(store.clone(), tasks.clone(), Metrics::new(Service::UserApi));
-    println!("{:<59}{}", "look, load, keep", crowd(&store, None).await);
-    println!(
-        "{:<59}{}",
-        "look, lock, look again, load, keep",
-        crowd(&store, Some(&locks)).await
-    );
+    let (alone, locked) = (crowd(&store, None).await, crowd(&store, Some(&locks)).await);
+    println!("{:<59}{alone}", "look, load, keep");
+    println!("{:<59}{locked}", "look, lock, look again, load, keep");
     println!("{:<59}{}", "the cache of this house", house(&store, &tasks).await?);
     tasks.shut_down(PATIENCE).await?;
     Ok(())
@@ -136,10 +128,8 @@ async fn read_by_hand(store: &Store, locks: Option<&Locks>, key: &str, database:
             continue;
         }
         let row = database.clone().find(1).await.ok()??;
-        store
-            .set(key, row.value.as_bytes(), Duration::from_mins(5))
-            .await
-            .ok()?;
+        let kept = store.set(key, row.value.as_bytes(), LIFE);
+        kept.await.ok()?;
     }
     if let Some(guard) = guard {
         guard.release().await;
@@ -149,10 +139,8 @@ async fn read_by_hand(store: &Store, locks: Option<&Locks>, key: &str, database:
 
 /// The same crowd at two replicas of the house's cache: one query a process, and over Redis one for all of them.
 async fn house(store: &Store, tasks: &Tasks) -> anyhow::Result<usize> {
-    let (replicas, database) = (
-        [replica(store, tasks).await, replica(store, tasks).await],
-        Database::default(),
-    );
+    let replicas = [replica(store, tasks).await, replica(store, tasks).await];
+    let database = Database::default();
     try_join_all((0..CROWD).map(|n| {
         let rows = database.clone();
         replicas[n % 2].read(&Profile(2), Timestamp::now(), move || rows.find(2))

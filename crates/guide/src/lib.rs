@@ -6,6 +6,8 @@
 //!
 //! - [`exercises`]: what a learner is asked to do, and what says whether it is done
 //! - [`markdown`]: a page taken apart, and the sources that it quotes
+//! - [`site`]: the pages as mdBook takes them
 
 pub mod exercises;
 pub mod markdown;
+pub mod site;

@@ -1,4 +1,4 @@
-//! The guide's command: judges an exercise, writes quotes anew.
+//! The guide's command: judges an exercise, writes quotes anew, prepares the site.
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use guide::exercises::{Attempt, Whose, find};
-use guide::{exercises, markdown};
+use guide::{exercises, markdown, site};
 
 #[derive(Parser)]
 struct Arguments {
@@ -32,6 +32,8 @@ enum Command {
     },
     /// Write what the pages quote anew from the sources
     Quotes,
+    /// Write the pages to target/guide/src, as mdBook takes them
+    Site,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,6 +54,7 @@ async fn main() -> anyhow::Result<ExitCode> {
                 println!("{} has new quotes", file.display());
             }
         }
+        Command::Site => site::prepare(here)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,24 @@ pub(crate) fn breaks(english: &[Page], chinese: &[Page]) -> Vec<String> {
     found
 }
 
+/// Chinese paragraphs that are wrapped: whoever shows the page puts a blank there, in the middle of a sentence.
+pub(crate) fn wrapped(page: &Page) -> Vec<String> {
+    let blocks = page.blocks.iter().filter(|block| match &block.kind {
+        Kind::Prose(text) => text.lines().zip(text.lines().skip(1)).any(|(line, next)| {
+            let (last, first) = (line.chars().next_back(), next.chars().next());
+            !next.starts_with('|') && [last, first].into_iter().flatten().any(is_chinese)
+        }),
+        Kind::Heading { .. } | Kind::Fence(_) => false,
+    });
+    let lines = blocks.map(|block| format!("{}:{} is wrapped: one line a paragraph", page.file, block.line));
+    lines.collect()
+}
+
+/// Whether it is a Chinese character or sign.
+fn is_chinese(sign: char) -> bool {
+    sign >= '\u{2e80}'
+}
+
 fn by_name(pages: &[Page]) -> BTreeMap<String, &Page> {
     let named = pages
         .iter()
@@ -122,6 +140,13 @@ mod tests {
     fn words_comments_and_anchors_may_differ() {
         let chinese = PAGE.replace("# look", "# 看").replace('B', "乙").replace("#e", "#戊");
         assert_eq!(of(PAGE, &chinese), "");
+    }
+
+    #[test]
+    fn a_chinese_paragraph_that_is_wrapped_is_named() {
+        let of = |text: &str| wrapped(&Page::parse("a.md", text));
+        assert!(of("读十次，\n再读一次。")[0].contains("a.md:1 is wrapped"));
+        assert!(of("读十次。\n\n| 读 |\n|---|\n| 写 |").is_empty());
     }
 
     #[test]

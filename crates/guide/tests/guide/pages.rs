@@ -51,8 +51,25 @@ fn every_note_has_its_parts_in_their_order() {
 }
 
 #[test]
+fn every_note_has_an_example_of_80_to_150_lines() {
+    for page in of(LANGUAGES[0]).iter().filter(|page| page.file.contains("/notes/")) {
+        let name = Path::new(&page.file).file_stem().unwrap().to_string_lossy();
+        let file = format!("crates/guide/examples/{name}.rs");
+        let text = std::fs::read_to_string(top().join(&file)).unwrap_or_default();
+        let lines = text.lines().count();
+        assert!((80..=150).contains(&lines), "{file} has {lines} lines");
+    }
+}
+
+#[test]
 fn every_set_of_exercises_has_tasks_checks_hints_and_solutions() {
     none_breaks(sets::breaks);
+}
+
+#[test]
+fn no_chinese_paragraph_is_wrapped() {
+    let found: Vec<_> = of(LANGUAGES[1]).iter().flat_map(languages::wrapped).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
