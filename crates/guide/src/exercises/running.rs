@@ -28,7 +28,7 @@ impl Measured {
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let series = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?.strip_prefix('{')?;
-            let (has, value) = rest.rsplit_once('}')?;
+            let (has, value) = rest.split_once("} ")?;
             let wanted = labels.iter().map(|(label, value)| format!("{label}=\"{value}\""));
             let is_wanted = wanted.into_iter().all(|label| has.split(',').any(|one| one == label));
             is_wanted
