@@ -70,7 +70,7 @@ guide-quotes: ## write what the guide's pages quote anew from the sources
 
 .PHONY: test-guide
 test-guide: ## the guide's pages, exercises and every command in them, over a Waypost that it starts
-	@scripts/services.sh redis-program
+	@scripts/services.sh redis-program rabbitmq-program
 	cargo build $(CARGO_FLAGS) --workspace --bins --examples
 	cargo test $(CARGO_FLAGS) --workspace --test guide --test guide_commands -- --nocapture
 

@@ -47,7 +47,7 @@ async fn run(page: &Page) -> Vec<String> {
         return Vec::new();
     }
     let began = Instant::now();
-    let scene = Scene::open().await;
+    let scene = Scene::open(&here).await;
     let outputs = scene.run(&here, PATIENCE).await;
     let took = began.elapsed().as_secs_f32();
     println!(

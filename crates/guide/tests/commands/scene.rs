@@ -1,11 +1,12 @@
-//! Where a page is run: a folder with a view of the repository, ports that are free, a Redis of its own.
+//! Where a page is run: a folder with a view of the repository, ports that are free, a Redis of its own, and a RabbitMQ
+//! where the page names one.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use test_support::{Folder, Port, PrivateRedis, Process, workspace_binary};
+use test_support::{Folder, Port, PrivateRabbit, PrivateRedis, Process, workspace_binary};
 
 use crate::script::{END, Step, script};
 
@@ -21,6 +22,8 @@ const PORTS: [(u16, &str); 7] = [
 ];
 /// Where a reader's Redis listens.
 const REDIS: u16 = 6379;
+/// Where a reader's RabbitMQ listens.
+const RABBIT: u16 = 5672;
 /// What a checkout has beside its sources.
 const NOT_SEEN: [&str; 3] = [".git", ".waypost", "target"];
 const PREAMBLE: &str = include_str!("preamble.sh");
@@ -36,12 +39,19 @@ pub(crate) struct Scene {
     folder: Folder,
     ports: Vec<Port>,
     redis: PrivateRedis,
+    rabbit: Option<PrivateRabbit>,
     /// What was written after the last step that ended well.
     rest: Mutex<String>,
 }
 
 impl Scene {
-    pub(crate) async fn open() -> Self {
+    pub(crate) async fn open(steps: &[&Step]) -> Self {
+        let named = format!("127.0.0.1:{RABBIT}");
+        let rabbit = if steps.iter().any(|step| step.commands.contains(&named)) {
+            Some(PrivateRabbit::start().await)
+        } else {
+            None
+        };
         let folder = Folder::create();
         for entry in std::fs::read_dir(top()).unwrap() {
             let entry = entry.unwrap();
@@ -53,6 +63,7 @@ impl Scene {
             folder,
             ports: PORTS.iter().map(|_| Port::reserve()).collect(),
             redis: PrivateRedis::start().await,
+            rabbit,
             rest: Mutex::default(),
         }
     }
@@ -98,7 +109,8 @@ impl Scene {
             .iter()
             .zip(&self.ports)
             .map(|((page, _), here)| (*page, here.number()));
-        let pairs = own.chain([(REDIS, self.redis.port())]);
+        let rabbit = self.rabbit.as_ref().map(|rabbit| (RABBIT, rabbit.port()));
+        let pairs = own.chain([(REDIS, self.redis.port())]).chain(rabbit);
         pairs.map(|(page, here)| (page.to_string(), here.to_string())).collect()
     }
 
