@@ -1,10 +1,10 @@
 //! All exercises.
 
-use super::{Exercise, cache};
+use super::{Exercise, cache, resilience};
 
 /// Every exercise, in the order of the pages.
 pub fn all() -> impl Iterator<Item = Exercise> {
-    let themes: [&[Exercise]; 1] = [&cache::EXERCISES];
+    let themes: [&[Exercise]; 2] = [&cache::EXERCISES, &resilience::EXERCISES];
     themes.into_iter().flatten().copied()
 }
 

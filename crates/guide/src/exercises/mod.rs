@@ -6,6 +6,7 @@
 mod cache;
 mod catalog;
 mod exercise;
+mod resilience;
 mod running;
 mod table;
 
