@@ -11,6 +11,7 @@
     reason = "a command-line program; its report goes to standard output"
 )]
 
+mod backlog;
 mod collector;
 mod cores;
 mod effort;
@@ -59,6 +60,9 @@ enum Child {
     /// Publishes as fast as lapin can.
     #[command(hide = true)]
     Publish { messages: usize },
+    /// Takes messages in as fast as lapin and `SeaORM` can.
+    #[command(hide = true)]
+    Take { messages: usize },
     /// Hashes as fast as one thread can.
     #[command(hide = true)]
     Hash,
@@ -82,6 +86,10 @@ enum Comparison {
     Breached,
     Fair,
     Relay,
+    Backlogs,
+    Told,
+    Consume,
+    Drain,
     Journey,
     Memory,
 }
@@ -101,6 +109,10 @@ impl Comparison {
             Self::Breached => parts::breached(cores, effort).await,
             Self::Fair => parts::fair(cores, effort).await,
             Self::Relay => parts::relay(cores, effort).await,
+            Self::Backlogs => parts::backlogs(cores, effort).await,
+            Self::Told => parts::told(cores, effort).await,
+            Self::Consume => parts::consume(cores, effort).await,
+            Self::Drain => parts::drain(cores, effort).await,
             Self::Journey => parts::journey(cores, effort).await,
             Self::Memory => parts::memory(cores, effort).await,
         }
@@ -112,6 +124,7 @@ fn main() -> ExitCode {
     match arguments.child {
         Some(Child::Serve { role }) => roles::serve(role),
         Some(Child::Publish { messages }) => roles::publish(messages),
+        Some(Child::Take { messages }) => roles::take(messages),
         Some(Child::Hash) => parts::hash(),
         Some(Child::ReadOn { threads, sharing }) => parts::read_on(threads, sharing),
         None => match measure(&arguments) {

@@ -6,6 +6,15 @@ use uuid::Uuid;
 
 /// An event as it stands in the outbox: the one that goes to one queue only.
 pub(crate) fn sample_message() -> anyhow::Result<OutboundMessage> {
+    Ok(OutboundMessage::of(
+        Service::UserApi,
+        &sample_event(),
+        TraceContext::fresh(),
+    )?)
+}
+
+/// That event, each time another.
+pub(crate) fn sample_event() -> Event<EmailSent> {
     let data = EmailSent {
         email_id: Uuid::now_v7(),
         user_id: Uuid::now_v7(),
@@ -15,6 +24,5 @@ pub(crate) fn sample_message() -> anyhow::Result<OutboundMessage> {
         message_id: format!("{}@waypost.example", Uuid::now_v7()),
         reason: None,
     };
-    let event = Event::new(data.user_id, common::Timestamp::now().to_offset(), data);
-    Ok(OutboundMessage::of(Service::UserApi, &event, TraceContext::fresh())?)
+    Event::new(data.user_id, common::Timestamp::now().to_offset(), data)
 }

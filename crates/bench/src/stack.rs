@@ -96,6 +96,16 @@ impl<'a> Stack<'a> {
         format!("{}:{key}", self.namespace.name())
     }
 
+    /// What stands before the names on the broker.
+    pub(crate) fn namespace(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// A queue of this stack, as the broker knows it.
+    pub(crate) fn name(&self, queue: &str) -> String {
+        format!("{}.{queue}", self.namespace.name())
+    }
+
     /// A file of this stack's own.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)

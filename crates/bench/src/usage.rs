@@ -91,8 +91,17 @@ pub(crate) fn processor_time(process: u32) -> Option<Duration> {
 
 /// The memory of a process that is in the machine's, in MiB.
 pub(crate) fn resident_mib(process: u32) -> anyhow::Result<f64> {
+    memory_mib(process, "VmRSS:")
+}
+
+/// The most of the machine's memory that a process had, in MiB.
+pub(crate) fn peak_mib(process: u32) -> anyhow::Result<f64> {
+    memory_mib(process, "VmHWM:")
+}
+
+fn memory_mib(process: u32, what: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     Ok(kib.context("the process is gone")? / 1024.0)
 }

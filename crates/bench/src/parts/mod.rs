@@ -1,8 +1,11 @@
 //! The comparisons, each with its target.
 
 mod abuser;
+mod backlogs;
 mod breached;
+mod consume;
 mod doors;
+mod drain;
 mod fair;
 mod figures;
 mod journey;
@@ -14,13 +17,17 @@ mod reads;
 mod relay;
 mod sign_ups;
 mod threads;
+mod told;
 mod turns;
 mod writes;
 
 pub(crate) use self::{
     abuser::abuser,
+    backlogs::backlogs,
     breached::breached,
+    consume::consume,
     doors::doors,
+    drain::drain,
     fair::fair,
     journey::journey,
     log_ins::{hash, log_ins},
@@ -31,5 +38,6 @@ pub(crate) use self::{
     relay::relay,
     sign_ups::sign_ups,
     threads::{Sharing, read_on, threads},
+    told::told,
     writes::writes,
 };

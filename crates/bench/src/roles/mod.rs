@@ -2,9 +2,11 @@
 
 mod bare;
 mod ceiling;
+mod intake;
 mod publisher;
 mod redis_get;
 mod role;
+mod taker;
 mod transaction;
 
 pub(crate) use self::{
@@ -12,4 +14,5 @@ pub(crate) use self::{
     publisher::publish,
     redis_get::REDIS_KEY,
     role::{Role, serve},
+    taker::take,
 };

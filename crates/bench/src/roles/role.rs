@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::ValueEnum;
 use common::{http::Doors, process::run_service, store::CacheOptions};
 
-use super::{bare, ceiling::ended, redis_get, transaction};
+use super::{bare, ceiling::ended, intake, redis_get, transaction};
 
 /// Each of the 64 people is read every few milliseconds: this is some ten reads long.
 const SHORT_LIFE: Duration = Duration::from_millis(25);
@@ -31,6 +31,8 @@ pub(crate) enum Role {
     NotificationGateway,
     /// The worker, as it is deployed.
     EmailWorker,
+    /// A consumer that writes one row a message.
+    Intake,
     /// An actix-web handler that answers fixed bytes.
     Bare,
     /// An actix-web handler that answers what one Redis GET gives.
@@ -52,6 +54,7 @@ impl Role {
             Self::ConcurrencyLimitsAlone => "concurrency-limits-alone",
             Self::NotificationGateway => "notification-gateway",
             Self::EmailWorker => "email-worker",
+            Self::Intake => "intake",
             Self::Bare => "bare",
             Self::RedisGet => "redis-get",
             Self::Transaction => "transaction",
@@ -83,6 +86,7 @@ pub(crate) fn serve(role: Role) -> ExitCode {
         Role::EmailWorker => {
             run_service(|settings, tasks| email_worker::start(settings, email_worker::Backends::default(), tasks))
         }
+        Role::Intake => intake::serve(),
         Role::Bare => ended(bare::serve()),
         Role::RedisGet => ended(redis_get::serve()),
         Role::Transaction => ended(transaction::serve()),
