@@ -13,6 +13,7 @@ mod ended;
 mod indexes;
 mod notification_gateway;
 mod operated;
+mod outbox_kafka;
 mod owner;
 mod shared;
 mod user_api;

@@ -1,7 +1,8 @@
 //! What becomes of the rows of each table.
 
 use common::retention::{
-    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Table,
+    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, OUTBOX_KAFKA,
+    Table,
 };
 
 /// The tables of this service.
@@ -11,6 +12,7 @@ pub const TABLES: &[Table] = &[
     DELIVERIES,
     OPERATIONS_AUDIT,
     OUTBOX,
+    OUTBOX_KAFKA,
     DEAD_LETTERS,
     HOLDS,
     MIGRATIONS,

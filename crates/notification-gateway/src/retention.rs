@@ -1,7 +1,8 @@
 //! What becomes of the rows of each table.
 
 use common::retention::{
-    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruning, Table,
+    DEAD_LETTERS, DELIVERIES, DELIVERY_ATTEMPTS, HOLDS, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, OUTBOX_KAFKA,
+    Pruning, Table,
 };
 
 /// The tables of this service.
@@ -23,6 +24,7 @@ pub const TABLES: &[Table] = &[
         pruning: None,
     },
     OUTBOX,
+    OUTBOX_KAFKA,
     DEAD_LETTERS,
     HOLDS,
     MIGRATIONS,

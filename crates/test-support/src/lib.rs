@@ -37,7 +37,9 @@ pub use otlp::{OtlpReceiver, Span, SpanKind};
 pub use plan::Plan;
 pub use process::{Process, ProcessBuilder, Stream, workspace_binary};
 pub use proxy::{Fault, FaultProxy};
-pub use servers::{PrivatePostgres, PrivateRabbit, PrivateRedis, PrivateSentinel, PrivateTlsRedis, Server};
+pub use servers::{
+    KafkaRecord, PrivateKafka, PrivatePostgres, PrivateRabbit, PrivateRedis, PrivateSentinel, PrivateTlsRedis, Server,
+};
 pub use smtp::{Answer, Mail, SmtpReceiver, Stage};
 pub use tap::Tap;
 pub use wait::{Settled, eventually};

@@ -1,11 +1,12 @@
 //! What becomes of the rows of each table.
 
-use common::retention::{MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Table};
+use common::retention::{MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, OUTBOX_KAFKA, Table};
 
 /// The tables of this service.
 pub const TABLES: &[Table] = &[
     OPERATIONS_AUDIT,
     OUTBOX,
+    OUTBOX_KAFKA,
     MIGRATIONS,
     Table {
         name: "users",

@@ -44,7 +44,8 @@ pub use retention::Retention;
 pub use review::{Review, leads_elsewhere, parameter};
 pub use service::Service;
 pub use settings::{
-    Broker, Database, Dispatch, Http, LogFormat, Operations, Overload, Process, Profile, Settings, Store, Telemetry,
+    Broker, Database, Dispatch, Http, KafkaOutlet, LogFormat, Operations, Outlets, Overload, Process, Profile,
+    Settings, Store, Telemetry,
 };
-pub use urls::{BrokerUrl, StoreUrl};
+pub use urls::{BrokerUrl, KafkaServers, StoreUrl};
 pub use weaknesses::WeakPart;

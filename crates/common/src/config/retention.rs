@@ -22,6 +22,8 @@ pub struct Retention {
     pub notifications: Duration,
     #[serde(rename = "operations_audit_s", deserialize_with = "seconds")]
     pub operations_audit: Duration,
+    #[serde(rename = "outbox_kafka_s", deserialize_with = "seconds")]
+    pub outbox_kafka: Duration,
 }
 
 impl Retention {
@@ -29,13 +31,14 @@ impl Retention {
     pub(super) const SHORTEST: Duration = Duration::from_hours(24);
 
     /// Each key that says how long something is kept.
-    pub(super) fn spans(&self) -> [(&'static str, Duration); 5] {
+    pub(super) fn spans(&self) -> [(&'static str, Duration); 6] {
         [
             ("retention.inbox_s", self.inbox),
             ("retention.deliveries_s", self.deliveries),
             ("retention.delivery_attempts_s", self.delivery_attempts),
             ("retention.notifications_s", self.notifications),
             ("retention.operations_audit_s", self.operations_audit),
+            ("retention.outbox_kafka_s", self.outbox_kafka),
         ]
     }
 }

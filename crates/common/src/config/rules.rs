@@ -7,8 +7,8 @@ use url::Url;
 
 use super::Service;
 use super::review::{Review, leads_elsewhere, parameter};
-use super::settings::{Broker, Database, Http, Overload, Process, Settings, Store, Telemetry};
-use super::urls::{BrokerUrl, StoreUrl};
+use super::settings::{Broker, Database, Http, KafkaOutlet, Overload, Process, Settings, Store, Telemetry};
+use super::urls::{BrokerUrl, KafkaServers, StoreUrl};
 
 /// Modes of PostgreSQL that never send anything in clear text.
 const TLS_MODES: [&str; 3] = ["require", "verify-ca", "verify-full"];
@@ -23,6 +23,7 @@ impl Settings {
         self.process.review(review);
         self.database.review(review);
         self.broker.review(review);
+        self.outlets.kafka.review(review);
         self.store.review(review);
         self.overload.review(review);
         self.review_retention(review);
@@ -110,6 +111,35 @@ impl Broker {
     }
 }
 
+impl KafkaOutlet {
+    fn review(&self, review: &mut Review) {
+        let is_sign = |sign: u8| sign.is_ascii_alphanumeric() || b"._-".contains(&sign);
+        let is_topic = (1..=249).contains(&self.topic.len()) && self.topic.bytes().all(is_sign);
+        if !is_topic || self.topic.chars().all(|sign| sign == '.') {
+            review.refuse(
+                "outlets.kafka.topic",
+                "must have 1 to 249 letters, digits, dots, dashes or underscores",
+            );
+        }
+        match &self.url {
+            KafkaServers::Off => {}
+            KafkaServers::Unknown => review.refuse(
+                "outlets.kafka.url",
+                "must be kafka://host:port, with commas between several: kafka://one:9092,two:9092; there is no TLS and no log-in",
+            ),
+            KafkaServers::At(servers) => {
+                let urls: Vec<_> = servers.split(',').map(|server| format!("kafka://{server}")).collect();
+                if leads_elsewhere(&urls.join(","), |_| true) {
+                    review.goes_in_clear(
+                        "outlets.kafka.url",
+                        "people's data goes to Kafka in clear text; keep it within a network of your own",
+                    );
+                }
+            }
+        }
+    }
+}
+
 impl Store {
     /// The store serves HTTP; who serves none has no use for it, and need not be given one.
     fn review(&self, review: &mut Review) {
@@ -167,11 +197,18 @@ mod tests {
             ("WAYPOST__DATABASE__URL", "postgres://waypost:secret@db.example/waypost"),
             ("WAYPOST__BROKER__URL", "amqp://waypost:secret@broker.example/%2f"),
             ("WAYPOST__STORE__URL", "redis://:secret@redis.example/0"),
+            (
+                "WAYPOST__OUTLETS__KAFKA__URL",
+                "kafka://127.0.0.1:9092,kafka.example:9092",
+            ),
         ];
-        assert_eq!(in_clear(Service::EmailWorker, &clear), ["database.url", "broker.url"]);
+        assert_eq!(
+            in_clear(Service::EmailWorker, &clear),
+            ["database.url", "broker.url", "outlets.kafka.url"]
+        );
         assert_eq!(
             in_clear(Service::UserApi, &clear),
-            ["database.url", "broker.url", "store.url"]
+            ["database.url", "broker.url", "outlets.kafka.url", "store.url"]
         );
         let closed = [
             (
@@ -180,6 +217,7 @@ mod tests {
             ),
             ("WAYPOST__BROKER__URL", "amqps://waypost:secret@broker.example/%2f"),
             ("WAYPOST__STORE__URL", "redis://redis.example/0"),
+            ("WAYPOST__OUTLETS__KAFKA__URL", "kafka://localhost:9092,127.0.0.1:9093"),
         ];
         assert!(in_clear(Service::UserApi, &closed).is_empty());
     }
@@ -213,6 +251,9 @@ mod tests {
                 "http.connections_per_address",
             ),
             ("WAYPOST__HTTP__PUBLIC_URL", "example.org", "http.public_url"),
+            ("WAYPOST__OUTLETS__KAFKA__TOPIC", "a b", "outlets.kafka.topic"),
+            ("WAYPOST__OUTLETS__KAFKA__TOPIC", "..", "outlets.kafka.topic"),
+            ("WAYPOST__OUTLETS__KAFKA__URL", "127.0.0.1:9092", "outlets.kafka.url"),
             ("WAYPOST__OVERLOAD__LEAST", "3", "overload.least"),
             ("WAYPOST__PROCESS__DRAIN_MS", "5000", "process.drain_ms"),
             (

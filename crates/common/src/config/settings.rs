@@ -12,7 +12,7 @@ use super::limits::RateLimits;
 use super::networks::Networks;
 use super::origins::Origins;
 use super::retention::Retention;
-use super::urls::{BrokerUrl, StoreUrl};
+use super::urls::{BrokerUrl, KafkaServers, StoreUrl};
 use super::weaknesses::{WeakPart, Weaknesses};
 
 /// What kind of place this runs in.
@@ -35,6 +35,7 @@ pub struct Settings {
     pub database: Database,
     pub store: Store,
     pub broker: Broker,
+    pub outlets: Outlets,
     pub dispatch: Dispatch,
     pub retention: Retention,
     pub telemetry: Telemetry,
@@ -80,6 +81,28 @@ pub struct Broker {
     pub handler_timeout: Duration,
     #[serde(rename = "retry_delays_ms", deserialize_with = "millis_list")]
     pub retry_delays: Vec<Duration>,
+}
+
+/// Where other systems may read the services' events.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct Outlets {
+    pub kafka: KafkaOutlet,
+}
+
+/// The outlet to Kafka.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "defaults.toml documents each key, once")]
+pub struct KafkaOutlet {
+    pub url: KafkaServers,
+    pub topic: String,
+}
+
+impl KafkaOutlet {
+    /// Whether there is such an outlet.
+    pub fn is_on(&self) -> bool {
+        self.url != KafkaServers::Off
+    }
 }
 
 /// How deliveries are tried again.

@@ -1,4 +1,4 @@
-//! What the URLs of broker and store name: the scheme is looked at here, once.
+//! What the URLs of broker, store and outlets name: the scheme is looked at here, once.
 //!
 //! Only which backend it is. Whether the rest is an address says who connects to it, with the setting's name.
 
@@ -21,6 +21,47 @@ pub enum StoreUrl {
     Memory,
     /// A Redis, or the sentinels that know it.
     Redis(SecretString),
+}
+
+/// What `outlets.kafka.url` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KafkaServers {
+    /// Nothing: there is no outlet.
+    Off,
+    /// Brokers to ask first, each `host:port`, with commas between.
+    At(String),
+    /// Something else.
+    Unknown,
+}
+
+impl From<String> for KafkaServers {
+    fn from(text: String) -> Self {
+        let is_server = |server: &str| {
+            let Some((host, port)) = server.rsplit_once(':') else {
+                return false;
+            };
+            // No path, and no user: what would be secret is not sent in clear text.
+            let is_host = !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']);
+            is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+        };
+        match text.strip_prefix("kafka://") {
+            _ if text.is_empty() => Self::Off,
+            Some(servers) if servers.split(',').all(is_server) => Self::At(servers.to_owned()),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl From<&str> for KafkaServers {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl<'de> Deserialize<'de> for KafkaServers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
 }
 
 impl From<String> for BrokerUrl {
@@ -79,5 +120,26 @@ mod tests {
         let redis = StoreUrl::from("redis://:s3cret@one");
         assert!(matches!(nodes, BrokerUrl::Nodes(_)) && matches!(redis, StoreUrl::Redis(_)));
         assert!(!format!("{nodes:?}{redis:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn of_kafka_each_broker_has_a_host_and_a_port_and_nothing_else() {
+        assert_eq!(KafkaServers::from(""), KafkaServers::Off);
+        for servers in ["one:9092", "one:9092,two.example:9093", "[::1]:9092"] {
+            let url = format!("kafka://{servers}");
+            assert_eq!(KafkaServers::from(url), KafkaServers::At(servers.to_owned()));
+        }
+        for wrong in [
+            "one:9092",
+            "kafka://",
+            "kafka://one",
+            "kafka://one:0",
+            "kafka://one:9092,",
+            "kafka://one:9092/topic",
+            "kafka://me:s3cret@one:9092",
+            "kafkas://one:9092",
+        ] {
+            assert_eq!(KafkaServers::from(wrong), KafkaServers::Unknown, "{wrong}");
+        }
     }
 }

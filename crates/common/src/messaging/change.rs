@@ -37,6 +37,15 @@ impl Changes {
         }
     }
 
+    /// Has every event written for Kafka too, for the relay of that outlet.
+    #[must_use]
+    pub fn and_for_kafka(self) -> Self {
+        Self {
+            outbox: self.outbox.and_for_kafka(),
+            ..self
+        }
+    }
+
     /// Has `observer` called at each [`Step`] of a commit: for tests that crash there.
     #[must_use]
     pub fn observed(self, observer: impl Fn(Step) + Send + Sync + 'static) -> Self {

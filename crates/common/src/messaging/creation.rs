@@ -6,19 +6,17 @@
 //! aggregate that is only being made. SQLite has no such statement; there it is a [`Change`](super::Change).
 
 use std::future::Future;
+use std::iter;
 
 use contracts::{Event, EventData};
-use sea_orm::sea_query::{CommonTableExpression, InsertStatement, WithClause, WithQuery};
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryTrait};
+use sea_orm::sea_query::{InsertStatement, WithQuery};
+use sea_orm::{ConnectionTrait, DbErr};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use super::outbox::{OutboxError, row};
+use super::outbox::{OutboxError, together};
 use super::told::{LOOK, Step, Told};
 use crate::database::{DEADLINE, Database, is_transient, within};
-
-/// What the new row is called in the statement.
-const MADE: &str = "made";
 
 /// The making of one row, not yet done. Dropped before [`Creation::commit_or_find`], it leaves nothing behind.
 pub struct Creation {
@@ -74,7 +72,7 @@ impl Creation {
     {
         let deadline = Instant::now() + DEADLINE;
         let database = self.database.write_for_a_request();
-        let statement = both(self.row, self.told.take_events());
+        let statement = whole(self.row, self.told.take_inserts());
         let write = || database.execute(&statement).instrument(self.statement.clone());
         self.told.reached(Step::EventsWritten);
         let looks = || within(LOOK, is_there());
@@ -118,11 +116,10 @@ impl Creation {
     }
 }
 
-/// The row and the rows of the outbox as one statement.
-fn both(row: InsertStatement, events: Vec<row::ActiveModel>) -> WithQuery {
-    let made = CommonTableExpression::new().query(row).table_name(MADE).to_owned();
-    let events = row::Entity::insert_many(events).into_query();
-    events.with(WithClause::new().cte(made).to_owned())
+/// The row and the rows of the outbox, and of the one for Kafka, as one statement.
+fn whole(row: InsertStatement, (events, copies): (InsertStatement, Option<InsertStatement>)) -> WithQuery {
+    let made = iter::once(("made", row));
+    together(made.chain(copies.map(|copies| ("copied", copies))), events)
 }
 
 impl std::fmt::Debug for Creation {

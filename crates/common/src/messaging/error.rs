@@ -42,6 +42,9 @@ pub enum PublishError {
     /// No queue took it, not even the one for what nobody wants: the topology is missing.
     #[error("the broker has no queue for the message")]
     Unroutable,
+    /// The message is larger than what is taken there. No other attempt changes that, a setting of theirs does.
+    #[error("the message is larger than what is taken there")]
+    TooLarge,
 }
 
 /// Why dead letters can't be looked at or worked on.

@@ -15,12 +15,15 @@
 //! What was set aside is looked at, replayed and dropped by those who run the system ([`DeadLetters`]): from the broker's
 //! dead-letter queue, or, where the broker is in memory, from a table of the consumer's (`dead_rows.rs`).
 //!
+//! Where `outlets.kafka` is on, a change writes its events a second time, and a second relay ([`spawn_kafka_relay`]) publishes
+//! those to Kafka, for other systems ([`Kafka`]). No service reads there.
+//!
 //! Beside it runs what is no message: a sign of life (`sign.rs`), told to who listens and kept by nobody.
 //!
 //! What must not be here: a publish of a new message other than from an outbox; a transaction that
 //! is open while the broker is waited for; an await on the broker without a deadline; a body in a
-//! log line. The files use each other in one direction: `relay`, `broker` -> `rabbit`, `memory` -> `consumer`
-//! -> `change` -> `message` -> `rejection`, `wire`, `error`.
+//! log line. The files use each other in one direction: `relay`, `broker`, `kafka` -> `rabbit`, `memory` ->
+//! `consumer` -> `change` -> `message` -> `rejection`, `wire`, `error`.
 
 mod broker;
 mod change;
@@ -32,6 +35,7 @@ mod dead_rows;
 mod error;
 mod fingerprint;
 mod inbox;
+mod kafka;
 mod memory;
 mod message;
 mod outbox;
@@ -51,9 +55,10 @@ pub use creation::Creation;
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{DeadLetters, Effect, Letter, Look, Replays, Told};
 pub use error::{BrokerError, DeadLettersError, PublishError};
+pub use kafka::{Kafka, KafkaError};
 pub use message::{Message, OutboundMessage};
 pub use outbox::OutboxError;
 pub use rejection::Rejection;
-pub use relay::spawn_relay;
+pub use relay::{spawn_kafka_relay, spawn_relay};
 pub(crate) use sign::SignOfLife;
 pub use told::Step;

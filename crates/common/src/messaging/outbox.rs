@@ -1,11 +1,18 @@
 //! The outbox: events that wait, in a table of the service's own, for the relay to publish them.
+//!
+//! Where Kafka is to have the events too, they are written once more in the same change, into a table of its relay's
+//! own. Not into the same one behind a column: what waits for Kafka, however much, then lies in no read, count or delete
+//! of the broker's relay; a version that knows of no outlet, beside this one during a roll-out, would publish such rows
+//! to the broker and delete them; and a message's id stays unique in its table.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 
 use contracts::envelope::MAX_BODY_BYTES;
 use contracts::{Event, EventData};
-use sea_orm::{ActiveValue, ConnectionTrait, DbErr, EntityTrait};
+use sea_orm::sea_query::{CommonTableExpression, InsertStatement, WithClause, WithQuery};
+use sea_orm::{ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryTrait};
 use tokio::sync::Notify;
 
 use super::message::OutboundMessage;
@@ -32,11 +39,18 @@ impl From<OutboxError> for Rejection {
     }
 }
 
+/// The table of what waits for the broker between the services.
+pub(super) const FOR_BROKER: &str = "outbox";
+/// The table of what waits for Kafka.
+pub(super) const FOR_KAFKA: &str = "outbox_kafka";
+
 /// Where a service leaves its events, in the transaction of what they tell of. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Outbox {
     service: Service,
     committed: Arc<Notify>,
+    /// Wakes Kafka's relay; without one, no event is written for it.
+    for_kafka: Option<Arc<Notify>>,
 }
 
 impl Outbox {
@@ -44,6 +58,15 @@ impl Outbox {
         Self {
             service,
             committed: Arc::new(Notify::new()),
+            for_kafka: None,
+        }
+    }
+
+    /// The same, and what is left in it is left for Kafka too.
+    pub(super) fn and_for_kafka(self) -> Self {
+        Self {
+            for_kafka: Some(Arc::new(Notify::new())),
+            ..self
         }
     }
 
@@ -73,24 +96,65 @@ impl Outbox {
     ///
     /// The aggregates' rows were locked or written before in `tx`: that is what keeps an aggregate's
     /// events in the order of their ids.
-    pub(super) async fn append(tx: &impl ConnectionTrait, rows: Vec<row::ActiveModel>) -> Result<(), DbErr> {
-        if !rows.is_empty() {
-            row::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    pub(super) async fn append(&self, tx: &impl ConnectionTrait, rows: Vec<row::ActiveModel>) -> Result<(), DbErr> {
+        if rows.is_empty() {
+            return Ok(());
         }
+        let (insert, copy) = self.inserts(rows);
+        match copy {
+            None => tx.execute(&insert).await?,
+            Some(copy) if tx.get_database_backend() == DbBackend::Postgres => {
+                tx.execute(&together([("copied", copy)], insert)).await?
+            }
+            Some(copy) => {
+                tx.execute(&copy).await?;
+                tx.execute(&insert).await?
+            }
+        };
         Ok(())
     }
 
-    /// Wakes the relay, after the commit.
-    pub(super) fn wake(&self) {
-        self.committed.notify_one();
+    /// What writes `rows` for the broker, and what writes them for Kafka where that is on.
+    pub(super) fn inserts(&self, rows: Vec<row::ActiveModel>) -> (InsertStatement, Option<InsertStatement>) {
+        let insert = row::Entity::insert_many(rows).into_query();
+        let copy = self
+            .for_kafka
+            .is_some()
+            .then(|| insert.clone().into_table(FOR_KAFKA).to_owned());
+        (insert, copy)
     }
 
+    /// Wakes the relays, after the commit.
+    pub(super) fn wake(&self) {
+        iter::once(&self.committed)
+            .chain(&self.for_kafka)
+            .for_each(|relay| relay.notify_one());
+    }
+
+    /// What wakes the broker's relay.
     pub(super) fn committed(&self) -> Arc<Notify> {
         self.committed.clone()
     }
+
+    /// What wakes Kafka's relay, where events are written for it.
+    pub(super) fn committed_for_kafka(&self) -> Option<Arc<Notify>> {
+        self.for_kafka.clone()
+    }
 }
 
-/// The outbox table; every service's migrations make it.
+/// Several inserts as one statement, which PostgreSQL takes: `WITH name AS (INSERT ..), .. INSERT ..`.
+pub(super) fn together(
+    before: impl IntoIterator<Item = (&'static str, InsertStatement)>,
+    last: InsertStatement,
+) -> WithQuery {
+    let mut with = WithClause::new();
+    for (name, insert) in before {
+        with.cte(CommonTableExpression::new().query(insert).table_name(name).to_owned());
+    }
+    last.with(with)
+}
+
+/// The outbox's tables, which are alike; every service's migrations make them.
 pub(super) mod row {
     use sea_orm::entity::prelude::*;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use contracts::{Event, EventData};
 use sea_orm::DbErr;
+use sea_orm::sea_query::InsertStatement;
 use tokio::time::Instant;
 
 use super::outbox::{Outbox, OutboxError, row};
@@ -64,14 +65,14 @@ impl Told {
         self.follow_ups.push(Box::pin(follow_up));
     }
 
-    /// The rows of the outbox, to be written with the change.
-    pub(super) fn take_events(&mut self) -> Vec<row::ActiveModel> {
-        std::mem::take(&mut self.events)
+    /// What writes the rows of the outbox with the change, for the broker and, where that is on, for Kafka.
+    pub(super) fn take_inserts(&mut self) -> (InsertStatement, Option<InsertStatement>) {
+        self.outbox.inserts(std::mem::take(&mut self.events))
     }
 
     /// Writes the events as the last statement of `tx`, commits, and wakes the relay.
     pub(super) async fn commit(&mut self, tx: Transaction) -> Result<(), DbErr> {
-        Outbox::append(&tx, self.take_events()).await?;
+        self.outbox.append(&tx, std::mem::take(&mut self.events)).await?;
         self.reached(Step::EventsWritten);
         tx.commit().await?;
         self.committed();

@@ -119,6 +119,20 @@ pub const OUTBOX: Table = Table {
     pruning: None,
 };
 
+/// Events that wait for Kafka. They go all the same some day: a Kafka that never comes back, or an outlet that was switched
+/// off, must not fill the database that the service lives by.
+pub const OUTBOX_KAFKA: Table = Table {
+    name: "outbox_kafka",
+    about: "events that have waited for Kafka that long; one goes earlier when Kafka has confirmed it",
+    pruning: Some(Pruning {
+        setting: "retention.outbox_kafka_s",
+        kept: |retention| retention.outbox_kafka,
+        key: "id",
+        age: Age::Column("created_at"),
+        only: None,
+    }),
+};
+
 /// What was set aside where the broker is in memory.
 pub const DEAD_LETTERS: Table = Table {
     name: "dead_letters",

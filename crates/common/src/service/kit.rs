@@ -13,7 +13,9 @@ use crate::config::Settings;
 use crate::database::{Database, DatabaseError};
 use crate::dispatch::{DispatchOptions, Dispatcher, Holds, Sender, Waker};
 use crate::http::Endpoint;
-use crate::messaging::{Broker, BrokerError, Changes, Consumer, ConsumerOptions, Intake, spawn_relay};
+use crate::messaging::{
+    Broker, BrokerError, Changes, Consumer, ConsumerOptions, Intake, Kafka, KafkaError, spawn_kafka_relay, spawn_relay,
+};
 use crate::operations::{Api, Key, Known, Tables, deliveries, holds, journey};
 use crate::outbound::Outbound;
 use crate::process::operations::{self, Port};
@@ -40,6 +42,9 @@ pub enum KitError {
     /// The broker's settings can't be right.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// There is to be an outlet to Kafka, and can't be.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
     /// The database's settings can't be right, or its tables are missing.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -57,6 +62,8 @@ pub struct Kit<'a> {
     pub database: Database,
     /// Its changes: the only way to write.
     pub changes: Changes,
+    /// Where other systems read the events, if anywhere.
+    kafka: Option<Kafka>,
     /// What `/readyz` answers from. The database and the broker are in it already.
     pub health: Health,
     /// The breakers of what the service asks of others, for whoever runs it.
@@ -75,6 +82,8 @@ impl<'a> Kit<'a> {
             Some(broker) => broker,
             None => Broker::connect(settings, tasks, &metrics)?,
         };
+        let outlet = &settings.outlets.kafka;
+        let kafka = outlet.is_on().then(|| Kafka::connect(settings)).transpose()?;
         let tables: Arc<[String]> = parts.tables.into();
         let database = Database::open(settings, tasks.service(), &tables, &metrics).await?;
         let health = Health::default();
@@ -84,7 +93,10 @@ impl<'a> Kit<'a> {
             async move { asked.readiness(&tables).await }
         });
         health.register("broker", parts.broker_is, move || ready(heard.finding()));
-        let changes = Changes::new(tasks.service(), database.clone());
+        let mut changes = Changes::new(tasks.service(), database.clone());
+        if kafka.is_some() {
+            changes = changes.and_for_kafka();
+        }
         let breakers = Breakers::default();
         let operations = Api::new((tasks.service(), settings), &metrics, changes.clone(), breakers.clone());
         Ok(Self {
@@ -94,6 +106,7 @@ impl<'a> Kit<'a> {
             broker,
             database,
             changes,
+            kafka,
             health,
             breakers,
             operations,
@@ -124,9 +137,15 @@ impl<'a> Kit<'a> {
         }
     }
 
-    /// Publishes what the service's changes tell. Who never calls `tell` needs no relay.
+    /// Publishes what the service's changes tell, and where that is on, to Kafka too. Who never calls `tell` needs no relay.
     pub fn relay(&self) {
         spawn_relay(&self.changes, self.broker.clone(), self.metrics.clone(), self.tasks);
+        if let Some(kafka) = &self.kafka {
+            spawn_kafka_relay(&self.changes, kafka.clone(), self.metrics.clone(), self.tasks);
+            let asked = kafka.clone();
+            self.health
+                .register("kafka", Need::Optional, move || ready(asked.finding()));
+        }
     }
 
     /// Lets operators hold these destinations of the service's deliveries; shown in readiness and metrics.

@@ -8,7 +8,8 @@ use common::database::Database;
 use common::dispatch::Status;
 use common::process::Tasks;
 use common::retention::{
-    DELIVERIES, DELIVERY_ATTEMPTS, Found, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, Pruned, Pruner, Table,
+    DELIVERIES, DELIVERY_ATTEMPTS, Found, INBOX, MIGRATIONS, OPERATIONS_AUDIT, OUTBOX, OUTBOX_KAFKA, Pruned, Pruner,
+    Table,
 };
 use common::telemetry::Metrics;
 use migrations::{MigratorTraitSelf, Owner};
@@ -25,6 +26,7 @@ const TABLES: &[Table] = &[
     DELIVERIES,
     OPERATIONS_AUDIT,
     OUTBOX,
+    OUTBOX_KAFKA,
     MIGRATIONS,
 ];
 
@@ -134,11 +136,13 @@ impl Fixture {
             .await;
     }
 
-    async fn event(&self, days: u32) {
-        let sql = "INSERT INTO outbox (aggregate, message_id, type, headers, body, created_at) \
-                   VALUES ($1, $2, 't', '{}', $3, $4)";
+    async fn event(&self, table: &str, days: u32) {
+        let sql = format!(
+            "INSERT INTO {table} (aggregate, message_id, type, headers, body, created_at) \
+             VALUES ($1, $2, 't', '{{}}', $3, $4)"
+        );
         let (id, at) = (Uuid::now_v7(), self.ago(days).as_micros());
-        self.execute(sql, [id.into(), id.into(), vec![b'x'].into(), at.into()])
+        self.execute(&sql, [id.into(), id.into(), vec![b'x'].into(), at.into()])
             .await;
     }
 }
@@ -165,12 +169,17 @@ async fn what_was_kept_long_enough_goes_and_nothing_else() {
         }
         fixture.audit(364).await;
         fixture.audit(366).await;
-        fixture.event(10_000).await;
+        fixture.event("outbox", 10_000).await;
+        // Seven days for what waits for Kafka, whether that outlet is on or not.
+        for days in [6, 8] {
+            fixture.event("outbox_kafka", days).await;
+        }
         let expected = vec![
             ("inbox", 5),
             ("delivery_attempts", 1),
             ("deliveries", 6),
             ("operations_audit", 1),
+            ("outbox_kafka", 1),
         ];
         assert_eq!(fixture.run().await, Pruned::Done(expected));
         for (from, rows) in [
@@ -180,6 +189,7 @@ async fn what_was_kept_long_enough_goes_and_nothing_else() {
             ("deliveries", 10),
             ("operations_audit", 1),
             ("outbox", 1),
+            ("outbox_kafka", 1),
         ] {
             assert_eq!(fixture.count(from).await, rows, "{from}");
         }

@@ -68,3 +68,21 @@ async fn without_its_tables_there_is_no_kit_and_it_is_said_what_to_run() {
     let refused = opened.err().unwrap().to_string();
     assert!(refused.contains("waypost migrate"), "{refused}");
 }
+
+/// The tests of this crate are built without it; `make test-kafka` meets one that is built with it.
+#[cfg(not(feature = "kafka"))]
+#[tokio::test]
+async fn a_program_without_the_client_of_kafka_refuses_to_open_an_outlet_and_says_what_to_build() {
+    let mut settings = settings(&TestDatabase::sqlite());
+    settings.outlets.kafka.url = "kafka://127.0.0.1:9092".into();
+    let tasks = Tasks::new(Service::EmailWorker);
+    let refused = Kit::open(&settings, &tasks, parts())
+        .await
+        .err()
+        .map(|error| error.to_string());
+    let told = refused.unwrap_or_default();
+    assert!(
+        told.contains("outlets.kafka.url") && told.contains("--features kafka"),
+        "{told}"
+    );
+}

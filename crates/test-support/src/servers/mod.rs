@@ -1,5 +1,6 @@
 //! Private servers that one test may kill, freeze and start again.
 
+mod kafka;
 mod postgres;
 mod rabbit;
 mod redis;
@@ -7,6 +8,7 @@ mod sentinel;
 mod server;
 mod tls_redis;
 
+pub use kafka::{KafkaRecord, PrivateKafka};
 pub use postgres::PrivatePostgres;
 pub use rabbit::PrivateRabbit;
 pub use redis::PrivateRedis;

@@ -12,8 +12,9 @@ const DEVELOPMENT: [&str; 2] = ["test-support", "bench"];
 const LEAVES: [&str; 3] = ["common-passwords", "migrations", "provider-sandbox"];
 
 /// A library, and the only crates that may know it.
-const KEEPERS: [(&str, &[&str]); 4] = [
+const KEEPERS: [(&str, &[&str]); 5] = [
     ("lapin", &["common"]),
+    ("rdkafka", &["common"]),
     (
         "sea-orm",
         &[

@@ -39,12 +39,8 @@ pub(crate) const HOT: &[Hot] = &[
     hot("relay: what waits", USERS, &["FROM outbox WHERE aggregate <> ALL"]),
     hot("relay: what is through", USERS, &["DELETE FROM outbox"]),
     hot("relay: how far it has come", USERS, &["pg_snapshot_xmin"]),
-    hot(
-        "relay: the oldest",
-        USERS,
-        &["SELECT \"outbox\".\"created_at\"", "LIMIT"],
-    ),
-    hot("relay: how many", USERS, &["COUNT(*)", "\"outbox\""]),
+    hot("relay: the oldest", USERS, &["SELECT created_at FROM outbox WHERE"]),
+    hot("relay: how many", USERS, &["COUNT(*)", "FROM outbox"]),
     hot("consume: the first time", MAILS, &["INSERT INTO \"inbox\""]),
     hot("mail: asked for", MAILS, &["INSERT INTO \"deliveries\""]),
     hot("mail: claimed", MAILS, &["WITH due AS"]),
@@ -140,7 +136,7 @@ pub(crate) const HOT: &[Hot] = &[
 /// A fault that is known, by words of its statement, and why it may stay.
 pub(crate) const KNOWN: &[(&[&str], &str)] = &[
     (
-        &["COUNT(*)", "\"outbox\""],
+        &["COUNT(*)", "FROM outbox"],
         "the metric of how many events wait: asked every 5 s, after the age of the oldest, by the one relay that leads, and \
          broken off after 2 s",
     ),

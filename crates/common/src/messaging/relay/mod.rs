@@ -1,5 +1,9 @@
 //! The relay: publishes what the outbox holds and deletes what the broker confirmed.
 //!
+//! There is one for the broker and, where that outlet is on, one for Kafka: the same task over another table and
+//! another publisher (`outlet.rs`), with a leader, a mark and a window of its own. What is said below of the broker holds
+//! for Kafka.
+//!
 //! One relay at a time publishes a service's outbox (`database/leadership.rs`), so that nothing overtakes. No
 //! transaction is open while the broker is waited for. A crash between a confirmation and the
 //! delete sends a message twice, with the same id; the inboxes drop the copy.
@@ -12,9 +16,10 @@
 
 mod holds;
 mod mark;
+mod outlet;
 mod rows;
 mod task;
 mod wake;
 mod work;
 
-pub use task::spawn_relay;
+pub use task::{spawn_kafka_relay, spawn_relay};

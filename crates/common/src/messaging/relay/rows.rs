@@ -1,9 +1,6 @@
-//! What the relay asks of the outbox's table. Each statement has one text, whatever it leaves out.
+//! What a relay asks of its outbox's table. Each statement has one text, whatever it leaves out.
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Statement, Value,
-};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -34,112 +31,131 @@ pub(super) struct Horizon {
     pub(super) first_waiting: Option<i64>,
 }
 
-/// The oldest rows that may be published.
-pub(super) async fn next(database: &Database, not_now: &NotNow, limit: u64) -> Result<Vec<row::Model>, DbErr> {
-    let backend = database.read().get_database_backend();
-    let aggregates = Many::ids(not_now.aggregates.iter().copied());
-    let mut values = vec![aggregates.value(), size(limit), not_now.mark.into()];
-    let is_free = format!("{} AND id > $3", aggregates.lack(backend, "aggregate", 1));
-    if not_now.kinds.is_empty() {
-        let sql = format!("SELECT {COLUMNS} FROM outbox WHERE {is_free} ORDER BY id LIMIT $2");
-        return rows(database, sql, values).await;
+/// The table of one relay.
+#[derive(Debug, Clone)]
+pub(super) struct Rows {
+    pub(super) database: Database,
+    /// Its name.
+    pub(super) table: &'static str,
+}
+
+impl Rows {
+    /// The oldest rows that may be published.
+    pub(super) async fn next(&self, not_now: &NotNow, limit: u64) -> Result<Vec<row::Model>, DbErr> {
+        let (table, backend) = (self.table, self.database.read().get_database_backend());
+        let aggregates = Many::ids(not_now.aggregates.iter().copied());
+        let mut values = vec![aggregates.value(), size(limit), not_now.mark.into()];
+        let is_free = format!("{} AND id > $3", aggregates.lack(backend, "aggregate", 1));
+        if not_now.kinds.is_empty() {
+            let sql = format!("SELECT {COLUMNS} FROM {table} WHERE {is_free} ORDER BY id LIMIT $2");
+            return self.rows(sql, values).await;
+        }
+        let kinds = Many::words(not_now.kinds.iter().map(String::as_str));
+        values.push(kinds.value());
+        let (goes, waits) = (kinds.lack(backend, "type", 4), kinds.hold(backend, "type", 4));
+        // Reads the table twice, whatever waits in it: 0.3 s for 200,000 rows on a busy machine.
+        let sql = format!(
+            "WITH free AS MATERIALIZED (SELECT id, aggregate FROM {table} WHERE {goes} AND {is_free}), \
+             behind AS MATERIALIZED ( \
+                SELECT aggregate FROM {table} WHERE {waits} AND id > $3 AND aggregate IN (SELECT aggregate FROM free)) \
+             SELECT {COLUMNS} FROM {table} WHERE id IN ( \
+                SELECT id FROM free WHERE aggregate NOT IN (SELECT aggregate FROM behind) ORDER BY id LIMIT $2) \
+             ORDER BY id"
+        );
+        self.rows(sql, values).await
     }
-    let kinds = Many::words(not_now.kinds.iter().map(String::as_str));
-    values.push(kinds.value());
-    let (goes, waits) = (kinds.lack(backend, "type", 4), kinds.hold(backend, "type", 4));
-    // Reads the table twice, whatever waits in it: 0.3 s for 200,000 rows on a busy machine.
-    let sql = format!(
-        "WITH free AS MATERIALIZED (SELECT id, aggregate FROM outbox WHERE {goes} AND {is_free}), \
-         behind AS MATERIALIZED ( \
-            SELECT aggregate FROM outbox WHERE {waits} AND id > $3 AND aggregate IN (SELECT aggregate FROM free)) \
-         SELECT {COLUMNS} FROM outbox WHERE id IN ( \
-            SELECT id FROM free WHERE aggregate NOT IN (SELECT aggregate FROM behind) ORDER BY id LIMIT $2) \
-         ORDER BY id"
-    );
-    rows(database, sql, values).await
-}
 
-/// The oldest rows of one aggregate that has a row of type `kind`: enough to try whether it may leave.
-pub(super) async fn probe(
-    database: &Database,
-    kind: &str,
-    not_now: &NotNow,
-    limit: u64,
-) -> Result<Vec<row::Model>, DbErr> {
-    let aggregates = Many::ids(not_now.aggregates.iter().copied());
-    let free = aggregates.lack(database.read().get_database_backend(), "aggregate", 1);
-    let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE aggregate = ( \
-            SELECT aggregate FROM outbox WHERE type = $4 AND {free} AND id > $3 ORDER BY id LIMIT 1) \
-         AND id > $3 ORDER BY id LIMIT $2"
-    );
-    let values = vec![aggregates.value(), size(limit), not_now.mark.into(), kind.into()];
-    rows(database, sql, values).await
-}
+    /// The oldest rows of one aggregate that has a row of type `kind`: enough to try whether it may leave.
+    pub(super) async fn probe(&self, kind: &str, not_now: &NotNow, limit: u64) -> Result<Vec<row::Model>, DbErr> {
+        let table = self.table;
+        let aggregates = Many::ids(not_now.aggregates.iter().copied());
+        let free = aggregates.lack(self.database.read().get_database_backend(), "aggregate", 1);
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {table} WHERE aggregate = ( \
+                SELECT aggregate FROM {table} WHERE type = $4 AND {free} AND id > $3 ORDER BY id LIMIT 1) \
+             AND id > $3 ORDER BY id LIMIT $2"
+        );
+        let values = vec![aggregates.value(), size(limit), not_now.mark.into(), kind.into()];
+        self.rows(sql, values).await
+    }
 
-/// Deletes rows by their ids.
-pub(super) async fn delete(database: &Database, ids: &[i64]) -> Result<(), DbErr> {
-    let connection = database.write();
-    let backend = connection.get_database_backend();
-    let ids = Many::numbers(ids.iter().copied());
-    let sql = format!("DELETE FROM outbox WHERE {}", ids.hold(backend, "id", 1));
-    let statement = Statement::from_sql_and_values(backend, sql, [ids.value()]);
-    connection.execute_raw(statement).await.map(drop)
-}
+    /// Deletes rows by their ids.
+    pub(super) async fn delete(&self, ids: &[i64]) -> Result<(), DbErr> {
+        let connection = self.database.write();
+        let backend = connection.get_database_backend();
+        let ids = Many::numbers(ids.iter().copied());
+        let sql = format!("DELETE FROM {} WHERE {}", self.table, ids.hold(backend, "id", 1));
+        let statement = Statement::from_sql_and_values(backend, sql, [ids.value()]);
+        connection.execute_raw(statement).await.map(drop)
+    }
 
-/// Who writes, and what waits behind `mark`; on PostgreSQL alone.
-pub(super) async fn horizon(database: &Database, mark: i64) -> Result<Horizon, DbErr> {
-    // In one statement: what it sees is what the transactions have left that it takes for ended.
-    let sql = "SELECT pg_snapshot_xmin(now.shot)::text::bigint AS oldest, pg_snapshot_xmax(now.shot)::text::bigint AS next, \
-                      (SELECT min(id) FROM outbox WHERE id > $1) AS first \
-               FROM (SELECT pg_current_snapshot() AS shot) AS now";
-    let seen = one(database, sql, vec![mark.into()]).await?;
-    Ok(Horizon {
-        oldest_running: seen.try_get("", "oldest")?,
-        next_number: seen.try_get("", "next")?,
-        first_waiting: seen.try_get("", "first")?,
-    })
-}
+    /// Who writes, and what waits behind `mark`; on PostgreSQL alone.
+    pub(super) async fn horizon(&self, mark: i64) -> Result<Horizon, DbErr> {
+        // In one statement: what it sees is what the transactions have left that it takes for ended.
+        let sql = format!(
+            "SELECT pg_snapshot_xmin(now.shot)::text::bigint AS oldest, pg_snapshot_xmax(now.shot)::text::bigint AS next, \
+                    (SELECT min(id) FROM {} WHERE id > $1) AS first \
+             FROM (SELECT pg_current_snapshot() AS shot) AS now",
+            self.table
+        );
+        let seen = self.one(sql, vec![mark.into()]).await?;
+        Ok(Horizon {
+            oldest_running: seen.try_get("", "oldest")?,
+            next_number: seen.try_get("", "next")?,
+            first_waiting: seen.try_get("", "first")?,
+        })
+    }
 
-/// Draws the next transaction's number, for a transaction that does nothing else.
-pub(super) async fn fence(database: &Database) -> Result<i64, DbErr> {
-    let sql = "SELECT pg_current_xact_id()::text::bigint AS number";
-    one(database, sql, Vec::new()).await?.try_get("", "number")
-}
+    /// Draws the next transaction's number, for a transaction that does nothing else.
+    pub(super) async fn fence(&self) -> Result<i64, DbErr> {
+        let sql = "SELECT pg_current_xact_id()::text::bigint AS number";
+        self.one(sql, Vec::new()).await?.try_get("", "number")
+    }
 
-/// The lowest id of all rows, however many dead ones lie before it.
-pub(super) async fn first(database: &Database) -> Result<Option<i64>, DbErr> {
-    let sql = "SELECT min(id) AS first FROM outbox";
-    one(database, sql, Vec::new()).await?.try_get("", "first")
-}
+    /// The lowest id of all rows, however many dead ones lie before it.
+    pub(super) async fn first(&self) -> Result<Option<i64>, DbErr> {
+        let sql = format!("SELECT min(id) AS first FROM {}", self.table);
+        self.one(sql, Vec::new()).await?.try_get("", "first")
+    }
 
-/// When the oldest row behind `mark` was written.
-pub(super) async fn oldest(database: &Database, mark: i64) -> Result<Option<Timestamp>, DbErr> {
-    let oldest = row::Entity::find()
-        .select_only()
-        .column(row::Column::CreatedAt)
-        .filter(row::Column::Id.gt(mark))
-        .order_by_asc(row::Column::Id);
-    let oldest: Option<(Timestamp,)> = oldest.into_tuple().one(database.read()).await?;
-    Ok(oldest.map(|(created_at,)| created_at))
-}
+    /// When the oldest row behind `mark` was written.
+    pub(super) async fn oldest(&self, mark: i64) -> Result<Option<Timestamp>, DbErr> {
+        let sql = format!(
+            "SELECT created_at FROM {} WHERE id > $1 ORDER BY id LIMIT 1",
+            self.table
+        );
+        let oldest = self.read_one(sql, vec![mark.into()]).await?;
+        oldest.map(|row| row.try_get("", "created_at")).transpose()
+    }
 
-/// How many rows there are.
-pub(super) async fn count(database: &Database) -> Result<u64, DbErr> {
-    row::Entity::find().count(database.read()).await
-}
+    /// How many rows there are.
+    pub(super) async fn count(&self) -> Result<u64, DbErr> {
+        let sql = format!("SELECT COUNT(*) AS counted FROM {}", self.table);
+        let counted: i64 = match self.read_one(sql, Vec::new()).await? {
+            Some(row) => row.try_get("", "counted")?,
+            None => 0,
+        };
+        Ok(u64::try_from(counted).unwrap_or(0))
+    }
 
-async fn one(database: &Database, sql: &str, values: Vec<Value>) -> Result<QueryResult, DbErr> {
-    let connection = database.write();
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-    let row = connection.query_one_raw(statement).await?;
-    row.ok_or_else(|| DbErr::RecordNotFound("a row that is always there".to_owned()))
-}
+    async fn read_one(&self, sql: String, values: Vec<Value>) -> Result<Option<QueryResult>, DbErr> {
+        let connection = self.database.read();
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        connection.query_one_raw(statement).await
+    }
 
-async fn rows(database: &Database, sql: String, values: Vec<Value>) -> Result<Vec<row::Model>, DbErr> {
-    let connection = database.read();
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
-    row::Entity::find().from_raw_sql(statement).all(connection).await
+    async fn one(&self, sql: impl Into<String>, values: Vec<Value>) -> Result<QueryResult, DbErr> {
+        let connection = self.database.write();
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        let row = connection.query_one_raw(statement).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound("a row that is always there".to_owned()))
+    }
+
+    async fn rows(&self, sql: String, values: Vec<Value>) -> Result<Vec<row::Model>, DbErr> {
+        let connection = self.database.read();
+        let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
+        row::Entity::find().from_raw_sql(statement).all(connection).await
+    }
 }
 
 fn size(limit: u64) -> Value {

@@ -9,17 +9,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 use tokio_util::sync::CancellationToken;
 
 use super::mark::Mark;
+use super::outlet::Outlet;
+use super::rows::Rows;
+use super::wake;
 use super::work::Work;
-use super::{rows, wake};
 use crate::Timestamp;
-use crate::database::{DEADLINE, Database, Leadership, within};
+use crate::database::{DEADLINE, Leadership, within};
 use crate::messaging::broker::Broker;
 use crate::messaging::change::Changes;
+use crate::messaging::kafka::Kafka;
 use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
-/// What one relay of a service has: older versions know the lock by these words.
-const RIGHT: &str = "outbox relay";
 /// How long a commit that woke nobody waits at most; also how often a stand-by asks to lead.
 const POLL: Duration = Duration::from_secs(1);
 /// How often the backlog is counted.
@@ -33,43 +34,61 @@ const LAST_CONFIRMS: Duration = Duration::from_secs(2);
 
 /// Publishes the service's outbox for as long as the service lives.
 pub fn spawn_relay(changes: &Changes, broker: Broker, metrics: Metrics, tasks: &Tasks) {
-    let relay = Relay {
-        database: changes.database().clone(),
-        broker,
-        committed: changes.outbox().committed(),
-        metrics,
-        stopping: tasks.stopping().clone(),
-    };
+    let committed = changes.outbox().committed();
+    let relay = Relay::new(changes, (Outlet::Broker(broker), committed), metrics, tasks);
     tasks.spawn("outbox relay", relay.run());
 }
 
+/// Publishes what is written for Kafka, for as long as the service lives: a relay of its own, which holds up no other and
+/// is held up by none. Changes that write nothing for Kafka ([`Changes::and_for_kafka`]) need none.
+pub fn spawn_kafka_relay(changes: &Changes, kafka: Kafka, metrics: Metrics, tasks: &Tasks) {
+    if let Some(committed) = changes.outbox().committed_for_kafka() {
+        let relay = Relay::new(changes, (Outlet::Kafka(kafka), committed), metrics, tasks);
+        tasks.spawn("Kafka relay", relay.run());
+    }
+}
+
 struct Relay {
-    database: Database,
-    broker: Broker,
+    rows: Rows,
+    outlet: Outlet,
     committed: Arc<Notify>,
     metrics: Metrics,
     stopping: CancellationToken,
 }
 
 impl Relay {
+    /// The relay of `outlet`, woken by what is notified with it.
+    fn new(changes: &Changes, (outlet, committed): (Outlet, Arc<Notify>), metrics: Metrics, tasks: &Tasks) -> Self {
+        Self {
+            rows: Rows {
+                database: changes.database().clone(),
+                table: outlet.table(),
+            },
+            outlet,
+            committed,
+            metrics,
+            stopping: tasks.stopping().clone(),
+        }
+    }
+
     async fn run(self) {
-        let mut leadership = Leadership::of(&self.database, RIGHT);
+        let mut leadership = Leadership::of(&self.rows.database, self.outlet.right());
         // Whatever is awaited in here is dropped when the service stops: no statement that hangs holds its end up.
         while let Some(asked) = self.stopping.run_until_cancelled(Box::pin(leadership.ask())).await {
             match asked {
                 Ok(true) => {
-                    let mut work = Work::new(self.broker.window());
+                    let mut work = Work::new(self.outlet.window());
                     let leading = async {
                         tokio::select! {
                             () = self.lead(&mut leadership, &mut work) => {}
-                            () = wake::listen(&self.database, &self.committed) => {}
+                            () = wake::listen(&self.rows.database, self.outlet.table(), &self.committed) => {}
                         }
                     };
                     if self.stopping.run_until_cancelled(Box::pin(leading)).await.is_none() {
                         self.finish(work).await;
                     }
                 }
-                Ok(false) => tracing::debug!("another relay leads"),
+                Ok(false) => tracing::debug!(outbox = self.outlet.table(), "another relay leads"),
                 Err(error) => tracing::warn!(error = chain(&error), "the relay can't ask for its lock"),
             }
             let standing_by = self.stand_by(&mut leadership);
@@ -83,20 +102,20 @@ impl Relay {
         let until = Instant::now() + POLL;
         // Time alone ends it: where commits never cease, one has always come before the wait is looked at.
         while Instant::now() < until && timeout_at(until, self.committed.notified()).await.is_ok() {
-            leadership.tell(wake::CHANNEL).await;
+            leadership.tell(self.outlet.table()).await;
             sleep(GATHER).await;
         }
     }
 
     /// Leads until the lock is lost.
     async fn lead(&self, leadership: &mut Leadership, work: &mut Work) {
-        tracing::info!("the relay leads");
+        tracing::info!(outbox = self.outlet.table(), "the relay leads");
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut measured: Option<Instant> = None;
         let mut look = true;
         loop {
-            let ready = self.broker.is_ready();
+            let ready = self.outlet.is_ready();
             if look && ready {
                 self.look(work).await;
             }
@@ -105,17 +124,15 @@ impl Relay {
                 biased;
                 _ = poll.tick() => {
                     if !leadership.is_held().await {
-                        tracing::warn!("the relay lost its lock and stands by");
-                        self.metrics.outbox_pending(0);
-                        self.metrics.outbox_oldest_age(Duration::ZERO);
-                        self.metrics.outbox_mark(0, Duration::ZERO);
+                        tracing::warn!(outbox = self.outlet.table(), "the relay lost its lock and stands by");
+                        self.outlet.shows_nothing(&self.metrics);
                         return;
                     }
                     if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
                         measured = Some(Instant::now());
                         self.measure(work.mark.at()).await;
                     }
-                    if self.database.is_postgres() {
+                    if self.rows.database.is_postgres() {
                         self.move_mark(&mut work.mark).await;
                         self.look_before_the_mark(&mut work.mark).await;
                     }
@@ -126,7 +143,7 @@ impl Relay {
                     any_confirmed
                 }
                 () = self.committed.notified() => true,
-                () = self.broker.ready(), if !ready => true,
+                () = self.outlet.ready(), if !ready => true,
                 () = sleep_until(next_probe.unwrap_or_else(Instant::now)), if ready && next_probe.is_some() => true,
             };
         }
@@ -140,21 +157,21 @@ impl Relay {
             return;
         }
         if work.is_refused_for_long(now) {
-            self.broker.connect_anew();
+            self.outlet.connect_anew();
         }
         for kind in work.due_for_a_probe(now) {
             let not_now = work.not_now(now);
-            let probe = rows::probe(&self.database, &kind, &not_now, BATCH);
+            let probe = self.rows.probe(&kind, &not_now, BATCH);
             match within(DEADLINE, probe).await {
                 Ok(rows) if rows.is_empty() => work.release(&kind),
-                Ok(rows) => work.probe(kind, rows, &self.broker, &self.metrics),
+                Ok(rows) => work.probe(kind, rows, &self.outlet, &self.metrics),
                 Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
             }
         }
         let not_now = work.not_now(now);
-        let next = rows::next(&self.database, &not_now, BATCH.min(work.room()));
+        let next = self.rows.next(&not_now, BATCH.min(work.room()));
         match within(DEADLINE, next).await {
-            Ok(rows) => work.begin(rows, &self.broker, &self.metrics),
+            Ok(rows) => work.begin(rows, &self.outlet, &self.metrics),
             Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
         }
     }
@@ -162,7 +179,7 @@ impl Relay {
     /// Deletes what was confirmed. What can't be deleted now is kept in mind: nothing is read before it is.
     async fn delete(&self, work: &mut Work) {
         while let Some(ids) = work.confirmed() {
-            if let Err(error) = within(DEADLINE, rows::delete(&self.database, &ids)).await {
+            if let Err(error) = within(DEADLINE, self.rows.delete(&ids)).await {
                 tracing::warn!(error = chain(&error), "confirmed outbox rows can't be deleted yet");
                 return;
             }
@@ -173,16 +190,17 @@ impl Relay {
     /// Moves the mark as far as it may.
     async fn move_mark(&self, mark: &mut Mark) {
         let moving = async {
-            let horizon = rows::horizon(&self.database, mark.at()).await?;
+            let horizon = self.rows.horizon(mark.at()).await?;
             if mark.sees(&horizon, Instant::now()) {
-                mark.fence(rows::fence(&self.database).await?);
+                mark.fence(self.rows.fence().await?);
             }
             Ok::<_, DbErr>(())
         };
         if let Err(error) = within(DEADLINE, moving).await {
             tracing::debug!(error = chain(&error), "the mark stays where it is");
         }
-        self.metrics.outbox_mark(mark.at(), mark.oldest_writer(Instant::now()));
+        self.outlet
+            .shows_mark(&self.metrics, mark.at(), mark.oldest_writer(Instant::now()));
     }
 
     /// Once a minute makes sure that nothing lies before the mark.
@@ -190,7 +208,7 @@ impl Relay {
         if !mark.wants_the_whole(Instant::now()) {
             return;
         }
-        match within(DEADLINE, rows::first(&self.database)).await {
+        match within(DEADLINE, self.rows.first()).await {
             Ok(first) if mark.sees_the_whole(first, Instant::now()) => {
                 tracing::error!("an event was committed later than any statement may take; it is published now");
             }
@@ -207,12 +225,12 @@ impl Relay {
 
     async fn measure(&self, mark: i64) {
         // The age first, and whatever becomes of the count: of very many rows it may take too long.
-        if let Ok(oldest) = within(DEADLINE, rows::oldest(&self.database, mark)).await {
+        if let Ok(oldest) = within(DEADLINE, self.rows.oldest(mark)).await {
             let age = oldest.map_or(Duration::ZERO, |created_at| Timestamp::now().since(created_at));
-            self.metrics.outbox_oldest_age(age);
+            self.outlet.shows_oldest_age(&self.metrics, age);
         }
-        if let Ok(count) = within(DEADLINE, rows::count(&self.database)).await {
-            self.metrics.outbox_pending(count);
+        if let Ok(count) = within(DEADLINE, self.rows.count()).await {
+            self.outlet.shows_pending(&self.metrics, count);
         }
     }
 

@@ -4,6 +4,7 @@ use test_support::TestDatabase;
 
 use super::*;
 use crate::config::{Service, Settings};
+use crate::database::Database;
 
 #[tokio::test]
 async fn a_stand_by_whose_commits_never_cease_asks_to_lead_all_the_same() {
@@ -11,13 +12,16 @@ async fn a_stand_by_whose_commits_never_cease_asks_to_lead_all_the_same() {
     let mut settings = Settings::for_tests(Service::EmailWorker);
     settings.database.url = kept.url().into();
     let relay = Relay {
-        database: Database::connect(&settings, Service::EmailWorker).await.unwrap(),
-        broker: Broker::memory(),
+        rows: Rows {
+            database: Database::connect(&settings, Service::EmailWorker).await.unwrap(),
+            table: "outbox",
+        },
+        outlet: Outlet::Broker(Broker::memory()),
         committed: Arc::new(Notify::new()),
         metrics: Metrics::new(Service::EmailWorker),
         stopping: CancellationToken::new(),
     };
-    let mut leadership = Leadership::of(&relay.database, RIGHT);
+    let mut leadership = Leadership::of(&relay.rows.database, relay.outlet.right());
     let commits = AtomicU64::new(0);
     let committing = async {
         loop {

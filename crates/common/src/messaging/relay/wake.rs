@@ -16,8 +16,6 @@ use tokio::time::{sleep, timeout};
 use crate::database::{ANSWER, Database, lost, within};
 use crate::process::chain;
 
-/// What replicas tell each other of.
-pub(super) const CHANNEL: &str = "outbox";
 /// The channel is a service's own, also where several share a database. A name has less than 64 bytes: a schema's may be as
 /// long by itself.
 const NAME: &str = "SELECT 'waypost ' || $1 || ' ' || md5(current_schema())";
@@ -26,16 +24,16 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Wait before a listener that ended is made anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Wakes `committed` with every word of another replica. Never returns.
+/// Wakes `committed` with every word of another replica of what `channel` is for. Never returns.
 ///
 /// # Cancel safety
 /// Dropped with the right to lead.
-pub(super) async fn listen(database: &Database, committed: &Arc<Notify>) {
+pub(super) async fn listen(database: &Database, channel: &str, committed: &Arc<Notify>) {
     if !database.is_postgres() {
         return std::future::pending().await;
     }
     loop {
-        if let Err(error) = hear(database, committed).await {
+        if let Err(error) = hear(database, channel, committed).await {
             tracing::debug!(
                 error = chain(&error),
                 "commits of other replicas are found by the poll for now"
@@ -46,8 +44,8 @@ pub(super) async fn listen(database: &Database, committed: &Arc<Notify>) {
 }
 
 /// Listens until the connection is lost.
-async fn hear(database: &Database, committed: &Notify) -> Result<(), DbErr> {
-    let mut ear = within(ANSWER, async { open(database).await.map_err(lost) }).await?;
+async fn hear(database: &Database, channel: &str, committed: &Notify) -> Result<(), DbErr> {
+    let mut ear = within(ANSWER, async { open(database, channel).await.map_err(lost) }).await?;
     // What was committed before is looked for.
     committed.notify_one();
     loop {
@@ -64,7 +62,7 @@ async fn hear(database: &Database, committed: &Notify) -> Result<(), DbErr> {
 }
 
 /// A listener on a connection of its own: it takes none from the pool's places for good.
-async fn open(database: &Database) -> Result<PgListener, sqlx::Error> {
+async fn open(database: &Database, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = database.unguarded().get_postgres_connection_pool().connect_options();
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -73,7 +71,7 @@ async fn open(database: &Database) -> Result<PgListener, sqlx::Error> {
         .connect_lazy_with((*options).clone());
     let mut ear = PgListener::connect_with(&pool).await?;
     ear.eager_reconnect(false);
-    let channel: String = sqlx::query_scalar(NAME).bind(CHANNEL).fetch_one(&mut ear).await?;
+    let channel: String = sqlx::query_scalar(NAME).bind(channel).fetch_one(&mut ear).await?;
     ear.listen(&channel).await?;
     Ok(ear)
 }

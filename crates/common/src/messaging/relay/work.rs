@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::holds::{Holds, Waits};
 use super::mark::Mark;
+use super::outlet::Outlet;
 use super::rows::NotNow;
-use crate::messaging::broker::Broker;
 use crate::messaging::error::PublishError;
 use crate::messaging::message::OutboundMessage;
 use crate::messaging::outbox::row;
@@ -144,7 +144,7 @@ impl Work {
 
     /// Begins to publish `rows`, which stand in the order of their ids: aggregates side by side,
     /// the rows of each one after the other.
-    pub(super) fn begin(&mut self, rows: Vec<row::Model>, broker: &Broker, metrics: &Metrics) {
+    pub(super) fn begin(&mut self, rows: Vec<row::Model>, outlet: &Outlet, metrics: &Metrics) {
         let mut order = Vec::new();
         let mut by_aggregate: HashMap<Uuid, Vec<row::Model>> = HashMap::new();
         for row in rows {
@@ -161,17 +161,17 @@ impl Work {
             let rows = by_aggregate.remove(&aggregate).unwrap_or_default();
             self.busy.insert(aggregate);
             self.publishing
-                .push(Box::pin(in_order(aggregate, rows, broker.clone(), metrics.clone())));
+                .push(Box::pin(in_order(aggregate, rows, outlet.clone(), metrics.clone())));
         }
     }
 
     /// Begins to publish one aggregate's `rows`, to see whether messages of type `kind` are taken again.
-    pub(super) fn probe(&mut self, kind: String, rows: Vec<row::Model>, broker: &Broker, metrics: &Metrics) {
+    pub(super) fn probe(&mut self, kind: String, rows: Vec<row::Model>, outlet: &Outlet, metrics: &Metrics) {
         let Some(aggregate) = rows.first().map(|row| row.aggregate) else {
             return;
         };
         self.busy.insert(aggregate);
-        let publishing = in_order(aggregate, rows, broker.clone(), metrics.clone());
+        let publishing = in_order(aggregate, rows, outlet.clone(), metrics.clone());
         self.publishing.push(Box::pin(publishing.map(|published| Published {
             probe: Some(kind),
             ..published
@@ -229,6 +229,11 @@ impl Work {
             Some(Failure::Publish { kind, error }) => match error {
                 // The broker's trouble, not this message's: the relay waits for the broker or its next poll.
                 PublishError::Unavailable | PublishError::Unknown => false,
+                PublishError::TooLarge => {
+                    tracing::error!(kind, %aggregate, "an event is larger than the topic takes, and what follows it waits");
+                    self.unreadable.hold(aggregate, now);
+                    true
+                }
                 PublishError::Refused | PublishError::Unroutable => {
                     if let Some(wait) = self.refused.hold(kind.clone(), now) {
                         tracing::warn!(kind, %error, ?wait, "events of this type wait; others go on");
@@ -241,7 +246,7 @@ impl Work {
 }
 
 /// Publishes one aggregate's rows, each after the one before it was confirmed, up to the first that is not.
-async fn in_order(aggregate: Uuid, rows: Vec<row::Model>, broker: Broker, metrics: Metrics) -> Published {
+async fn in_order(aggregate: Uuid, rows: Vec<row::Model>, outlet: Outlet, metrics: Metrics) -> Published {
     let mut published = Published {
         aggregate,
         probe: None,
@@ -258,11 +263,11 @@ async fn in_order(aggregate: Uuid, rows: Vec<row::Model>, broker: Broker, metric
                 break;
             }
         };
-        if let Err(error) = broker.publish(message).await {
+        if let Err(error) = outlet.publish(message).await {
             published.failure = Some(Failure::Publish { kind, error });
             break;
         }
-        metrics.message(contracts::topology::EVENTS_EXCHANGE, "published");
+        metrics.message(outlet.counted_as(), "published");
         published.confirmed.push(Confirmed { id, kind });
     }
     published

@@ -37,6 +37,11 @@ pub(super) struct QueueLabels {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct OutletLabels {
+    pub(super) outlet: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct CacheLabels {
     pub(super) layer: &'static str,
     pub(super) outcome: &'static str,

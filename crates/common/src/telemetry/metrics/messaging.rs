@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Metrics;
-use super::labels::{MessageLabels, QueueLabels};
+use super::labels::{MessageLabels, OutletLabels, QueueLabels};
 use crate::Timestamp;
 
 impl Metrics {
@@ -25,6 +25,18 @@ impl Metrics {
     pub fn outbox_mark(&self, id: i64, oldest_writer: Duration) {
         self.0.series.outbox_mark.set(id);
         self.0.series.outbox_oldest_writer.set(oldest_writer.as_secs_f64());
+    }
+
+    /// Events that wait for an outlet (`waypost_outlet_pending`).
+    pub fn outlet_pending(&self, outlet: &'static str, events: u64) {
+        let pending = self.0.series.outlet_pending.get_or_create(&OutletLabels { outlet });
+        pending.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Age of the oldest of them (`waypost_outlet_oldest_age_seconds`).
+    pub fn outlet_oldest_age(&self, outlet: &'static str, age: Duration) {
+        let oldest = self.0.series.outlet_oldest_age.get_or_create(&OutletLabels { outlet });
+        oldest.set(age.as_secs_f64());
     }
 
     /// Whether the broker has blocked the connection that publishes (`waypost_broker_blocked`).

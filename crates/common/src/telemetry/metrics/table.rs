@@ -16,8 +16,8 @@ use super::definition::{Definition, Kind};
 use super::labels::{
     BulkheadLabels, CacheLabels, CallbackLabels, CauseLabels, ChannelLabels, CommandLabels, DeliveryLabels,
     DestinationLabels, DirectionLabels, HttpLabels, LaneLabels, LimitLabels, LockLabels, LockNameLabels, MessageLabels,
-    OutboundLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels, ReasonLabels,
-    RefreshLabels, StateLabels, SweepLabels, TableLabels, TransitionLabels, TypeLabels,
+    OutboundLabels, OutletLabels, PasswordCheckLabels, PlaceLabels, PortLabels, PriorityLabels, QueueLabels,
+    ReasonLabels, RefreshLabels, StateLabels, SweepLabels, TableLabels, TransitionLabels, TypeLabels,
 };
 
 type Counters<L> = Family<L, Counter>;
@@ -82,6 +82,10 @@ metrics! {
     outbox_mark: Gauge = "waypost_outbox_mark", [], "Id of the outbox up to which nothing is there or will be";
     outbox_oldest_writer: FloatGauge = "waypost_outbox_oldest_writer_age_seconds", [],
         "How long the oldest transaction with a number of its own has run on the database's server, at least";
+    outlet_pending: Gauges<OutletLabels> = "waypost_outlet_pending", ["outlet"],
+        "Events that wait for an outlet to other systems";
+    outlet_oldest_age: Family<OutletLabels, FloatGauge> = "waypost_outlet_oldest_age_seconds", ["outlet"],
+        "Age of the oldest event that waits for an outlet to other systems";
     messages: Counters<MessageLabels> = "waypost_messages_total", ["queue", "outcome"], "Messages by queue and outcome";
     critical_time: Durations<TypeLabels> = "waypost_critical_time_seconds", ["type"],
         "From the time of an event to the commit of what it caused", in CRITICAL_SECONDS;

@@ -3,3 +3,4 @@
 mod crashes;
 mod creation;
 mod order;
+mod outlet;

@@ -1,0 +1,99 @@
+//! The outlet's handle: publishes one message, with its span, and says how Kafka is.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::error::KafkaError;
+use super::producer::Producer;
+use super::trouble::Watch;
+use crate::config::{KafkaServers, Settings};
+use crate::messaging::error::PublishError;
+use crate::messaging::message::OutboundMessage;
+use crate::messaging::trace;
+use crate::process::Finding;
+use crate::telemetry::TraceContext;
+
+/// The outlet's name: as the semantic conventions have the system, in metrics and in `/readyz`.
+pub(in crate::messaging) const NAME: &str = "kafka";
+/// How many aggregates' messages may wait for their confirmation at once: as many as one read of the outbox takes.
+pub(in crate::messaging) const WINDOW: usize = 200;
+
+/// The outlet to Kafka. Cheap to clone; all clones send over one connection a broker.
+#[derive(Clone)]
+pub struct Kafka {
+    producer: Producer,
+    watch: Watch,
+    topic: String,
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kafka")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kafka {
+    /// Begins to connect, in the background and for as long as a clone of it lives. Kafka need not be there.
+    ///
+    /// # Errors
+    /// [`KafkaError`] when no Kafka is named, or when this program can't speak to one.
+    pub fn connect(settings: &Settings) -> Result<Self, KafkaError> {
+        let outlet = &settings.outlets.kafka;
+        let KafkaServers::At(servers) = &outlet.url else {
+            return Err(KafkaError::Off);
+        };
+        let watch = Watch::default();
+        Ok(Self {
+            producer: Producer::connect(servers, &outlet.topic, watch.clone())?,
+            watch,
+            topic: outlet.topic.clone(),
+        })
+    }
+
+    /// How Kafka is, as far as this process has seen, and what to do where it is away.
+    pub fn finding(&self) -> Finding {
+        self.watch.finding()
+    }
+
+    /// Asks Kafka for the topic; answers with the number of its partitions.
+    ///
+    /// # Errors
+    /// What is wrong, in words, when the topic is not there, or nobody answers in time.
+    pub async fn partitions(&self, patience: Duration) -> Result<usize, String> {
+        self.producer.partitions(patience).await
+    }
+
+    /// Publishes to the topic, and waits until every replica in step has it.
+    ///
+    /// # Errors
+    /// [`PublishError`] when that was not confirmed in time.
+    pub(in crate::messaging) async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
+        let parent = message.trace();
+        let (kind, id) = (message.kind().to_owned(), message.id().to_string());
+        let span = || trace::producer(NAME, &self.topic, &kind, &id);
+        let publish = async {
+            let record = message.into_wire(TraceContext::current()).into();
+            let confirmed = self.producer.send(record).await;
+            if confirmed.is_err() {
+                trace::failed();
+            }
+            confirmed
+        };
+        trace::continuing(parent.as_ref(), span, publish).await
+    }
+
+    /// Whether a publish has a chance.
+    pub(in crate::messaging) fn is_ready(&self) -> bool {
+        self.watch.rests_until(Instant::now()).is_none()
+    }
+
+    /// Resolves when a publish has a chance again.
+    pub(in crate::messaging) async fn ready(&self) {
+        while let Some(until) = self.watch.rests_until(Instant::now()) {
+            sleep_until(until).await;
+        }
+    }
+}

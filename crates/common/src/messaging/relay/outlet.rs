@@ -1,0 +1,121 @@
+//! Where a relay publishes to: the broker between the services, or Kafka, where other systems read.
+
+use std::future::Future;
+use std::time::Duration;
+
+use contracts::topology::EVENTS_EXCHANGE;
+
+use crate::messaging::broker::Broker;
+use crate::messaging::error::PublishError;
+use crate::messaging::kafka::{self, Kafka};
+use crate::messaging::message::OutboundMessage;
+use crate::messaging::outbox::{FOR_BROKER, FOR_KAFKA};
+use crate::telemetry::Metrics;
+
+/// What one relay publishes to, and what is its own: a table, a leader, figures.
+#[derive(Clone)]
+pub(super) enum Outlet {
+    Broker(Broker),
+    Kafka(Kafka),
+}
+
+impl Outlet {
+    /// The table that it empties; also the word by which replicas tell each other of commits.
+    pub(super) fn table(&self) -> &'static str {
+        match self {
+            Self::Broker(_) => FOR_BROKER,
+            Self::Kafka(_) => FOR_KAFKA,
+        }
+    }
+
+    /// What its leader has the right to: older versions know the lock by these words.
+    pub(super) fn right(&self) -> &'static str {
+        match self {
+            Self::Broker(_) => "outbox relay",
+            Self::Kafka(_) => "Kafka relay",
+        }
+    }
+
+    /// Under which name its messages are counted.
+    pub(super) fn counted_as(&self) -> &'static str {
+        match self {
+            Self::Broker(_) => EVENTS_EXCHANGE,
+            Self::Kafka(_) => kafka::NAME,
+        }
+    }
+
+    /// Publishes, and waits for the confirmation.
+    pub(super) async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
+        match self {
+            Self::Broker(broker) => broker.publish(message).await,
+            Self::Kafka(kafka) => kafka.publish(message).await,
+        }
+    }
+
+    /// Whether a publish has a chance.
+    pub(super) fn is_ready(&self) -> bool {
+        match self {
+            Self::Broker(broker) => broker.is_ready(),
+            Self::Kafka(kafka) => kafka.is_ready(),
+        }
+    }
+
+    /// Resolves when a publish has a chance again.
+    pub(super) fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        let outlet = self.clone();
+        async move {
+            match outlet {
+                Self::Broker(broker) => broker.ready().await,
+                Self::Kafka(kafka) => kafka.ready().await,
+            }
+        }
+    }
+
+    /// Has the connection replaced that publishes go over, where one may refuse what another takes.
+    pub(super) fn connect_anew(&self) {
+        match self {
+            Self::Broker(broker) => broker.connect_anew(),
+            // Its client does that by itself.
+            Self::Kafka(_) => {}
+        }
+    }
+
+    /// How many aggregates' messages may wait for their confirmation at once.
+    pub(super) fn window(&self) -> usize {
+        match self {
+            Self::Broker(broker) => broker.window(),
+            Self::Kafka(_) => kafka::WINDOW,
+        }
+    }
+
+    /// Shows how many rows wait.
+    pub(super) fn shows_pending(&self, metrics: &Metrics, rows: u64) {
+        match self {
+            Self::Broker(_) => metrics.outbox_pending(rows),
+            Self::Kafka(_) => metrics.outlet_pending(kafka::NAME, rows),
+        }
+    }
+
+    /// Shows how long the oldest of them has waited.
+    pub(super) fn shows_oldest_age(&self, metrics: &Metrics, age: Duration) {
+        match self {
+            Self::Broker(_) => metrics.outbox_oldest_age(age),
+            Self::Kafka(_) => metrics.outlet_oldest_age(kafka::NAME, age),
+        }
+    }
+
+    /// Shows how far the relay has come for good; of the broker's alone, and the oldest writer is the same for both.
+    pub(super) fn shows_mark(&self, metrics: &Metrics, id: i64, oldest_writer: Duration) {
+        match self {
+            Self::Broker(_) => metrics.outbox_mark(id, oldest_writer),
+            Self::Kafka(_) => {}
+        }
+    }
+
+    /// Another relay leads, and shows all of it.
+    pub(super) fn shows_nothing(&self, metrics: &Metrics) {
+        self.shows_pending(metrics, 0);
+        self.shows_oldest_age(metrics, Duration::ZERO);
+        self.shows_mark(metrics, 0, Duration::ZERO);
+    }
+}
