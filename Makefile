@@ -121,6 +121,14 @@ test-jaeger: services ## the journey in a real Jaeger: JAEGER_BIN, or the one of
 	cargo build $(CARGO_FLAGS) --workspace --bins
 	source .waypost/services/env && cargo test $(CARGO_FLAGS) --package waypost --test jaeger -- --nocapture
 
+# Another build of what stands on `common`, and of librdkafka: no other target pays for it.
+.PHONY: test-kafka
+test-kafka: ## the outlet over a real Kafka (from Maven Central; needs Java and Maven): 10,000 events, two kills, lost 0
+	@scripts/services.sh postgres
+	cargo clippy $(CARGO_FLAGS) --workspace --features kafka --lib --test kafka -- -D warnings
+	source .waypost/services/env && libs=$$(scripts/kafka.sh) && WAYPOST_KAFKA_LIBS=$$libs \
+		cargo test $(CARGO_FLAGS) --workspace --features kafka --test kafka -- --nocapture --test-threads 1
+
 .PHONY: test-upgrade
 test-upgrade: test-servers ## the version in production (deploy/previous, built once into the cache) on the new schema, and beside this one
 	cargo build $(CARGO_FLAGS) --workspace --bins
