@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use common::config::{BrokerUrl, Service, Settings};
 use common::database::{self, Database};
-use common::messaging::Broker;
+use common::messaging::{Broker, Kafka};
 use common::process::{State, Tasks, chain};
 use common::store::Store;
 use common::telemetry::{Metrics, Telemetry};
 use email_worker::{Encryption, MailUrl, SmtpAddress};
 use migrations::Migrations;
+use sea_orm::{ConnectionTrait, Statement};
 use secrecy::ExposeSecret;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -57,6 +58,9 @@ async fn examine() -> anyhow::Result<bool> {
     well &= tell("store", &store(&programs.user_api, &tasks).await);
     for (service, settings) in programs.with_database() {
         well &= tell(&format!("broker of {service}"), &broker(settings, &tasks).await);
+    }
+    for (service, settings) in programs.with_database() {
+        well &= tell(&format!("outlet of {service}"), &outlet(settings, service).await);
     }
     well &= tell("mail", &mail(&worker.mail.url).await);
     let cure = "is user-api up? set WAYPOST__AUTH__JWKS_URL";
@@ -134,6 +138,40 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Told {
         ));
     }
     Ok("connected, all queues declared".to_owned())
+}
+
+/// Kafka, where other systems read: whether the topic is there, and what waits for an outlet that is off.
+async fn outlet(settings: &Settings, service: Service) -> Finding {
+    let waiting = waiting_for_kafka(settings, service).await;
+    let cure = "is Kafka up? set WAYPOST__OUTLETS__KAFKA__URL; all but the outlet works without it";
+    if !settings.outlets.kafka.is_on() {
+        return match waiting {
+            0 => Ok("none is set (WAYPOST__OUTLETS__KAFKA__URL)".to_owned()),
+            _ => Err((
+                format!("it is off, and {waiting} events wait for Kafka"),
+                "set WAYPOST__OUTLETS__KAFKA__URL again, or let them go with their time (retention.outbox_kafka_s)",
+            )),
+        };
+    }
+    let kafka = Kafka::connect(settings).map_err(|error| (chain(&error), cure))?;
+    let partitions = kafka.partitions(PATIENCE).await.map_err(|problem| (problem, cure))?;
+    Ok(format!(
+        "Kafka has the topic, of {partitions} partitions; {waiting} events wait"
+    ))
+}
+
+/// How many events of a service wait for Kafka; 0 where its database does not say.
+async fn waiting_for_kafka(settings: &Settings, service: Service) -> i64 {
+    let counting = async {
+        let database = Database::connect(settings, service).await.ok()?;
+        let connection = database.read();
+        let count = "SELECT count(*) AS waiting FROM outbox_kafka";
+        let statement = Statement::from_string(connection.get_database_backend(), count);
+        let row = connection.query_one_raw(statement).await.ok()??;
+        database.close().await;
+        row.try_get("", "waiting").ok()
+    };
+    timeout(PATIENCE, counting).await.ok().flatten().unwrap_or(0)
 }
 
 async fn mail(url: &MailUrl) -> Finding {

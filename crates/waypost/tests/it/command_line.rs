@@ -134,6 +134,7 @@ async fn the_doctor_says_what_does_not_answer_and_the_cure() {
     let found = doctor.output();
     for part in [
         "ok    database of user-api: SQLite, tables up to date",
+        "ok    outlet of user-api: none is set",
         "ok    mail: the server greets",
         "ok    SMS provider: can be reached",
         "ok    breached passwords: can be reached",

@@ -1,5 +1,5 @@
-//! docs/delivery-guarantees.md, docs/caching.md, docs/degradation.md, docs/protection.md, docs/overload.md and
-//! docs/messaging.md name the test of each promise.
+//! docs/delivery-guarantees.md, docs/caching.md, docs/degradation.md, docs/protection.md, docs/overload.md,
+//! docs/messaging.md and docs/kafka.md name the test of each promise.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,12 +60,12 @@ fn each_way_in_which_a_dependency_fails_names_tests_and_metrics_that_there_are()
             assert!(is_known, "{row}: no metric is called {metric}");
         }
     }
-    assert_eq!(dependencies.len(), 9, "{dependencies:?}");
+    assert_eq!(dependencies.len(), 10, "{dependencies:?}");
 }
 
 #[test]
-fn protection_overload_and_messaging_name_tests_that_there_are() {
-    for name in ["protection", "overload", "messaging"] {
+fn protection_overload_messaging_and_kafka_name_tests_that_there_are() {
+    for name in ["protection", "overload", "messaging", "kafka"] {
         let (page, tests) = page_and_tests(name);
         let named: Vec<_> = ticked(&page).filter(|word| is_test(word)).collect();
         assert!(named.len() >= 5, "{name} names {named:?} only");
