@@ -89,6 +89,11 @@ mod tests {
                 "amqp://one:5672/%2f,amqp://c:hidden@two",
             ),
             ("broker.url", "amqp://one/%2f;amqp://c:abc@two", "<hidden>"),
+            (
+                "broker.url",
+                "amqp://a:abc@one,two:5673/%2f",
+                "amqp://a:hidden@one,two:5673/%2f",
+            ),
             ("database.url", "postgres://db/x?user=me&password=abc", "<hidden>"),
             (
                 "database.url",

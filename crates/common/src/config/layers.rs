@@ -469,6 +469,8 @@ mod tests {
             panic!("not in memory");
         };
         assert_eq!(nodes.expose_secret(), "amqp://one?heartbeat=5,amqps://two");
+        let error = broker("amqp://one,two?Hartbeat=5").unwrap_err().to_string();
+        assert!(error.contains("`hartbeat`"), "{error}");
     }
 
     #[test]

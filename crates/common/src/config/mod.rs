@@ -29,6 +29,7 @@ mod review;
 mod rules;
 mod service;
 mod settings;
+mod several;
 mod urls;
 mod weaknesses;
 

@@ -6,6 +6,8 @@
 
 use strsim::levenshtein;
 
+use super::several::a_url_a_host;
+
 /// Parameters with the values that each may have; none listed: any.
 type Parameters = &'static [(&'static str, &'static [&'static str])];
 
@@ -67,7 +69,7 @@ fn known(scheme: &str) -> Option<Parameters> {
     })
 }
 
-/// The value of a setting with the parameters as the library wants them: one URL, or several nodes of a broker.
+/// The value of a setting with the parameters as the library wants them: one URL, or one for each node of a broker.
 ///
 /// # Errors
 /// What is wrong with the first that can't be; never its value.
@@ -76,11 +78,11 @@ pub(super) fn written(urls: &str) -> Result<String, String> {
     if known(&scheme).is_none() {
         return Ok(urls.to_owned());
     }
-    let is_broker = scheme.starts_with("amqp");
-    let nodes = urls.split(|c| c == ',' && is_broker);
-    let written: Vec<_> = nodes
-        .map(|node| with_known_parameters(node.trim()))
-        .collect::<Result<_, _>>()?;
+    if !scheme.starts_with("amqp") {
+        return with_known_parameters(urls.trim());
+    }
+    let nodes = a_url_a_host(urls);
+    let written: Vec<_> = nodes.split(',').map(with_known_parameters).collect::<Result<_, _>>()?;
     Ok(written.join(","))
 }
 

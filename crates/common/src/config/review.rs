@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use url::{Host, Url};
 
 use super::settings::Profile;
+use super::several::a_url_a_host;
 use super::weaknesses::{WeakPart, Weaknesses};
 use super::{ConfigError, Service};
 
@@ -76,8 +77,10 @@ impl Review {
     }
 }
 
-/// Whether one of these URLs, with commas between, leads to another machine and is as `is_open` says.
+/// Whether one of these URLs, with commas between them or between their hosts, leads to another machine and is as `is_open`
+/// says.
 pub fn leads_elsewhere(urls: &str, is_open: impl Fn(&Url) -> bool) -> bool {
+    let urls = a_url_a_host(urls);
     let mut urls = urls.split(',').filter_map(|url| Url::parse(url.trim()).ok());
     urls.any(|url| !is_loopback(&url) && is_open(&url))
 }

@@ -210,6 +210,17 @@ mod tests {
             in_clear(Service::UserApi, &clear),
             ["database.url", "broker.url", "outlets.kafka.url", "store.url"]
         );
+        let some_hosts = [
+            (
+                "WAYPOST__BROKER__URL",
+                "amqp://waypost:secret@127.0.0.1:5672,broker.example,[::1]/%2f",
+            ),
+            (
+                "WAYPOST__STORE__URL",
+                "redis+sentinel://:secret@localhost,redis.example/main",
+            ),
+        ];
+        assert_eq!(in_clear(Service::UserApi, &some_hosts), ["broker.url", "store.url"]);
         let closed = [
             (
                 "WAYPOST__DATABASE__URL",

@@ -5,12 +5,14 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::several::a_url_a_host;
+
 /// What `broker.url` names.
 #[derive(Debug, Clone)]
 pub enum BrokerUrl {
     /// A broker in the memory of the one process that there is.
     Memory,
-    /// The nodes of a RabbitMQ, with commas between.
+    /// The nodes of a RabbitMQ: a URL each, with commas between, however they were written.
     Nodes(SecretString),
 }
 
@@ -69,7 +71,7 @@ impl From<String> for BrokerUrl {
         if text.starts_with("memory:") {
             Self::Memory
         } else {
-            Self::Nodes(text.into())
+            Self::Nodes(a_url_a_host(&text).into())
         }
     }
 }
@@ -110,16 +112,22 @@ impl<'de> Deserialize<'de> for StoreUrl {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]
     fn the_scheme_says_which_backend_it_is_and_no_password_is_shown() {
         assert!(matches!(BrokerUrl::from("memory://"), BrokerUrl::Memory));
         assert!(matches!(StoreUrl::from("memory://"), StoreUrl::Memory));
-        let nodes = BrokerUrl::from("amqp://me:s3cret@one,amqps://two");
+        let nodes = BrokerUrl::from("amqp://me:s3cret@one,amqps://two,three");
         let redis = StoreUrl::from("redis://:s3cret@one");
         assert!(matches!(nodes, BrokerUrl::Nodes(_)) && matches!(redis, StoreUrl::Redis(_)));
         assert!(!format!("{nodes:?}{redis:?}").contains("s3cret"));
+        let BrokerUrl::Nodes(nodes) = nodes else {
+            panic!("not in memory");
+        };
+        assert_eq!(nodes.expose_secret(), "amqp://me:s3cret@one,amqps://two,amqps://three");
     }
 
     #[test]

@@ -65,8 +65,8 @@ impl Database {
             Ok(false) => Finding::down(CURE),
             Err(error) if lacks_tables(&error) => Finding::down(CURE),
             Err(error) => Finding {
-                state: State::Down,
                 cure: cure(&error).map(Into::into),
+                ..State::Down.into()
             },
         }
     }

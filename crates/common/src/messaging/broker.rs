@@ -83,6 +83,15 @@ impl Broker {
         }
     }
 
+    /// Asks every node that the settings name whether it answers; those that do not, by host and port. One of them is enough
+    /// to work with.
+    pub async fn nodes_away(&self) -> Vec<String> {
+        match &self.0 {
+            Kind::Rabbit(rabbit) => rabbit.nodes_away().await,
+            Kind::Memory(_) => Vec::new(),
+        }
+    }
+
     /// Publishes to the events exchange and waits for the confirmation.
     ///
     /// For the relay, and for tests: a new message goes through an outbox.

@@ -14,7 +14,9 @@ pub enum BrokerError {
     )]
     MemoryBetweenProcesses,
     /// The URL is no address of a broker. It holds a password and is not shown.
-    #[error("broker.url must be amqp:// or amqps:// addresses, with commas between when there are several")]
+    #[error(
+        "broker.url must be of the form amqp://[user:password@]host:5672,host:5672/vhost, or amqps://; whole URLs may have commas between too"
+    )]
     Url,
     /// The file with the authorities to trust can't be used.
     #[error(transparent)]

@@ -32,6 +32,8 @@ pub struct Finding {
     pub state: State,
     /// What is wrong and what cures it, when that is known; no address, no secret.
     pub cure: Option<Cow<'static, str>>,
+    /// Host and port of what is in use, where several addresses may be.
+    pub node: Option<String>,
 }
 
 impl Finding {
@@ -40,13 +42,18 @@ impl Finding {
         Self {
             state: State::Down,
             cure: Some(Cow::Borrowed(cure)),
+            node: None,
         }
     }
 }
 
 impl From<State> for Finding {
     fn from(state: State) -> Self {
-        Self { state, cure: None }
+        Self {
+            state,
+            cure: None,
+            node: None,
+        }
     }
 }
 
@@ -69,6 +76,9 @@ pub struct Readiness {
     /// What is to be done about a dependency, where that is known.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub cures: BTreeMap<&'static str, Cow<'static, str>>,
+    /// Which node of a dependency is in use, where it may have several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<&'static str, String>,
     /// What an operator holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<String>,
@@ -109,7 +119,12 @@ impl Health {
             let (first, condition) = (first(), Arc::clone(&condition));
             Box::pin(async move {
                 match first.await {
-                    Finding { state: State::Up, .. } => condition().into(),
+                    Finding {
+                        state: State::Up, node, ..
+                    } => Finding {
+                        node,
+                        ..condition().into()
+                    },
                     found => found,
                 }
             })
@@ -129,8 +144,8 @@ impl Health {
             (name, need, checked.unwrap_or(State::Down.into()))
         });
         let mut status = State::Up;
-        let (mut dependencies, mut cures) = (BTreeMap::new(), BTreeMap::new());
-        for (name, need, Finding { state, cure }) in futures_util::future::join_all(answers).await {
+        let (mut dependencies, mut cures, mut nodes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (name, need, Finding { state, cure, node }) in futures_util::future::join_all(answers).await {
             let weight = match (need, state) {
                 (Need::Required, State::Down) => State::Down,
                 (_, State::Up) => State::Up,
@@ -139,6 +154,7 @@ impl Health {
             status = status.max(weight);
             dependencies.insert(name, state);
             cures.extend(cure.map(|cure| (name, cure)));
+            nodes.extend(node.map(|node| (name, node)));
         }
         let held = self.held.read().as_ref().map(|held| held()).unwrap_or_default();
         if !held.is_empty() {
@@ -148,6 +164,7 @@ impl Health {
             status,
             dependencies,
             cures,
+            nodes,
             held,
         }
     }
@@ -186,6 +203,21 @@ mod tests {
         let readiness = health.readiness().await;
         assert_eq!(readiness.dependencies["database"], State::Down);
         assert_eq!(readiness.cures["database"], "migrate");
+    }
+
+    #[tokio::test]
+    async fn the_node_in_use_is_named_whatever_condition_there_is() {
+        let health = Health::default();
+        let at = |state: State| Finding {
+            node: Some("one:5672".to_owned()),
+            ..state.into()
+        };
+        health.register("broker", Need::Optional, move || async move { at(State::Up) });
+        health.also("broker", || State::Degraded);
+        health.register("store", Need::Optional, || async { State::Up });
+        let readiness = health.readiness().await;
+        assert_eq!(readiness.nodes, BTreeMap::from([("broker", "one:5672".to_owned())]));
+        assert_eq!(readiness.dependencies["broker"], State::Degraded);
     }
 
     #[tokio::test]

@@ -81,8 +81,8 @@ impl Store {
     pub fn finding(&self) -> Finding {
         match &self.backend {
             Backend::Redis(redis) if !redis.answers() => Finding {
-                state: State::Down,
                 cure: redis.cure().map(Into::into),
+                ..State::Down.into()
             },
             Backend::Redis(_) | Backend::Memory(_) => State::Up.into(),
         }

@@ -120,7 +120,7 @@ async fn no_other_certificate_is_taken_and_the_cure_is_told() {
             error.starts_with("TLS failed at connecting: ") && error.contains(words),
             "{error}"
         );
-        let Finding { state, cure } = transport.finding();
+        let Finding { state, cure, .. } = transport.finding();
         assert!(
             state == State::Down && cure.as_ref().is_some_and(|cure| cure.contains(words)),
             "{cure:?}"

@@ -13,8 +13,9 @@ use super::deadline::{CALL, within};
 use super::held::Settler;
 use super::keeper::Keeper;
 use super::leaders::Leaders;
-use super::link::{self, Link, Nodes};
+use super::link::Link;
 use super::names::{Destination, Names};
+use super::nodes::Nodes;
 use super::publish::Publisher;
 use super::scout::Scout;
 use super::signs;
@@ -47,10 +48,7 @@ impl Rabbit {
         metrics: &Metrics,
     ) -> Result<Self, BrokerError> {
         let authorities = Authorities::read("broker.ca_file", &settings.ca_file)?;
-        let nodes = Nodes {
-            addresses: link::nodes(nodes.expose_secret())?,
-            tls: tls::client(authorities.as_ref())?.into(),
-        };
+        let nodes = Nodes::read(nodes.expose_secret(), tls::client(authorities.as_ref())?.into())?;
         let names = Arc::new(Names::new(&settings.namespace)?);
         let leaders = Arc::new(Leaders::default());
         let topology = Topology::new(&names, &settings.retry_delays, metrics.clone(), leaders.clone());
@@ -89,7 +87,10 @@ impl Rabbit {
         let [publisher, consuming] = [self.publisher.link().finding(), self.consuming.finding()];
         let leaderless = self.scout.leaders.cure();
         let state = publisher.state.max(consuming.state);
+        let mut nodes: Vec<_> = [publisher.node, consuming.node].into_iter().flatten().collect();
+        nodes.dedup();
         Finding {
+            node: (!nodes.is_empty()).then(|| nodes.join(", ")),
             state: leaderless.as_ref().map_or(state, |_| state.max(State::Degraded)),
             cure: leaderless.map(Into::into).or(publisher.cure).or(consuming.cure),
         }
@@ -99,6 +100,11 @@ impl Rabbit {
     pub(in crate::messaging) async fn leaderless(&self) -> Option<String> {
         let _ = self.scout.look().await;
         self.scout.leaders.cure()
+    }
+
+    /// The nodes that do not answer, by host and port.
+    pub(in crate::messaging) async fn nodes_away(&self) -> Vec<String> {
+        self.scout.nodes.away().await
     }
 
     pub(in crate::messaging) fn is_ready(&self) -> bool {

@@ -19,6 +19,7 @@ mod knock;
 mod leaders;
 mod link;
 mod names;
+mod nodes;
 mod objects;
 mod pace;
 mod publish;
@@ -27,6 +28,7 @@ mod session;
 mod signs;
 mod socket;
 mod topology;
+mod tries;
 mod unrouted;
 mod watch;
 

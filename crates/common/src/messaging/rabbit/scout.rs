@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::{CALL, CONNECT, CallError, within};
 use super::leaders::{Found, Leaders, is_internal};
-use super::link::Nodes;
+use super::nodes::Nodes;
 use super::session::{Cut, is_channels};
 use super::socket::{self, Socket};
 use super::topology::counts;

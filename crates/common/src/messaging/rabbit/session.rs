@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::{CALL, CONNECT, CallError, LAST_CONFIRM, within};
 use super::leaders::Leaders;
+use super::nodes::place;
 use super::socket::{self, Socket};
 use super::topology::Topology;
 
@@ -29,6 +30,8 @@ const SINGLE: usize = 8;
 /// A connection that lives, with the topology declared. Replaced as a whole, never repaired.
 pub(super) struct Session {
     purpose: &'static str,
+    /// Host and port of the node that it leads to.
+    pub(super) node: String,
     pub(super) connection: Connection,
     /// For many publishes at a time; in confirm mode.
     pub(super) channel: Channel,
@@ -50,7 +53,7 @@ impl Session {
         topology: Arc<Topology>,
         stopping: CancellationToken,
     ) -> Result<Self, CallError> {
-        let socket = Socket::default();
+        let (socket, at) = (Socket::default(), place(&node));
         // Until it is a session's, whoever gives it up cuts it.
         let cut_if_dropped = Cut(Some(socket.clone()));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -68,6 +71,7 @@ impl Session {
         cut_if_dropped.not();
         Ok(Self {
             purpose,
+            node: at,
             connection,
             channel,
             single,

@@ -11,6 +11,7 @@ mod leaderless;
 mod mark;
 mod memory;
 mod missing;
+mod nodes;
 mod rabbit;
 mod relay;
 mod silence;

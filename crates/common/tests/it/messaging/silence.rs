@@ -41,8 +41,11 @@ impl TwoWays {
             url.set_port(Some(proxy.address().port())).unwrap();
             url.to_string()
         });
+        // Which of two a service tries first is left to chance.
+        second.set(Fault::Refuse).await;
         let fixture = Fixture::shared_through(&urls.join(",")).await;
         fixture.is_up().await;
+        second.set(Fault::Pass).await;
         Self {
             first,
             _second: second,

@@ -71,8 +71,8 @@ impl Smtp {
             None => State::Up.into(),
             Some(Trouble::Refused) => State::Down.into(),
             Some(Trouble::Away) => Finding {
-                state: State::Down,
                 cure: self.cure().map(Into::into),
+                ..State::Down.into()
             },
         }
     }

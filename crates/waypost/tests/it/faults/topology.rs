@@ -107,8 +107,13 @@ async fn a_broker_that_falls_silent_on_open_connections_holds_up_neither_work_no
     let through = |proxy: &FaultProxy| format!("amqp://guest:guest@{}/%2f", proxy.address());
     let mut servers = Servers::with_broker(&rabbit);
     servers.amqp = format!("{},{}", through(&first), through(&second));
+    // Which of two each service tries first is left to chance.
+    second.set(Fault::Refuse).await;
     let mut stack = Stack::start(servers).await;
     stack.up().await;
+    stack.client.sign_up("before@example.com").await.unwrap();
+    stack.smtp.wait_for(1, PATIENCE).await;
+    second.set(Fault::Pass).await;
     let silence = async {
         for_a_while(Duration::from_secs(2)).await;
         let silent = Instant::now();

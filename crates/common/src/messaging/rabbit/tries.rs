@@ -1,0 +1,91 @@
+//! Which pause stands between one try to connect and the next.
+
+use std::time::Duration;
+
+/// Waits when every node was tried: from the first, doubling, to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// A connection that lasted so long was a good one: the next is tried at once.
+const GOOD_LIFE: Duration = Duration::from_secs(10);
+
+/// Counts the tries over all nodes: the next is tried at once, and all of them again after a pause.
+pub(super) struct Tries {
+    nodes: usize,
+    failed: usize,
+    wait: Duration,
+}
+
+impl Tries {
+    pub(super) fn over(nodes: usize) -> Self {
+        Self {
+            nodes,
+            failed: 0,
+            wait: FIRST_WAIT,
+        }
+    }
+
+    /// The pause after a node that could not be connected to; none while others are left.
+    pub(super) fn after_failure(&mut self) -> Duration {
+        self.failed += 1;
+        if self.failed < self.nodes {
+            return Duration::ZERO;
+        }
+        self.failed = 0;
+        self.doubled()
+    }
+
+    /// The pause after a connection that lived so long. One that ends as soon as it is used, for want of
+    /// a right, must not be opened in a loop.
+    pub(super) fn after_life(&mut self, life: Duration) -> Duration {
+        self.failed = 0;
+        if life >= GOOD_LIFE {
+            self.wait = FIRST_WAIT;
+        }
+        self.doubled()
+    }
+
+    /// Whether no node has been tried since all of them were, or since one was connected to.
+    pub(super) fn begin_anew(&self) -> bool {
+        self.failed == 0
+    }
+
+    fn doubled(&mut self) -> Duration {
+        let wait = self.wait;
+        self.wait = (wait * 2).min(LAST_WAIT);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_node_is_tried_at_once_and_all_again_after_a_pause_that_doubles() {
+        let mut tries = Tries::over(3);
+        let waits: Vec<_> = (0..15).map(|_| tries.after_failure().as_millis()).collect();
+        assert_eq!(waits, [0, 0, 100, 0, 0, 200, 0, 0, 400, 0, 0, 800, 0, 0, 1000]);
+        let mut tries = Tries::over(1);
+        assert_eq!(
+            [tries.after_failure(), tries.after_failure()],
+            [FIRST_WAIT, FIRST_WAIT * 2]
+        );
+    }
+
+    #[test]
+    fn only_a_connection_that_lasted_lets_the_next_be_tried_at_once() {
+        let mut tries = Tries::over(1);
+        while tries.after_failure() < LAST_WAIT {}
+        assert_eq!(tries.after_life(Duration::from_millis(30)), LAST_WAIT);
+        assert_eq!(tries.after_life(GOOD_LIFE), FIRST_WAIT);
+        assert_eq!(tries.after_life(Duration::from_millis(30)), FIRST_WAIT * 2);
+    }
+
+    #[test]
+    fn after_a_connection_every_other_node_is_tried_before_a_pause() {
+        let mut tries = Tries::over(3);
+        assert!(tries.after_failure().is_zero() && !tries.begin_anew());
+        tries.after_life(GOOD_LIFE);
+        assert!(tries.begin_anew() && tries.after_failure().is_zero() && tries.after_failure().is_zero());
+    }
+}
