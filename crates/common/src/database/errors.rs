@@ -15,6 +15,11 @@ const SQLITE_TOO_BIG: i64 = 18;
 const SQLITE_CONSTRAINT: i64 = 19;
 const SQLITE_MISMATCH: i64 = 20;
 
+/// PostgreSQL has as many connections as it takes.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+const NO_PLACE: &str = "every connection of the server is taken: raise its max_connections, or lower \
+    database.max_connections of the services, each of which holds a few more";
+
 /// Whether the same statement may succeed when it is tried again.
 ///
 /// True for a lost or refused connection (class 08, 57P01 to 57P03, I/O, pool exhausted), a
@@ -45,6 +50,10 @@ pub fn cure(error: &DbErr) -> Option<&'static str> {
     let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
         return None;
     };
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    if code.is_some_and(|code| code == TOO_MANY_CONNECTIONS) {
+        return Some(NO_PLACE);
+    }
     // A server without TLS says so before any is spoken; of this the client has no more than words.
     let is_refused = matches!(&**error, SqlxError::Tls(words) if words.to_string().contains("does not support TLS"));
     tls::cure(&**error).or_else(|| is_refused.then_some(tls::NO_TLS))

@@ -3,11 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::server::{START, Server, is_a_server, run};
 use crate::{Authority, Folder, Papers, Port, Shown, database};
 
 /// A request for TLS, as libpq sends it first; the answer of one without certificates is `N`.
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// Version 3.0 of the protocol, as a connection begins with it.
+const PROTOCOL: u32 = 3 << 16;
 
 /// A PostgreSQL cluster of one test's own.
 #[derive(Debug)]
@@ -112,11 +117,42 @@ impl PrivatePostgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port())
     }
 
+    /// Opens so many connections that do nothing, until what is given back goes.
+    pub async fn idle_connections(&self, count: usize) -> Vec<TcpStream> {
+        let mut idle = Vec::with_capacity(count);
+        while idle.len() < count {
+            let opened = tokio::time::timeout(START, greeted(self.port())).await;
+            idle.push(opened.expect("it answers").expect("it takes one more connection"));
+        }
+        idle
+    }
+
     /// Runs one statement in it.
     pub async fn execute(&self, statement: &str) {
         database::execute(&self.url(), statement)
             .await
             .expect("the statement runs");
+    }
+}
+
+/// A connection that may send its first statement: whoever says who they are is trusted here.
+async fn greeted(port: u16) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let words = b"user\0postgres\0database\0postgres\0\0";
+    let length = u32::try_from(words.len() + 8).expect("a few bytes");
+    stream.write_u32(length).await?;
+    stream.write_u32(PROTOCOL).await?;
+    stream.write_all(words).await?;
+    loop {
+        let kind = stream.read_u8().await?;
+        let length = stream.read_u32().await?;
+        let mut text = vec![0; usize::try_from(length - 4).expect("a short message")];
+        stream.read_exact(&mut text).await?;
+        match kind {
+            b'Z' => return Ok(stream),
+            b'E' => return Err(std::io::Error::other(String::from_utf8_lossy(&text).into_owned())),
+            _ => {}
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use common::config::{BrokerUrl, Service, Settings};
-use common::database::{self, Database};
+use common::database::{self, Database, Places};
 use common::messaging::{Broker, Kafka};
 use common::process::{State, Tasks, chain};
 use common::store::Store;
@@ -97,9 +97,17 @@ async fn database(settings: &Settings, service: Service) -> Finding {
         .check_migrated(&names)
         .await
         .map_err(|error| wrong(&error, "run `waypost migrate` with the same settings"))?;
-    let kind = if database.is_postgres() { "PostgreSQL" } else { "SQLite" };
+    let places = timeout(PATIENCE, database.places())
+        .await
+        .map_err(|_| ("it does not answer".to_owned(), cure))?
+        .map_err(|error| wrong(&error, cure))?;
     database.close().await;
-    Ok(format!("{kind}, tables up to date"))
+    Ok(places.map_or_else(
+        || "SQLite, tables up to date".to_owned(),
+        |Places { free, most }| {
+            format!("PostgreSQL, tables up to date, {free} of its {most} connections are free for services")
+        },
+    ))
 }
 
 async fn store(settings: &Settings, tasks: &Tasks) -> Told {
@@ -137,7 +145,14 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Told {
             cure.into(),
         ));
     }
-    Ok("connected, all queues declared".to_owned())
+    let away = broker.nodes_away().await;
+    let node = broker.finding().node.unwrap_or_default();
+    if !away.is_empty() {
+        let problem = format!("connected to {node}, but {} does not answer", away.join(", "));
+        let cure = "start that node, or take it out of WAYPOST__BROKER__URL; the services work over the others";
+        return Err((problem, cure.into()));
+    }
+    Ok(format!("connected to {node}, all queues declared"))
 }
 
 /// Kafka, where other systems read: whether the topic is there, and what waits for an outlet that is off.

@@ -243,6 +243,13 @@ impl Stack {
         self.ready().await;
     }
 
+    /// What `waypost doctor` says with the services' settings.
+    pub(crate) async fn doctor(&self) -> String {
+        let mut doctor = run("waypost", &self.environment).arg("doctor").spawn();
+        doctor.exit(PATIENCE * 3).await;
+        doctor.output()
+    }
+
     /// The first column of what a query finds in the services' database, which must be text; nothing
     /// when the database does not answer.
     pub(crate) async fn texts(&self, query: &str) -> Vec<String> {

@@ -4,7 +4,7 @@ use test_support::PrivatePostgres;
 
 use super::for_a_while;
 use super::load::{during, none_waited, sign_up, within};
-use super::tally::{only, settled};
+use super::tally::{mostly_done, only, settled};
 use crate::client::{Met, PATIENCE};
 use crate::stack::{Servers, Stack};
 
@@ -12,6 +12,37 @@ use crate::stack::{Servers, Stack};
 const NEVER: Duration = Duration::from_secs(10);
 /// After the return of the database sign-ups work again by then.
 const HEALED: Duration = Duration::from_secs(5);
+/// Connections that others hold.
+const IDLE: usize = 300;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_300_idle_connections_of_others_nothing_is_lost_and_the_doctor_counts_what_is_left() {
+    let began = Instant::now();
+    let postgres = PrivatePostgres::with(&["max_connections=400", "superuser_reserved_connections=3"]).await;
+    let idle = postgres.idle_connections(IDLE).await;
+    let stack = Stack::start(Servers::shared().set("DATABASE__URL", postgres.url())).await;
+    stack.up().await;
+    let load = sign_up(&stack.client, "beside", None);
+    let calls = during(for_a_while(Duration::from_secs(4)), 15, load).await;
+    mostly_done(&stack, &calls);
+    none_waited("300 idle connections", &calls.iter().collect::<Vec<_>>(), NEVER);
+
+    let said = stack.doctor().await;
+    let line = said.lines().find(|line| line.starts_with("ok    database of user-api"));
+    let line = line.unwrap_or_else(|| panic!("no word of the database:\n{said}"));
+    println!("{line}");
+    let free = line
+        .split(", ")
+        .find_map(|part| part.strip_suffix(" of its 400 connections are free for services"));
+    let free: usize = free
+        .and_then(|free| free.parse().ok())
+        .unwrap_or_else(|| panic!("no count: {line}"));
+    // The services have some of their own.
+    assert!(free > 0 && free < 400 - 3 - IDLE, "{free}");
+    settled(&stack, "300 idle connections", &calls).await;
+    drop(idle);
+    println!("the whole test took {:?}", began.elapsed());
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_killed_under_load_gives_fast_refusals_heals_and_leaves_nothing_half_written() {

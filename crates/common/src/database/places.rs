@@ -1,0 +1,47 @@
+//! How many connections a PostgreSQL server has left.
+
+use sea_orm::{ConnectionTrait, DbErr, Statement};
+
+use super::Database;
+
+/// What somebody who is no superuser may still open. The tables of sessions show every user which ones are clients': only what
+/// those do is hidden. This one is not counted: whoever asks is about to go.
+const LEFT: &str = "SELECT most - kept - used AS free, most FROM (SELECT
+    current_setting('max_connections')::bigint AS most,
+    current_setting('superuser_reserved_connections')::bigint
+        + coalesce(current_setting('reserved_connections', true), '0')::bigint AS kept,
+    (SELECT count(*) FROM pg_stat_activity
+        WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND pid <> pg_backend_pid()) AS used) AS places";
+
+/// The places for connections on a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// How many are free for a service.
+    pub free: u64,
+    /// How many there are: `max_connections`.
+    pub most: u64,
+}
+
+impl Database {
+    /// How many connections the server has left; `None` on SQLite, which has no server.
+    ///
+    /// # Errors
+    /// [`DbErr`] when it does not answer.
+    pub async fn places(&self) -> Result<Option<Places>, DbErr> {
+        if !self.is_postgres() {
+            return Ok(None);
+        }
+        let asked = Statement::from_string(self.read().get_database_backend(), LEFT);
+        let Some(row) = self.for_health().query_one_raw(asked).await? else {
+            return Ok(None);
+        };
+        let number = |name| {
+            row.try_get("", name)
+                .map(|count: i64| u64::try_from(count).unwrap_or(0))
+        };
+        Ok(Some(Places {
+            free: number("free")?,
+            most: number("most")?,
+        }))
+    }
+}
