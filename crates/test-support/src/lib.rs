@@ -38,7 +38,8 @@ pub use plan::Plan;
 pub use process::{Process, ProcessBuilder, Stream, workspace_binary};
 pub use proxy::{Fault, FaultProxy};
 pub use servers::{
-    KafkaRecord, PrivateKafka, PrivatePostgres, PrivateRabbit, PrivateRedis, PrivateSentinel, PrivateTlsRedis, Server,
+    KafkaRecord, PrivateKafka, PrivatePostgres, PrivateRabbit, PrivateRabbitCluster, PrivateRedis, PrivateSentinel,
+    PrivateTlsRedis, Server,
 };
 pub use smtp::{Answer, Mail, SmtpReceiver, Stage};
 pub use tap::Tap;

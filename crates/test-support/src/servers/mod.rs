@@ -1,8 +1,10 @@
 //! Private servers that one test may kill, freeze and start again.
 
 mod kafka;
+mod names;
 mod postgres;
 mod rabbit;
+mod rabbit_cluster;
 mod redis;
 mod sentinel;
 mod server;
@@ -11,6 +13,7 @@ mod tls_redis;
 pub use kafka::{KafkaRecord, PrivateKafka};
 pub use postgres::PrivatePostgres;
 pub use rabbit::PrivateRabbit;
+pub use rabbit_cluster::PrivateRabbitCluster;
 pub use redis::PrivateRedis;
 pub use sentinel::PrivateSentinel;
 pub use server::Server;

@@ -1,10 +1,11 @@
 //! A private RabbitMQ.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::sync::Arc;
 
+use super::names::Names;
 use super::server::{Server, is_a_server, run};
-use crate::process::Guard;
 use crate::{Authority, Folder, Papers, Port, Shown};
 
 /// Folder of the real start scripts; Debian's wrappers in /usr/sbin insist on root.
@@ -29,15 +30,13 @@ struct Tls {
     papers: Papers,
 }
 
-/// What Erlang needs to know a node; the port mapper is a child of ours, so that it goes with the test.
+/// What Erlang needs to know a node.
 #[derive(Debug)]
 struct Node {
     name: String,
     home: std::path::PathBuf,
-    names_port: Port,
     distribution_port: Port,
-    names: Child,
-    _guard: Guard,
+    names: Arc<Names>,
 }
 
 impl PrivateRabbit {
@@ -89,8 +88,18 @@ impl PrivateRabbit {
 
     /// One that does not run yet.
     pub fn prepare() -> Self {
+        Self::prepare_among(&Arc::new(Names::start()))
+    }
+
+    /// The same where others know it by its name.
+    pub(super) fn prepare_among(names: &Arc<Names>) -> Self {
         let (port, folder) = (Port::reserve(), Folder::create());
-        let node = Node::new(folder.path(), &port);
+        let node = Node {
+            name: format!("waypost{}@localhost", port.number()),
+            home: folder.path().to_owned(),
+            distribution_port: Port::reserve(),
+            names: names.clone(),
+        };
         std::fs::write(folder.join("enabled_plugins"), "[].\n").expect("a file");
         std::fs::write(
             folder.join("rabbitmq.conf"),
@@ -126,6 +135,16 @@ impl PrivateRabbit {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port())
     }
 
+    /// Its name, by which others of its cluster know it.
+    pub(super) fn name(&self) -> &str {
+        &self.node.name
+    }
+
+    /// Where it keeps all that it has.
+    pub(super) fn home(&self) -> &Path {
+        &self.node.home
+    }
+
     /// Runs `rabbitmqctl` against it (1 to 2 s), for example `["close_all_connections", "test"]`.
     pub async fn control(&self, arguments: &[&str]) -> String {
         let mut command = self.node.script("rabbitmqctl");
@@ -135,26 +154,6 @@ impl PrivateRabbit {
 }
 
 impl Node {
-    fn new(home: &Path, port: &Port) -> Self {
-        let names_port = Port::reserve();
-        let names = Command::new("epmd")
-            .args(["-port", &names_port.number().to_string()])
-            .args(["-address", "127.0.0.1"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Erlang's epmd; `make services` installs it with RabbitMQ");
-        Self {
-            name: format!("waypost{}@localhost", port.number()),
-            home: home.to_owned(),
-            distribution_port: Port::reserve(),
-            _guard: Guard::over(names.id()),
-            names_port,
-            names,
-        }
-    }
-
     /// A script of RabbitMQ's that sees this node and nothing of the machine's own broker.
     fn script(&self, name: &str) -> Command {
         let path = Path::new(SCRIPTS).join(name);
@@ -168,7 +167,7 @@ impl Node {
             .env("HOME", home)
             .env("RABBITMQ_NODENAME", &self.name)
             .env("RABBITMQ_DIST_PORT", self.distribution_port.number().to_string())
-            .env("ERL_EPMD_PORT", self.names_port.number().to_string())
+            .env("ERL_EPMD_PORT", self.names.port().to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_MNESIA_BASE", home.join("data"))
             .env("RABBITMQ_LOG_BASE", home.join("log"))
@@ -178,12 +177,5 @@ impl Node {
             .env("RABBITMQ_CONF_ENV_FILE", home.join("rabbitmq-env.conf"))
             .current_dir(home);
         command
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.names.kill();
-        let _ = self.names.wait();
     }
 }

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use crate::process::{Guard, family, signal};
 use crate::{Folder, Port, eventually};
 
-/// How long a server may take to answer; RabbitMQ boots in 6 s on an idle machine.
-pub(super) const START: Duration = Duration::from_secs(90);
+/// How long a server may take to answer; RabbitMQ boots in 6 s on an idle machine, in minutes where builds run beside it.
+pub(super) const START: Duration = Duration::from_mins(4);
 
 /// Between two looks at a server that starts.
 const AGAIN: Duration = Duration::from_millis(20);

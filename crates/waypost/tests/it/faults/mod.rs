@@ -5,6 +5,7 @@
 //! judged (`make test-faults` shows it); what must come at all has a deadline far from what a busy machine takes.
 
 mod broker;
+mod cluster;
 mod columns;
 mod load;
 mod log_ins;
