@@ -48,6 +48,15 @@ pub(crate) async fn effects(store: &Store) -> HashMap<Uuid, u32> {
     effects
 }
 
+/// How many messages had an effect.
+pub(crate) async fn count(store: &Store) -> usize {
+    let database = store.database.read();
+    let query = "SELECT count(DISTINCT id) AS n FROM effects";
+    let query = Statement::from_string(database.get_database_backend(), query);
+    let row = eventually(SOON, async || database.query_one_raw(query.clone()).await.ok()?).await;
+    usize::try_from(row.try_get::<i64>("", "n").unwrap()).unwrap()
+}
+
 pub(crate) async fn each_has_one_effect(store: &Store, ids: &[Uuid]) {
     eventually(LONG, async || {
         let effects = effects(store).await;

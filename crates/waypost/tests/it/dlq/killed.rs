@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use test_support::{Stream, eventually};
 
-use super::list::texts;
 use super::scene::{MAILS, Scene, dead};
 use crate::client::PATIENCE;
 
@@ -57,7 +56,7 @@ async fn a_replay_that_is_killed_in_the_middle_loses_no_message_and_doubles_no_m
     scene.smtp.wait_for(LETTERS, PATIENCE).await;
     let mails = scene.smtp.per_recipient();
     let doubled = mails.values().filter(|count| **count > 1).count();
-    let taken = texts(&scene, "SELECT message_id::text FROM email_worker.inbox").await;
+    let taken = scene.texts("SELECT message_id::text FROM email_worker.inbox").await;
     println!(
         "killed after {at_kill} of {LETTERS}: replayed then {}, lost {}, doubled {doubled}",
         effects.len(),

@@ -146,7 +146,7 @@ async fn only_what_is_meant_is_dropped_and_the_audit_says_why() {
     let audit = |schema: &str| {
         format!("SELECT who || '|' || reason || '|' || target FROM {schema}.operations_audit ORDER BY id")
     };
-    let lines = texts(&scene, &audit("email_worker")).await;
+    let lines = scene.texts(&audit("email_worker")).await;
     assert_eq!(
         lines,
         [
@@ -154,7 +154,7 @@ async fn only_what_is_meant_is_dropped_and_the_audit_says_why() {
             "operator@command-line|mended|email-worker.events"
         ]
     );
-    assert_eq!(texts(&scene, &audit("notification_gateway")).await.len(), 1);
+    assert_eq!(scene.texts(&audit("notification_gateway")).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,14 +170,4 @@ async fn a_broker_that_is_away_is_told_with_its_cure() {
         "{}",
         ended.output
     );
-}
-
-/// The first column of what a query finds.
-pub(crate) async fn texts(scene: &Scene, query: &str) -> Vec<String> {
-    use sea_orm::{ConnectionTrait, DbBackend, Statement};
-    let connection = scene.database.connect().await;
-    let statement = Statement::from_string(DbBackend::Postgres, query);
-    let rows = connection.query_all_raw(statement).await.unwrap();
-    connection.close().await.unwrap();
-    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }

@@ -6,4 +6,4 @@ mod limit;
 mod list;
 mod many;
 mod replay;
-mod scene;
+pub(crate) mod scene;

@@ -3,7 +3,6 @@
 use serde_json::json;
 use test_support::{Span, SpanKind};
 
-use super::list::texts;
 use super::scene::{FIRST_TRACE, MAILS, Scene, dead, registered};
 use crate::client::PATIENCE;
 
@@ -120,6 +119,6 @@ async fn a_replay_of_some_leaves_the_others_and_keeps_to_its_rate() {
     // The first goes at once, the others follow at a tenth of a second.
     assert!(began.elapsed() >= std::time::Duration::from_millis(700));
     scene.are_dead(MAILS, 12).await;
-    let taken = texts(&scene, "SELECT message_id::text FROM email_worker.inbox").await;
+    let taken = scene.texts("SELECT message_id::text FROM email_worker.inbox").await;
     assert_eq!(taken.len(), 8);
 }

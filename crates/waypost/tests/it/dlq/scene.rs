@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value, json};
 use test_support::{
     AmqpClient, AmqpLetter, AmqpMessage, Folder, Namespace, OtlpReceiver, Process, ProcessBuilder, SmtpReceiver,
@@ -139,6 +140,15 @@ impl Scene {
     /// Takes all that waits in a work queue.
     pub(crate) async fn taken(&self, queue: &str) -> Vec<AmqpLetter> {
         self.broker.take(&self.name(queue)).await
+    }
+
+    /// The first column of what a query finds, which must be text.
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
+        let connection = self.database.connect().await;
+        let statement = Statement::from_string(DbBackend::Postgres, query);
+        let rows = connection.query_all_raw(statement).await.unwrap();
+        connection.close().await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
 
     pub(crate) async fn publish(&self, message: &AmqpMessage) {

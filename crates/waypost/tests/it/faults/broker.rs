@@ -35,8 +35,23 @@ async fn a_broker_frozen_and_then_killed_three_times_under_load_loses_and_double
     let mut rabbit = PrivateRabbit::start().await;
     let stack = Stack::start(Servers::with_broker(&rabbit)).await;
     stack.up().await;
-    let mut calls = frozen_for_15_s(&rabbit, &stack).await;
-    settled(&stack, "broker frozen for 15 s", &calls).await;
+    let mut calls = frozen_for_30_s(&rabbit, &stack).await;
+    settled(&stack, "broker frozen for 30 s", &calls).await;
+    for (short_of, raise, lower) in [
+        (
+            "memory",
+            ["set_vm_memory_high_watermark", "0"],
+            ["set_vm_memory_high_watermark", "0.9"],
+        ),
+        (
+            "disk",
+            ["set_disk_free_limit", "1000000000MB"],
+            ["set_disk_free_limit", "1MB"],
+        ),
+    ] {
+        calls.extend(alarmed(&rabbit, &stack, short_of, [&raise, &lower]).await);
+        settled(&stack, &format!("broker short of {short_of}"), &calls).await;
+    }
 
     let kills = async {
         for _ in 0..3 {
@@ -60,7 +75,7 @@ async fn a_broker_frozen_and_then_killed_three_times_under_load_loses_and_double
     settled(&stack, "broker frozen, then killed three times", &calls).await;
 }
 
-async fn frozen_for_15_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<SignUp>> {
+async fn frozen_for_30_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<SignUp>> {
     let mut frozen = None;
     let freeze = async {
         // The queues must be older than a second, or RabbitMQ 3.10 may forget them at a kill.
@@ -68,7 +83,7 @@ async fn frozen_for_15_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
         for_a_while(Duration::from_secs(2)).await;
         rabbit.freeze();
         frozen = Some(Instant::now());
-        for_a_while(Duration::from_secs(15)).await;
+        for_a_while(Duration::from_secs(30)).await;
         rabbit.thaw();
     };
     let calls = during(freeze, 20, sign_up(&stack.client, "frozen", None)).await;
@@ -79,9 +94,35 @@ async fn frozen_for_15_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
     println!("sign-ups, p99: {before:?} before, {meanwhile:?} with a frozen broker");
     // Whoever began in the first seconds and waited for the broker would have waited for longer.
     none_waited(
-        "broker frozen for 15 s",
+        "broker frozen for 30 s",
         &calls.iter().collect::<Vec<_>>(),
         Duration::from_secs(10),
     );
+    calls
+}
+
+/// Has the broker take no messages for a while; who signs up meanwhile is told so at once, and mailed after.
+async fn alarmed(
+    rabbit: &PrivateRabbit,
+    stack: &Stack,
+    short_of: &'static str,
+    [raise, lower]: [&[&str]; 2],
+) -> Vec<Call<SignUp>> {
+    let alarm = async {
+        rabbit.control(raise).await;
+        wait_until(&stack.users_operations, "degraded").await;
+        let (email, mails) = (format!("short-of-{short_of}@example.com"), stack.smtp.mails().len());
+        let (status, body) = stack.client.sign_up(&email).await.unwrap();
+        assert_eq!(status, 201, "{body}");
+        for_a_while(Duration::from_secs(3)).await;
+        let meanwhile = stack.smtp.mails().len() - mails;
+        println!("short of {short_of}: {meanwhile} mails in 3 s, of what was published before");
+        assert!(stack.smtp.mails_to(&email).is_empty(), "the broker took a message");
+        rabbit.control(lower).await;
+        wait_until(&stack.users_operations, "up").await;
+    };
+    let calls = during(alarm, 20, sign_up(&stack.client, short_of, None)).await;
+    mostly_done(stack, &calls);
+    none_waited(short_of, &calls.iter().collect::<Vec<_>>(), Duration::from_secs(10));
     calls
 }
