@@ -85,6 +85,7 @@ impl Watch {
             Some(trouble) => Finding {
                 state: State::Degraded,
                 cure: Some(trouble.cure().into()),
+                node: None,
             },
         }
     }
