@@ -47,6 +47,11 @@ run-faults:
 run-readme:
 	source .waypost/services/env && cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- readme::
 
+.PHONY: test-rabbitmq
+test-rabbitmq: test-servers ## the tests of messaging over RabbitMQ of another Debian suite (SUITE=sid, trixie); for root on Debian
+	source .waypost/services/env && scripts/with-rabbitmq.sh $(or $(SUITE),sid) scripts/with-broker.sh \
+		cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- messaging::
+
 .PHONY: test-api
 test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
 	@scripts/test-api.sh
