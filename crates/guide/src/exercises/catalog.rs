@@ -1,10 +1,10 @@
 //! All exercises.
 
-use super::{Exercise, cache, resilience};
+use super::{Exercise, cache, mq, resilience};
 
 /// Every exercise, in the order of the pages.
 pub fn all() -> impl Iterator<Item = Exercise> {
-    let themes: [&[Exercise]; 2] = [&cache::EXERCISES, &resilience::EXERCISES];
+    let themes: [&[Exercise]; 3] = [&cache::EXERCISES, &mq::EXERCISES, &resilience::EXERCISES];
     themes.into_iter().flatten().copied()
 }
 

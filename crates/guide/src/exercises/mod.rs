@@ -6,6 +6,7 @@
 mod cache;
 mod catalog;
 mod exercise;
+mod mq;
 mod resilience;
 mod running;
 mod table;
