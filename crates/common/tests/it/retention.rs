@@ -267,6 +267,7 @@ async fn a_look_counts_what_would_go_and_deletes_nothing() {
             ("delivery_attempts", 0),
             ("deliveries", 1),
             ("operations_audit", 0),
+            ("outbox_kafka", 0),
         ];
         let expected = expected.map(|(table, rows)| Found {
             table,
