@@ -51,6 +51,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         broker: backends.broker,
         // Without it no mail is asked for.
         broker_is: Need::Required,
+        tells_events: true,
     };
     let mut kit = Kit::open(&settings, &tasks, parts).await?;
     let shown = Arc::clone(&transport);

@@ -53,6 +53,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         tables: migrations::of(Owner::NotificationGateway).names(),
         broker: backends.broker,
         broker_is: Need::Optional,
+        tells_events: false,
     };
     let mut kit = Kit::open(&settings, &tasks, parts).await?;
     // Holds the rate limits; without it they hold for this replica alone.
@@ -64,7 +65,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let sms = Arc::new(Sms::new(providers, &outbound, holds)?);
     let channels = Channels { sms: Arc::clone(&sms) };
 
-    // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here.
+    // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here, and `tells_events` above.
     let live = Live::spawn(kit.database.clone(), &tasks);
     let dispatcher = kit.dispatch(channels, DispatchOptions::new(&settings, &Channels::NAMES));
     register(&kit.health, &keys, &sms, dispatcher.clone());

@@ -57,6 +57,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         tables: migrations::of(Owner::UserApi).names(),
         broker: backends.broker,
         broker_is: Need::Optional,
+        tells_events: true,
     };
     let mut kit = Kit::open(&settings, &tasks, parts).await?;
     let store = kit.store()?;

@@ -38,6 +38,7 @@ async fn start(settings: email_worker::Settings, tasks: Tasks) -> anyhow::Result
         tables: migrations::of(Owner::EmailWorker).names(),
         broker: None,
         broker_is: Need::Required,
+        tells_events: false,
     };
     let mut kit = Kit::open(&settings, &tasks, parts).await?;
     kit.consume(EMAIL_WORKER_EVENTS, OneRow);

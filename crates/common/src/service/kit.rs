@@ -34,6 +34,8 @@ pub struct Parts {
     pub broker: Option<Broker>,
     /// Whether the service can do its main job while the broker is away.
     pub broker_is: Need,
+    /// Whether its changes tell of something: who does calls [`Kit::relay`]. Without, no outlet is opened.
+    pub tells_events: bool,
 }
 
 /// Why a kit can't be opened.
@@ -83,7 +85,8 @@ impl<'a> Kit<'a> {
             None => Broker::connect(settings, tasks, &metrics)?,
         };
         let outlet = &settings.outlets.kafka;
-        let kafka = outlet.is_on().then(|| Kafka::connect(settings)).transpose()?;
+        let has_outlet = parts.tells_events && outlet.is_on();
+        let kafka = has_outlet.then(|| Kafka::connect(settings)).transpose()?;
         let tables: Arc<[String]> = parts.tables.into();
         let database = Database::open(settings, tasks.service(), &tables, &metrics).await?;
         let health = Health::default();
@@ -137,7 +140,8 @@ impl<'a> Kit<'a> {
         }
     }
 
-    /// Publishes what the service's changes tell, and where that is on, to Kafka too. Who never calls `tell` needs no relay.
+    /// Publishes what the service's changes tell, and where that is on, to Kafka too. Who never calls `tell` needs no relay
+    /// ([`Parts::tells_events`]).
     pub fn relay(&self) {
         spawn_relay(&self.changes, self.broker.clone(), self.metrics.clone(), self.tasks);
         if let Some(kafka) = &self.kafka {

@@ -48,6 +48,7 @@ impl Operated {
             tables: migrations.names(),
             broker: Some(Broker::memory()),
             broker_is: Need::Required,
+            tells_events: false,
         };
         let kit = Kit::open(&settings, &tasks, parts).await.unwrap();
         let outbound = kit.outbound(&kit.store().unwrap());

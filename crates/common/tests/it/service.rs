@@ -18,6 +18,7 @@ fn parts() -> Parts {
         tables: migrations::of(Owner::EmailWorker).names(),
         broker: Some(Broker::memory()),
         broker_is: Need::Required,
+        tells_events: true,
     }
 }
 

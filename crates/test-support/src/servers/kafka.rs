@@ -40,7 +40,7 @@ pub struct KafkaRecord {
 }
 
 impl PrivateKafka {
-    /// Starts one without topics, and waits until it answers.
+    /// Starts one without topics, and waits until it answers. As Kafka does by itself, it makes a topic for whoever asks it to.
     pub async fn start() -> Self {
         let mut kafka = Self::prepare().await;
         kafka.server.start().await;
@@ -61,7 +61,7 @@ impl PrivateKafka {
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
              log.dirs={}\n\
-             auto.create.topics.enable=false\n\
+             auto.create.topics.enable=true\n\
              offsets.topic.replication.factor=1\n\
              group.initial.rebalance.delay.ms=0\n",
             folder.join("data").display()

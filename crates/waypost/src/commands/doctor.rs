@@ -27,6 +27,9 @@ use crate::settings::Programs;
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Events for Kafka that are counted at most.
+const MOST_COUNTED: i64 = 100_000;
+
 /// What was found: `Ok(what)` or `Err((problem, cure))`.
 type Finding<C = &'static str> = Result<String, (String, C)>;
 /// The same where the cure names what it is about.
@@ -157,13 +160,23 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Told {
 
 /// Kafka, where other systems read: whether the topic is there, and what waits for an outlet that is off.
 async fn outlet(settings: &Settings, service: Service) -> Finding {
-    let waiting = waiting_for_kafka(settings, service).await;
+    let Some(waiting) = waiting_for_kafka(settings, service).await else {
+        return Err((
+            "what waits for Kafka can't be counted".to_owned(),
+            "see the database of this service, above",
+        ));
+    };
+    let some = if waiting > MOST_COUNTED {
+        format!("more than {MOST_COUNTED}")
+    } else {
+        waiting.to_string()
+    };
     let cure = "is Kafka up? set WAYPOST__OUTLETS__KAFKA__URL; all but the outlet works without it";
     if !settings.outlets.kafka.is_on() {
         return match waiting {
             0 => Ok("none is set (WAYPOST__OUTLETS__KAFKA__URL)".to_owned()),
             _ => Err((
-                format!("it is off, and {waiting} events wait for Kafka"),
+                format!("it is off, and {some} events wait for Kafka"),
                 "set WAYPOST__OUTLETS__KAFKA__URL again, or let them go with their time (retention.outbox_kafka_s)",
             )),
         };
@@ -171,22 +184,23 @@ async fn outlet(settings: &Settings, service: Service) -> Finding {
     let kafka = Kafka::connect(settings).map_err(|error| (chain(&error), cure))?;
     let partitions = kafka.partitions(PATIENCE).await.map_err(|problem| (problem, cure))?;
     Ok(format!(
-        "Kafka has the topic, of {partitions} partitions; {waiting} events wait"
+        "Kafka has the topic, of {partitions} partitions; {some} events wait"
     ))
 }
 
-/// How many events of a service wait for Kafka; 0 where its database does not say.
-async fn waiting_for_kafka(settings: &Settings, service: Service) -> i64 {
+/// How many events of a service wait for Kafka, counted to one more than [`MOST_COUNTED`]; `None` where its database does not say.
+async fn waiting_for_kafka(settings: &Settings, service: Service) -> Option<i64> {
     let counting = async {
         let database = Database::connect(settings, service).await.ok()?;
         let connection = database.read();
-        let count = "SELECT count(*) AS waiting FROM outbox_kafka";
+        let most = MOST_COUNTED + 1;
+        let count = format!("SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox_kafka LIMIT {most}) AS some_rows");
         let statement = Statement::from_string(connection.get_database_backend(), count);
         let row = connection.query_one_raw(statement).await.ok()??;
         database.close().await;
         row.try_get("", "waiting").ok()
     };
-    timeout(PATIENCE, counting).await.ok().flatten().unwrap_or(0)
+    timeout(PATIENCE, counting).await.ok().flatten()
 }
 
 async fn mail(url: &MailUrl) -> Finding {

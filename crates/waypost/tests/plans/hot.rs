@@ -137,8 +137,8 @@ pub(crate) const HOT: &[Hot] = &[
 pub(crate) const KNOWN: &[(&[&str], &str)] = &[
     (
         &["COUNT(*)", "FROM outbox"],
-        "the metric of how many events wait: asked every 5 s, after the age of the oldest, by the one relay that leads, and \
-         broken off after 2 s",
+        "the metric of how many events wait: of 100,000 at most, asked every 5 s, after the age of the oldest, by the one relay \
+         that leads, and broken off after 2 s",
     ),
     (
         &["MIN(next_attempt_at)"],

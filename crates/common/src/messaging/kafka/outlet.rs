@@ -85,6 +85,22 @@ impl Kafka {
         trace::continuing(parent.as_ref(), span, publish).await
     }
 
+    /// How many aggregates may be begun with now: while there is trouble, one a second, to see whether it is over.
+    pub(in crate::messaging) fn takes(&self) -> usize {
+        if self.watch.is_in_trouble() { 1 } else { WINDOW }
+    }
+
+    /// Nothing is to be sent from here: another relay leads.
+    pub(in crate::messaging) fn stands_by(&self) {
+        self.watch.forgets();
+        self.producer.recall();
+    }
+
+    /// Nothing waits: there is nothing that could not go.
+    pub(in crate::messaging) fn nothing_waits(&self) {
+        self.watch.forgets();
+    }
+
     /// Whether a publish has a chance.
     pub(in crate::messaging) fn is_ready(&self) -> bool {
         self.watch.rests_until(Instant::now()).is_none()

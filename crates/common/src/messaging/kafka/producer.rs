@@ -2,7 +2,8 @@
 //!
 //! It connects, retries and reconnects by itself, in threads of its own; what it has not delivered after
 //! [`DELIVERY`] it gives back. The relay then has it sent again, so a copy may arrive, behind the first and never before the
-//! event ahead of it: of a key one message is on its way at a time.
+//! event ahead of it: of a key one message is on its way at a time. What a relay that lost its lock had on the way may arrive
+//! still, as a copy behind what the next leader has sent meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,14 +46,40 @@ struct Inner {
     config: ClientConfig,
     topic: String,
     watch: Watch,
-    client: Mutex<FutureProducer<Ear>>,
+    client: Mutex<Arc<Client>>,
+}
+
+/// One client of librdkafka. Its end joins its threads and may wait for half a minute, for a name that is looked up:
+/// no task, no worker of tokio's and no end of the process may wait for that. So a plain thread does, and nobody joins it.
+struct Client(Option<FutureProducer<Ear>>);
+
+impl Client {
+    fn open(config: &ClientConfig, watch: &Watch) -> Result<Arc<Self>, ClientError> {
+        let client = config.create_with_context(Ear(watch.clone()))?;
+        Ok(Arc::new(Self(Some(client))))
+    }
+
+    /// The client; `None` in its end alone, when nobody has it any more.
+    fn own(&self) -> Option<&FutureProducer<Ear>> {
+        self.0.as_ref()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            let end = std::thread::Builder::new().name("end of Kafka's client".to_owned());
+            // Where no thread is to be had, it ends here.
+            drop(end.spawn(move || drop(client)));
+        }
+    }
 }
 
 impl Producer {
     /// Begins to connect to `servers`, which have commas between.
     pub(super) fn connect(servers: &str, topic: &str, watch: Watch) -> Result<Self, KafkaError> {
         let config = config(servers);
-        let client = open(&config, &watch).map_err(|error| KafkaError::Client(error.to_string()))?;
+        let client = Client::open(&config, &watch).map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
             config,
             topic: topic.to_owned(),
@@ -65,6 +92,7 @@ impl Producer {
     pub(super) async fn partitions(&self, patience: Duration) -> Result<usize, String> {
         let (client, topic) = (self.0.client.lock().clone(), self.0.topic.clone());
         let asking = tokio::task::spawn_blocking(move || {
+            let client = client.own().ok_or("the client has ended")?;
             let told = client.client().fetch_metadata(Some(&topic), patience);
             let told = told.map_err(|_| "no broker answers".to_owned())?;
             let found = told.topics().iter().find(|found| found.name() == topic);
@@ -93,7 +121,11 @@ impl Producer {
         if let Some(key) = &record.key {
             sent = sent.key(key);
         }
-        let answer = match client.send_result(sent) {
+        inner.watch.tries(Instant::now());
+        let Some(own) = client.own() else {
+            return Err(PublishError::Unavailable);
+        };
+        let answer = match own.send_result(sent) {
             Ok(delivery) => timeout(ANSWER, delivery).await,
             Err((error, _)) => return Err(self.failed(&client, &error)),
         };
@@ -111,12 +143,21 @@ impl Producer {
         }
     }
 
+    /// Forgets what is still on its way, as far as it has not left: the next leader sends it. In the client it would be sent
+    /// for as long as [`DELIVERY`], behind what that leader has sent by then.
+    pub(super) fn recall(&self) {
+        let client = self.0.client.lock().clone();
+        if client.own().is_some_and(|own| own.in_flight_count() > 0) {
+            self.replace(&client, "what it had on its way is the next leader's");
+        }
+    }
+
     /// What becomes of a message that the client could not deliver.
-    fn failed(&self, client: &FutureProducer<Ear>, error: &ClientError) -> PublishError {
+    fn failed(&self, client: &Arc<Client>, error: &ClientError) -> PublishError {
         let code = error.rdkafka_error_code();
         tracing::debug!(?code, "an event was not taken by Kafka");
-        if client.client().fatal_error().is_some() {
-            self.replace(client);
+        if client.own().is_some_and(|own| own.client().fatal_error().is_some()) {
+            self.replace(client, "its state was of no more use");
         }
         let (trouble, error) = judge(code);
         if let Some(trouble) = trouble {
@@ -125,19 +166,17 @@ impl Producer {
         error
     }
 
-    /// Replaces a client that will never send again: its numbers are no longer those that Kafka expects.
-    fn replace(&self, broken: &FutureProducer<Ear>) {
+    /// Replaces a client that is to send no more, or never will: its numbers are no longer those that Kafka expects.
+    fn replace(&self, old: &Arc<Client>, why: &str) {
         let mut client = self.0.client.lock();
         // Another message has met the same, and did it.
-        if !std::ptr::eq(client.client().native_ptr(), broken.client().native_ptr()) {
+        if !Arc::ptr_eq(&client, old) {
             return;
         }
-        match open(&self.0.config, &self.0.watch) {
+        match Client::open(&self.0.config, &self.0.watch) {
             Ok(new) => {
-                tracing::warn!("the client of Kafka was made anew: its state was of no more use");
-                let old = std::mem::replace(&mut *client, new);
-                // Its end waits for its threads.
-                drop(tokio::task::spawn_blocking(move || drop(old)));
+                tracing::warn!(why, "the client of Kafka was made anew");
+                *client = new;
             }
             Err(error) => tracing::error!(%error, "the client of Kafka can't be made anew"),
         }
@@ -148,9 +187,7 @@ impl Producer {
 fn judge(code: Option<RDKafkaErrorCode>) -> (Option<Trouble>, PublishError) {
     use RDKafkaErrorCode as Code;
     match code {
-        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::InvalidRecord) => {
-            (None, PublishError::TooLarge)
-        }
+        Some(Code::MessageSizeTooLarge) => (None, PublishError::TooLarge),
         Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::InvalidTopic) => {
             (Some(Trouble::NoTopic), PublishError::Unavailable)
         }
@@ -159,16 +196,15 @@ fn judge(code: Option<RDKafkaErrorCode>) -> (Option<Trouble>, PublishError) {
             | Code::ClusterAuthorizationFailed
             | Code::NotEnoughReplicas
             | Code::NotEnoughReplicasAfterAppend
-            | Code::PolicyViolation,
+            | Code::PolicyViolation
+            // Of a whole batch: whose fault it is, Kafka does not say.
+            | Code::InvalidRecord
+            | Code::InvalidMessageSize,
         ) => (Some(Trouble::Refuses), PublishError::Unavailable),
         // Its queue is full of what it could not deliver.
         Some(Code::QueueFull) => (Some(Trouble::Away), PublishError::Unavailable),
         _ => (Some(Trouble::Away), PublishError::Unknown),
     }
-}
-
-fn open(config: &ClientConfig, watch: &Watch) -> Result<FutureProducer<Ear>, ClientError> {
-    config.create_with_context(Ear(watch.clone()))
 }
 
 /// What the client is told; the rest are its own defaults.
@@ -183,6 +219,8 @@ fn config(servers: &str) -> ClientConfig {
         .set("message.max.bytes", LARGEST.to_string())
         .set("batch.size", BATCH.to_string())
         .set("queue.buffering.max.messages", HELD.to_string())
+        // The topic is its owner's: one that a client has made has as many partitions as the broker thinks right.
+        .set("allow.auto.create.topics", "false")
         .set("topic.metadata.propagation.max.ms", NEW_TOPIC.as_millis().to_string())
         .set("statistics.interval.ms", LOOK.as_millis().to_string())
         // The partition that Java's clients choose: who joins topics by key finds the keys where they look.

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::process::{Finding, State};
 
-/// How long the outlet leaves Kafka alone after a failure. Whoever commits meanwhile wakes the relay for nothing.
+/// How long the outlet leaves Kafka alone after a failure, and while there is trouble, after each attempt. Whoever commits
+/// meanwhile wakes the relay for nothing.
 const REST: Duration = Duration::from_secs(1);
 
 /// What keeps events from going.
@@ -27,7 +28,8 @@ impl Trouble {
     const fn cure(self) -> &'static str {
         match self {
             Self::Away => {
-                "Kafka does not answer; its events wait, and nothing else does. Is it up? See outlets.kafka.url"
+                "Kafka does not answer or does not confirm; its events wait, and nothing else does. Is it up, and has each \
+                 partition of the topic a leader and enough replicas in step? See outlets.kafka.url"
             }
             Self::NoTopic => "the topic is not there: create it, or set outlets.kafka.topic; its events wait meanwhile",
             Self::Refuses => {
@@ -43,7 +45,10 @@ pub(super) struct Watch(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    trouble: Option<Trouble>,
+    /// Why the last event could not go. A connection heals nothing of it: a broker that answers may have no leader to ask.
+    failure: Option<Trouble>,
+    /// Whether the client said that it has no connection.
+    is_cut_off: bool,
     /// Until when nothing is sent.
     rests_until: Option<Instant>,
 }
@@ -51,26 +56,41 @@ struct Seen {
 impl Watch {
     /// An event could not go for this.
     pub(super) fn failed(&self, trouble: Trouble, now: Instant) {
+        self.note(|seen| {
+            seen.rest(now);
+            seen.failure = Some(trouble);
+        });
+    }
+
+    /// An event is sent.
+    pub(super) fn tries(&self, now: Instant) {
         let mut seen = self.0.lock();
-        seen.rests_until = Some(now + REST);
-        seen.note(Some(trouble));
+        if seen.trouble().is_some() {
+            seen.rest(now);
+        }
     }
 
     /// An event went.
     pub(super) fn delivered(&self) {
-        let mut seen = self.0.lock();
-        seen.rests_until = None;
-        seen.note(None);
+        self.note(|seen| *seen = Seen::default());
     }
 
     /// The client is connected to a broker, or to none; of what its brokers do it knows nothing.
     pub(super) fn connected(&self, is_connected: bool) {
-        let mut seen = self.0.lock();
-        match (is_connected, seen.trouble) {
-            (true, Some(Trouble::Away)) => seen.note(None),
-            (false, None) => seen.note(Some(Trouble::Away)),
-            _ => {}
-        }
+        self.note(|seen| seen.is_cut_off = !is_connected);
+    }
+
+    /// What could not go is no more this outlet's.
+    pub(super) fn forgets(&self) {
+        self.note(|seen| {
+            seen.failure = None;
+            seen.rests_until = None;
+        });
+    }
+
+    /// Whether an event would hardly go.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.0.lock().trouble().is_some()
     }
 
     /// When something may be sent again; `None`: now.
@@ -80,7 +100,7 @@ impl Watch {
 
     /// For `/readyz`: without Kafka the service does all that it is for.
     pub(super) fn finding(&self) -> Finding {
-        match self.0.lock().trouble {
+        match self.0.lock().trouble() {
             None => State::Up.into(),
             Some(trouble) => Finding {
                 state: State::Degraded,
@@ -89,18 +109,29 @@ impl Watch {
             },
         }
     }
+
+    /// Notes what was seen, and logs where the trouble is another by that.
+    fn note(&self, see: impl FnOnce(&mut Seen)) {
+        let mut seen = self.0.lock();
+        let before = seen.trouble();
+        see(&mut seen);
+        match seen.trouble() {
+            now if now == before => {}
+            Some(trouble) => tracing::warn!(cure = trouble.cure(), "events for Kafka wait"),
+            None => tracing::info!("nothing keeps events from Kafka any more"),
+        }
+    }
 }
 
 impl Seen {
-    fn note(&mut self, trouble: Option<Trouble>) {
-        if self.trouble == trouble {
-            return;
-        }
-        self.trouble = trouble;
-        if let Some(trouble) = trouble {
-            tracing::warn!(cure = trouble.cure(), "events for Kafka wait");
-        } else {
-            tracing::info!("events go to Kafka again");
+    fn trouble(&self) -> Option<Trouble> {
+        self.failure.or(self.is_cut_off.then_some(Trouble::Away))
+    }
+
+    /// Rests for a time; one that runs is not made longer, or failures side by side would never let another attempt be.
+    fn rest(&mut self, now: Instant) {
+        if self.rests_until.is_none_or(|until| until <= now) {
+            self.rests_until = Some(now + REST);
         }
     }
 }
@@ -116,9 +147,39 @@ mod tests {
         watch.failed(Trouble::Away, now);
         assert_eq!(watch.rests_until(now), Some(now + REST));
         assert_eq!(watch.rests_until(now + REST), None);
-        watch.failed(Trouble::Away, now);
+        watch.failed(Trouble::Away, now + REST / 2);
+        assert_eq!(
+            watch.rests_until(now + REST),
+            None,
+            "a second failure makes it no longer"
+        );
+        watch.tries(now + REST);
+        assert_eq!(
+            watch.rests_until(now + REST),
+            Some(now + REST * 2),
+            "one attempt a second"
+        );
         watch.delivered();
-        assert_eq!(watch.rests_until(now), None);
+        assert_eq!(watch.rests_until(now + REST), None);
+        watch.tries(now + REST);
+        assert_eq!(
+            watch.rests_until(now + REST),
+            None,
+            "without trouble, as many as there are"
+        );
+    }
+
+    #[test]
+    fn a_relay_that_stands_by_or_has_nothing_to_send_has_no_trouble_but_a_lost_connection() {
+        for trouble in [Trouble::Away, Trouble::NoTopic, Trouble::Refuses] {
+            let (watch, now) = (Watch::default(), Instant::now());
+            watch.failed(trouble, now);
+            watch.forgets();
+            assert_eq!((watch.finding(), watch.rests_until(now)), (State::Up.into(), None));
+            watch.connected(false);
+            watch.forgets();
+            assert_eq!(watch.finding().state, State::Degraded);
+        }
     }
 
     #[test]
@@ -131,12 +192,13 @@ mod tests {
         assert_eq!(watch.finding(), State::Up.into());
 
         for (trouble, cure) in [
+            (Trouble::Away, "a leader and enough replicas"),
             (Trouble::NoTopic, "outlets.kafka.topic"),
             (Trouble::Refuses, "write to the topic"),
         ] {
             watch.failed(trouble, now);
-            watch.connected(true);
             watch.connected(false);
+            watch.connected(true);
             let found = watch.finding();
             assert!(found.cure.is_some_and(|told| told.contains(cure)), "{trouble:?}");
         }

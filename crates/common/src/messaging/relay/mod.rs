@@ -19,6 +19,7 @@ mod mark;
 mod outlet;
 mod rows;
 mod task;
+mod unreached;
 mod wake;
 mod work;
 

@@ -88,6 +88,20 @@ impl Outlet {
         }
     }
 
+    /// How many aggregates may be begun with now, whatever room there is.
+    pub(super) fn takes(&self) -> usize {
+        match self {
+            Self::Broker(_) => usize::MAX,
+            Self::Kafka(kafka) => kafka.takes(),
+        }
+    }
+
+    /// Whether some of its messages may stay where they are while others go. Of the broker's, all do or none; Kafka's partitions
+    /// have a leader each.
+    pub(super) fn fails_in_parts(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
+
     /// Shows how many rows wait.
     pub(super) fn shows_pending(&self, metrics: &Metrics, rows: u64) {
         match self {
@@ -112,8 +126,18 @@ impl Outlet {
         }
     }
 
-    /// Another relay leads, and shows all of it.
-    pub(super) fn shows_nothing(&self, metrics: &Metrics) {
+    /// Nothing waits for it.
+    pub(super) fn nothing_waits(&self) {
+        if let Self::Kafka(kafka) = self {
+            kafka.nothing_waits();
+        }
+    }
+
+    /// Another relay leads, and shows and sends all of it.
+    pub(super) fn stands_by(&self, metrics: &Metrics) {
+        if let Self::Kafka(kafka) = self {
+            kafka.stands_by();
+        }
         self.shows_pending(metrics, 0);
         self.shows_oldest_age(metrics, Duration::ZERO);
         self.shows_mark(metrics, 0, Duration::ZERO);

@@ -10,6 +10,9 @@ use crate::messaging::outbox::row;
 /// Columns of a row, in no statement `*`.
 const COLUMNS: &str = "id, aggregate, message_id, type, headers, body, created_at";
 
+/// Rows that are counted at most: the relay waits for it.
+const MOST_COUNTED: u64 = 100_000;
+
 /// What a read leaves where it is.
 pub(super) struct NotNow {
     /// Ids up to this one: nothing is there any more, or will be.
@@ -79,6 +82,12 @@ impl Rows {
         self.rows(sql, values).await
     }
 
+    /// The row with this id, if it is still there.
+    pub(super) async fn with_id(&self, id: i64) -> Result<Vec<row::Model>, DbErr> {
+        let sql = format!("SELECT {COLUMNS} FROM {} WHERE id = $1", self.table);
+        self.rows(sql, vec![id.into()]).await
+    }
+
     /// Deletes rows by their ids.
     pub(super) async fn delete(&self, ids: &[i64]) -> Result<(), DbErr> {
         let connection = self.database.write();
@@ -128,9 +137,12 @@ impl Rows {
         oldest.map(|row| row.try_get("", "created_at")).transpose()
     }
 
-    /// How many rows there are.
+    /// How many rows there are, up to [`MOST_COUNTED`].
     pub(super) async fn count(&self) -> Result<u64, DbErr> {
-        let sql = format!("SELECT COUNT(*) AS counted FROM {}", self.table);
+        let sql = format!(
+            "SELECT COUNT(*) AS counted FROM (SELECT 1 FROM {} LIMIT {MOST_COUNTED}) AS waiting",
+            self.table
+        );
         let counted: i64 = match self.read_one(sql, Vec::new()).await? {
             Some(row) => row.try_get("", "counted")?,
             None => 0,

@@ -77,7 +77,7 @@ impl Relay {
         while let Some(asked) = self.stopping.run_until_cancelled(Box::pin(leadership.ask())).await {
             match asked {
                 Ok(true) => {
-                    let mut work = Work::new(self.outlet.window());
+                    let mut work = Work::of(&self.outlet);
                     let leading = async {
                         tokio::select! {
                             () = self.lead(&mut leadership, &mut work) => {}
@@ -125,7 +125,7 @@ impl Relay {
                 _ = poll.tick() => {
                     if !leadership.is_held().await {
                         tracing::warn!(outbox = self.outlet.table(), "the relay lost its lock and stands by");
-                        self.outlet.shows_nothing(&self.metrics);
+                        self.outlet.stands_by(&self.metrics);
                         return;
                     }
                     if measured.is_none_or(|at| at.elapsed() >= MEASURE) {
@@ -168,11 +168,27 @@ impl Relay {
                 Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
             }
         }
+        self.try_again(work, now).await;
         let not_now = work.not_now(now);
-        let next = self.rows.next(&not_now, BATCH.min(work.room()));
+        let takes = u64::try_from(self.outlet.takes()).unwrap_or(u64::MAX);
+        let next = self.rows.next(&not_now, BATCH.min(work.room()).min(takes));
         match within(DEADLINE, next).await {
             Ok(rows) => work.begin(rows, &self.outlet, &self.metrics),
             Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),
+        }
+    }
+
+    /// Begins with one of the aggregates whose messages could not go.
+    async fn try_again(&self, work: &mut Work, now: Instant) {
+        let Some((aggregate, id)) = work.due_for_another_try(now) else {
+            return;
+        };
+        match within(DEADLINE, self.rows.with_id(id)).await {
+            Ok(rows) => work.try_again(aggregate, rows, &self.outlet, &self.metrics),
+            Err(error) => {
+                work.not_tried(aggregate, now);
+                tracing::warn!(error = chain(&error), "the outbox can't be read");
+            }
         }
     }
 
@@ -224,10 +240,13 @@ impl Relay {
     }
 
     async fn measure(&self, mark: i64) {
-        // The age first, and whatever becomes of the count: of very many rows it may take too long.
+        // The age first, and whatever becomes of the count: it is not needed.
         if let Ok(oldest) = within(DEADLINE, self.rows.oldest(mark)).await {
             let age = oldest.map_or(Duration::ZERO, |created_at| Timestamp::now().since(created_at));
             self.outlet.shows_oldest_age(&self.metrics, age);
+            if oldest.is_none() {
+                self.outlet.nothing_waits();
+            }
         }
         if let Ok(count) = within(DEADLINE, self.rows.count()).await {
             self.outlet.shows_pending(&self.metrics, count);
@@ -242,7 +261,9 @@ impl Relay {
                 self.delete(&mut work).await;
             }
         };
-        let _ = timeout(LAST_CONFIRMS, rest).await;
+        if timeout(LAST_CONFIRMS, rest).await.is_err() {
+            self.outlet.stands_by(&self.metrics);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::holds::{Holds, Waits};
 use super::mark::Mark;
 use super::outlet::Outlet;
 use super::rows::NotNow;
+use super::unreached::Unreached;
 use crate::messaging::error::PublishError;
 use crate::messaging::message::OutboundMessage;
 use crate::messaging::outbox::row;
@@ -43,6 +44,8 @@ pub(super) struct Work {
     publishing: FuturesUnordered<Pin<Box<dyn Future<Output = Published> + Send>>>,
     busy: HashSet<Uuid>,
     unreadable: Holds<Uuid>,
+    /// Aggregates that the outlet could not send, where it may fail in parts.
+    unreached: Option<Unreached>,
     /// Types whose queue is full. A queue is so for all of its messages, whichever was refused.
     refused: Holds<String>,
     /// Since when the broker refuses something, or was last connected to anew for it.
@@ -68,16 +71,25 @@ struct Confirmed {
 
 enum Failure {
     Unreadable,
-    Publish { kind: String, error: PublishError },
+    Publish { id: i64, kind: String, error: PublishError },
 }
 
 impl Work {
-    pub(super) fn new(window: usize) -> Self {
+    /// Nothing yet, for `outlet`.
+    pub(super) fn of(outlet: &Outlet) -> Self {
+        Self {
+            unreached: outlet.fails_in_parts().then(Unreached::default),
+            ..Self::new(outlet.window())
+        }
+    }
+
+    fn new(window: usize) -> Self {
         Self {
             window,
             publishing: FuturesUnordered::new(),
             busy: HashSet::new(),
             unreadable: Holds::new(UNREADABLE),
+            unreached: None,
             refused: Holds::new(REFUSED),
             refused_since: None,
             confirmed: Vec::new(),
@@ -101,9 +113,10 @@ impl Work {
     /// What must stay where it is for now.
     pub(super) fn not_now(&self, now: Instant) -> NotNow {
         let unreadable = self.unreadable.running(now);
+        let unreached = self.unreached.iter().flat_map(Unreached::all);
         NotNow {
             mark: self.mark.at(),
-            aggregates: self.busy.iter().chain(unreadable).copied().collect(),
+            aggregates: self.busy.iter().chain(unreadable).chain(unreached).copied().collect(),
             // Until a probe got through, not until its time is over.
             kinds: self.refused.known().cloned().collect(),
         }
@@ -178,6 +191,29 @@ impl Work {
         })));
     }
 
+    /// An aggregate whose messages could not go, and that is to be tried again, with the id of the first of them.
+    pub(super) fn due_for_another_try(&mut self, now: Instant) -> Option<(Uuid, i64)> {
+        self.unreached.as_mut()?.next(now)
+    }
+
+    /// Begins to publish the `rows` of an aggregate that is tried again.
+    pub(super) fn try_again(&mut self, aggregate: Uuid, rows: Vec<row::Model>, outlet: &Outlet, metrics: &Metrics) {
+        if rows.is_empty() {
+            self.unreached.iter_mut().for_each(|all| all.forget(aggregate));
+            return;
+        }
+        self.busy.insert(aggregate);
+        self.publishing
+            .push(Box::pin(in_order(aggregate, rows, outlet.clone(), metrics.clone())));
+    }
+
+    /// That could not be begun with.
+    pub(super) fn not_tried(&mut self, aggregate: Uuid, now: Instant) {
+        if let Some(unreached) = &mut self.unreached {
+            unreached.failed_again(aggregate, now);
+        }
+    }
+
     /// Waits until an aggregate's messages are through, or one of them is not; takes all that are.
     /// Says whether looking for more is worthwhile. `None`: nothing is on its way.
     pub(super) async fn next_published(&mut self) -> Option<bool> {
@@ -201,6 +237,28 @@ impl Work {
         self.confirmed.drain(..count);
     }
 
+    /// Notes whether messages of `aggregate` can go.
+    fn note_reach(&mut self, aggregate: Uuid, any_went: bool, failure: Option<&Failure>, now: Instant) {
+        let Some(unreached) = &mut self.unreached else {
+            return;
+        };
+        if any_went {
+            unreached.went(aggregate);
+        }
+        match failure {
+            None => {}
+            Some(Failure::Publish {
+                id,
+                error: PublishError::Unavailable | PublishError::Unknown,
+                ..
+            }) => {
+                unreached.failed_again(aggregate, now);
+                unreached.add(aggregate, *id, now);
+            }
+            Some(_) => unreached.forget(aggregate),
+        }
+    }
+
     fn take(&mut self, published: Published, now: Instant) -> bool {
         let Published {
             aggregate,
@@ -216,6 +274,7 @@ impl Work {
         {
             tracing::info!(kind, "the broker takes events of this type again");
         }
+        self.note_reach(aggregate, !confirmed.is_empty(), failure.as_ref(), now);
         self.confirmed.extend(confirmed.iter().map(|one| one.id));
         match failure {
             None => {
@@ -226,8 +285,8 @@ impl Work {
                 self.unreadable.hold(aggregate, now);
                 true
             }
-            Some(Failure::Publish { kind, error }) => match error {
-                // The broker's trouble, not this message's: the relay waits for the broker or its next poll.
+            Some(Failure::Publish { kind, error, .. }) => match error {
+                // The outlet's trouble, not this message's: the relay waits for the outlet or its next poll.
                 PublishError::Unavailable | PublishError::Unknown => false,
                 PublishError::TooLarge => {
                     tracing::error!(kind, %aggregate, "an event is larger than the topic takes, and what follows it waits");
@@ -264,7 +323,7 @@ async fn in_order(aggregate: Uuid, rows: Vec<row::Model>, outlet: Outlet, metric
             }
         };
         if let Err(error) = outlet.publish(message).await {
-            published.failure = Some(Failure::Publish { kind, error });
+            published.failure = Some(Failure::Publish { id, kind, error });
             break;
         }
         metrics.message(outlet.counted_as(), "published");

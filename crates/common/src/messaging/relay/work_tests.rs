@@ -13,6 +13,7 @@ fn ended(kind: &str, error: PublishError) -> Published {
         probe: None,
         confirmed: Vec::new(),
         failure: Some(Failure::Publish {
+            id: 1,
             kind: kind.to_owned(),
             error,
         }),
@@ -117,6 +118,38 @@ fn the_brokers_trouble_holds_nothing() {
         assert!(!work.take(ended(SIGN_UP, error), now));
     }
     assert!(work.not_now(now).kinds.is_empty());
+}
+
+#[test]
+fn where_parts_fail_what_could_not_go_takes_no_slot_from_what_can_until_one_of_it_went() {
+    let (mut work, now) = (work(), Instant::now());
+    work.unreached = Some(Unreached::default());
+    for _ in 0..2 * MAX_HELD {
+        work.take(ended(SIGN_UP, PublishError::Unknown), now);
+    }
+    assert!(work.has_room(now), "they stop no read");
+    assert_eq!(work.not_now(now).aggregates.len(), 2 * MAX_HELD);
+
+    assert_eq!(work.due_for_another_try(now), None);
+    let later = now + Duration::from_secs(1);
+    let (tried, _) = work.due_for_another_try(later).unwrap();
+    let of_tried = |published| Published {
+        aggregate: tried,
+        ..published
+    };
+    work.take(of_tried(ended(SIGN_UP, PublishError::Unavailable)), later);
+    assert_eq!(work.not_now(later).aggregates.len(), 2 * MAX_HELD);
+    work.take(confirmed(SIGN_UP, None), later);
+    assert_eq!(work.not_now(later).aggregates.len(), 2 * MAX_HELD, "others go anyhow");
+
+    let later = later + Duration::from_secs(1);
+    let (tried, _) = work.due_for_another_try(later).unwrap();
+    let of_tried = |published| Published {
+        aggregate: tried,
+        ..published
+    };
+    work.take(of_tried(confirmed(SIGN_UP, None)), later);
+    assert!(work.not_now(later).aggregates.is_empty(), "all are read again");
 }
 
 #[test]
