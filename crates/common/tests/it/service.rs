@@ -86,4 +86,12 @@ async fn a_program_without_the_client_of_kafka_refuses_to_open_an_outlet_and_say
         told.contains("outlets.kafka.url") && told.contains("--features kafka"),
         "{told}"
     );
+
+    // Who tells of nothing writes nothing for Kafka, and asks for no client.
+    let quiet = Parts {
+        tells_events: false,
+        ..parts()
+    };
+    let opened = Kit::open(&settings, &tasks, quiet).await;
+    assert!(opened.err().unwrap().to_string().contains("waypost migrate"));
 }

@@ -103,6 +103,27 @@ async fn config_says_where_a_value_came_from_and_hides_what_is_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_there_are_no_tables_the_doctor_does_not_say_that_nothing_waits_for_kafka() {
+    let (folder, nobody) = (Folder::create(), Port::reserve());
+    let nobody = format!("127.0.0.1:{}", nobody.number());
+    let environment = [
+        ("BROKER__URL", "memory://".to_owned()),
+        ("DATABASE__URL", "sqlite://doctor.db".to_owned()),
+        ("EMAIL_WORKER__MAIL__URL", "file://mails".to_owned()),
+        ("STORE__URL", format!("redis://{nobody}")),
+        ("TELEMETRY__OTLP_ENDPOINT", format!("http://{nobody}")),
+    ]
+    .map(|(key, value)| (format!("WAYPOST__{key}"), value));
+    let mut doctor = waypost("doctor", &environment, &folder);
+    assert!(!doctor.exit(Duration::from_mins(1)).await.success());
+    let found = doctor.output();
+    for service in ["user-api", "email-worker", "notification-gateway"] {
+        let uncounted = format!("FAIL  outlet of {service}: what waits for Kafka can't be counted");
+        assert!(found.contains(&uncounted), "{uncounted} is missing in\n{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_says_what_does_not_answer_and_the_cure() {
     let (folder, smtp) = (Folder::create(), SmtpReceiver::start().await);
     let (nobody, collector) = (Port::reserve(), OtlpReceiver::start());

@@ -12,7 +12,8 @@
 //! reads behind a mark, so that what was sent slows no read, however long its rows stay (`mark.rs`).
 //!
 //! A queue that is full holds back the types that go to it, and whatever follows one of theirs in its aggregate; one
-//! message of such a type asks now and then whether there is room (`work.rs`). All else goes on.
+//! message of such a type asks now and then whether there is room (`work.rs`). All else goes on. What one of Kafka's
+//! partitions does not take is left alone, and one aggregate of it is tried again now and then (`unreached.rs`).
 
 mod holds;
 mod mark;
