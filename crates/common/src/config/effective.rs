@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::layers::{flatten, merged};
+use super::several::a_url_a_host;
 use super::{ConfigError, Service};
 
 /// What stands for a secret.
@@ -46,8 +47,11 @@ fn shown(key: &str, value: &str) -> String {
     if !key.ends_with("url") || value.is_empty() {
         return value.to_owned();
     }
-    // Several nodes of a broker stand in one setting.
-    let addresses: Option<Vec<String>> = value.split(',').map(|one| shown_address(one.trim())).collect();
+    // Several nodes stand in one setting, and a host with its port is no address by itself.
+    let addresses: Option<Vec<String>> = a_url_a_host(value)
+        .split(',')
+        .map(|one| shown_address(one.trim()))
+        .collect();
     addresses.map_or_else(|| HIDDEN.to_owned(), |addresses| addresses.join(","))
 }
 
@@ -92,7 +96,18 @@ mod tests {
             (
                 "broker.url",
                 "amqp://a:abc@one,two:5673/%2f",
-                "amqp://a:hidden@one,two:5673/%2f",
+                "amqp://a:hidden@one/%2f,amqp://a:hidden@two:5673/%2f",
+            ),
+            (
+                "broker.url",
+                "amqp://a:abc@192.0.2.1:5672,192.0.2.2:5672/%2f",
+                "amqp://a:hidden@192.0.2.1:5672/%2f,amqp://a:hidden@192.0.2.2:5672/%2f",
+            ),
+            ("broker.url", "amqp://a:12,ab/c@one/%2f", "<hidden>"),
+            (
+                "outlets.kafka.url",
+                "kafka://192.0.2.1:9092,[2001:db8::1]:9092",
+                "kafka://192.0.2.1:9092,kafka://[2001:db8::1]:9092",
             ),
             ("database.url", "postgres://db/x?user=me&password=abc", "<hidden>"),
             (
@@ -104,7 +119,7 @@ mod tests {
             (
                 "store.url",
                 "redis+sentinel://me:abc@one:26379,two:26379/main/0",
-                "redis+sentinel://me:hidden@one:26379,two:26379/main/0",
+                "redis+sentinel://me:hidden@one:26379/main/0,redis+sentinel://me:hidden@two:26379/main/0",
             ),
             ("store.url", "redis+sentinel://me:a,bc@one/main", "<hidden>"),
             (

@@ -36,8 +36,10 @@ fn apart(parts: &[&str]) -> Option<String> {
         .chain([last])
         .collect();
     let is_host = |host: &&str| !host.is_empty() && !host.contains(['/', '?', '#', '@']);
+    // A password with a comma and one of these, as it is, would become hosts and a path: hosts are told, passwords are not.
+    let is_whole = !user.contains(['/', '?', '#']) && !end.contains(['@', '#']);
     let urls = hosts.iter().map(|host| format!("{scheme}://{user}{host}{end}"));
-    (hosts.iter().all(is_host) && !user.contains('/')).then(|| urls.collect::<Vec<_>>().join(","))
+    (hosts.iter().all(is_host) && is_whole).then(|| urls.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]
@@ -74,6 +76,12 @@ mod tests {
             "amqp://one,",
             "amqp://me:pa,ss@one",
             "amqp://me:a@one,me:a@two",
+            "amqp://me:12,pa/ss@one/%2f",
+            "amqp://me:12,pa?ss@one/%2f",
+            "amqp://me:12,pa#ss@one/%2f",
+            "amqp://me:12#pa,ss",
+            "amqp://me:1,2#pa",
+            "amqp://me:12?pa@one,two",
             "one,two",
         ] {
             assert_eq!(a_url_a_host(url), url);

@@ -2,7 +2,7 @@
 //!
 //! Only which backend it is. Whether the rest is an address says who connects to it, with the setting's name.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::several::a_url_a_host;
@@ -76,6 +76,17 @@ impl From<String> for BrokerUrl {
     }
 }
 
+impl BrokerUrl {
+    /// How many nodes it names; 0 in memory.
+    pub fn nodes(&self) -> u32 {
+        match self {
+            Self::Memory => 0,
+            // In a user or a password a comma is %2C.
+            Self::Nodes(urls) => u32::try_from(urls.expose_secret().split(',').count()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 impl From<String> for StoreUrl {
     fn from(text: String) -> Self {
         if text.starts_with("memory://") {
@@ -112,8 +123,6 @@ impl<'de> Deserialize<'de> for StoreUrl {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[test]
@@ -124,6 +133,7 @@ mod tests {
         let redis = StoreUrl::from("redis://:s3cret@one");
         assert!(matches!(nodes, BrokerUrl::Nodes(_)) && matches!(redis, StoreUrl::Redis(_)));
         assert!(!format!("{nodes:?}{redis:?}").contains("s3cret"));
+        assert_eq!([BrokerUrl::Memory.nodes(), nodes.nodes()], [0, 3]);
         let BrokerUrl::Nodes(nodes) = nodes else {
             panic!("not in memory");
         };
