@@ -1,6 +1,9 @@
-//! How many connections a PostgreSQL server has left.
+//! How many connections a PostgreSQL server has left, and why it gives none.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use std::sync::Arc;
+
+use sea_orm::sqlx::{Connection, PgConnection};
+use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement};
 
 use super::Database;
 
@@ -23,6 +26,23 @@ pub struct Places {
 }
 
 impl Database {
+    /// Why a PostgreSQL server takes no connection, where the pool got none in its time: it keeps the reason to itself, and
+    /// tries a full, a starting and an absent server until then. So one connection is tried beside it, with no deadline of its
+    /// own. Any other error stays what it is.
+    pub async fn why_no_connection(&self, error: DbErr) -> DbErr {
+        if !self.is_postgres() || !matches!(error, DbErr::ConnectionAcquire(_)) {
+            return error;
+        }
+        let options = self.unguarded().get_postgres_connection_pool().connect_options();
+        match PgConnection::connect_with(&options).await {
+            Ok(connection) => {
+                let _ = connection.close().await;
+                error
+            }
+            Err(refused) => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(refused))),
+        }
+    }
+
     /// How many connections the server has left; `None` on SQLite, which has no server.
     ///
     /// # Errors

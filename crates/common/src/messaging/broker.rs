@@ -84,7 +84,7 @@ impl Broker {
     }
 
     /// Asks every node that the settings name whether it answers; those that do not, by host and port. One of them is enough
-    /// to work with.
+    /// to work with. Over TLS it is only looked whether the port is open.
     pub async fn nodes_away(&self) -> Vec<String> {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.nodes_away().await,

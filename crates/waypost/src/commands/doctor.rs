@@ -26,6 +26,8 @@ use crate::settings::Programs;
 
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// So long a node of the broker may keep silent before the next is tried.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Events for Kafka that are counted at most.
 const MOST_COUNTED: i64 = 100_000;
@@ -92,17 +94,20 @@ async fn database(settings: &Settings, service: Service) -> Finding {
         .await
         .map_err(|error| wrong(&error, cure))?;
     let names = tables_of(service).map(Migrations::names).unwrap_or_default();
-    timeout(PATIENCE, database.ping())
-        .await
-        .map_err(|_| ("it does not answer".to_owned(), cure))?
-        .map_err(|error| wrong(&error, database::cure(&error).unwrap_or(cure)))?;
+    let silent = || ("it does not answer".to_owned(), cure);
+    let answered = timeout(PATIENCE, database.ping()).await.map_err(|_| silent())?;
+    if let Err(error) = answered {
+        let why = timeout(PATIENCE, database.why_no_connection(error)).await;
+        let why = why.map_err(|_| silent())?;
+        return Err(wrong(&why, database::cure(&why).unwrap_or(cure)));
+    }
     database
         .check_migrated(&names)
         .await
         .map_err(|error| wrong(&error, "run `waypost migrate` with the same settings"))?;
     let places = timeout(PATIENCE, database.places())
         .await
-        .map_err(|_| ("it does not answer".to_owned(), cure))?
+        .map_err(|_| silent())?
         .map_err(|error| wrong(&error, cure))?;
     database.close().await;
     Ok(places.map_or_else(
@@ -131,14 +136,17 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Told {
     let cure = "is RabbitMQ up, and may this user declare queues? set WAYPOST__BROKER__URL";
     let broker = Broker::connect(settings, tasks, &Metrics::new(Service::Waypost))
         .map_err(|error| (chain(&error), cure.into()))?;
-    let deadline = Instant::now() + PATIENCE;
+    let others = settings.broker.url.nodes().saturating_sub(1);
+    let deadline = Instant::now() + PATIENCE + SILENCE * others;
     while broker.state() != State::Up {
         if Instant::now() >= deadline {
-            let known = broker.finding().cure;
-            return Err((
-                "no connection, or the queues can't be declared".to_owned(),
-                known.unwrap_or(cure.into()),
-            ));
+            let mut problem = "no connection, or the queues can't be declared".to_owned();
+            let away = broker.nodes_away().await;
+            if !away.is_empty() {
+                problem.push_str("; no answer from ");
+                problem.push_str(&away.join(", "));
+            }
+            return Err((problem, broker.finding().cure.unwrap_or(cure.into())));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -151,7 +159,7 @@ async fn broker(settings: &Settings, tasks: &Tasks) -> Told {
     let away = broker.nodes_away().await;
     let node = broker.finding().node.unwrap_or_default();
     if !away.is_empty() {
-        let problem = format!("connected to {node}, but {} does not answer", away.join(", "));
+        let problem = format!("connected to {node}, but no answer from {}", away.join(", "));
         let cure = "start that node, or take it out of WAYPOST__BROKER__URL; the services work over the others";
         return Err((problem, cure.into()));
     }

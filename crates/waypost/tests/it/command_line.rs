@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use test_support::{Folder, OtlpReceiver, Port, Process, SmtpReceiver};
+use test_support::{Folder, OtlpReceiver, Port, PrivatePostgres, Process, SmtpReceiver};
 
 use crate::stack::run;
 
@@ -172,12 +172,36 @@ async fn the_doctor_says_what_does_not_answer_and_the_cure() {
     assert!(!doctor.exit(Duration::from_mins(1)).await.success());
     let found = doctor.output();
     for part in [
-        "FAIL  broker of email-worker",
+        &format!(
+            "FAIL  broker of email-worker: no connection, or the queues can't be declared; no answer from {nobody}\n"
+        ),
         "WAYPOST__BROKER__URL",
         "FAIL  trace collector",
     ] {
         assert!(found.contains(part), "{part} is missing in\n{found}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_what_to_raise_where_postgresql_is_full() {
+    const MOST: usize = 12;
+    let settings = [&format!("max_connections={MOST}"), "superuser_reserved_connections=0"];
+    let postgres = PrivatePostgres::with(&settings).await;
+    let (folder, idle) = (Folder::create(), postgres.idle_connections(MOST).await);
+    let environment = [("DATABASE__URL", postgres.url().as_str()), ("BROKER__URL", "memory://")]
+        .map(|(key, value)| (format!("WAYPOST__{key}"), value.to_owned()));
+    let mut doctor = waypost("doctor", &environment, &folder);
+    assert!(!doctor.exit(Duration::from_mins(1)).await.success());
+    let found = doctor.output();
+    let lines = found
+        .lines()
+        .skip_while(|line| !line.starts_with("FAIL  database of user-api"));
+    let cure = lines
+        .skip(1)
+        .find(|line| line.starts_with("      "))
+        .unwrap_or_default();
+    assert!(cure.contains("raise its max_connections"), "{found}");
+    drop(idle);
 }
 
 #[tokio::test(flavor = "multi_thread")]

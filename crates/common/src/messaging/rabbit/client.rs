@@ -57,6 +57,7 @@ impl Rabbit {
             nodes: nodes.clone(),
             queues: topology.queues().into(),
             leaders,
+            answering: Arc::default(),
         };
         tasks.spawn("queues without a leader", scout.clone().run(tasks.stopping().clone()));
         let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);

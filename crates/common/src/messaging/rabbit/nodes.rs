@@ -32,7 +32,14 @@ impl Nodes {
         Ok(Self { addresses, tls })
     }
 
-    /// Those that do not answer, by host and port; each is given as long as a connection may take.
+    /// All of them, each with its index, in a round that begins at this one.
+    pub(super) fn round(&self, begin: usize) -> impl Iterator<Item = (usize, &AMQPUri)> {
+        let nodes = self.addresses.iter().enumerate();
+        nodes.cycle().skip(begin).take(self.addresses.len())
+    }
+
+    /// Those that do not answer, by host and port; each is given as long as a connection may take. Over TLS a port that is
+    /// open is an answer.
     pub(super) async fn away(&self) -> Vec<String> {
         let asked = self.addresses.iter().map(async |node| (place(node), knock(node).await));
         let answers = join_all(asked).await.into_iter();
@@ -74,6 +81,7 @@ fn read(urls: &str) -> Result<Vec<AMQPUri>, BrokerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls;
 
     #[test]
     fn several_nodes_are_read_and_get_a_heartbeat() {
@@ -84,6 +92,17 @@ mod tests {
     }
 
     #[test]
+    fn a_round_begins_where_it_is_told_and_leaves_nobody_out() {
+        let nodes = Nodes {
+            addresses: read("amqp://zero,amqp://one,amqp://two").unwrap(),
+            tls: tls::client(None).unwrap().into(),
+        };
+        for (begin, order) in [(0, [0, 1, 2]), (2, [2, 0, 1])] {
+            assert_eq!(nodes.round(begin).map(|(index, _)| index).collect::<Vec<_>>(), order);
+        }
+    }
+
+    #[test]
     fn an_address_of_something_else_is_refused_and_not_shown() {
         for address in [
             "http://user:secret@host",
@@ -91,6 +110,8 @@ mod tests {
             "",
             "amqp://one,two",
             "amqp://user:12,secret@one",
+            "amqp://user:12,sec/secret@one/%2f",
+            "amqp://user:12,sec#secret@one/%2f",
             "amqp://one,,amqp://two",
         ] {
             let error = read(address).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 //! Over a connection that has no other use: the broker closes the whole connection over which such a queue is read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lapin::options::BasicGetOptions;
@@ -27,6 +28,8 @@ pub(super) struct Scout {
     /// The names of all queues.
     pub(super) queues: Arc<[String]>,
     pub(super) leaders: Arc<Leaders>,
+    /// The node that answered last: a silent one before it would cost each look its time.
+    pub(super) answering: Arc<AtomicUsize>,
 }
 
 impl Scout {
@@ -78,13 +81,16 @@ impl Scout {
 
     async fn connect(&self) -> Result<Asking, CallError> {
         let mut failed = CallError::Silent(CONNECT);
-        for node in &self.nodes.addresses {
+        for (index, node) in self.nodes.round(self.answering.load(Ordering::Relaxed)) {
             let socket = Socket::default();
             let cut = Cut(Some(socket.clone()));
             let properties = ConnectionProperties::default().with_connection_name("leaders".into());
             let connecting = socket::connect(node.clone(), properties, socket, self.nodes.tls.clone());
             match within(CONNECT, connecting).await {
-                Ok(connection) => return Ok(Asking { connection, _cut: cut }),
+                Ok(connection) => {
+                    self.answering.store(index, Ordering::Relaxed);
+                    return Ok(Asking { connection, _cut: cut });
+                }
                 Err(error) => failed = error,
             }
         }
