@@ -1,10 +1,12 @@
 //! Messages whose effect is a row, so that it can be told how often each had it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use common::messaging::{Change, Changes, Consuming, Intake, Message, Rejection};
+use common::messaging::{Change, Changes, Consuming, Intake, Message, OutboundMessage, Rejection};
 use contracts::topology::EMAIL_WORKER_EVENTS;
+use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, Statement};
 use test_support::eventually;
 use uuid::Uuid;
@@ -29,6 +31,20 @@ pub(crate) async fn consume(fixture: &Fixture, store: &Store) -> Consuming {
     make_table(store).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     fixture.consume_into(store, EMAIL_WORKER_EVENTS, Effects)
+}
+
+/// Publishes all of them at once, and again where a busy broker confirms none in time; how many may be there once more.
+pub(crate) async fn publish_all<'a>(fixture: &Fixture, messages: impl Iterator<Item = &'a OutboundMessage>) -> usize {
+    let again = Cell::new(0);
+    let publishes = messages.map(|message| {
+        eventually(LONG, async || {
+            let published = fixture.broker.publish(message.clone()).await;
+            again.set(again.get() + usize::from(published.is_err()));
+            published.is_ok()
+        })
+    });
+    join_all(publishes).await;
+    again.get()
 }
 
 pub(crate) async fn make_table(store: &Store) {

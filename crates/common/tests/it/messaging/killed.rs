@@ -12,12 +12,11 @@ use common::messaging::{
 use common::process::{State, Tasks};
 use common::telemetry::Metrics;
 use contracts::topology::EMAIL_WORKER_EVENTS;
-use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use test_support::{AmqpClient, Process, amqp_url, eventually};
 use tokio::time::{Instant, sleep};
 
-use super::effects::{Effects, LONG, count, each_has_one_effect, make_table};
+use super::effects::{Effects, LONG, count, each_has_one_effect, make_table, publish_all};
 use super::fixture::{Fixture, Store, outbound, someone};
 
 /// Tells the child what it is to do: `<namespace> <database url>`.
@@ -47,8 +46,7 @@ async fn one_of_two_workers_killed_twenty_times_in_ten_thousand_messages_loses_a
     let messages: Vec<_> = (0..MESSAGES).map(|_| outbound(&someone())).collect();
     let ids: Vec<_> = messages.iter().map(OutboundMessage::id).collect();
     for some in messages.chunks(WINDOW) {
-        let publishes = some.iter().map(|message| fixture.broker.publish(message.clone()));
-        join_all(publishes).await.into_iter().for_each(Result::unwrap);
+        publish_all(&fixture, some.iter()).await;
     }
     println!("{MESSAGES} messages wait after {:?}", began.elapsed());
 
@@ -61,6 +59,11 @@ async fn one_of_two_workers_killed_twenty_times_in_ten_thousand_messages_loses_a
         taken.push(count(&store).await);
     }
     println!("killed {KILLS} times, when so many were taken in: {taken:?}");
+    let moved = taken.windows(2).filter(|two| two[0] < two[1]).count();
+    assert!(
+        moved > KILLS / 2 && taken[KILLS - 1] < MESSAGES,
+        "the kills did not fall into the work: {taken:?}"
+    );
     let last = worker(&fixture, &store).await;
     eventually(LONG, async || count(&store).await >= MESSAGES).await;
     // What the killed one had in hand comes again, and is acknowledged without an effect.
