@@ -98,17 +98,6 @@ mod tests {
                 "amqp://a:abc@one,two:5673/%2f",
                 "amqp://a:hidden@one/%2f,amqp://a:hidden@two:5673/%2f",
             ),
-            (
-                "broker.url",
-                "amqp://a:abc@192.0.2.1:5672,192.0.2.2:5672/%2f",
-                "amqp://a:hidden@192.0.2.1:5672/%2f,amqp://a:hidden@192.0.2.2:5672/%2f",
-            ),
-            ("broker.url", "amqp://a:12,ab/c@one/%2f", "<hidden>"),
-            (
-                "outlets.kafka.url",
-                "kafka://192.0.2.1:9092,[2001:db8::1]:9092",
-                "kafka://192.0.2.1:9092,kafka://[2001:db8::1]:9092",
-            ),
             ("database.url", "postgres://db/x?user=me&password=abc", "<hidden>"),
             (
                 "database.url",
@@ -132,6 +121,25 @@ mod tests {
                 "mail.from",
                 "Waypost <hello@waypost.example>",
                 "Waypost <hello@waypost.example>",
+            ),
+        ] {
+            assert_eq!(shown(key, value), expected);
+        }
+    }
+
+    #[test]
+    fn lists_of_hosts_are_shown_with_their_ports() {
+        for (key, value, expected) in [
+            (
+                "broker.url",
+                "amqp://a:abc@192.0.2.1:5672,192.0.2.2:5672/%2f",
+                "amqp://a:hidden@192.0.2.1:5672/%2f,amqp://a:hidden@192.0.2.2:5672/%2f",
+            ),
+            ("broker.url", "amqp://a:12,ab/c@one/%2f", "<hidden>"),
+            (
+                "outlets.kafka.url",
+                "kafka://192.0.2.1:9092,[2001:db8::1]:9092",
+                "kafka://192.0.2.1:9092,kafka://[2001:db8::1]:9092",
             ),
         ] {
             assert_eq!(shown(key, value), expected);

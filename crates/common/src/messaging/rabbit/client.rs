@@ -1,6 +1,7 @@
 //! One service's way to RabbitMQ.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use contracts::topology::Queue;
 use lapin::options::BasicGetOptions;
@@ -36,7 +37,7 @@ pub(in crate::messaging) struct Rabbit {
     names: Arc<Names>,
     publisher: Publisher,
     consuming: Link,
-    scout: Scout,
+    scout: Arc<Scout>,
 }
 
 impl Rabbit {
@@ -53,12 +54,12 @@ impl Rabbit {
         let leaders = Arc::new(Leaders::default());
         let topology = Topology::new(&names, &settings.retry_delays, metrics.clone(), leaders.clone());
         let topology = Arc::new(topology);
-        let scout = Scout {
+        let scout = Arc::new(Scout {
             nodes: nodes.clone(),
             queues: topology.queues().into(),
             leaders,
-            answering: Arc::default(),
-        };
+            answering: AtomicUsize::default(),
+        });
         tasks.spawn("queues without a leader", scout.clone().run(tasks.stopping().clone()));
         let publishing = Link::spawn("publish", nodes.clone(), topology.clone(), tasks);
         let shown = publishing.clone();

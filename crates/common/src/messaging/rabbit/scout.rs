@@ -22,19 +22,18 @@ use super::topology::counts;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Looks for queues without a leader.
-#[derive(Clone)]
 pub(super) struct Scout {
     pub(super) nodes: Nodes,
     /// The names of all queues.
     pub(super) queues: Arc<[String]>,
     pub(super) leaders: Arc<Leaders>,
     /// The node that answered last: a silent one before it would cost each look its time.
-    pub(super) answering: Arc<AtomicUsize>,
+    pub(super) answering: AtomicUsize,
 }
 
 impl Scout {
     /// Looks whenever something is suspected, and again until it is well.
-    pub(super) async fn run(self, stopping: CancellationToken) {
+    pub(super) async fn run(self: Arc<Self>, stopping: CancellationToken) {
         let watching = async {
             loop {
                 self.leaders.are_doubted().await;
