@@ -55,7 +55,11 @@ async fn a_queue_without_a_leader_is_named_with_its_cure_and_all_goes_on_after_i
 
     rabbit.restart().await;
     each_has_one_effect(&store, &ids).await;
-    eventually(LONG, async || fixture.broker.finding() == State::Up.into()).await;
+    eventually(LONG, async || {
+        let finding = fixture.broker.finding();
+        finding.state == State::Up && finding.cure.is_none()
+    })
+    .await;
     assert_eq!(doctor.queues_without_leader().await, None);
     tasks.stopping().cancel();
     fixture.end().await;

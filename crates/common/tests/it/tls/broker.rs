@@ -29,7 +29,11 @@ async fn a_right_certificate_is_taken_and_no_other_and_the_cure_is_told() {
 
     let (tap, tasks) = (Tap::on(rabbit.tls_port()).await, Tasks::new(Service::UserApi));
     let broker = connect(tap.port(), &ca_file, &tasks).unwrap();
-    eventually(SOON, async || broker.finding() == State::Up.into()).await;
+    eventually(SOON, async || {
+        let finding = broker.finding();
+        finding.state == State::Up && finding.cure.is_none()
+    })
+    .await;
     broker.publish(outbound(&someone())).await.unwrap();
     assert!(tap.heard_only_tls_after(b"") && !tap.heard_word(CREDENTIALS));
     let _ = tasks.shut_down(SOON).await;
