@@ -6,8 +6,13 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbErr;
 
 pub(crate) async fn create_outbox(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
+    create_outbox_as(schema, "outbox").await
+}
+
+/// An outbox of this name: a service may have one more, for another relay.
+pub(crate) async fn create_outbox_as(schema: &SchemaManager<'_>, name: &'static str) -> Result<(), DbErr> {
     let table = Table::create()
-        .table("outbox")
+        .table(name)
         .col(
             ColumnDef::new("id")
                 .big_integer()

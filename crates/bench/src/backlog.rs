@@ -44,7 +44,8 @@ async fn filled(queue: &str, messages: usize) -> anyhow::Result<()> {
         }
         let message = sign_up(number)?;
         // The empty exchange leads to the queue of the key's name.
-        let sent = channel.basic_publish("".into(), queue.into(), options, message.body(), properties(&message));
+        let properties = properties(&message).with_message_id(message.id().to_string().into());
+        let sent = channel.basic_publish("".into(), queue.into(), options, message.body(), properties);
         waiting.push(sent.await?);
     }
     while let Some(outcome) = waiting.next().await {
@@ -54,7 +55,8 @@ async fn filled(queue: &str, messages: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn properties(message: &OutboundMessage) -> BasicProperties {
+/// As the services send a message: persistent, with its headers.
+pub(crate) fn properties(message: &OutboundMessage) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in message.headers() {
         headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
@@ -62,11 +64,11 @@ fn properties(message: &OutboundMessage) -> BasicProperties {
     BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_type("application/json".into())
-        .with_message_id(message.id().to_string().into())
         .with_headers(headers)
 }
 
-fn taken(outcome: Option<lapin::Result<Confirmation>>) -> anyhow::Result<()> {
+/// Whether the broker has it.
+pub(crate) fn taken(outcome: Option<lapin::Result<Confirmation>>) -> anyhow::Result<()> {
     let outcome = outcome.context("nothing was on its way")??;
     ensure!(matches!(outcome, Confirmation::Ack(None)), "a message was not taken");
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use futures_util::StreamExt;
 use lapin::{
     Connection, ConnectionProperties,
@@ -10,9 +10,10 @@ use lapin::{
     types::FieldTable,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::counted::follow;
 use super::relay::{Filling, PUBLISHED, fill, wait_until_empty};
 use crate::{
     cores::Cores,
@@ -29,7 +30,6 @@ const LONG: u32 = 1_000_000;
 const SLICE: u32 = 20_000;
 /// Whose events must stay in order.
 const AGGREGATES: u32 = 1_000;
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The queue that the events of this part go to, and no other.
 const QUEUE: &str = "notification-gateway.events";
@@ -132,22 +132,9 @@ async fn over_a_million(cores: &Cores) -> anyhow::Result<f64> {
 
 /// Messages a second, over a slice that begins when so many are published.
 async fn rate(api: &Server, from: u32) -> anyhow::Result<f64> {
-    let (end, mut begin) = (Instant::now() + PATIENCE, None);
-    loop {
-        let (count, now) = (api.counter(&PUBLISHED).await?, Instant::now());
-        if begin.is_none() && count >= u64::from(from) && count > 0 {
-            begin = Some((count, now));
-        }
-        if let Some((first, since)) = begin
-            && count >= first + u64::from(SLICE)
-        {
-            return Ok(u32::try_from(count - first).map(f64::from)? / (now - since).as_secs_f64());
-        }
-        if now > end {
-            bail!("{count} messages were published; it wrote:\n{}", api.process.output());
-        }
-        sleep(LOOK_EVERY).await;
-    }
+    let from = u64::from(from.max(1));
+    let turn = follow(api, &PUBLISHED, from..from + u64::from(SLICE), PATIENCE).await?;
+    Ok(turn.per_second)
 }
 
 /// Reads the queue to its end and counts what came behind a later one of its aggregate.

@@ -4,6 +4,7 @@ mod abuser;
 mod backlogs;
 mod breached;
 mod consume;
+mod counted;
 mod doors;
 mod drain;
 mod fair;

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tokio::time::{Instant, sleep};
 
-use super::figures::median;
+use super::{
+    counted::{Turn, by_hand, follow},
+    figures::median,
+};
 use crate::{
-    cores::{Cores, processor_time},
+    cores::Cores,
     effort::Effort,
     report::{Check, Part, Row},
     roles::Role,
@@ -19,19 +22,12 @@ use crate::{
 
 /// Enough for some seconds.
 const MESSAGES: u32 = 20_000;
-/// How often the relay's counter is read.
+/// How often the outbox is counted.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// One side's turn must be over by then.
 const PATIENCE: Duration = Duration::from_mins(2);
 const TARGET: f64 = 0.8;
 pub(super) const PUBLISHED: [&str; 2] = ["waypost_messages_total{", "outcome=\"published\""];
-
-/// One turn: messages a second, and microseconds of the processor for each.
-#[derive(Clone, Copy)]
-struct Turn {
-    per_second: f64,
-    cost: f64,
-}
 
 pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
     let stack = Stack::new(cores).await?;
@@ -89,29 +85,11 @@ pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
 }
 
 async fn publish_alone(cores: &Cores) -> anyhow::Result<Turn> {
-    let messages = MESSAGES.to_string();
-    let mut process = cores.server(&["publish", &messages])?.spawn();
-    let end = Instant::now() + PATIENCE;
-    let mut used = Duration::ZERO;
-    while process.is_running() {
-        used = processor_time(&process).unwrap_or(used);
-        ensure!(Instant::now() < end, "lapin alone did not end");
-        sleep(LOOK_EVERY).await;
-    }
-    // The last line may come a moment after the end.
-    let output = async {
-        loop {
-            if let Ok(seconds) = process.output().trim().parse::<f64>() {
-                return seconds;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    };
-    let seconds = tokio::time::timeout(Duration::from_secs(2), output).await;
-    let seconds = seconds.with_context(|| process.output())?;
-    Ok(turn(f64::from(MESSAGES), seconds, used))
+    let child = cores.server(&["publish", &MESSAGES.to_string()])?;
+    by_hand(child, MESSAGES, PATIENCE).await
 }
 
+/// From the first twentieth to the end: the relay finds the rows at its next poll.
 async fn publish_through(api: &Server, outbox: &DatabaseConnection) -> anyhow::Result<Turn> {
     let before = api.counter(&PUBLISHED).await?;
     let filling = Filling {
@@ -119,42 +97,10 @@ async fn publish_through(api: &Server, outbox: &DatabaseConnection) -> anyhow::R
         aggregates: MESSAGES,
     };
     fill(outbox, filling).await?;
-    let end = Instant::now() + PATIENCE;
-    let goal = before + u64::from(MESSAGES);
-    // From the first twentieth to the end: the relay finds the rows at its next poll, and nobody says when.
-    let mut first = None;
-    loop {
-        let count = api.counter(&PUBLISHED).await?;
-        let (now, used) = (Instant::now(), processor_time(&api.process)?);
-        if first.is_none() && count - before >= u64::from(MESSAGES / 20) {
-            first = Some((count, now, used));
-        }
-        if count >= goal {
-            let (from, since, used_then) = first.context("it was over before it began")?;
-            let messages = u32::try_from(count - from).map(f64::from)?;
-            wait_until_empty(outbox).await?;
-            return Ok(turn(
-                messages,
-                (now - since).as_secs_f64(),
-                used.saturating_sub(used_then),
-            ));
-        }
-        if now > end {
-            bail!(
-                "{} of {MESSAGES} messages were published; the service wrote:\n{}",
-                count - before,
-                api.process.output()
-            );
-        }
-        sleep(LOOK_EVERY).await;
-    }
-}
-
-fn turn(messages: f64, seconds: f64, used: Duration) -> Turn {
-    Turn {
-        per_second: messages / seconds,
-        cost: used.as_secs_f64() * 1e6 / messages,
-    }
+    let part = before + u64::from(MESSAGES / 20)..before + u64::from(MESSAGES);
+    let turn = follow(api, &PUBLISHED, part, PATIENCE).await?;
+    wait_until_empty(outbox).await?;
+    Ok(turn)
 }
 
 /// What is written into an outbox.

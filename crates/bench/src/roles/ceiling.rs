@@ -1,6 +1,14 @@
-//! What the ceilings share: where their address comes from, and how they end.
+//! What the ceilings share: where their address comes from, their queue, how they are timed and how they end.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use lapin::{
+    Channel,
+    options::QueueDeclareOptions,
+    types::{AMQPValue, FieldTable},
+};
+use tokio::time::timeout;
 
 /// The address that a ceiling listens on, from the setting that the services have theirs from.
 #[expect(
@@ -19,4 +27,31 @@ pub(super) fn ended(outcome: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Does what is `measured`, and prints how many seconds it took. A broker that hangs must not hang the report.
+pub(super) fn timed(patience: Duration, measured: impl Future<Output = anyhow::Result<Duration>>) -> ExitCode {
+    ended(run(patience, measured))
+}
+
+fn run(patience: Duration, measured: impl Future<Output = anyhow::Result<Duration>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let took = runtime.block_on(async { timeout(patience, measured).await.context("no end of it")? })?;
+    println!("{}", took.as_secs_f64());
+    Ok(())
+}
+
+/// A quorum queue, as all queues of the house are.
+pub(super) async fn declare_queue(channel: &Channel, name: &str) -> lapin::Result<()> {
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    let mut quorum = FieldTable::default();
+    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel.queue_declare(name.into(), durable, quorum).await?;
+    Ok(())
 }

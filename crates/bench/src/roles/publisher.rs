@@ -2,23 +2,25 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context, ensure};
 use contracts::EventData;
 use contracts::events::EmailSent;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
+    Channel, Connection, ConnectionProperties, ExchangeKind,
     options::{
         BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions,
-        QueueDeclareOptions, QueueDeleteOptions,
+        QueueDeleteOptions,
     },
-    types::{AMQPValue, FieldTable},
+    types::FieldTable,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::ceiling::ended;
-use crate::sample::sample_message;
+use super::ceiling::{declare_queue, timed};
+use crate::{
+    backlog::{properties, taken},
+    sample::sample_message,
+};
 
 /// Publishes that wait for their confirmation at once.
 const WINDOW: usize = 100;
@@ -27,17 +29,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Publishes, and prints how many seconds it took.
 pub(crate) fn publish(messages: usize) -> ExitCode {
-    ended(run(messages))
-}
-
-fn run(messages: usize) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let took = runtime.block_on(async { timeout(PATIENCE, measured(messages)).await.context("no end of it")? })?;
-    println!("{}", took.as_secs_f64());
-    Ok(())
+    timed(PATIENCE, measured(messages))
 }
 
 async fn measured(messages: usize) -> anyhow::Result<Duration> {
@@ -63,13 +55,7 @@ async fn declare(channel: &Channel, name: &str) -> anyhow::Result<()> {
     channel
         .exchange_declare(name.into(), ExchangeKind::Topic, durable, FieldTable::default())
         .await?;
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    let mut quorum = FieldTable::default();
-    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    channel.queue_declare(name.into(), durable, quorum).await?;
+    declare_queue(channel, name).await?;
     let key = EmailSent::TYPE;
     channel
         .queue_bind(
@@ -86,14 +72,7 @@ async fn declare(channel: &Channel, name: &str) -> anyhow::Result<()> {
 
 async fn send(channel: &Channel, exchange: &str, messages: usize) -> anyhow::Result<Duration> {
     let sample = sample_message()?;
-    let mut headers = FieldTable::default();
-    for (name, value) in sample.headers() {
-        headers.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
-    }
-    let properties = BasicProperties::default()
-        .with_delivery_mode(2)
-        .with_content_type("application/json".into())
-        .with_headers(headers);
+    let properties = properties(&sample);
     let options = BasicPublishOptions {
         mandatory: true,
         ..Default::default()
@@ -102,23 +81,14 @@ async fn send(channel: &Channel, exchange: &str, messages: usize) -> anyhow::Res
     let mut waiting = FuturesUnordered::new();
     for _ in 0..messages {
         if waiting.len() >= WINDOW {
-            confirmed(waiting.next().await)?;
+            taken(waiting.next().await)?;
         }
         let (exchange, key) = (exchange.into(), sample.kind().into());
         let sent = channel.basic_publish(exchange, key, options, sample.body(), properties.clone());
         waiting.push(sent.await?);
     }
     while let Some(outcome) = waiting.next().await {
-        confirmed(Some(outcome))?;
+        taken(Some(outcome))?;
     }
     Ok(begin.elapsed())
-}
-
-fn confirmed(outcome: Option<lapin::Result<lapin::Confirmation>>) -> anyhow::Result<()> {
-    let outcome = outcome.context("nothing was on its way")??;
-    ensure!(
-        matches!(outcome, lapin::Confirmation::Ack(None)),
-        "a message was not taken"
-    );
-    Ok(())
 }

@@ -7,19 +7,16 @@ use futures_util::StreamExt;
 use lapin::{
     Connection, ConnectionProperties,
     message::Delivery,
-    options::{
-        BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions,
-        QueueDeleteOptions,
-    },
-    types::{AMQPValue, FieldTable},
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions, QueueDeleteOptions},
+    types::FieldTable,
 };
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TransactionTrait, Value};
 use serde_json::json;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    ceiling::{ended, variable},
+    ceiling::{declare_queue, timed, variable},
     intake::CHANNEL,
 };
 use crate::backlog::fill;
@@ -32,17 +29,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Takes so many messages in, and prints how many seconds it took.
 pub(crate) fn take(messages: usize) -> ExitCode {
-    ended(run(messages))
-}
-
-fn run(messages: usize) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let took = runtime.block_on(async { timeout(PATIENCE, measured(messages)).await.context("no end of it")? })?;
-    println!("{}", took.as_secs_f64());
-    Ok(())
+    timed(PATIENCE, measured(messages))
 }
 
 async fn measured(messages: usize) -> anyhow::Result<Duration> {
@@ -57,13 +44,7 @@ async fn measured(messages: usize) -> anyhow::Result<Duration> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let name = format!("bench.{}", Uuid::now_v7().simple());
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    let mut quorum = FieldTable::default();
-    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    channel.queue_declare(name.as_str().into(), durable, quorum).await?;
+    declare_queue(&channel, &name).await?;
     fill(&name, messages).await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
     let (consume, none) = (BasicConsumeOptions::default(), FieldTable::default());
