@@ -12,7 +12,7 @@ use crate::exercises::exercise::{Attempt, Verdict};
 /// Delay queues, as many as there are by default.
 const DELAYS: usize = 4;
 
-/// mq-1: how often an intake is called for four messages and a copy.
+/// mq-1: how often an intake is called for three messages and a copy of one.
 pub(crate) async fn calls(attempt: Attempt) -> Verdict {
     let answer = attempt.answered("mq-1")?;
     let house = House::open((DELAYS, Duration::from_millis(20)), |name, attempt| match name {
