@@ -78,13 +78,8 @@ fn sign_up(number: usize) -> anyhow::Result<OutboundMessage> {
     let user_id = Uuid::now_v7();
     let person = Person {
         user_id,
-        version: 1,
         email: format!("waiting{number}@bench.example"),
-        name: "Ada Lovelace".to_owned(),
-        locale: "en".to_owned(),
-        phone: None,
-        time_zone: None,
-        status: "active".to_owned(),
+        ..Person::example()
     };
     let event = Event::new(user_id, common::Timestamp::now().to_offset(), UserRegistered { person });
     Ok(OutboundMessage::of(Service::UserApi, &event, TraceContext::fresh())?)

@@ -57,6 +57,9 @@ pub mod header {
 pub trait EventData: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Type with its version; the routing key on the events exchange.
     const TYPE: &'static str;
+
+    /// A usual message: its golden file, the description of messages and tests show this one.
+    fn example() -> Self;
 }
 
 /// An event as a producer hands it to its outbox.

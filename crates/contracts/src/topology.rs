@@ -1,4 +1,4 @@
-//! Exchanges and queues: the one place that names them.
+//! Message types, exchanges and queues: the one place that lists them.
 //!
 //! Every process declares all of it, all services' queues included, before it publishes: an event
 //! must find its queue even when the service that reads it has never run.
@@ -9,7 +9,15 @@
 
 use std::time::Duration;
 
-use crate::{EventData, events};
+use crate::EventData;
+use crate::events::{Described, EmailSent, UserRegistered, UserUpdated};
+
+/// Every message type, and the service that writes it.
+pub const TYPES: &[Described] = &[
+    Described::of::<UserRegistered>("user-api"),
+    Described::of::<UserUpdated>("user-api"),
+    Described::of::<EmailSent>("email-worker"),
+];
 
 /// Topic exchange that every event goes to; the routing key is the event's type.
 pub const EVENTS_EXCHANGE: &str = "waypost.events";
@@ -36,17 +44,13 @@ pub struct Queue {
 /// What email-worker reads.
 pub const EMAIL_WORKER_EVENTS: Queue = Queue {
     name: "email-worker.events",
-    bindings: &[events::UserRegistered::TYPE],
+    bindings: &[UserRegistered::TYPE],
 };
 
 /// What notification-gateway reads.
 pub const GATEWAY_EVENTS: Queue = Queue {
     name: "notification-gateway.events",
-    bindings: &[
-        events::UserRegistered::TYPE,
-        events::UserUpdated::TYPE,
-        events::EmailSent::TYPE,
-    ],
+    bindings: &[UserRegistered::TYPE, UserUpdated::TYPE, EmailSent::TYPE],
 };
 
 /// Every work queue of the system.

@@ -243,13 +243,7 @@ mod tests {
         let user_id = Uuid::now_v7();
         let person = Person {
             user_id,
-            version: 1,
-            email: "ada@example.org".into(),
-            name: "Ada".into(),
-            locale: "en".into(),
-            phone: None,
-            time_zone: None,
-            status: "active".into(),
+            ..Person::example()
         };
         Event::new(user_id, OffsetDateTime::UNIX_EPOCH, UserRegistered { person })
     }

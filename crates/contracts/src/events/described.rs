@@ -1,9 +1,8 @@
-//! All types, described: for whoever writes down what there is.
+//! A type, described: for whoever writes down what there is.
 
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, json_schema};
 
-use super::{EmailSent, UserRegistered, UserUpdated};
 use crate::EventData;
 
 /// One message type, for descriptions.
@@ -13,29 +12,28 @@ pub struct Described {
     pub kind: &'static str,
     /// The service that writes it.
     pub source: &'static str,
-    /// Its data as JSON Schema (draft 7), without references.
+    /// Its data as JSON Schema (draft 7), with the example and without references.
     pub schema: fn() -> Schema,
 }
 
-/// Every message type of the system.
-pub const ALL: &[Described] = &[
-    described::<UserRegistered>("user-api"),
-    described::<UserUpdated>("user-api"),
-    described::<EmailSent>("email-worker"),
-];
-
-const fn described<T: EventData + JsonSchema>(source: &'static str) -> Described {
-    Described {
-        kind: T::TYPE,
-        source,
-        schema: schema::<T>,
+impl Described {
+    pub(crate) const fn of<T: EventData + JsonSchema>(source: &'static str) -> Self {
+        Self {
+            kind: T::TYPE,
+            source,
+            schema: schema::<T>,
+        }
     }
 }
 
-fn schema<T: JsonSchema>() -> Schema {
+fn schema<T: EventData + JsonSchema>() -> Schema {
     let settings = SchemaSettings::draft07().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    settings.into_generator().into_root_schema_for::<T>()
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    if let Some(examples) = json_schema!({"examples": [T::example()]}).remove("examples") {
+        schema.insert("examples".to_owned(), examples);
+    }
+    schema
 }

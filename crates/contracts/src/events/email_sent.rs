@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Person;
 use crate::EventData;
 
 /// A mail server took responsibility for an email: `email.sent.v1`, from email-worker to the gateway.
@@ -29,4 +30,17 @@ pub struct EmailSent {
 
 impl EventData for EmailSent {
     const TYPE: &'static str = "email.sent.v1";
+
+    fn example() -> Self {
+        let event = Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0002);
+        Self {
+            email_id: event,
+            user_id: Person::example().user_id,
+            template: "welcome".to_owned(),
+            source_event_id: event,
+            notification_id: None,
+            message_id: "abc@waypost".to_owned(),
+            reason: None,
+        }
+    }
 }

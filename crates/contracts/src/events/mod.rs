@@ -9,7 +9,7 @@ mod person;
 mod user_registered;
 mod user_updated;
 
-pub use described::{ALL, Described};
+pub use described::Described;
 pub use email_sent::EmailSent;
 pub use person::Person;
 pub use user_registered::UserRegistered;

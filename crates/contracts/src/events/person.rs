@@ -27,6 +27,22 @@ pub struct Person {
     pub status: String,
 }
 
+impl Person {
+    /// Somebody, as the examples of events have them.
+    pub fn example() -> Self {
+        Self {
+            user_id: Uuid::from_u128(0x0198_c0de_0000_7000_8000_0000_0000_0001),
+            version: 1,
+            email: "ada@example.com".to_owned(),
+            name: "Ada".to_owned(),
+            locale: "en".to_owned(),
+            phone: None,
+            time_zone: None,
+            status: "active".to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Person {
     /// Personal data stays out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -16,4 +16,12 @@ pub struct UserRegistered {
 
 impl EventData for UserRegistered {
     const TYPE: &'static str = "user.registered.v1";
+
+    fn example() -> Self {
+        let person = Person {
+            phone: Some("+15550100".to_owned()),
+            ..Person::example()
+        };
+        Self { person }
+    }
 }

@@ -18,4 +18,13 @@ pub struct UserUpdated {
 
 impl EventData for UserUpdated {
     const TYPE: &'static str = "user.updated.v1";
+
+    fn example() -> Self {
+        let person = Person {
+            version: 2,
+            time_zone: Some("Europe/Berlin".to_owned()),
+            ..Person::example()
+        };
+        Self { person }
+    }
 }

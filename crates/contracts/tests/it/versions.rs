@@ -1,6 +1,6 @@
 //! The newest consumer reads what every older version wrote, and each of these reads what the newest writes.
 //!
-//! `golden/` has what the newest writes: of each type a usual message, `.full` with every field, `.bare` with those alone that it
+//! `golden/` has what the newest writes: of each type its example, `.full` with every field, `.bare` with those alone that it
 //! must have. `golden/released/<version>/` has the same of each version that is or was in production, named by its commit,
 //! `released/<version>.rs` the types by which it reads. Neither changes once it is there.
 
@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use contracts::EventData;
 use contracts::events::{EmailSent, UserRegistered, UserUpdated};
-use contracts::topology::QUEUES;
-use contracts::{EventData, events};
+use contracts::topology::{QUEUES, TYPES};
 use serde_json::Value;
 
 use crate::released::{Reader, readers};
@@ -41,13 +41,21 @@ fn versions() -> BTreeSet<String> {
     entries.map(|entry| name(entry.unwrap())).collect()
 }
 
-/// What the newest reads.
-fn newest() -> BTreeMap<&'static str, Reader> {
-    fn read<T: EventData>() -> (&'static str, Reader) {
-        let reader: Reader = |text| serde_json::from_str::<T>(text).and_then(serde_json::to_value);
-        (T::TYPE, reader)
+/// A type as the newest has it.
+struct Newest {
+    read: Reader,
+    example: fn() -> String,
+}
+
+fn newest() -> BTreeMap<&'static str, Newest> {
+    fn of<T: EventData>() -> (&'static str, Newest) {
+        let newest = Newest {
+            read: |text| serde_json::from_str::<T>(text).and_then(serde_json::to_value),
+            example: || serde_json::to_string_pretty(&T::example()).unwrap(),
+        };
+        (T::TYPE, newest)
     }
-    [read::<UserRegistered>(), read::<UserUpdated>(), read::<EmailSent>()].into()
+    [of::<UserRegistered>(), of::<UserUpdated>(), of::<EmailSent>()].into()
 }
 
 /// Whether `read` has every member of `written` that is not unknown to it, with its value.
@@ -65,10 +73,10 @@ fn the_newest_consumer_reads_what_every_older_version_wrote() {
         let messages = messages(&golden().join("released").join(&version));
         assert!(!messages.is_empty(), "{version} has no messages");
         for (name, kind, text) in messages {
-            let Some(read) = newest.get(kind.as_str()) else {
+            let Some(newest) = newest.get(kind.as_str()) else {
                 panic!("{version}: nobody reads {kind} any more: a queue may still hold one");
             };
-            let read = read(&text).unwrap_or_else(|error| panic!("{version}: {name}: {error}"));
+            let read = (newest.read)(&text).unwrap_or_else(|error| panic!("{version}: {name}: {error}"));
             let written: Value = serde_json::from_str(&text).unwrap();
             // Of what it wrote nothing is lost, and nothing means something else.
             for (member, value) in written.as_object().unwrap() {
@@ -106,8 +114,8 @@ fn each_type_has_its_messages_in_the_newest_form() {
         bound,
         "name it in `newest`"
     );
-    let described: BTreeSet<_> = events::ALL.iter().map(|event| event.kind).collect();
-    assert_eq!(described, bound, "name it in events::ALL");
+    let described: BTreeSet<_> = TYPES.iter().map(|event| event.kind).collect();
+    assert_eq!(described, bound, "name it in topology::TYPES");
     let there: BTreeSet<String> = messages(&golden()).into_iter().map(|(name, _, _)| name).collect();
     for kind in bound {
         for name in [kind.to_owned(), format!("{kind}.full"), format!("{kind}.bare")] {
@@ -117,13 +125,21 @@ fn each_type_has_its_messages_in_the_newest_form() {
     // What is read is written again in the same bytes: nothing is there that the type does not have.
     for (name, kind, text) in messages(&golden()) {
         let written: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(newest[kind.as_str()](&text).unwrap(), written, "{name}");
+        assert_eq!((newest[kind.as_str()].read)(&text).unwrap(), written, "{name}");
+    }
+}
+
+#[test]
+fn each_example_keeps_its_bytes() {
+    for (kind, newest) in newest() {
+        let golden = fs::read_to_string(golden().join(format!("{kind}.json"))).unwrap();
+        assert_eq!((newest.example)(), golden.trim_end(), "{kind}");
     }
 }
 
 #[test]
 fn a_message_without_optional_fields_has_no_other_and_the_full_one_has_all() {
-    for event in events::ALL {
+    for event in TYPES {
         let schema = (event.schema)().to_value();
         let required: BTreeSet<_> = schema["required"]
             .as_array()

@@ -238,13 +238,10 @@ pub(crate) fn sign_up(email: &str, name: &str, locale: &str) -> Event<UserRegist
     let user_id = Uuid::now_v7();
     let person = Person {
         user_id,
-        version: 1,
         email: email.to_owned(),
         name: name.to_owned(),
         locale: locale.to_owned(),
-        phone: None,
-        time_zone: None,
-        status: "active".to_owned(),
+        ..Person::example()
     };
     Event::new(user_id, OffsetDateTime::UNIX_EPOCH, UserRegistered { person })
 }

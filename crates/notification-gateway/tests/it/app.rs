@@ -299,13 +299,8 @@ impl TestApp {
 pub(crate) fn registered(user: Uuid, phone: Option<&str>) -> Event<UserRegistered> {
     let person = Person {
         user_id: user,
-        version: 1,
-        email: "ada@example.com".into(),
-        name: "Ada".into(),
-        locale: "en".into(),
         phone: phone.map(Into::into),
-        time_zone: None,
-        status: "active".into(),
+        ..Person::example()
     };
     Event::new(user, Timestamp::now().to_offset(), UserRegistered { person })
 }
@@ -323,11 +318,8 @@ pub(crate) fn email_sent(cause: &Event<UserRegistered>) -> Event<EmailSent> {
     let data = EmailSent {
         email_id: Uuid::now_v7(),
         user_id: cause.data.person.user_id,
-        template: "welcome".into(),
         source_event_id: cause.id,
-        notification_id: None,
-        message_id: "m@waypost.example".into(),
-        reason: None,
+        ..EmailSent::example()
     };
     Event::new(cause.data.person.user_id, Timestamp::now().to_offset(), data)
 }

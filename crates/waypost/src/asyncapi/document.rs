@@ -1,8 +1,8 @@
 //! The document: a channel a message type and a queue, who sends and who receives.
 
 use contracts::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
-use contracts::events::{ALL, Described};
-use contracts::topology::{EVENTS_EXCHANGE, QUEUES, Queue, UNROUTED};
+use contracts::events::Described;
+use contracts::topology::{EVENTS_EXCHANGE, QUEUES, Queue, TYPES, UNROUTED};
 use serde_json::{Map, Value, json};
 
 use super::headers;
@@ -43,7 +43,7 @@ pub fn document() -> String {
 
 fn channels() -> Map<String, Value> {
     let mut channels = Map::new();
-    for event in ALL {
+    for event in TYPES {
         channels.insert(event.kind.to_owned(), published(event));
     }
     for queue in QUEUES {
@@ -53,7 +53,7 @@ fn channels() -> Map<String, Value> {
     let about = "Events that no queue is bound to, or whose queue is missing: 10,000 at most, for 7 days.";
     channels.insert(
         UNROUTED.to_owned(),
-        of_queue(UNROUTED, about, ALL.iter().map(|event| event.kind)),
+        of_queue(UNROUTED, about, TYPES.iter().map(|event| event.kind)),
     );
     channels
 }
@@ -112,7 +112,7 @@ fn references<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Map<String, Value
 
 fn operations() -> Map<String, Value> {
     let mut operations = Map::new();
-    for event in ALL {
+    for event in TYPES {
         let (service, kind) = (event.source, event.kind);
         let sends = json!({
             "action": "send",
@@ -153,7 +153,8 @@ fn messages() -> Map<String, Value> {
             "payload": payload,
         })
     };
-    ALL.iter()
+    TYPES
+        .iter()
         .map(|event| (event.kind.to_owned(), message(event)))
         .collect()
 }

@@ -85,10 +85,7 @@ pub(crate) fn event(user_id: Uuid, version: i64, name: &str) -> Event<UserUpdate
         version,
         email: format!("{user_id}@example.org"),
         name: name.into(),
-        locale: "en".into(),
-        phone: None,
-        time_zone: None,
-        status: "active".into(),
+        ..Person::example()
     };
     Event::new(user_id, common::Timestamp::now().to_offset(), UserUpdated { person })
 }

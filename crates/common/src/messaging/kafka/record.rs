@@ -46,8 +46,8 @@ impl From<Wire> for Record {
 
 #[cfg(test)]
 mod tests {
-    use contracts::Event;
     use contracts::events::EmailSent;
+    use contracts::{Event, EventData};
     use time::macros::datetime;
     use uuid::Uuid;
 
@@ -62,16 +62,7 @@ mod tests {
 
     fn wire() -> Wire {
         let user_id: Uuid = ONE.parse().unwrap();
-        let data = EmailSent {
-            email_id: user_id,
-            user_id,
-            template: "welcome".into(),
-            source_event_id: user_id,
-            notification_id: None,
-            message_id: "1@example.org".into(),
-            reason: None,
-        };
-        let mut event = Event::new(user_id, datetime!(2026-11-23 10:00:00.5 UTC), data);
+        let mut event = Event::new(user_id, datetime!(2026-11-23 10:00:00.5 UTC), EmailSent::example());
         event.id = TWO.parse().unwrap();
         let trace = TraceContext::parse(Some(TRACE), Some("vendor=1")).unwrap();
         let message = OutboundMessage::of(Service::EmailWorker, &event.caused_by(user_id), trace.clone()).unwrap();

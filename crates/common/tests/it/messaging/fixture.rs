@@ -289,11 +289,7 @@ pub(crate) fn sign_up(user_id: Uuid, version: i64) -> Event<UserRegistered> {
         user_id,
         version,
         email: format!("{user_id}@example.org"),
-        name: "Ada".into(),
-        locale: "en".into(),
-        phone: None,
-        time_zone: None,
-        status: "active".into(),
+        ..Person::example()
     };
     Event::new(user_id, now(), UserRegistered { person })
 }
@@ -310,11 +306,8 @@ pub(crate) fn email_sent_to(user_id: Uuid) -> Event<EmailSent> {
     let data = EmailSent {
         email_id: Uuid::now_v7(),
         user_id,
-        template: "welcome".into(),
         source_event_id: Uuid::now_v7(),
-        notification_id: None,
-        message_id: "1@example.org".into(),
-        reason: None,
+        ..EmailSent::example()
     };
     Event::new(user_id, now(), data)
 }

@@ -137,13 +137,8 @@ pub(super) fn registered(name: &str) -> Result<OutboundMessage, String> {
     let user_id = Uuid::now_v7();
     let person = Person {
         user_id,
-        version: 1,
-        email: "somebody@example.org".into(),
         name: name.to_owned(),
-        locale: "en".into(),
-        phone: None,
-        time_zone: None,
-        status: "active".into(),
+        ..Person::example()
     };
     let event = Event::new(user_id, Timestamp::now().to_offset(), UserRegistered { person });
     OutboundMessage::of(Service::UserApi, &event, TraceContext::fresh()).map_err(|error| error.to_string())
