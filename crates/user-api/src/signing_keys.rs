@@ -20,25 +20,17 @@ use common::{
     Timestamp,
     database::{Database, within_deadline},
     http::{
-        TokenKeys,
+        KeyPair, TokenKeys, UnusableKey,
         keys::{Jwk, Jwks, KeySet},
     },
     messaging::Changes,
     process::{Tasks, chain},
 };
-use jsonwebtoken::{
-    Algorithm, EncodingKey,
-    errors::ErrorKind,
-    jwk::{AlgorithmParameters, ThumbprintHash},
-};
+use jsonwebtoken::EncodingKey;
 use sea_orm::DbErr;
 
 use crate::tables::signing_keys;
 
-/// PKCS #8 in front of the 32 bytes of an Ed25519 private key (RFC 8410).
-const PKCS8_HEADER: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
 /// Pause between two tries to read the first keys.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How often they are read again: so long a retired key may still be used.
@@ -53,8 +45,8 @@ const PUBLISHED_BEFORE: Duration = Duration::from_mins(10);
 pub(crate) enum KeysError {
     #[error("the signing keys could not be read from the database")]
     Database(#[from] DbErr),
-    #[error("a signing key is not an Ed25519 key")]
-    Unusable(#[from] jsonwebtoken::errors::Error),
+    #[error(transparent)]
+    Unusable(#[from] UnusableKey),
 }
 
 /// The keys have not been read yet.
@@ -170,18 +162,12 @@ async fn read_or_make(
     Ok(known)
 }
 
-fn make(now: Timestamp) -> Result<signing_keys::Model, KeysError> {
-    let mut private_key = PKCS8_HEADER.to_vec();
-    private_key.extend_from_slice(&rand::random::<[u8; 32]>());
-    let key = EncodingKey::from_ed_der(&private_key);
-    let public = jsonwebtoken::jwk::Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
-    let AlgorithmParameters::OctetKeyPair(pair) = &public.algorithm else {
-        return Err(unusable());
-    };
+fn make(now: Timestamp) -> Result<signing_keys::Model, UnusableKey> {
+    let pair = KeyPair::random();
     Ok(signing_keys::Model {
-        id: public.thumbprint(ThumbprintHash::SHA256)?,
-        public_key: BASE64_URL_SAFE_NO_PAD.decode(&pair.x).map_err(|_| unusable())?,
-        private_key,
+        id: pair.id()?,
+        public_key: pair.public().to_vec(),
+        private_key: pair.written()?,
         created_at: now,
         retired_at: None,
     })
@@ -189,7 +175,7 @@ fn make(now: Timestamp) -> Result<signing_keys::Model, KeysError> {
 
 /// Makes the ring of keys, the newest first; what `before` knew of tokens stays known while the keys are the same.
 fn ring(keys: &[signing_keys::Model], before: Option<&Ring>, now: Timestamp) -> Result<Ring, KeysError> {
-    let signing = signing_key(keys, now).ok_or_else(unusable)?;
+    let signing = signing_key(keys, now).ok_or(UnusableKey)?;
     let public = keys.iter().map(|key| {
         let x = BASE64_URL_SAFE_NO_PAD.encode(&key.public_key);
         Jwk::ed25519(key.id.clone(), x)
@@ -197,8 +183,8 @@ fn ring(keys: &[signing_keys::Model], before: Option<&Ring>, now: Timestamp) -> 
     let set = Jwks { keys: public.collect() };
     Ok(Ring {
         key_id: signing.id.clone(),
-        signing: EncodingKey::from_ed_der(&signing.private_key),
-        jwks: serde_json::to_vec(&set).map_err(|_| unusable())?.into(),
+        signing: KeyPair::read(&signing.private_key)?.signing()?,
+        jwks: serde_json::to_vec(&set).map_err(|_| UnusableKey)?.into(),
         verifying: before.map_or_else(|| KeySet::new(&set), |ring| ring.verifying.renewed(&set)),
     })
 }
@@ -209,18 +195,15 @@ fn signing_key(newest_first: &[signing_keys::Model], now: Timestamp) -> Option<&
     newest_first.iter().find(is_known).or(newest_first.last())
 }
 
-fn unusable() -> KeysError {
-    KeysError::Unusable(ErrorKind::InvalidEddsaKey.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::Algorithm;
+
     use super::*;
 
     #[test]
     fn a_made_key_s_public_half_verifies_what_it_signs() {
         let key = make(Timestamp::now()).unwrap();
-        assert_eq!((key.private_key.len(), key.public_key.len()), (48, 32));
         let ring = ring(&[key], None, Timestamp::now()).unwrap();
         let signature = jsonwebtoken::crypto::sign(b"text", &ring.signing, Algorithm::EdDSA).unwrap();
         let set: Jwks = serde_json::from_slice(&ring.jwks).unwrap();

@@ -13,7 +13,7 @@
 //! - [`PrivateSurface`]: the same edge, problems and rows on a port that is not for the public, without limits;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
 //! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;
-//! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by.
+//! - [`Verifier`], [`keys`], [`claims`]: tokens and the keys that they are checked by; [`KeyPair`]: what signs them.
 
 mod answer;
 mod body;
@@ -31,6 +31,7 @@ mod form_body;
 mod held_place;
 mod in_order;
 mod json_body;
+mod key_pair;
 pub mod keys;
 mod limit;
 mod merge_patch;
@@ -60,6 +61,7 @@ pub use endpoint::Endpoint;
 pub use failure::Failure;
 pub use form_body::FormBody;
 pub use json_body::JsonBody;
+pub use key_pair::{KeyPair, UnusableKey};
 pub use merge_patch::{Edit, Member, MergePatch, OtherMembers};
 pub use oneself::Oneself;
 pub use operation::{Missing, NoRefusal, OperationError, Refusal};

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use common::Timestamp;
 use common::config::Service;
 use common::database::Database;
+use common::http::KeyPair;
 use common::http::claims::{Claims, ISSUER};
 use common::http::keys::Jwk;
 use common::messaging::{
@@ -17,7 +20,7 @@ use common::telemetry::TraceContext;
 use contracts::events::{EmailSent, Person, UserRegistered, UserUpdated};
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use contracts::{Event, EventData};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, Header, encode};
 use migrations::{MigratorTraitSelf, Owner};
 use notification_gateway::{Backends, Running, Settings, start};
 use sea_orm::{ConnectionTrait, Statement};
@@ -30,28 +33,15 @@ use crate::provider::Provider;
 /// No step takes near so long; a busy machine may.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
-/// Test vectors of RFC 8032, section 7.1: seed and public key, and our name for the pair.
-pub(crate) struct KeyPair(pub(crate) &'static str, [u8; 32], &'static str);
-pub(crate) const FIRST: KeyPair = KeyPair(
-    "first",
-    [
-        0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49,
-        0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
-    ],
-    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-);
-pub(crate) const SECOND: KeyPair = KeyPair(
-    "second",
-    [
-        0x4c, 0xcd, 0x08, 0x9b, 0x28, 0xff, 0x96, 0xda, 0x9d, 0xb6, 0xc3, 0x46, 0xec, 0x11, 0x4e, 0x0f, 0x5b, 0x8a,
-        0x31, 0x9f, 0x35, 0xab, 0xa6, 0x24, 0xda, 0x8c, 0xf6, 0xed, 0x4f, 0xb8, 0xa6, 0xfb,
-    ],
-    "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
-);
+/// One who signs tokens: the name of the key, and its secret.
+pub(crate) struct Signer(&'static str, [u8; 32]);
+pub(crate) const FIRST: Signer = Signer("first", [1; 32]);
+pub(crate) const SECOND: Signer = Signer("second", [2; 32]);
 
-impl KeyPair {
+impl Signer {
     pub(crate) fn public(&self) -> Jwk {
-        Jwk::ed25519(self.0.to_owned(), self.2.to_owned())
+        let public = KeyPair::of(self.1).public();
+        Jwk::ed25519(self.0.to_owned(), BASE64_URL_SAFE_NO_PAD.encode(public))
     }
 
     /// A token of `user`, good for so many seconds from now.
@@ -67,16 +57,11 @@ impl KeyPair {
             iat: now,
             exp: now + seconds,
         };
-        // PKCS#8 version 1 around an Ed25519 seed (RFC 8410).
-        let mut der = vec![
-            0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-        ];
-        der.extend_from_slice(&self.1);
         let header = Header {
             kid: Some(self.0.to_owned()),
             ..Header::new(Algorithm::EdDSA)
         };
-        encode(&header, &claims, &EncodingKey::from_ed_der(&der)).unwrap()
+        encode(&header, &claims, &KeyPair::of(self.1).signing().unwrap()).unwrap()
     }
 }
 

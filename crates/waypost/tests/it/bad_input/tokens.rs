@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use common::http::KeyPair;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
@@ -11,10 +12,6 @@ use super::case::Expected::{self, Fine, Problem};
 use super::case::{Case, To};
 
 const UNAUTHORIZED: Expected = Problem(401, "unauthorized");
-/// PKCS #8 of an Ed25519 key whose 32 bytes are all the same (RFC 8410).
-const PKCS8_HEADER: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
 
 /// Signs what it is told to, with the system's own key: then it is the claims alone that are wrong.
 pub(super) struct Forge {
@@ -33,12 +30,11 @@ impl Forge {
         let statement = Statement::from_string(connection.get_database_backend(), select);
         let row = connection.query_one_raw(statement).await.unwrap().unwrap();
         let private: Vec<u8> = row.try_get("", "private_key").unwrap();
-        let stranger = [PKCS8_HEADER.as_slice(), &[7; 32]].concat();
         Self {
             key_id: row.try_get("", "id").unwrap(),
-            own: EncodingKey::from_ed_der(&private),
+            own: KeyPair::read(&private).unwrap().signing().unwrap(),
             public: row.try_get("", "public_key").unwrap(),
-            stranger: EncodingKey::from_ed_der(&stranger),
+            stranger: KeyPair::of([7; 32]).signing().unwrap(),
             user_id: user_id.to_owned(),
             good: good.to_owned(),
         }
