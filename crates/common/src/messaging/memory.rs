@@ -25,14 +25,14 @@ use super::wire::Wire;
 use crate::Timestamp;
 use crate::database::Database;
 use crate::process::chain;
+use crate::resilience::Backoff;
 
 /// How often somebody looks for letters that are wanted back.
 const LOOK: Duration = Duration::from_secs(1);
 /// Letters that are on their way back at a time; the others wait in their rows.
 const MAX_REPLAYS: u64 = 1_000;
-/// Waits between attempts to write down what became of a letter: from the first, doubling, to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// Waits between attempts to write down what became of a letter.
+const WAITS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5));
 
 #[derive(Clone)]
 pub(super) struct Memory(Arc<Vec<MemoryQueue>>);
@@ -267,7 +267,7 @@ async fn attempt<I: Intake>(processor: &Processor<I>, item: Item) -> Later {
 /// the service stops before: then the message comes again.
 async fn written<I: Intake>(processor: &Processor<I>, id: Option<i64>, dead: Option<&Wire>) -> bool {
     let (database, queue) = (processor.database(), processor.queue.name);
-    let mut pause = FIRST_WAIT;
+    let mut retry = 0;
     loop {
         let now = Timestamp::now();
         let done = match (id, dead) {
@@ -282,8 +282,8 @@ async fn written<I: Intake>(processor: &Processor<I>, id: Option<i64>, dead: Opt
         }
         let error = chain(&error);
         tracing::warn!(queue, error, "what became of a dead letter can't be written down yet");
-        sleep(pause).await;
-        pause = (pause * 2).min(LAST_WAIT);
+        sleep(WAITS.step(retry)).await;
+        retry += 1;
     }
 }
 

@@ -14,7 +14,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    fn step(&self, retry: u32) -> Duration {
+    /// Waits from `first`, doubling, to `limit`.
+    pub const fn doubling(first: Duration, limit: Duration) -> Self {
+        Self { first, limit }
+    }
+
+    /// The wait before retry number `retry` (0 is the first) without jitter, for one who fails alone.
+    pub fn step(&self, retry: u32) -> Duration {
         self.first.saturating_mul(2_u32.saturating_pow(retry)).min(self.limit)
     }
 

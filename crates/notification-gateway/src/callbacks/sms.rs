@@ -7,6 +7,7 @@ use common::Timestamp;
 use common::database::within_deadline;
 use common::dispatch::{Reason, Status};
 use common::http::{Answer, FormBody, NoContent, OperationError, Place, Problem, Refusal, kinds};
+use common::resilience::Backoff;
 use strum::EnumIter;
 
 use super::twilio::Signature;
@@ -15,7 +16,8 @@ use crate::tables::deliveries::{self, Told};
 
 /// A provider may be faster than we are in writing down that it took the message: so long that is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Pauses between looks whether it is written down.
+const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(100), PATIENCE);
 /// Longest id of a message.
 const MOST_OF_AN_ID: usize = 100;
 
@@ -81,14 +83,14 @@ async fn take(
     told: &Told,
     place: &Place,
 ) -> Result<(), OperationError<CallbackRefusal>> {
-    let (end, mut pause) = (Instant::now() + PATIENCE, LOOK_AGAIN);
+    let (end, mut looks) = (Instant::now() + PATIENCE, 0);
     while !within_deadline(deliveries::is_there(state.database.read(), of)).await? {
         if Instant::now() >= end {
             state.metrics.callback("sms", "unknown_message");
             return Err(OperationError::Refused(CallbackRefusal::UnknownMessage));
         }
-        place.leave_while(tokio::time::sleep(pause)).await;
-        pause *= 2;
+        place.leave_while(tokio::time::sleep(PAUSES.step(looks))).await;
+        looks += 1;
     }
     let change = state.changes.begin().await?;
     if deliveries::tell(change.tx(), of, told, Timestamp::now()).await? {

@@ -10,11 +10,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::process;
+use crate::resilience::Backoff;
 use crate::telemetry::Metrics;
 
-/// Pauses between probes: from the first, doubling, to the last. Asking costs one short transaction.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses between probes. Asking costs one short transaction.
+const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(250), Duration::from_secs(5));
 
 /// How far a gate is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 struct Position {
     state: State,
-    pause: Duration,
+    failed_probes: u32,
     probe_at: Instant,
     since: Instant,
 }
@@ -42,26 +42,23 @@ impl Position {
     fn open(now: Instant) -> Self {
         Self {
             state: State::Open,
-            pause: Duration::ZERO,
+            failed_probes: 0,
             probe_at: now,
             since: now,
         }
     }
 
-    /// Something failed for want of the database. `share` of the pause is waited, so that replicas spread.
-    fn fail(&mut self, now: Instant, share: f64) {
+    /// Something failed for want of the database. `random` shortens the pause, so that replicas spread.
+    fn fail(&mut self, now: Instant, random: f64) {
         match self.state {
-            State::Open => {
-                (self.state, self.since) = (State::Draining, now);
-                self.pause = FIRST_PAUSE;
-            }
+            State::Open => (self.state, self.since) = (State::Draining, now),
             State::Draining => {}
             State::Closed | State::Probing => {
                 self.state = State::Closed;
-                self.pause = (self.pause * 2).min(LAST_PAUSE);
+                self.failed_probes = self.failed_probes.saturating_add(1);
             }
         }
-        self.probe_at = now + self.pause.mul_f64(share);
+        self.probe_at = now + PAUSES.delay(self.failed_probes, random);
     }
 
     /// Whether this opens the gate.
@@ -139,8 +136,8 @@ impl Gate {
     /// Something failed for want of the database.
     pub(super) fn failed(&self, error: &str) {
         let was_open = self.is_open();
-        let share = rand::random_range(0.5..1.0);
-        self.change(|at| at.fail(Instant::now(), share));
+        let random = rand::random();
+        self.change(|at| at.fail(Instant::now(), random));
         if was_open {
             tracing::warn!(
                 queue = self.queue,
@@ -195,7 +192,7 @@ mod tests {
         let mut at = Position::open(now);
         for _ in 0..5 {
             at.fail(now, WHOLE);
-            assert_eq!((at.state, at.pause), (State::Draining, FIRST_PAUSE));
+            assert_eq!((at.state, at.probe_at - now), (State::Draining, PAUSES.first));
         }
         assert!(!at.succeed(now), "a late success is no probe");
     }
@@ -218,8 +215,8 @@ mod tests {
     fn only_a_part_of_the_pause_is_waited_so_that_replicas_spread() {
         let now = Instant::now();
         let mut at = Position::open(now);
-        at.fail(now, 0.5);
-        assert_eq!(at.probe_at - now, FIRST_PAUSE / 2);
+        at.fail(now, 0.0);
+        assert_eq!(at.probe_at - now, PAUSES.first / 2);
     }
 
     #[test]
@@ -232,6 +229,6 @@ mod tests {
         assert!(at.succeed(now));
         assert_eq!(at.state, State::Open);
         at.fail(now, WHOLE);
-        assert_eq!(at.pause, FIRST_PAUSE);
+        assert_eq!(at.probe_at - now, PAUSES.first);
     }
 }

@@ -16,10 +16,10 @@ use super::publish::Publisher;
 use super::session::Session;
 use crate::messaging::consumer::Settlement;
 use crate::messaging::wire::Wire;
+use crate::resilience::Backoff;
 
-/// Waits between attempts to move a message: from the first, doubling, to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// Waits between attempts to move a message.
+const WAITS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5));
 
 /// Where a delivery can be acknowledged; on no other channel.
 #[derive(Clone)]
@@ -103,14 +103,14 @@ impl Settler {
     /// Puts a copy where it belongs and waits for the confirmation: only then is the original done
     /// with. A crash between the two makes a double, which the inbox drops.
     async fn move_to(&self, held: &Held, destination: &Destination<'_>, copy: &Wire) -> bool {
-        let mut wait = FIRST_WAIT;
+        let mut retry = 0;
         while let Err(error) = self.publisher.publish(destination, copy).await {
             if self.stopping.is_cancelled() || !held.channel.status().connected() {
                 return false;
             }
             tracing::warn!(queue = self.queue, %error, "a message can't be moved yet");
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(LAST_WAIT);
+            tokio::time::sleep(WAITS.step(retry)).await;
+            retry += 1;
         }
         true
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// Waits when every node was tried: from the first, doubling, to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LAST_WAIT: Duration = Duration::from_secs(1);
+use crate::resilience::Backoff;
+
+/// Waits when every node was tried.
+const WAITS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(1));
 /// A connection that lasted so long was a good one: the next is tried at once.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 
@@ -12,7 +13,7 @@ const GOOD_LIFE: Duration = Duration::from_secs(10);
 pub(super) struct Tries {
     nodes: usize,
     failed: usize,
-    wait: Duration,
+    waited: u32,
 }
 
 impl Tries {
@@ -20,7 +21,7 @@ impl Tries {
         Self {
             nodes,
             failed: 0,
-            wait: FIRST_WAIT,
+            waited: 0,
         }
     }
 
@@ -31,7 +32,7 @@ impl Tries {
             return Duration::ZERO;
         }
         self.failed = 0;
-        self.doubled()
+        self.wait()
     }
 
     /// The pause after a connection that lived so long. One that ends as soon as it is used, for want of
@@ -39,9 +40,9 @@ impl Tries {
     pub(super) fn after_life(&mut self, life: Duration) -> Duration {
         self.failed = 0;
         if life >= GOOD_LIFE {
-            self.wait = FIRST_WAIT;
+            self.waited = 0;
         }
-        self.doubled()
+        self.wait()
     }
 
     /// Whether no node has been tried since all of them were, or since one was connected to.
@@ -49,9 +50,9 @@ impl Tries {
         self.failed == 0
     }
 
-    fn doubled(&mut self) -> Duration {
-        let wait = self.wait;
-        self.wait = (wait * 2).min(LAST_WAIT);
+    fn wait(&mut self) -> Duration {
+        let wait = WAITS.step(self.waited);
+        self.waited = self.waited.saturating_add(1);
         wait
     }
 }
@@ -68,17 +69,17 @@ mod tests {
         let mut tries = Tries::over(1);
         assert_eq!(
             [tries.after_failure(), tries.after_failure()],
-            [FIRST_WAIT, FIRST_WAIT * 2]
+            [WAITS.step(0), WAITS.step(1)]
         );
     }
 
     #[test]
     fn only_a_connection_that_lasted_lets_the_next_be_tried_at_once() {
         let mut tries = Tries::over(1);
-        while tries.after_failure() < LAST_WAIT {}
-        assert_eq!(tries.after_life(Duration::from_millis(30)), LAST_WAIT);
-        assert_eq!(tries.after_life(GOOD_LIFE), FIRST_WAIT);
-        assert_eq!(tries.after_life(Duration::from_millis(30)), FIRST_WAIT * 2);
+        while tries.after_failure() < WAITS.limit {}
+        assert_eq!(tries.after_life(Duration::from_millis(30)), WAITS.limit);
+        assert_eq!(tries.after_life(GOOD_LIFE), WAITS.first);
+        assert_eq!(tries.after_life(Duration::from_millis(30)), WAITS.step(1));
     }
 
     #[test]

@@ -6,30 +6,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long something is held back: at first, doubling with each time, to the last.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waits {
-    pub(super) first: Duration,
-    pub(super) last: Duration,
-}
+use crate::resilience::Backoff;
 
 /// What is held back. What was, is remembered for a while, so that it waits longer the next time.
 pub(super) struct Holds<K> {
-    waits: Waits,
+    waits: Backoff,
     held: HashMap<K, Held>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Held {
     until: Instant,
-    wait: Duration,
+    times: u32,
 }
 
 /// How many are remembered at most beyond those that are held back.
 const REMEMBERED: usize = 1_000;
 
 impl<K: Eq + Hash + Clone> Holds<K> {
-    pub(super) fn new(waits: Waits) -> Self {
+    pub(super) fn new(waits: Backoff) -> Self {
         Self {
             waits,
             held: HashMap::new(),
@@ -38,18 +33,14 @@ impl<K: Eq + Hash + Clone> Holds<K> {
 
     /// Holds `key` back, for longer than the last time; `None`: it is held back already, and stays so as it is.
     pub(super) fn hold(&mut self, key: K, now: Instant) -> Option<Duration> {
-        let wait = match self.held.get(&key) {
+        let times = match self.held.get(&key) {
             Some(held) if now < held.until => return None,
-            Some(held) => (held.wait * 2).min(self.waits.last),
-            None => self.waits.first,
+            Some(held) => held.times.saturating_add(1),
+            None => 0,
         };
-        self.held.insert(
-            key,
-            Held {
-                until: now + wait,
-                wait,
-            },
-        );
+        let wait = self.waits.step(times);
+        let until = now + wait;
+        self.held.insert(key, Held { until, times });
         Some(wait)
     }
 
@@ -60,7 +51,7 @@ impl<K: Eq + Hash + Clone> Holds<K> {
 
     /// Forgets what was held back long ago, and all that was when there is too much of it.
     pub(super) fn forget_old(&mut self, now: Instant) {
-        self.held.retain(|_, held| now < held.until + self.waits.last);
+        self.held.retain(|_, held| now < held.until + self.waits.limit);
         if self.held.len() - self.running(now).count() > REMEMBERED {
             self.held.retain(|_, held| now < held.until);
         }
@@ -95,10 +86,7 @@ impl<K: Eq + Hash + Clone> Holds<K> {
 mod tests {
     use super::*;
 
-    const WAITS: Waits = Waits {
-        first: Duration::from_secs(1),
-        last: Duration::from_secs(4),
-    };
+    const WAITS: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(4));
 
     #[test]
     fn each_time_is_twice_as_long_up_to_the_last_and_a_release_begins_anew() {
@@ -131,7 +119,7 @@ mod tests {
         holds.hold(1, now);
         holds.forget_old(later);
         assert_eq!(holds.known().count(), 1);
-        holds.forget_old(later + WAITS.last);
+        holds.forget_old(later + WAITS.limit);
         assert_eq!(holds.known().count(), 0);
     }
 }

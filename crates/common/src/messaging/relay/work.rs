@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::holds::{Holds, Waits};
+use super::holds::Holds;
 use super::mark::Mark;
 use super::outlet::Outlet;
 use super::rows::NotNow;
@@ -17,18 +17,13 @@ use super::unreached::Unreached;
 use crate::messaging::error::PublishError;
 use crate::messaging::message::OutboundMessage;
 use crate::messaging::outbox::row;
+use crate::resilience::Backoff;
 use crate::telemetry::Metrics;
 
 /// How long an aggregate waits whose row can't be read: somebody has to look at it.
-const UNREADABLE: Waits = Waits {
-    first: Duration::from_secs(1),
-    last: Duration::from_mins(1),
-};
+const UNREADABLE: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_mins(1));
 /// How long a type waits that the broker refuses. One of its messages asks whether the queue is full still.
-const REFUSED: Waits = Waits {
-    first: Duration::from_millis(100),
-    last: Duration::from_secs(2),
-};
+const REFUSED: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(2));
 /// RabbitMQ 3.10 tells a channel that a full queue has room again when a message leaves it, and not when its limit is
 /// raised or taken away. A channel that is refused for so long is replaced, with its connection.
 const DEAF: Duration = Duration::from_secs(15);

@@ -94,7 +94,7 @@ fn a_queue_that_stays_full_is_asked_every_two_seconds_at_last() {
         assert_eq!(work.due_for_a_probe(now), [SIGN_UP]);
         work.take(ended(SIGN_UP, PublishError::Refused), now);
     }
-    assert_eq!(work.next_probe().unwrap() - now, REFUSED.last);
+    assert_eq!(work.next_probe().unwrap() - now, REFUSED.limit);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::options::BreakerOptions;
 use super::view::{BreakerMode, BreakerState, BreakerView, Transition};
 use super::window::{Call, Counted, Window};
+use crate::resilience::backoff::Backoff;
 
 /// When it is worth asking again while probes are under way.
 const PROBING: Duration = Duration::from_millis(500);
@@ -55,7 +56,8 @@ struct Inner {
     window: Window,
     /// The calls that counted when it opened last.
     opened_on: Counted,
-    open_for: Duration,
+    /// How often it opened without a calm between.
+    openings: u32,
     mode: BreakerMode,
     mode_ends: Option<Instant>,
     /// Until then it is known that another replica's breaker is open.
@@ -121,7 +123,7 @@ impl Breaker {
                 phase: Phase::Closed { since: now },
                 window: Window::with_room(options.window_calls),
                 opened_on: Counted::default(),
-                open_for: options.open_first,
+                openings: 0,
                 mode: BreakerMode::On,
                 mode_ends: None,
                 hinted_until: None,
@@ -282,7 +284,7 @@ impl Breaker {
         match &mut inner.phase {
             Phase::Closed { since, .. } => {
                 if now.saturating_duration_since(*since) >= self.options.calm {
-                    inner.open_for = self.options.open_first;
+                    inner.openings = 0;
                 }
             }
             Phase::Open { until } if *until <= now => {
@@ -302,8 +304,9 @@ impl Breaker {
 
     fn open(&self, inner: &mut Inner, now: Instant) {
         // Up to a fifth longer, so that replicas do not probe at the same moment.
-        let wait = inner.open_for.mul_f64(1.0 + (self.jitter)() / 5.0);
-        inner.open_for = (inner.open_for * 2).min(self.options.open_limit);
+        let waits = Backoff::doubling(self.options.open_first, self.options.open_limit);
+        let wait = waits.step(inner.openings).mul_f64(1.0 + (self.jitter)() / 5.0);
+        inner.openings = inner.openings.saturating_add(1);
         inner.generation += 1;
         inner.phase = Phase::Open { until: now + wait };
         inner.opened_on = inner.window.counted();

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use common::resilience::Backoff;
+
 /// Who comes while one is finding out asks again after this.
 const WHILE_PROBED: Duration = Duration::from_secs(2);
 
@@ -15,11 +17,10 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    /// The first wait, which doubles, and the longest.
-    const fn waits(self) -> (Duration, Duration) {
+    const fn waits(self) -> Backoff {
         match self {
-            Self::Away => (Duration::from_secs(1), Duration::from_secs(30)),
-            Self::Refused => (Duration::from_secs(10), Duration::from_mins(10)),
+            Self::Away => Backoff::doubling(Duration::from_secs(1), Duration::from_secs(30)),
+            Self::Refused => Backoff::doubling(Duration::from_secs(10), Duration::from_mins(10)),
         }
     }
 }
@@ -79,14 +80,14 @@ impl Rest {
         if let Some(resting) = self.resting.filter(|_| ticket.turned != self.turned) {
             return resting.until.saturating_duration_since(now);
         }
-        let (first, limit) = trouble.waits();
+        let waits = trouble.waits();
         // A silence that began before somebody was answered tells nothing new; a refusal is said now.
         if trouble == Trouble::Away && ticket.turned != self.turned {
-            return first;
+            return waits.first;
         }
         let last = self.resting.filter(|resting| resting.trouble == trouble);
         let times = last.map_or(0, |resting| resting.times.saturating_add(1));
-        let wait = first.saturating_mul(2_u32.saturating_pow(times)).min(limit);
+        let wait = waits.step(times);
         self.turned += 1;
         self.resting = Some(Resting {
             trouble,
