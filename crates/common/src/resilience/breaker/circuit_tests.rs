@@ -1,6 +1,8 @@
 //! The breaker, step by step, by a clock of its own.
 
 use super::*;
+use crate::resilience::breaker::machine::PROBING;
+use crate::resilience::breaker::window::Counted;
 
 const SECOND: Duration = Duration::from_secs(1);
 

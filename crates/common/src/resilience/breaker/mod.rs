@@ -1,10 +1,11 @@
 //! Whether a destination is worth a call, judged by how the last ones went.
 //!
-//! [`Breaker`] decides; `window` keeps the calls that it judges by, `view` has what is seen of it from outside. It reads no
-//! clock and does no I/O: who runs it says what time it is, and is told of its transitions.
+//! [`Breaker`] gives leave; `machine` decides, `window` keeps the calls that it judges by, `view` has what is seen of it from
+//! outside. It reads no clock and does no I/O: who runs it says what time it is, and is told of its transitions.
 
 mod breakers;
 mod circuit;
+mod machine;
 #[cfg(test)]
 mod model_tests;
 mod options;
@@ -12,7 +13,8 @@ mod view;
 mod window;
 
 pub use breakers::Breakers;
-pub use circuit::{Breaker, Permit, Rejected, Verdict};
+pub use circuit::{Breaker, Permit};
+pub use machine::{Rejected, Verdict};
 pub use options::BreakerOptions;
 pub use view::{BreakerMode, BreakerState, BreakerView, Transition};
 pub use window::Counted;
