@@ -2,8 +2,9 @@
 
 use url::Url;
 
-use super::layers::{flatten, merged};
+use super::layers::merged;
 use super::several::a_url_a_host;
+use super::table::flatten;
 use super::{ConfigError, Service};
 
 /// What stands for a secret.

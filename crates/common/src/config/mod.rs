@@ -8,13 +8,14 @@
 //! [`Settings`] are the sections that several programs share. A section that one program reads stands with it: its type,
 //! its rules, what production would better not have there ([`OwnSettings`]). [`SettingsOf::load`] reads both; it is the
 //! only way, so that the start, `waypost doctor` and `waypost config` refuse the same. The files use each other in one
-//! direction: `load` -> `layers`, `own`, `rules` -> `review` -> `settings` -> what a single value is.
+//! direction: `load` -> `layers` -> `known` -> `table`, and `load` -> `own`, `rules` -> `review` -> `settings` -> what a single value is.
 
 mod durations;
 mod effective;
 mod error;
 mod for_tests;
 mod hosts;
+mod known;
 mod layers;
 mod limits;
 mod listed;
@@ -30,6 +31,7 @@ mod rules;
 mod service;
 mod settings;
 mod several;
+mod table;
 mod urls;
 mod weaknesses;
 

@@ -4,9 +4,12 @@
 //! off, TLS for instance. So each is looked up here, and its name and the words among its values are written as the library
 //! wants them.
 
+use config::{Config, Value, ValueKind};
 use strsim::levenshtein;
 
+use super::ConfigError;
 use super::several::a_url_a_host;
+use super::table::below;
 
 /// Parameters with the values that each may have; none listed: any.
 type Parameters = &'static [(&'static str, &'static [&'static str])];
@@ -55,6 +58,27 @@ const AMQP: Parameters = &[
 const SMTP: Parameters = &[("tls", &["required", "opportunistic"])];
 const NONE: Parameters = &[];
 
+/// Has the parameters of all URLs written as the libraries want them, and refuses those that would be passed over.
+pub(super) fn write_parameters(merged: &mut Config) -> Result<(), ConfigError> {
+    fn write(value: &mut Value, key: &str) -> Result<(), ConfigError> {
+        match &mut value.kind {
+            ValueKind::Table(table) => {
+                let mut inner = table.iter_mut();
+                inner.try_for_each(|(name, value)| write(value, &below(key, name)))
+            }
+            ValueKind::String(text) if key.ends_with("url") => {
+                *text = written(text).map_err(|problem| ConfigError::Rule {
+                    key: key.to_owned(),
+                    problem,
+                })?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+    write(&mut merged.cache, "")
+}
+
 /// What a URL of this scheme may have; `None` when others judge that.
 fn known(scheme: &str) -> Option<Parameters> {
     Some(match scheme {
@@ -73,7 +97,7 @@ fn known(scheme: &str) -> Option<Parameters> {
 ///
 /// # Errors
 /// What is wrong with the first that can't be; never its value.
-pub(super) fn written(urls: &str) -> Result<String, String> {
+fn written(urls: &str) -> Result<String, String> {
     let scheme = scheme(urls.trim());
     if known(&scheme).is_none() {
         return Ok(urls.to_owned());
