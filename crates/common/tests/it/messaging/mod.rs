@@ -1,5 +1,6 @@
 //! One contract for both brokers, the relay on both databases, and what only RabbitMQ can suffer.
 
+mod attempts;
 mod batch;
 mod contract;
 mod effects;
