@@ -30,16 +30,25 @@ impl Database {
     /// tries a full, a starting and an absent server until then. So one connection is tried beside it, with no deadline of its
     /// own. Any other error stays what it is.
     pub async fn why_no_connection(&self, error: DbErr) -> DbErr {
-        if !self.is_postgres() || !matches!(error, DbErr::ConnectionAcquire(_)) {
+        if !matches!(error, DbErr::ConnectionAcquire(_)) {
             return error;
+        }
+        self.refusal().await.unwrap_or(error)
+    }
+
+    /// Why a PostgreSQL server takes no connection, of one that is tried beside the pool with no deadline of its own; `None`:
+    /// it takes one, or there is no server.
+    pub(super) async fn refusal(&self) -> Option<DbErr> {
+        if !self.is_postgres() {
+            return None;
         }
         let options = self.unguarded().get_postgres_connection_pool().connect_options();
         match PgConnection::connect_with(&options).await {
             Ok(connection) => {
                 let _ = connection.close().await;
-                error
+                None
             }
-            Err(refused) => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(refused))),
+            Err(refused) => Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(refused)))),
         }
     }
 

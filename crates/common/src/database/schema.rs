@@ -5,9 +5,11 @@
 //! are there.
 
 use std::error::Error;
+use std::pin::pin;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, SqlxError, Statement};
+use tokio::time::{sleep, timeout};
 
 use super::{Database, DatabaseError, cure, is_transient};
 use crate::config::{Service, Settings};
@@ -16,6 +18,10 @@ use crate::telemetry::Metrics;
 
 /// How long a start waits for a database before it goes on without it.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
+/// Longest that readiness waits for the pool: less than a whole check has, so that there is time to say why.
+const LOOK: Duration = Duration::from_millis(900);
+/// So long without an answer, and readiness tries a connection of its own beside, to learn why.
+const WHY: Duration = Duration::from_millis(400);
 /// What an operator is told.
 const CURE: &str = "the tables are missing or older than this version: run `waypost migrate` with the same settings";
 
@@ -42,7 +48,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::NotMigrated`], which says what to run.
     pub async fn check_migrated(&self, names: &[String]) -> Result<(), DatabaseError> {
-        match tokio::time::timeout(CHECK_TIMEOUT, self.has_applied(names)).await {
+        match timeout(CHECK_TIMEOUT, self.has_applied(names)).await {
             Err(_) => tracing::warn!("the database does not answer yet"),
             Ok(Err(error)) if is_transient(&error) => {
                 tracing::warn!(
@@ -60,14 +66,26 @@ impl Database {
 
     /// For readiness: up when it answers and these migrations were applied, also when it was not so at the start.
     pub async fn readiness(&self, names: &[String]) -> Finding {
-        match self.has_applied(names).await {
-            Ok(true) => State::Up.into(),
-            Ok(false) => Finding::down(CURE),
-            Err(error) if lacks_tables(&error) => Finding::down(CURE),
-            Err(error) => Finding {
-                cure: cure(&error).map(Into::into),
-                ..State::Down.into()
-            },
+        let mut asked = pin!(timeout(LOOK, self.has_applied(names)));
+        let mut why = pin!(async {
+            sleep(WHY).await;
+            self.refusal().await
+        });
+        // The pool keeps it to itself why it gets no connection; what it answers in its time counts all the same.
+        let (answer, refusal) = tokio::select! {
+            answer = &mut asked => (answer, None),
+            refusal = &mut why => (asked.await, refusal),
+        };
+        let error = match answer {
+            Ok(Ok(true)) => return State::Up.into(),
+            Ok(Ok(false)) => return Finding::down(CURE),
+            Ok(Err(error)) if lacks_tables(&error) => return Finding::down(CURE),
+            Ok(Err(error)) => cure(&error),
+            Err(_) => None,
+        };
+        Finding {
+            cure: error.or_else(|| refusal.as_ref().and_then(cure)).map(Into::into),
+            ..State::Down.into()
         }
     }
 

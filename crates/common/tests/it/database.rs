@@ -1,9 +1,15 @@
+use std::time::Duration;
+
 use common::config::{Service, Settings};
 use common::database::{Database, Many};
+use common::process::State;
 use migrations::{MigratorTraitSelf, Owner};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use test_support::TestDatabase;
+use test_support::{PrivatePostgres, TestDatabase, eventually};
 use uuid::Uuid;
+
+/// Longest that a server of this machine needs to let go of connections.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_sqlite_service_migrates_up_and_down_in_a_file_of_its_own() {
@@ -73,4 +79,26 @@ async fn many_values_are_one_parameter_on_either_database() {
         }
         connection.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn readiness_says_what_to_raise_where_the_server_is_full() {
+    const MOST: usize = 12;
+    let full = [&format!("max_connections={MOST}"), "superuser_reserved_connections=0"];
+    let postgres = PrivatePostgres::with(&full).await;
+    let mut settings = Settings::for_tests(Service::EmailWorker);
+    settings.database.url = postgres.url().into();
+    let migrations = migrations::of(Owner::EmailWorker);
+    let idle = postgres.idle_connections(MOST).await;
+    let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
+    let names = migrations.names();
+    let says = async |words: &str| {
+        let found = database.readiness(&names).await;
+        found.state == State::Down && found.cure.is_some_and(|cure| cure.contains(words))
+    };
+    eventually(PATIENCE, async || says("raise its max_connections").await).await;
+    drop(idle);
+    // It is reached then, and has no tables yet.
+    eventually(PATIENCE, async || says("waypost migrate").await).await;
+    database.close().await;
 }
