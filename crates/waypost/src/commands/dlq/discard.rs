@@ -3,20 +3,19 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
-use common::Timestamp;
 use common::messaging::Look;
-use common::operations::audit::{self, Action};
-use common::operations::{Actor, Reason};
-use serde_json::json;
+use common::operations::Reason;
 
+use super::audited::{Deed, Operator, reason};
 use super::bar::Bar;
 use super::desk::{Desk, Place};
 use super::outcome::end;
 use super::print::{complain, line, say};
 use super::selection::Selection;
 
+/// What the audit calls it.
+const ACTION: &str = "dead_letters.drop";
 /// How a command ends that was not told what to do.
 const USAGE: u8 = 2;
 
@@ -31,9 +30,8 @@ pub struct Discard {
     /// Why, for the audit
     #[arg(long, value_parser = reason)]
     reason: Reason,
-    /// Who you are, for the audit
-    #[arg(long, value_parser = operator)]
-    operator: Option<Actor>,
+    #[command(flatten)]
+    operator: Operator,
     /// Show which, and drop none
     #[arg(long)]
     dry_run: bool,
@@ -107,7 +105,12 @@ impl Run<'_> {
                     continue;
                 }
                 if !is_written_down {
-                    self.write_down(place).await?;
+                    let deed = Deed {
+                        name: ACTION,
+                        reason: &self.wanted.reason,
+                    };
+                    let operator = &self.wanted.operator;
+                    operator.write_down(deed, place, &self.selection).await?;
                     is_written_down = true;
                 }
                 let shown = letter.shown.clone();
@@ -124,29 +127,4 @@ impl Run<'_> {
             }
         }
     }
-
-    /// Who, why and which: before the first goes. Where it can't be written, none goes.
-    async fn write_down(&self, place: &Place) -> anyhow::Result<()> {
-        let actor = self.wanted.operator.clone().unwrap_or_else(Actor::at_the_command_line);
-        let action = Action {
-            name: "dead_letters.drop",
-            target: place.queue.name,
-            reason: &self.wanted.reason,
-            details: Some(json!({"which": self.selection.words()})),
-        };
-        let writing = async {
-            let change = place.changes.begin().await?;
-            audit::write(change.tx(), &actor, action, Timestamp::now()).await?;
-            change.commit().await
-        };
-        writing.await.context("nothing is dropped: it can't be written down")
-    }
-}
-
-fn reason(text: &str) -> Result<Reason, String> {
-    Reason::parse(text).map_err(|violation| violation.detail.to_owned())
-}
-
-fn operator(text: &str) -> Result<Actor, String> {
-    Actor::named(text).ok_or_else(|| "has 1 to 100 characters on one line".to_owned())
 }

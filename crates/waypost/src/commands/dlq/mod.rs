@@ -1,5 +1,6 @@
 //! `waypost dlq`: what was set aside, without any service that runs: list, show, replay, drop.
 
+mod audited;
 mod bar;
 mod command;
 mod desk;

@@ -1,4 +1,4 @@
-//! `waypost dlq replay`: puts letters back into their queues, and says what came of each.
+//! `waypost dlq replay`: puts letters back into their queues, after it was written down who does, and says what came of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -8,9 +8,11 @@ use anyhow::bail;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use common::messaging::{Effect, Letter, Look, Replays, Told};
+use common::operations::Reason;
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use super::audited::{Deed, Operator, reason};
 use super::bar::Bar;
 use super::desk::{Desk, Place};
 use super::moment::wait;
@@ -18,6 +20,10 @@ use super::outcome::end;
 use super::print::{line, plain, say};
 use super::selection::Selection;
 
+/// What the audit calls it.
+const ACTION: &str = "dead_letters.replay";
+/// The reason in the audit where none was said: a replay may go without.
+const UNSAID: &str = "no reason was given";
 /// Between two looks at what came of what was sent.
 const LOOK: Duration = Duration::from_millis(250);
 /// With so many open, what came of them is looked for before the end, too: each is kept until it is known.
@@ -34,6 +40,11 @@ pub struct Replay {
     /// With these words in the reason or the last error
     #[arg(long, value_name = "WORDS")]
     reason: Option<String>,
+    /// Why, for the audit
+    #[arg(long, value_parser = reason, default_value = UNSAID, hide_default_value = true)]
+    why: Reason,
+    #[command(flatten)]
+    operator: Operator,
     /// Show which, and put none back
     #[arg(long)]
     dry_run: bool,
@@ -60,6 +71,8 @@ struct Run<'a> {
     /// How many may be open before somebody looks.
     look_at: usize,
     bar: Bar,
+    /// Whether the audit of the queue's service has the line.
+    is_written_down: bool,
 }
 
 pub(super) async fn replay(wanted: &Replay) -> anyhow::Result<ExitCode> {
@@ -75,9 +88,11 @@ pub(super) async fn replay(wanted: &Replay) -> anyhow::Result<ExitCode> {
         sent: 0,
         look_at: MANY_OPEN,
         bar: Bar::new(),
+        is_written_down: false,
     };
     let mut done = Ok(());
     for place in &desk.places {
+        run.is_written_down = wanted.dry_run;
         done = run.place(place).await;
         let rest = run.replays.give_up();
         run.look_at = MANY_OPEN;
@@ -98,7 +113,7 @@ impl Run<'_> {
     async fn place(&mut self, place: &Place) -> anyhow::Result<()> {
         loop {
             let mut look = place.letters.open().await?;
-            let mut gone_through = self.go_through(&mut look).await;
+            let mut gone_through = self.go_through(place, &mut look).await;
             if matches!(gone_through, Ok(true)) {
                 gone_through = self.wait(&mut look).await.map(|()| true);
             }
@@ -110,7 +125,7 @@ impl Run<'_> {
     }
 
     /// Puts back what is meant; false when the look must begin again.
-    async fn go_through(&mut self, look: &mut Look) -> anyhow::Result<bool> {
+    async fn go_through(&mut self, place: &Place, look: &mut Look) -> anyhow::Result<bool> {
         let rate = self.wanted.rate.filter(|_| !self.wanted.dry_run);
         let mut turns = rate.map(|rate| {
             let mut turns = interval(Duration::from_secs(1) / rate);
@@ -130,6 +145,7 @@ impl Run<'_> {
                 if self.replays.is_own(&letter) || !self.selection.means(&letter.shown) {
                     continue;
                 }
+                self.write_down(place).await?;
                 if let Some(turns) = &mut turns {
                     turns.tick().await;
                 }
@@ -141,6 +157,21 @@ impl Run<'_> {
                 return after_long_hold(is_fewer, read >= look.total());
             }
         }
+    }
+
+    /// Before the first goes back.
+    async fn write_down(&mut self, place: &Place) -> anyhow::Result<()> {
+        if self.is_written_down {
+            return Ok(());
+        }
+        let deed = Deed {
+            name: ACTION,
+            reason: &self.wanted.why,
+        };
+        let operator = &self.wanted.operator;
+        operator.write_down(deed, place, &self.selection).await?;
+        self.is_written_down = true;
+        Ok(())
     }
 
     /// Tells what is known by now; looks for it first where many are open.

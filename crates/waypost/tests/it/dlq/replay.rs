@@ -122,3 +122,45 @@ async fn a_replay_of_some_leaves_the_others_and_keeps_to_its_rate() {
     let taken = scene.texts("SELECT message_id::text FROM email_worker.inbox").await;
     assert_eq!(taken.len(), 8);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_has_who_put_back_what_and_why_before_the_first_goes() {
+    let scene = Scene::prepare().await;
+    let (first, message) = dead("a@example.com", "mended", TIME);
+    scene.bury(MAILS, &message).await;
+    for _ in 0..2 {
+        scene.bury(MAILS, &dead("b@example.com", "other", TIME).1).await;
+    }
+    let lines = "SELECT action || '|' || who || '|' || reason || '|' || target || '|' || (details ->> 'which') \
+                 FROM email_worker.operations_audit ORDER BY id";
+    scene.dlq("replay --dry-run").await.ends(0);
+    assert_eq!(scene.texts(lines).await, [""; 0], "a dry run does nothing");
+
+    // Where it can't be written, nothing goes back.
+    let rename = "ALTER TABLE email_worker.operations_audit RENAME TO";
+    scene.database.execute(&format!("{rename} audit_away")).await;
+    let refused = scene.dlq("replay --wait 1s").await.ends(1).output;
+    assert!(refused.contains("it can't be written down"), "{refused}");
+    scene.are_dead(MAILS, 3).await;
+    let back = "ALTER TABLE email_worker.audit_away RENAME TO operations_audit";
+    scene.database.execute(back).await;
+
+    // Nobody consumes: what goes back waits in its queue.
+    scene
+        .dlq(&format!("replay {first} --why mended --operator ada --wait 1s"))
+        .await
+        .ends(1);
+    scene.dlq("replay --letter-reason other --wait 1s").await.ends(1);
+    assert_eq!(
+        scene.texts(lines).await,
+        [
+            format!("dead_letters.replay|ada|mended|{MAILS}|id={first}"),
+            format!("dead_letters.replay|operator@command-line|no reason was given|{MAILS}|reason=other"),
+        ]
+    );
+    let traces = scene.texts("SELECT trace_id FROM email_worker.operations_audit").await;
+    let is_deed = |span: &Span| span.name == "dead_letters.replay";
+    scene.otlp.wait_for(&traces[0], PATIENCE, is_deed).await;
+    let elsewhere = "SELECT action FROM notification_gateway.operations_audit";
+    assert_eq!(scene.texts(elsewhere).await, [""; 0], "nothing of its queue went back");
+}
