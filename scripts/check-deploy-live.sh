@@ -92,10 +92,10 @@ read_dashboards() {
 
 # The rules and the configuration, with what the head of this file says.
 configure() {
-  local whole_minutes='s/(for: |\[|offset )([0-9]+)m\b/\1\20s/g' others service
-  sed -E "$whole_minutes" deploy/prometheus/alerts.yml >"$work/alerts.yml"
-  others=$(grep -oE '(for: |\[|offset )[0-9]+[a-z]+' "$work/alerts.yml" | grep -v '0s$' || true)
-  [[ -z $others ]] || fail "only whole minutes can be shortened; the rules have: $others"
+  local whole_minutes='s/(for: |\[|offset )([0-9]+)m\b/\1\20s/g' whole_hours='s/(for: |\[|offset )([0-9]+)h\b/\1\20m/g' others service
+  sed -E -e "$whole_minutes" -e "$whole_hours" deploy/prometheus/alerts.yml >"$work/alerts.yml"
+  others=$(grep -oE '(for: |\[|offset )[0-9]+[a-z]+' "$work/alerts.yml" | grep -v '0[sm]$' || true)
+  [[ -z $others ]] || fail "only whole minutes and hours can be shortened; the rules have: $others"
   local edits=(-e 's/^\( *scrape_interval:\).*/\1 1s/' -e 's/^\( *evaluation_interval:\).*/\1 1s/')
   for service in "${OPERATIONS[@]}"; do edits+=(-e "s/ ${service%:*}:9080$/ 127.0.0.1:${service#*:}/"); done
   sed "${edits[@]}" deploy/prometheus/prometheus.yml >"$work/prometheus.yml"
