@@ -14,6 +14,8 @@ const SANDBOX_URL: &str = "http://127.0.0.1:8090";
 const SANDBOX_ACCOUNT: &str = "AC-development";
 const SANDBOX_TOKEN: &str = "development";
 
+/// What the first provider is called where the others' names stand.
+const FIRST_PROVIDER: &str = "first";
 /// Providers beside the first.
 const MOST_PROVIDERS: usize = 15;
 
@@ -148,6 +150,12 @@ impl Sms {
             let section = format!("providers.sms.also.{name}");
             if !is_name(name) {
                 review.refuse(&section, "a name has up to 30 of a to z, 0 to 9, - and _");
+            }
+            if name == FIRST_PROVIDER {
+                review.refuse(
+                    &section,
+                    "is how the provider of providers.sms itself is held; give this one another name",
+                );
             }
             if Url::parse(&provider.url).is_err() {
                 review.refuse(&format!("{section}.url"), "is no address");
@@ -284,6 +292,13 @@ mod tests {
                 .to_string()
                 .contains("providers.sms.also.backup.weight")
         );
+        let first: Vec<_> = whole
+            .iter()
+            .map(|(key, value)| (key.replace("BACKUP", "FIRST"), *value))
+            .collect();
+        let first: Vec<_> = first.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        let error = with(&first).unwrap_err().to_string();
+        assert!(error.contains("`providers.sms.also.first`"), "{error}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ on_both_databases!(
     one_that_waits_for_its_provider_holds_nobody_else_up,
     a_refusal_of_our_account_by_one_provider_is_no_word_of_the_message,
     a_provider_that_is_held_is_not_asked_until_it_is_released,
+    the_first_provider_is_held_without_the_others,
 );
 
 /// A gateway with two providers: `sms` and `sms.backup`.
@@ -258,25 +259,54 @@ async fn a_refusal_of_our_account_by_one_provider_is_no_word_of_the_message(mut 
     assert_eq!(delivery["provider"], "sms.backup");
 }
 
+/// Holds or releases a destination, as an operator does.
+async fn hold(two: &Two, method: reqwest::Method, destination: &str) -> u16 {
+    let mut body = serde_json::json!({"reason": "they bill us twice"});
+    if method == reqwest::Method::PUT {
+        body["for_s"] = 3600.into();
+    }
+    let request = two.app.operations(method, &format!("/operations/holds/{destination}"));
+    two.app.send(request.bearer_auth("sesame").json(&body)).await.0
+}
+
 async fn a_provider_that_is_held_is_not_asked_until_it_is_released(mut backend: Backend) {
     backend.settings.operations.token = "sesame".into();
     let two = Two::start(&mut backend, AfterUnknown::Next).await;
-    let hold = async |method: reqwest::Method, body: serde_json::Value| {
-        let request = two.app.operations(method, "/operations/holds/sms.backup");
-        two.app.send(request.bearer_auth("sesame").json(&body)).await.0
-    };
-    let body = serde_json::json!({"for_s": 3600, "reason": "they bill us twice"});
-    assert_eq!(hold(reqwest::Method::PUT, body).await, 204);
+    assert_eq!(hold(&two, reqwest::Method::PUT, "sms.backup").await, 204);
     two.app.provider.is(Mood::Answers(500, None, ""));
     let user = two.sign_up().await;
     let tried_twice = |delivery: &serde_json::Value| delivery["attempts"].as_i64() >= Some(2);
     two.app.delivery(user, "sms", tried_twice).await;
     assert_eq!(two.backup.calls().len(), 0);
-    let body = serde_json::json!({"reason": "they do no more"});
-    assert_eq!(hold(reqwest::Method::DELETE, body).await, 204);
+    assert_eq!(hold(&two, reqwest::Method::DELETE, "sms.backup").await, 204);
     let delivery = two
         .app
         .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
         .await;
     assert_eq!(delivery["provider"], "sms.backup");
+}
+
+async fn the_first_provider_is_held_without_the_others(mut backend: Backend) {
+    backend.settings.operations.token = "sesame".into();
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    let list = two.app.operations(reqwest::Method::GET, "/operations/holds");
+    let (_, list) = two.app.send(list.bearer_auth("sesame")).await;
+    assert_eq!(
+        list["destinations"],
+        serde_json::json!(["sms", "sms.first", "sms.backup"])
+    );
+    assert_eq!(hold(&two, reqwest::Method::PUT, "sms.first").await, 204);
+    assert_eq!(two.app.readyz().await.1["held"], serde_json::json!(["sms.first"]));
+    let user = two.sign_up().await;
+    let is_accepted = |delivery: &serde_json::Value| delivery["status"] == "accepted";
+    let delivery = two.app.delivery(user, "sms", is_accepted).await;
+    assert_eq!(
+        (&delivery["provider"], &delivery["attempts"]),
+        (&"sms.backup".into(), &1.into())
+    );
+    assert_eq!(two.app.provider.calls().len(), 0);
+    assert_eq!(hold(&two, reqwest::Method::DELETE, "sms.first").await, 204);
+    let user = two.sign_up().await;
+    let delivery = two.app.delivery(user, "sms", is_accepted).await;
+    assert_eq!(delivery["provider"], "sms");
 }

@@ -18,7 +18,7 @@ const PATH: [&str; 2] = ["operations", "holds"];
 /// What to leave alone, for how long and why.
 #[derive(Debug, Args)]
 pub struct Hold {
-    /// `mail` (all mail), `sms` (all SMS), `sms.<name>` (one provider), as `waypost holds` lists them
+    /// `mail` (all mail), `sms` (all SMS), `sms.first` and `sms.<name>` (one of several providers), as `waypost holds` lists them
     destination: String,
     /// For how long, such as 90s, 30m, 2h, 3d
     #[arg(long = "for", value_name = "TIME", value_parser = within_a_week)]

@@ -17,6 +17,8 @@ use super::order::order;
 use super::provider::Provider;
 use crate::settings::{AfterUnknown, Sms as SmsSettings};
 
+/// The first provider as a destination that can be held, where there are others: `sms`, its name, means all of them there.
+const FIRST: &str = "sms.first";
 /// A delivery waits no longer for a provider's pause, which is no longer either: it may have meant one number.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// While its provider is held, a delivery is looked at again after this: somebody may end the hold at any moment.
@@ -45,10 +47,12 @@ struct Asked {
 }
 
 impl Sms {
-    /// What can be held: all SMS, and each further provider.
+    /// What can be held: all SMS, and where there are several providers, each of them.
     pub(crate) fn destinations(settings: &SmsSettings) -> Vec<String> {
         let also = settings.also.keys().map(|name| format!("{}.{name}", Self::NAME));
-        std::iter::once(Self::NAME.to_owned()).chain(also).collect()
+        let first = (!settings.also.is_empty()).then(|| FIRST.to_owned());
+        let all = std::iter::once(Self::NAME.to_owned());
+        all.chain(first).chain(also).collect()
     }
 
     /// All providers of the settings.
@@ -107,6 +111,17 @@ impl Sms {
         order.into_iter().map(|place| &self.providers[place]).collect()
     }
 
+    /// For how long this provider is held yet, by itself or with all others.
+    fn held(&self, provider: &Provider) -> Option<Duration> {
+        let is_first_of_several = self.providers.len() > 1 && &*provider.name == Self::NAME;
+        let own = if is_first_of_several { FIRST } else { &*provider.name };
+        let now = Timestamp::now();
+        [Self::NAME, own]
+            .into_iter()
+            .filter_map(|name| self.holds.left(name, now))
+            .max()
+    }
+
     /// What a wait that a provider asked for means: where there are others, it is that provider's alone.
     fn waits(&self, provider: &Provider, wait: Option<Wait>) -> Option<Wait> {
         match wait {
@@ -146,7 +161,7 @@ impl Channel for Sms {
         progress.begin();
         let mut asked = Asked::default();
         for provider in holder.map_or_else(|| self.in_order(), |holder| vec![holder]) {
-            if let Some(left) = self.holds.left(&provider.name, Timestamp::now()) {
+            if let Some(left) = self.held(provider) {
                 asked.not_asked(left.min(HELD));
                 continue;
             }
