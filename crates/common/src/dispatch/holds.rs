@@ -1,25 +1,15 @@
 //! The table `holds`: destinations that an operator leaves alone for a time. One shape in every service that sends.
 //!
-//! A claim reads the table itself, so a hold is every dispatcher's from its commit on, and ends by itself. [`Holds`] is what
-//! a process knows of it, a second late at most: for readiness, metrics, and senders who choose between providers.
+//! A claim reads the table itself, so a hold is every dispatcher's from its commit on, and ends by itself.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-use parking_lot::RwLock;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{DbBackend, IntoActiveModel, QueryOrder};
+use sea_orm::{DbBackend, IntoActiveModel, QueryOrder, Statement};
 
 use crate::Timestamp;
-use crate::database::{Database, within};
-use crate::process::{Tasks, chain};
 
-/// How often a process looks at the table.
-const LOOK: Duration = Duration::from_secs(1);
-/// One look; the server ends it sooner.
-const STATEMENT: Duration = Duration::from_millis(2500);
+/// Deliveries behind one hold that are counted at most.
+const MOST_COUNTED: u32 = 10_000;
 
 /// A destination that is held.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -87,103 +77,46 @@ pub async fn list(connection: &impl ConnectionTrait, now: Timestamp) -> Result<V
 }
 
 /// SQL: nobody holds the destination of a row of `deliveries`, nor that which it is part of. `$1` is the time.
-///
-/// `mail-7` and `webhook.<id>` are parts of `mail` and `webhook`.
 pub(super) fn not_held(backend: DbBackend) -> String {
+    let whole = whole(backend);
     if backend == DbBackend::Postgres {
         // The planner sees neither the rows nor how many there are: it goes on reading in the order of the index.
-        return "NOT COALESCE((SELECT array_agg(holds.destination) FROM holds WHERE holds.until > $1) \
-             && ARRAY[deliveries.destination, split_part(translate(deliveries.destination, '.', '-'), '-', 1)], false)"
-            .to_owned();
+        return format!(
+            "NOT COALESCE((SELECT array_agg(holds.destination) FROM holds WHERE holds.until > $1) \
+             && ARRAY[deliveries.destination, {whole}], false)"
+        );
     }
     let held = "(SELECT holds.destination FROM holds WHERE holds.until > $1)";
-    let marks = "instr(replace(deliveries.destination, '.', '-') || '-', '-')";
-    format!("deliveries.destination NOT IN {held} AND substr(deliveries.destination, 1, {marks} - 1) NOT IN {held}")
+    format!("deliveries.destination NOT IN {held} AND {whole} NOT IN {held}")
 }
 
-/// What a process knows of the holds of its service. Cheap to clone.
-#[derive(Clone)]
-pub struct Holds(Arc<Known>);
-
-struct Known {
-    database: Database,
-    /// What can be held.
-    destinations: Vec<String>,
-    /// Nothing is known before the first look.
-    held: RwLock<Option<BTreeMap<String, Timestamp>>>,
-}
-
-impl Holds {
-    /// Those of a service whose destinations these are; begins to look at them.
-    pub fn spawn(database: Database, destinations: Vec<String>, tasks: &Tasks) -> Self {
-        let holds = Self(Arc::new(Known {
-            database,
-            destinations,
-            held: RwLock::default(),
-        }));
-        let (looking, stopping) = (holds.clone(), tasks.stopping().clone());
-        tasks.spawn("holds", async move {
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                () = looking.look_on() => {}
-            }
-        });
-        holds
-    }
-
-    /// What can be held.
-    pub fn destinations(&self) -> &[String] {
-        &self.0.destinations
-    }
-
-    /// What is held at this moment, by name.
-    pub fn held(&self, now: Timestamp) -> Vec<String> {
-        let held = self.0.held.read();
-        let still = held.iter().flatten().filter(|(_, until)| **until > now);
-        still.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// For how long a destination is held yet; `None`: it is not. Before the first look all are, for a moment: without the
-    /// database, which a look needs, nothing is claimed either.
-    pub fn left(&self, destination: &str, now: Timestamp) -> Option<Duration> {
-        let Some(until) = self.0.held.read().as_ref().map(|held| held.get(destination).copied()) else {
-            return Some(LOOK);
-        };
-        let until = until?;
-        (until > now).then(|| until.since(now))
-    }
-
-    /// Takes over what was committed here, before the next look.
-    pub(crate) fn heed(&self, destination: &str, until: Option<Timestamp>) {
-        let mut known = self.0.held.write();
-        // Before the first look nothing has to be taken over: it finds it.
-        let Some(held) = known.as_mut() else {
-            return;
-        };
-        match until {
-            Some(until) => held.insert(destination.to_owned(), until),
-            None => held.remove(destination),
-        };
-    }
-
-    async fn look_on(&self) {
-        loop {
-            let database = &self.0.database;
-            match within(STATEMENT, list(database.read(), Timestamp::now())).await {
-                Ok(rows) => {
-                    let held = rows.into_iter().map(|row| (row.destination, row.until));
-                    *self.0.held.write() = Some(held.collect());
-                }
-                // What is known ends by itself; nothing is sent meanwhile either.
-                Err(error) => tracing::debug!(error = chain(&error), "holds can't be read"),
-            }
-            tokio::time::sleep(LOOK).await;
+/// SQL: what the destination of a row of `deliveries` is part of: `mail` and `webhook` of
+/// `mail-7` and `webhook.<id>`; of one that is no part, itself.
+const fn whole(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "split_part(translate(deliveries.destination, '.', '-'), '-', 1)",
+        _ => {
+            "substr(deliveries.destination, 1, \
+             instr(replace(deliveries.destination, '.', '-') || '-', '-') - 1)"
         }
     }
 }
 
-impl std::fmt::Debug for Holds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Holds").field(&*self.0.held.read()).finish()
-    }
+/// How many deliveries are due behind a hold; of more than ten thousand, so many.
+pub(super) async fn waiting(connection: &impl ConnectionTrait, held: &str, now: Timestamp) -> Result<u64, DbErr> {
+    let backend = connection.get_database_backend();
+    let sql = format!(
+        "SELECT COUNT(*) AS waiting FROM ( \
+            SELECT 1 FROM deliveries WHERE status = 'pending' AND {} = $2 AND next_attempt_at <= $1 \
+                AND (destination = $3 OR $3 = $2) LIMIT {MOST_COUNTED} \
+         ) AS due",
+        whole(backend)
+    );
+    let of = held.split(['.', '-']).next().unwrap_or(held);
+    let values = [now.as_micros().into(), of.into(), held.into()];
+    let row = connection
+        .query_one_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await?;
+    let count: Option<i64> = row.map(|row| row.try_get("", "waiting")).transpose()?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
 }

@@ -157,9 +157,9 @@ impl<'a> Kit<'a> {
         let holds = Holds::spawn(self.database.clone(), destinations, self.tasks);
         let shown = holds.clone();
         self.metrics.at_each_reading(move |metrics| {
-            let held = shown.held(Timestamp::now());
+            let now = Timestamp::now();
             for name in shown.destinations() {
-                metrics.destination_held(name, held.contains(name));
+                metrics.destination_held(name, shown.shown(name, now));
             }
         });
         let told = holds.clone();

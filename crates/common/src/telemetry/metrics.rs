@@ -30,6 +30,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 pub use self::definition::{Definition, Kind};
+pub use self::dispatch::Held;
 pub use self::labels::HttpLabels;
 pub use self::table::ALL;
 use self::table::Series;

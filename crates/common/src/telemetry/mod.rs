@@ -22,7 +22,7 @@ mod writer;
 pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
 pub use error::TelemetryError;
-pub use metrics::{ALL as ALL_METRICS, Definition, HttpLabels, Kind, Metrics};
+pub use metrics::{ALL as ALL_METRICS, Definition, Held, HttpLabels, Kind, Metrics};
 pub use sampler::Sampling;
 pub use scope::{current_service, scope};
 pub use start::Telemetry;

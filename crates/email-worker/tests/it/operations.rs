@@ -189,6 +189,10 @@ async fn what_is_held_waits_at_no_cost_until_it_is_released_or_the_hold_is_over(
         assert_eq!(order(&worker, &delivery["id"], "retry-now").await.0, 202);
         eventually(SOON, || async { oldest_due(&worker).await >= 2.0 }).await;
         assert!(world.smtp.mails().is_empty());
+        eventually(SOON, || async { hold_metric(&worker, "waiting").await >= 1.0 }).await;
+        let ends_in = hold_metric(&worker, "ends_in_seconds").await;
+        assert!((1.0..=3600.0).contains(&ends_in), "{ends_in}");
+        assert!(hold_metric(&worker, "age_seconds").await > 0.0);
         let delivery = only(&worker, "channel=email").await;
         assert_eq!(
             (&delivery["status"], &delivery["attempt_count"]),
@@ -209,15 +213,26 @@ async fn what_is_held_waits_at_no_cost_until_it_is_released_or_the_hold_is_over(
         world.publish(&sign_up("bob@example.org", "Bob", "en")).await;
         eventually(SOON, || async { world.smtp.mails_to("bob@example.org").len() == 1 }).await;
         assert_eq!(worker.operate("GET", "holds", None).await.1["items"], json!([]));
+        for name in ["waiting", "ends_in_seconds", "age_seconds"] {
+            assert!(hold_metric(&worker, name).await.abs() < f64::EPSILON, "{name}");
+        }
     }
 }
 
 /// How long the oldest mail that is due has waited, by the worker's metrics.
 async fn oldest_due(worker: &Worker) -> f64 {
+    metric(worker, "waypost_delivery_oldest_due_seconds").await
+}
+
+/// What a metric says of the hold of `mail`.
+async fn hold_metric(worker: &Worker, name: &str) -> f64 {
+    metric(worker, &format!("waypost_hold_{name}")).await
+}
+
+/// The first value of a metric.
+async fn metric(worker: &Worker, name: &str) -> f64 {
     let (_, metrics) = worker.get("/metrics").await;
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("waypost_delivery_oldest_due_seconds"));
+    let line = metrics.lines().find(|line| line.starts_with(name));
     let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
     value.unwrap_or_default()
 }

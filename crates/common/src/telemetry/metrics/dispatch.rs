@@ -5,6 +5,17 @@ use std::time::Duration;
 use super::Metrics;
 use super::labels::{CauseLabels, ChannelLabels, DeliveryLabels, DestinationLabels};
 
+/// How a destination is held.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Held {
+    /// For how long the hold has stood.
+    pub age: Duration,
+    /// How long it stands yet.
+    pub left: Duration,
+    /// How many deliveries are due behind it.
+    pub waiting: u64,
+}
+
 impl Metrics {
     /// Whether a destination refuses us and is left alone for it (`waypost_destination_refuses`).
     pub fn destination_refuses(&self, destination: &str, refuses: bool) {
@@ -18,12 +29,23 @@ impl Metrics {
             .set(refuses.into());
     }
 
-    /// Whether an operator holds a destination (`waypost_destination_held`).
-    pub fn destination_held(&self, destination: &str, held: bool) {
+    /// How an operator holds a destination, if at all (`waypost_destination_held`, `waypost_hold_age_seconds`,
+    /// `waypost_hold_ends_in_seconds`, `waypost_hold_waiting`).
+    pub fn destination_held(&self, destination: &str, held: Option<Held>) {
         let labels = DestinationLabels {
             destination: destination.to_owned(),
         };
-        self.0.series.destination_held.get_or_create(&labels).set(held.into());
+        let series = &self.0.series;
+        let shown = held.unwrap_or_default();
+        let seconds = |span: Duration| span.as_secs_f64();
+        let waiting = i64::try_from(shown.waiting).unwrap_or(i64::MAX);
+        series
+            .destination_held
+            .get_or_create(&labels)
+            .set(held.is_some().into());
+        series.hold_age.get_or_create(&labels).set(seconds(shown.age));
+        series.hold_ends_in.get_or_create(&labels).set(seconds(shown.left));
+        series.hold_waiting.get_or_create(&labels).set(waiting);
     }
 
     /// Counts one delivery that reached a state (`waypost_deliveries_total`).

@@ -161,6 +161,12 @@ metrics! {
         "Whether a destination refuses us and is left alone: 1, else 0";
     destination_held: Gauges<DestinationLabels> = "waypost_destination_held", ["destination"],
         "Whether an operator holds a destination: 1, else 0";
+    hold_age: Family<DestinationLabels, FloatGauge> = "waypost_hold_age_seconds", ["destination"],
+        "How long the hold of a destination has stood";
+    hold_ends_in: Family<DestinationLabels, FloatGauge> = "waypost_hold_ends_in_seconds", ["destination"],
+        "How long the hold of a destination stands yet";
+    hold_waiting: Gauges<DestinationLabels> = "waypost_hold_waiting", ["destination"],
+        "Deliveries that are due behind the hold of a destination";
     deliveries: Counters<DeliveryLabels> = "waypost_deliveries_total", ["channel", "status"],
         "Deliveries by channel and the state reached";
     maybe_sent: Counters<CauseLabels> = "waypost_deliveries_maybe_sent_total", ["channel", "cause"],
