@@ -7,6 +7,7 @@
 
 mod attempts;
 mod audit;
+mod by_whole;
 mod dead_letters;
 mod email_worker;
 mod ended;

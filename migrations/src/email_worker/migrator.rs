@@ -7,7 +7,7 @@ use super::{
     m20261201_000001_operations_audit, m20261202_000001_attempt_reasons, m20261202_000001_dead_letters,
     m20261202_000001_ended_deliveries, m20261202_000002_by_recipient, m20261202_000003_by_trace,
     m20261202_000004_inbox_types, m20261202_000005_holds, m20261202_000006_orders, m20261202_000007_by_origin,
-    m20261202_000008_by_status, m20261203_000001_outbox_kafka,
+    m20261202_000008_by_status, m20261203_000001_outbox_kafka, m20261203_000002_by_whole,
 };
 
 /// The migrations of email-worker, oldest first.
@@ -28,5 +28,6 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261202_000007_by_origin::Migration),
         Box::new(m20261202_000008_by_status::Migration),
         Box::new(m20261203_000001_outbox_kafka::Migration),
+        Box::new(m20261203_000002_by_whole::Migration),
     ]
 }

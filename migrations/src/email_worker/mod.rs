@@ -15,6 +15,7 @@ mod m20261202_000006_orders;
 mod m20261202_000007_by_origin;
 mod m20261202_000008_by_status;
 mod m20261203_000001_outbox_kafka;
+mod m20261203_000002_by_whole;
 mod migrator;
 
 pub(crate) use migrator::migrations;

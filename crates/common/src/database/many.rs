@@ -74,9 +74,10 @@ impl Many {
     pub fn lack(&self, backend: DbBackend, column: &str, parameter: usize) -> String {
         match (backend, self.kind) {
             // Words and texts are few, and the planner sees none of these: it would take `<> ALL` for true of hardly any row, and
-            // read and sort all rows before it instead of ending at the limit.
+            // read and sort all rows before it instead of ending at the limit. A number that is not another one it takes for usual.
             (DbBackend::Postgres, Kind::Words | Kind::Texts) => {
-                format!("COALESCE(array_position({}, {column}), 0) < 1", self.array(parameter))
+                let position = format!("array_position({}, {column})", self.array(parameter));
+                format!("CASE WHEN {position} IS NULL THEN 0 ELSE 1 END <> 1")
             }
             (DbBackend::Postgres, _) => format!("{column} <> ALL ({})", self.array(parameter)),
             _ => format!("{column} NOT IN ({})", self.rows(parameter)),

@@ -6,7 +6,7 @@ use sea_orm::sea_query::Iden;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, Iterable, Statement, Value};
 use uuid::Uuid;
 
-use super::holds::not_held;
+use super::holds::{not_held, open, whole};
 use super::outcome::LEFT_BEHIND;
 use super::{Delivery, delivery};
 use crate::Timestamp;
@@ -42,13 +42,61 @@ pub(super) struct Wanted {
 ///
 /// One statement, committed at once. On PostgreSQL the candidates are locked and locked ones
 /// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
+///
+/// While an operator holds something, one statement for each of what is not held: what is held may be very much, and is not
+/// read. Recipients have their cap in each of them then.
 pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) -> Result<Vec<Delivery>, DbErr> {
+    let Some(mut open) = open(database, now).await? else {
+        let all = Share {
+            limit: wanted.limit,
+            of: None,
+        };
+        return claim_share(database, wanted, all, now).await;
+    };
+    // Where there are fewer places than these, each is the first one now and then.
+    fastrand::shuffle(&mut open);
+    let mut claimed = Vec::new();
+    for (at, of) in open.iter().enumerate() {
+        let left = wanted.limit.saturating_sub(claimed.len());
+        if left == 0 {
+            break;
+        }
+        let share = Share {
+            limit: left.div_ceil(open.len() - at),
+            of: Some(of),
+        };
+        claimed.extend(claim_share(database, wanted, share, now).await?);
+    }
+    Ok(claimed)
+}
+
+/// What one statement claims of what is wanted.
+#[derive(Clone, Copy)]
+struct Share<'a> {
+    limit: usize,
+    /// Only of this, as [`whole`] says it.
+    of: Option<&'a str>,
+}
+
+async fn claim_share(
+    database: &Database,
+    wanted: &Wanted,
+    share: Share<'_>,
+    now: Timestamp,
+) -> Result<Vec<Delivery>, DbErr> {
     let backend = database.write().get_database_backend();
+    delivery::Entity::find()
+        .from_raw_sql(claiming(backend, wanted, share, now))
+        .all(database.write())
+        .await
+}
+
+fn claiming(backend: DbBackend, wanted: &Wanted, share: Share<'_>, now: Timestamp) -> Statement {
     let full = Many::words(wanted.full.iter().map(String::as_str));
     let resting = Many::words(wanted.resting.iter().map(String::as_str));
     let spoken_for = Many::ids(wanted.spoken_for.iter().copied());
     let served = Many::texts(wanted.served.iter().map(String::as_str));
-    let values: [Value; 7] = [
+    let mut values: Vec<Value> = vec![
         now.as_micros().into(),
         full.value(),
         busy(wanted).into(),
@@ -64,6 +112,11 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
         not_held(backend)
     );
     let is_next = served.lack(backend, "recipient", 7);
+    let is_of = share.of.map(|of| {
+        values.push(of.into());
+        format!("{} = $8 AND", whole(backend))
+    });
+    let is_of = is_of.unwrap_or_default();
     let taken = match backend {
         DbBackend::Postgres => "CAST((SELECT CAST($3 AS jsonb)) ->> destination AS bigint)",
         _ => "$3 ->> destination",
@@ -73,14 +126,14 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
         DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
         _ => "",
     };
-    let (limit, cap, turns) = (wanted.limit, wanted.per_destination, wanted.per_recipient);
+    let (limit, cap, turns) = (share.limit, wanted.per_destination, wanted.per_recipient);
     let candidates = limit.saturating_mul(CANDIDATES);
     let until = lease_end(backend, wanted.lease, now);
     let columns = columns();
     let sql = format!(
         "WITH due AS MATERIALIZED ( \
             SELECT id, destination, recipient, priority, next_attempt_at FROM deliveries \
-            WHERE status = 'pending' AND next_attempt_at <= $1 AND {is_open} AND {is_next} AND {is_free} \
+            WHERE {is_of} status = 'pending' AND next_attempt_at <= $1 AND {is_open} AND {is_next} AND {is_free} \
             ORDER BY priority DESC, next_attempt_at LIMIT {candidates} {lock} \
          ), turned AS ( \
             SELECT id, destination, priority, next_attempt_at, row_number() OVER ( \
@@ -96,11 +149,7 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
             lease_holder = $5, attempts = attempts + 1, updated_at = $1 \
          WHERE id IN (SELECT id FROM picked) AND status = 'pending' AND {is_free} RETURNING {columns}"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    delivery::Entity::find()
-        .from_raw_sql(statement)
-        .all(database.write())
-        .await
+    Statement::from_sql_and_values(backend, sql, values)
 }
 
 /// The columns by name: a newer version may have added one while this one runs.

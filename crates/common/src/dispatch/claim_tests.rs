@@ -1,11 +1,11 @@
-//! What can't be seen from outside: leases between replicas whose clocks differ.
+//! What can't be seen from outside: leases between replicas whose clocks differ, and what a claim reads.
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, TransactionTrait};
 use test_support::TestDatabase;
 
 use super::*;
 use crate::config::{Service, Settings};
-use crate::dispatch::{NewDelivery, enqueue};
+use crate::dispatch::{NewDelivery, enqueue, holds};
 use migrations::{MigratorTraitSelf, Owner};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -73,5 +73,86 @@ async fn on_postgres_a_lease_lives_by_the_databases_clock_not_by_a_replicas() {
             .execute_unprepared("DELETE FROM deliveries")
             .await
             .unwrap();
+    }
+}
+
+async fn migrated(kept: &TestDatabase) -> Database {
+    if kept.url().starts_with("postgres") {
+        return postgres(kept).await;
+    }
+    let mut settings = Settings::for_tests(Service::EmailWorker);
+    settings.database.url = kept.url().into();
+    let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
+    let migrations = migrations::of(Owner::EmailWorker);
+    migrations.up(database.unguarded(), None).await.unwrap();
+    database
+}
+
+/// A thousand of `mail`, which is held, are due before five of others.
+async fn beside_a_hold(database: &Database, now: Timestamp) {
+    let tx = database.unguarded().begin().await.unwrap();
+    let add = async |destination: String, due: Timestamp| {
+        let new = NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), destination);
+        enqueue(&tx, new, due).await.unwrap();
+    };
+    for number in 0..1_000 {
+        add(format!("mail-{}", number % 7), now - HOUR).await;
+    }
+    for free in ["sms", "webhook.1", "webhook.2", "mailing", "a"] {
+        add(free.to_owned(), now).await;
+    }
+    let hold = holds::Model {
+        destination: "mail".into(),
+        until: now + HOUR,
+        reason: "why".into(),
+        who: "ada".into(),
+        since: now,
+    };
+    holds::put(&tx, hold).await.unwrap();
+    tx.commit().await.unwrap();
+    database.write().execute_unprepared("ANALYZE").await.unwrap();
+}
+
+/// What the database says of a claim's way to its rows; on PostgreSQL the claim is done.
+async fn plan(database: &Database, now: Timestamp) -> String {
+    let backend = database.write().get_database_backend();
+    let share = Share {
+        limit: 10,
+        of: Some("webhook"),
+    };
+    let mut claiming = claiming(backend, &wanted(), share, now);
+    let (explain, column) = match backend {
+        DbBackend::Postgres => ("EXPLAIN (ANALYZE)", 0),
+        _ => ("EXPLAIN QUERY PLAN", 3),
+    };
+    claiming.sql = format!("{explain} {}", claiming.sql);
+    let lines = database.write().query_all_raw(claiming).await.unwrap();
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| line.try_get_by_index(column).unwrap())
+        .collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn what_is_held_is_not_read_and_all_others_have_their_share() {
+    for kept in [TestDatabase::postgres().await, TestDatabase::sqlite()] {
+        let (database, now) = (migrated(&kept).await, Timestamp::now());
+        assert_eq!(open(&database, now).await.unwrap(), None, "nothing is held");
+        beside_a_hold(&database, now).await;
+        let mut others = open(&database, now).await.unwrap().unwrap();
+        others.sort_unstable();
+        assert_eq!(others, ["a", "mailing", "sms", "webhook"]);
+
+        let two = Wanted { limit: 2, ..wanted() };
+        let first = claim(&database, &two, now).await.unwrap();
+        let rest = claim(&database, &wanted(), now).await.unwrap();
+        assert_eq!((first.len(), rest.len()), (2, 3));
+        let back = "UPDATE deliveries SET status = 'pending', lease_until = NULL";
+        database.write().execute_unprepared(back).await.unwrap();
+
+        let plan = plan(&database, now).await;
+        assert!(plan.contains("deliveries_whole"), "{plan}");
+        assert!(!plan.contains("Rows Removed by Filter"), "{plan}");
     }
 }

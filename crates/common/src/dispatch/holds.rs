@@ -7,6 +7,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{DbBackend, IntoActiveModel, QueryOrder, Statement};
 
 use crate::Timestamp;
+use crate::database::Database;
 
 /// Deliveries behind one hold that are counted at most.
 const MOST_COUNTED: u32 = 10_000;
@@ -90,9 +91,9 @@ pub(super) fn not_held(backend: DbBackend) -> String {
     format!("deliveries.destination NOT IN {held} AND {whole} NOT IN {held}")
 }
 
-/// SQL: what the destination of a row of `deliveries` is part of: `mail` and `webhook` of
+/// SQL: what the destination of a row of `deliveries` is part of, in the words of the index on it: `mail` and `webhook` of
 /// `mail-7` and `webhook.<id>`; of one that is no part, itself.
-const fn whole(backend: DbBackend) -> &'static str {
+pub(super) const fn whole(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "split_part(translate(deliveries.destination, '.', '-'), '-', 1)",
         _ => {
@@ -100,6 +101,47 @@ const fn whole(backend: DbBackend) -> &'static str {
              instr(replace(deliveries.destination, '.', '-') || '-', '-') - 1)"
         }
     }
+}
+
+/// What something waits for and nobody holds, as [`whole`] says it; `None`: nothing at all is held.
+///
+/// It reads a row of each, however many wait there.
+pub(super) async fn open(database: &Database, now: Timestamp) -> Result<Option<Vec<String>>, DbErr> {
+    let connection = database.write();
+    let held = list(connection, now).await?;
+    if held.is_empty() {
+        return Ok(None);
+    }
+    let backend = connection.get_database_backend();
+    let rows = connection
+        .query_all_raw(Statement::from_string(backend, waited_for(backend)))
+        .await?;
+    let mut open = Vec::with_capacity(rows.len());
+    for row in rows {
+        let whole: String = row.try_get("", "whole")?;
+        if !held.iter().any(|hold| hold.destination == whole) {
+            open.push(whole);
+        }
+    }
+    Ok(Some(open))
+}
+
+/// SQL: what something waits for, each once, by a look at the index for each.
+fn waited_for(backend: DbBackend) -> String {
+    let whole = whole(backend);
+    let rows = match backend {
+        DbBackend::Postgres => "deliveries",
+        // It would read all that waits, by another index, and sort it.
+        _ => "deliveries INDEXED BY deliveries_whole",
+    };
+    let first =
+        |after: &str| format!("(SELECT {whole} FROM {rows} WHERE status = 'pending'{after} ORDER BY {whole} LIMIT 1)");
+    let (lowest, next) = (first(""), first(&format!(" AND {whole} > found.whole")));
+    format!(
+        "WITH RECURSIVE found (whole) AS ( \
+            SELECT {lowest} UNION ALL SELECT {next} FROM found WHERE whole IS NOT NULL \
+         ) SELECT whole FROM found WHERE whole IS NOT NULL"
+    )
 }
 
 /// How many deliveries are due behind a hold; of more than ten thousand, so many.

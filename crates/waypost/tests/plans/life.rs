@@ -55,6 +55,7 @@ pub(crate) async fn live(postgres: &PrivatePostgres) {
     journey(&client).await;
     let token = known_person(postgres, &client).await;
     notifications(postgres, &client, &token).await;
+    held(postgres).await;
     trouble(postgres).await;
     process.0.terminate();
     process.0.exit(PATIENCE).await;
@@ -139,6 +140,17 @@ async fn notifications(postgres: &PrivatePostgres, client: &Client, token: &str)
     ask(Method::POST, "/read-all", None).await;
     // Streams look by themselves, once a second, for what other processes wrote.
     was_sent(postgres, "SELECT user_id, last_seq FROM recipients").await;
+}
+
+/// What dispatchers do while an operator holds all mail.
+async fn held(postgres: &PrivatePostgres) {
+    let inside = connect(&postgres.url(), "email_worker").await;
+    let hold =
+        "INSERT INTO holds (destination, until, reason, who, since) VALUES ('mail', 9000000000000000, 'why', 'ada', 0)";
+    inside.execute_unprepared(hold).await.unwrap();
+    was_sent(postgres, "= $8 AND").await;
+    was_sent(postgres, "COUNT(*) AS waiting").await;
+    inside.execute_unprepared("DELETE FROM holds").await.unwrap();
 }
 
 /// What dispatchers do about others that are gone, about sends that go on, and about answers that were lost.
