@@ -47,6 +47,11 @@ impl OutboundResponse {
         is_passing(self.status)
     }
 
+    /// Whether it is the word of somebody in between who has none of the destination's: that may have received the call.
+    pub fn leaves_open(&self) -> bool {
+        leaves_open(self.status)
+    }
+
     /// Takes 2xx only.
     ///
     /// # Errors
@@ -77,6 +82,15 @@ pub(super) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
+/// Statuses by which a gateway says that it passed the call on and has no answer that it can pass back: none in time (504), or one
+/// that it can't read, a connection that broke off included (502); RFC 9110, 15.6.5 and 15.6.3. Some say 502 as well when they got no
+/// connection: from here that looks the same. 520 and 524 are what one of them calls these two.
+///
+/// Not so 408 (15.5.9): whoever says it did not get the request whole. Nor 500 and 503, which are the destination's own word.
+pub(super) fn leaves_open(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502 | 504 | 520 | 524)
+}
+
 /// A longer wait is cut: it is a mistake, or an attack on our clock.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
@@ -95,6 +109,16 @@ pub(super) fn retry_after(headers: &header::HeaderMap, now: Timestamp) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gateway_that_has_no_answer_leaves_it_open_whether_the_call_arrived() {
+        let open: Vec<u16> = (200..600)
+            .filter(|status| leaves_open((*status).try_into().unwrap()))
+            .collect();
+        assert_eq!(open, [502, 504, 520, 524]);
+        // Each is worth another try, where one does no harm.
+        assert!(open.iter().all(|status| is_passing((*status).try_into().unwrap())));
+    }
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {

@@ -11,6 +11,7 @@ use reqwest_middleware::{Middleware, Next, Result};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
+use super::answer::leaves_open;
 use super::deadline::Deadline;
 use super::decisions::{Decision, Decisions};
 use super::heard::{Heard, Said};
@@ -36,8 +37,10 @@ pub(super) struct Tries {
     pub(super) made: u32,
     /// How long the last one took, without what it waited for its turn.
     pub(super) last_took: Duration,
-    /// Whether one of them may have been received, and was not answered.
+    /// Whether one of them may have been received, and nothing was heard of what became of it.
     pub(super) may_be_received: bool,
+    /// Whether that was so before the last one.
+    pub(super) is_after_unknown: bool,
 }
 
 #[async_trait]
@@ -56,7 +59,8 @@ impl Middleware for AttemptLayer {
         extensions.insert(Tries {
             made: before + 1,
             last_took: took,
-            may_be_received: may_be_received || outcome.as_ref().is_err_and(OutboundError::may_be_received),
+            may_be_received: may_be_received || may_have_arrived(&outcome),
+            is_after_unknown: may_be_received,
         });
         if let Some(heard) = extensions.get::<Heard>() {
             heard.note(match &outcome {
@@ -161,6 +165,14 @@ impl AttemptLayer {
             server.port = url.port_or_known_default(),
             error.r#type = Empty,
         )
+    }
+}
+
+/// Whether a try may have been received, and nothing was heard of what became of it.
+fn may_have_arrived(outcome: &std::result::Result<(Response, Bytes), OutboundError>) -> bool {
+    match outcome {
+        Ok((answer, _)) => leaves_open(answer.status()),
+        Err(error) => error.may_be_received(),
     }
 }
 

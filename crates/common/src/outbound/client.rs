@@ -157,7 +157,7 @@ impl OutboundClient {
             });
         };
         let answer = outcome.map_err(OutboundError::unwrap_from)?;
-        let is_after_unknown = extensions.get::<Tries>().is_some_and(|tries| tries.may_be_received);
+        let is_after_unknown = extensions.get::<Tries>().is_some_and(|tries| tries.is_after_unknown);
         Ok(OutboundResponse {
             status: answer.status(),
             headers: answer.headers().clone(),

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use reqwest::StatusCode;
 
 use super::OutboundError;
+use super::answer::leaves_open;
 
 /// More tries of one call are not kept; there are four at most.
 const MOST: usize = 8;
@@ -51,7 +52,7 @@ impl Said {
             status: Some(status),
             body: body.slice(..body.len().min(KEPT)),
             error: None,
-            may_be_received: false,
+            may_be_received: leaves_open(status),
         }
     }
 

@@ -15,6 +15,7 @@ const PHONE: &str = "+15550123";
 
 on_both_databases!(
     what_the_first_provider_does_not_take_goes_out_by_the_next,
+    a_gateway_before_the_provider_does_not_know_whether_that_one_took_it,
     the_five_deliveries_that_opened_the_breaker_go_out_by_the_other_provider,
     a_refusal_by_the_first_provider_is_final,
     a_message_that_may_have_arrived_is_the_same_provider_s_where_that_is_wanted,
@@ -111,6 +112,37 @@ async fn what_the_first_provider_does_not_take_goes_out_by_the_next(mut backend:
     assert_eq!(two.app.readyz().await.1["dependencies"]["sms"], "degraded");
 }
 
+async fn a_gateway_before_the_provider_does_not_know_whether_that_one_took_it(mut backend: Backend) {
+    let two = Two::start(&mut backend, AfterUnknown::Next).await;
+    for (status, came_of_it) in [
+        (504, ExchangeStatus::Unknown),
+        (502, ExchangeStatus::Unknown),
+        // It did not get the request whole.
+        (408, ExchangeStatus::Failed),
+    ] {
+        two.app.provider.is(Mood::Answers(status, None, ""));
+        let user = two.sign_up().await;
+        let delivery = two
+            .app
+            .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        let expected = [
+            ("sms".to_owned(), came_of_it),
+            ("sms.backup".to_owned(), ExchangeStatus::Accepted),
+        ];
+        assert_eq!(attempts(&backend, &delivery).await, expected, "{status}");
+    }
+    let metrics = two.app.operations(reqwest::Method::GET, "/metrics").send().await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    let may_be_with_both = metrics.lines().find(|line| {
+        line.starts_with("waypost_deliveries_maybe_sent_total{") && line.contains("channel=\"sms\",cause=\"no_answer\"")
+    });
+    assert!(
+        may_be_with_both.is_some_and(|line| line.ends_with(" 2")),
+        "{may_be_with_both:?}"
+    );
+}
+
 async fn the_five_deliveries_that_opened_the_breaker_go_out_by_the_other_provider(mut backend: Backend) {
     let two = Two::start(&mut backend, AfterUnknown::Next).await;
     two.app.provider.is(Mood::Answers(503, None, ""));
@@ -156,35 +188,40 @@ async fn a_refusal_by_the_first_provider_is_final(mut backend: Backend) {
 
 async fn a_message_that_may_have_arrived_is_the_same_provider_s_where_that_is_wanted(mut backend: Backend) {
     let two = Two::start(&mut backend, AfterUnknown::Retry).await;
-    two.app.provider.is(Mood::Hangs);
-    let user = two.sign_up().await;
-    let delivery = two
-        .app
-        .delivery(user, "sms", |delivery| !delivery["last_error"].is_null())
-        .await;
-    assert_eq!(delivery["provider"], "sms");
-    two.app.provider.is(Mood::Accepts);
-    let delivery = two
-        .app
-        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
-        .await;
-    assert_eq!(delivery["provider"], "sms");
+    for mood in [Mood::Hangs, Mood::Answers(504, None, "")] {
+        two.app.provider.is(mood);
+        let user = two.sign_up().await;
+        let delivery = two
+            .app
+            .delivery(user, "sms", |delivery| !delivery["last_error"].is_null())
+            .await;
+        assert_eq!(delivery["provider"], "sms");
+        two.app.provider.is(Mood::Accepts);
+        let delivery = two
+            .app
+            .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+            .await;
+        assert_eq!(delivery["provider"], "sms");
+    }
     assert_eq!(two.backup.calls().len(), 0);
 }
 
 async fn a_message_that_may_have_arrived_has_failed_where_that_is_wanted(mut backend: Backend) {
     let two = Two::start(&mut backend, AfterUnknown::Stop).await;
-    two.app.provider.is(Mood::Hangs);
-    let user = two.sign_up().await;
-    let delivery = two
-        .app
-        .delivery(user, "sms", |delivery| delivery["status"] == "failed")
-        .await;
-    assert_eq!(
-        (&delivery["reason"], &delivery["provider"]),
-        (&"unknown".into(), &"sms".into())
-    );
-    assert_eq!((two.app.provider.calls().len(), two.backup.calls().len()), (1, 0));
+    for (asked, mood) in [Mood::Hangs, Mood::Answers(504, None, "")].into_iter().enumerate() {
+        two.app.provider.is(mood);
+        let user = two.sign_up().await;
+        let delivery = two
+            .app
+            .delivery(user, "sms", |delivery| delivery["status"] == "failed")
+            .await;
+        assert_eq!(
+            (&delivery["reason"], &delivery["provider"]),
+            (&"unknown".into(), &"sms".into())
+        );
+        let calls = (two.app.provider.calls().len(), two.backup.calls().len());
+        assert_eq!(calls, (asked + 1, 0));
+    }
 }
 
 async fn where_nobody_takes_it_it_is_tried_again_and_goes_out_once(mut backend: Backend) {

@@ -315,6 +315,32 @@ async fn a_call_whose_further_try_is_refused_does_not_count_as_not_called() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_had_no_answer_leaves_open_what_became_of_that_try() {
+    for (first, is_open) in [("504 Gateway Timeout", true), ("408 Request Timeout", false)] {
+        let script = move |n| {
+            if n == 0 {
+                status(first)
+            } else {
+                status("503 Service Unavailable")
+            }
+        };
+        let once_more = Destination {
+            retries: 1,
+            ..destination()
+        };
+        let fixture = fixture(once_more, script).await;
+        let request = fixture.client.request(Method::POST, fixture.server.url.clone());
+        let answer = fixture.client.execute(request, Repeat::Safe).await.unwrap();
+        assert_eq!((answer.status.as_u16(), fixture.server.seen().len()), (503, 2));
+        assert_eq!(
+            (answer.is_after_unknown, answer.leaves_open()),
+            (is_open, false),
+            "{first}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_too_long_or_drips_is_cut_off() {
     let script = |n| if n == 0 { ok(&"x".repeat(2000)) } else { Reply::Drip };
     let small = Destination {

@@ -88,7 +88,7 @@ fn judge(answer: &OutboundResponse) -> Heard {
             "the SMS provider does not take our calls: check providers.sms and what stands before the provider"
         ),
     }
-    if answer.is_after_unknown {
+    if answer.is_after_unknown || answer.leaves_open() {
         return Heard::Unknown(said);
     }
     let of_one = code.is_some_and(is_about_one_number);
@@ -154,7 +154,7 @@ mod tests {
                 );
             }
         }
-        let others = (300..600).filter(|status| !matches!(status, 400 | 422));
+        let others = (300..600).filter(|status| !matches!(status, 400 | 422 | 502 | 504 | 520 | 524));
         for status in others {
             let outcome = answered(status, refused);
             assert!(
@@ -162,6 +162,18 @@ mod tests {
                 "{status}: {outcome:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_gateway_that_has_no_answer_tells_nothing_of_the_message() {
+        for status in [502, 504, 520, 524] {
+            for body in ["", "<html>Gateway Time-out</html>", r#"{"code": 20500}"#] {
+                let expected = matches!(answered(status, body), Heard::Unknown(said) if said.starts_with(&format!("HTTP {status}")));
+                assert!(expected, "{status} {body}");
+            }
+        }
+        // Whoever answers so did not get the request whole.
+        assert!(matches!(answered(408, ""), Heard::NotNow { .. }));
     }
 
     #[test]
