@@ -63,6 +63,7 @@ pub(crate) async fn sms(
     };
     let message = form.field("MessageSid").unwrap_or_default();
     if message.is_empty() || message.len() > MOST_OF_AN_ID {
+        state.metrics.callback("sms", "unknown_message");
         return Err(OperationError::Refused(CallbackRefusal::UnknownMessage));
     }
     let error = form.field("ErrorCode").unwrap_or_default();

@@ -6,6 +6,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +16,8 @@ use sha1::Sha1;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use crate::state::State;
 
 const HEADER: &str = "X-Twilio-Signature";
 /// Longest address that is looked at.
@@ -52,9 +55,10 @@ impl FromRequest for Signature {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
+    /// What is refused here is counted here: before its form is read, and nobody else hears of it.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let given = request.headers().get(HEADER);
-        let given = given.and_then(|value| STANDARD.decode(value.as_bytes()).ok());
+        let header = request.headers().get(HEADER);
+        let given = header.and_then(|value| STANDARD.decode(value.as_bytes()).ok());
         let path = request.uri().path_and_query().map_or("", |path| path.as_str());
         let host = request.connection_info().host().to_owned();
         let called = ["https", "http"].map(|scheme| format!("{scheme}://{host}{path}"));
@@ -63,7 +67,13 @@ impl FromRequest for Signature {
                 given,
                 called: called.into(),
             }),
-            _ => Err(Problem::new(&kinds::BAD_SIGNATURE)),
+            _ => {
+                if let Some(state) = request.app_data::<Data<State>>() {
+                    let outcome = if header.is_some() { "bad_signature" } else { "unsigned" };
+                    state.metrics.callback("sms", outcome);
+                }
+                Err(Problem::new(&kinds::BAD_SIGNATURE))
+            }
         })
     }
 }

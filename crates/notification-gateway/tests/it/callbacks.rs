@@ -75,6 +75,18 @@ fn told<'a>(message: &'a str, status: &'a str) -> Call<'a> {
     }
 }
 
+/// How many calls came to this, by the metrics.
+async fn counted(app: &TestApp, outcome: &str) -> u64 {
+    let metrics = app.operations(Method::GET, "/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let is_of_it = |line: &&str| line.contains(&format!("provider=\"sms\",outcome=\"{outcome}\""));
+    let mut lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("waypost_callbacks_total{"));
+    let line = lines.find(is_of_it);
+    line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
 /// A person whose SMS the provider took as `SM1`.
 async fn taken(app: &TestApp) -> Uuid {
     let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
@@ -158,6 +170,7 @@ async fn a_message_that_nobody_sent_is_not_there(backend: Backend) {
     for message in ["", long.as_str()] {
         assert_eq!(told(message, "delivered").make(&app).await.0, 404);
     }
+    assert_eq!(counted(&app, "unknown_message").await, 3);
 }
 
 async fn bad_calls_are_refused(backend: Backend) {
@@ -187,6 +200,11 @@ async fn bad_calls_are_refused(backend: Backend) {
         let (status, problem) = app.send(request).await;
         assert_eq!(status, expected, "{problem}");
     }
+    // The two that were signed with something, and the one that was not signed.
+    assert_eq!(
+        (counted(&app, "bad_signature").await, counted(&app, "unsigned").await),
+        (2, 1)
+    );
 }
 
 async fn one_account_may_be_two_providers(mut backend: Backend) {
