@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::Timestamp;
 use common::config::Service;
-use common::dispatch::{DispatchOptions, NewDelivery, Status, enqueue};
+use common::dispatch::{DispatchOptions, NewDelivery, Reason, Status, enqueue, orders};
 use common::messaging::Changes;
 use common::telemetry::TraceContext;
 use opentelemetry::trace::TracerProvider;
@@ -18,6 +18,7 @@ use crate::subscriber::subscribe;
 on_both_databases!(
     one_event_makes_one_delivery,
     a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before,
+    of_those_for_later_the_cancelled_and_the_expired_are_not_sent,
     a_send_continues_the_trace_that_asked_for_it,
 );
 
@@ -71,6 +72,34 @@ async fn a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before(
     let (id, at) = sent_at[1];
     assert_eq!((id, at >= later.deliver_at.unwrap()), (later.id, true));
     println!("left {:?} after its time", at.since(later.deliver_at.unwrap()));
+}
+
+async fn of_those_for_later_the_cancelled_and_the_expired_are_not_sent(fixture: Fixture) {
+    let (connection, now) = (fixture.database.unguarded(), Timestamp::now());
+    let mut ids = Vec::new();
+    for lasts in [60_000, 60_000, 500] {
+        let later = NewDelivery {
+            deliver_at: Some(now + Duration::from_secs(1)),
+            expires_at: Some(now + Duration::from_millis(lasts)),
+            ..NewDelivery::new(Uuid::now_v7(), "test", "somebody".into(), "a".into())
+        };
+        ids.extend(enqueue(connection, later, now).await.unwrap());
+    }
+    let [sent, cancelled, expired] = ids[..] else {
+        panic!("{ids:?}")
+    };
+    assert!(orders::cancel(connection, cancelled, Timestamp::now()).await.unwrap());
+    let sender = Scripted::accepting();
+    let running = fixture.start(&sender, fixture.options());
+    fixture.all_reach(&[sent], Status::Accepted).await;
+    fixture.all_reach(&[expired], Status::Expired).await;
+    running.stop().await;
+    assert_eq!(sender.sent(), [sent]);
+    let row = fixture.row(cancelled).await;
+    assert_eq!(
+        (row.status, row.reason, row.attempts),
+        (Status::Cancelled, Some(Reason::Cancelled), 0)
+    );
 }
 
 async fn a_send_continues_the_trace_that_asked_for_it(fixture: Fixture) {
