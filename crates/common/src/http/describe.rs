@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use serde_json::json;
-use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder, Responses};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
@@ -72,7 +72,11 @@ pub struct OperationDoc {
 impl OperationDoc {
     /// Adds a parameter of the path, the query or the headers.
     pub fn parameter(&mut self, parameter: impl Into<Parameter>) {
-        self.parameters.push(parameter.into());
+        let parameter = parameter.into();
+        if parameter.parameter_in == ParameterIn::Query {
+            self.problem(&kinds::URI_TOO_LONG);
+        }
+        self.parameters.push(parameter);
     }
 
     /// Adds a body of type `T`, which may come as any of these media types.

@@ -1,6 +1,6 @@
-//! What stands before a route: its concurrency limit, then its rate limit.
+//! What stands before a route: the bound of the query, the concurrency limit, then the rate limit.
 //!
-//! One layer for both, since each layer puts the request's work into a box of its own.
+//! One layer for all, since each layer puts the request's work into a box of its own.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use actix_web::{Error, HttpMessage, Route};
 use super::describe::Access;
 use super::held_place::HeldPlace;
 use super::limit::limit;
+use super::query::bounded;
 use super::shed::Gate;
 use crate::limits::Class;
 use crate::resilience::Outcome;
@@ -45,6 +46,10 @@ async fn pass(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
+    // Before anybody reads the query: the limit looks for a token there.
+    if let Err(problem) = bounded(request.query_string()) {
+        return Ok(request.error_response(problem));
+    }
     let Some(gate) = gate else {
         return limit((class, access), None, request, next).await;
     };

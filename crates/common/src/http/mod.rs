@@ -8,7 +8,7 @@
 //! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
 //! - outside of it, only where pages of other origins may use the service, `cors.rs`;
-//! - the door (`door.rs`) stands before each route: shedding (`shed.rs`), which refuses at once what could only be served
+//! - the door (`door.rs`) stands before each route: it lets no endless query in (`query.rs`); shedding (`shed.rs`), which refuses at once what could only be served
 //!   too late, and inside it the limit (`limit.rs`), which counts the request towards its class of rate limit;
 //! - [`PrivateSurface`]: the same edge, problems and rows on a port that is not for the public, without limits;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
@@ -43,6 +43,7 @@ mod path_id;
 mod place;
 mod private_surface;
 mod problem;
+mod query;
 mod remembered;
 mod route_table;
 mod serve;

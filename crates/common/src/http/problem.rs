@@ -51,6 +51,7 @@ kinds! {
     CONFLICT 409 "conflict" "It is not in a state for this" "`detail` says how it stands, and what can be done instead."
     PRECONDITION_FAILED 412 "precondition-failed" "It has changed since you saw it" "`If-Match` does not name the version that stands there now. Read it again, look at what has changed, and send your change with its new `ETag`."
     TOO_LARGE 413 "too-large" "The body is too large" "Bodies may have 64 KiB."
+    URI_TOO_LONG 414 "uri-too-long" "The query is too long" "What stands behind the `?` of an address may have 8 KiB."
     UNSUPPORTED_MEDIA_TYPE 415 "unsupported-media-type" "The body has a type that is not read here" "Send `Content-Type: application/json`, and the body as it is or packed with gzip or deflate."
     VALIDATION 422 "validation" "The input breaks the rules" "`errors` names each field with what is wrong with it."
     PRECONDITION_REQUIRED 428 "precondition-required" "Say which version you change" "Send `If-Match` with the `ETag` of the version that you have read, so that nobody else's change is undone; `If-Match: *` changes whichever there is."

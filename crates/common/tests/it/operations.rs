@@ -161,6 +161,18 @@ async fn whoever_has_the_token_is_let_in_and_nobody_else() {
         assert_eq!(found, status, "{path}");
         assert_eq!(status == 404, problem["type"] == "/problems/not-found", "{problem}");
     }
+    // Whoever is not let in hears nothing of their query.
+    let long = format!("/operations/audit?limit={}", "1".repeat(8 * 1024));
+    assert_eq!(
+        service.anonymous(Method::GET, &long).send().await.unwrap().status(),
+        401
+    );
+    let (status, problem) = answer(service.request(Method::GET, &long)).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (414, &json!("/problems/uri-too-long")),
+        "{problem}"
+    );
     // What the port had before asks for nothing.
     for open in ["/livez", "/readyz", "/metrics", "/version", "/problems/unauthorized"] {
         assert_eq!(

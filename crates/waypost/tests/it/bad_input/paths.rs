@@ -15,6 +15,7 @@ pub(super) fn cases(own_id: &str, token: &str) -> Vec<Case> {
         ids(own_id, &bearer),
         methods(),
         lists(&bearer),
+        queries(&bearer),
         states(&bearer),
         patches(&bearer),
         changes(own_id, &bearer),
@@ -150,7 +151,7 @@ fn methods() -> Vec<Case> {
 fn lists(bearer: &[u8]) -> Vec<Case> {
     let list = |query: &str, expected| get(To::Gateway, format!("/v1/notifications?{query}"), &[bearer], expected);
     let mut cases = Vec::new();
-    let huge = "9".repeat(20_000);
+    let huge = "9".repeat(8_000);
     let cursors = [
         "x",
         "-1",
@@ -202,6 +203,46 @@ fn lists(bearer: &[u8]) -> Vec<Case> {
     }
     for query in ["&&&=&=x&", "%3D%26", "unknown=1", "state=,,,&limit=1"] {
         cases.push(list(query, Fine(200)));
+    }
+    cases
+}
+
+/// Queries about as long as one may be, wherever they stand.
+fn queries(bearer: &[u8]) -> Vec<Case> {
+    const LONGEST: usize = 8 * 1024;
+    let too_long = Problem(414, "uri-too-long");
+    let of = |start: &str, length: usize| format!("{start}{}", "x".repeat(length - start.len()));
+    let mut cases = vec![
+        get(
+            To::Gateway,
+            format!("/v1/notifications?{}", of("x=", LONGEST)),
+            &[bearer],
+            Fine(200),
+        ),
+        get(
+            To::Gateway,
+            format!("/v1/notifications?state={}", "read,".repeat(2_000)),
+            &[bearer],
+            too_long,
+        ),
+    ];
+    let anywhere = [
+        (To::Users, "/v1/users/me"),
+        (To::Users, "/openapi.json"),
+        (To::Users, "/nothing"),
+        (To::Gateway, "/v1/notifications"),
+        (To::Gateway, "/v1/notifications/stream"),
+        (To::Gateway, "/docs"),
+    ];
+    for (to, path) in anywhere {
+        let path = format!("{path}?{}", of("access_token=", LONGEST + 1));
+        cases.push(get(to, &path, &[bearer], too_long));
+        cases.push(get(to, &path, &[], too_long));
+    }
+    for (to, path) in [(To::Users, "/v1/users"), (To::Gateway, "/v1/callbacks/sms")] {
+        let path = format!("{path}?{}", of("x=", LONGEST + 1));
+        let name = format!("POST {path:.40}");
+        cases.push(Case::new(name, (to, "POST", &path), (&[], b"{}"), too_long));
     }
     cases
 }
