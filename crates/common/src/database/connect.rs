@@ -17,6 +17,7 @@ use super::connection::{Connection, PATIENCE};
 use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, no_place, until};
 use super::errors::is_transient;
 use super::location::Location;
+use super::span::StatementSpan;
 use super::suspects::{is_usable, look_at, note_broken};
 use super::transaction::Transaction;
 use crate::config::{Service, Settings};
@@ -160,6 +161,13 @@ impl Database {
     }
 
     async fn begin_with(&self, limit: Duration, patience: Duration) -> Result<Transaction, DbErr> {
+        let backend = self.write.get_database_backend();
+        StatementSpan::of(backend, "BEGIN")
+            .around(self.begin_in_a_place(limit, patience))
+            .await
+    }
+
+    async fn begin_in_a_place(&self, limit: Duration, patience: Duration) -> Result<Transaction, DbErr> {
         let deadline = Instant::now() + limit;
         let place = self.writes.enter_within(patience).await.ok_or_else(no_place)?;
         let begun = until(deadline, async {

@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult,
 
 use super::deadline::{no_place, within};
 use super::errors::{is_outdated_plan, is_transient};
+use super::span::StatementSpan;
 use super::suspects;
 use crate::resilience::{Bulkhead, Place};
 
@@ -104,21 +105,31 @@ impl ConnectionTrait for Connection {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.on_a_fresh_plan(|| self.pool.execute_raw(statement.clone())).await
+        let answer = self.on_a_fresh_plan(|| self.pool.execute_raw(statement.clone()));
+        StatementSpan::of(self.get_database_backend(), &statement.sql)
+            .around(answer)
+            .await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let _place = self.enter().await?;
-        within(self.limit, self.pool.execute_unprepared(sql)).await
+        let answer = async {
+            let _place = self.enter().await?;
+            within(self.limit, self.pool.execute_unprepared(sql)).await
+        };
+        StatementSpan::of(self.get_database_backend(), sql).around(answer).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.on_a_fresh_plan(|| self.pool.query_one_raw(statement.clone()))
+        let answer = self.on_a_fresh_plan(|| self.pool.query_one_raw(statement.clone()));
+        StatementSpan::of(self.get_database_backend(), &statement.sql)
+            .around(answer)
             .await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.on_a_fresh_plan(|| self.pool.query_all_raw(statement.clone()))
+        let answer = self.on_a_fresh_plan(|| self.pool.query_all_raw(statement.clone()));
+        StatementSpan::of(self.get_database_backend(), &statement.sql)
+            .around(answer)
             .await
     }
 }

@@ -1,5 +1,6 @@
 //! What an error of the database says: whether it passes, and whether the data is at fault.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use sea_orm::sqlx::error::DatabaseError;
@@ -47,16 +48,25 @@ pub fn is_transient_within(error: &(dyn Error + 'static)) -> bool {
 
 /// What is to be done about a database that can't be connected to, where that is known.
 pub fn cure(error: &DbErr) -> Option<&'static str> {
-    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else {
+    let DbErr::Conn(RuntimeErr::SqlxError(refusal)) = error else {
         return None;
     };
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    if code.is_some_and(|code| code == TOO_MANY_CONNECTIONS) {
+    if code(error).is_some_and(|code| code == TOO_MANY_CONNECTIONS) {
         return Some(NO_PLACE);
     }
     // A server without TLS says so before any is spoken; of this the client has no more than words.
-    let is_refused = matches!(&**error, SqlxError::Tls(words) if words.to_string().contains("does not support TLS"));
-    tls::cure(&**error).or_else(|| is_refused.then_some(tls::NO_TLS))
+    let is_refused = matches!(&**refusal, SqlxError::Tls(words) if words.to_string().contains("does not support TLS"));
+    tls::cure(&**refusal).or_else(|| is_refused.then_some(tls::NO_TLS))
+}
+
+/// The code that the database itself gave, where it answered at all: PostgreSQL's five places, SQLite's number.
+pub(super) fn code(error: &DbErr) -> Option<Cow<'_, str>> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => error.as_database_error().and_then(DatabaseError::code),
+        _ => None,
+    }
 }
 
 /// Whether a connection holds a plan of the statement for a table that was altered since (0A000 of PostgreSQL).

@@ -2,8 +2,10 @@
 //!
 //! One URL may serve all three services. Table code is written as functions over `&impl ConnectionTrait`, so
 //! that the transaction is the caller's. What a request or a message waits for has a deadline (`deadline.rs`), and no
-//! service begins a transaction by itself: it opens a [`Change`](crate::messaging::Change).
+//! service begins a transaction by itself: it opens a [`Change`](crate::messaging::Change). Each statement has its span
+//! (`span.rs`) by being asked here.
 
+mod acts;
 mod authorities;
 mod connect;
 mod connection;
@@ -15,7 +17,10 @@ mod location;
 mod many;
 mod places;
 mod schema;
+mod span;
+mod summary;
 mod suspects;
+mod tokens;
 mod transaction;
 
 pub use authorities::{TrustError, authorities, trusting};

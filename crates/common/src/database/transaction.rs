@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::deadline::until;
 use super::errors::{is_outdated_plan, is_transient};
+use super::span::StatementSpan;
 use super::suspects::{self, Unfinished};
 use crate::resilience::Place;
 
@@ -43,14 +44,20 @@ impl Transaction {
     /// # Errors
     /// [`DbErr`] when they do not, or when that is unknown: a lost answer looks like a lost commit.
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
-        let done = until(self.deadline, self.inner.commit()).await;
+        let backend = self.inner.get_database_backend();
+        let done = StatementSpan::of(backend, "COMMIT")
+            .around(until(self.deadline, self.inner.commit()))
+            .await;
         self.unfinished.done();
         done
     }
 
     /// Takes its changes back. A server that does not say so in time does it when the connection ends.
     pub(crate) async fn roll_back(self) {
-        let done = until(self.deadline, self.inner.rollback()).await;
+        let backend = self.inner.get_database_backend();
+        let done = StatementSpan::of(backend, "ROLLBACK")
+            .around(until(self.deadline, self.inner.rollback()))
+            .await;
         self.unfinished.done();
         if let Err(error) = done {
             tracing::debug!(%error, "a change was not rolled back in time; the database does so by itself");
@@ -77,18 +84,25 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        noting(until(self.deadline, self.inner.execute_raw(statement)).await)
+        let span = StatementSpan::of(self.get_database_backend(), &statement.sql);
+        let answer = until(self.deadline, self.inner.execute_raw(statement));
+        noting(span.around(answer).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        until(self.deadline, self.inner.execute_unprepared(sql)).await
+        let answer = until(self.deadline, self.inner.execute_unprepared(sql));
+        StatementSpan::of(self.get_database_backend(), sql).around(answer).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        noting(until(self.deadline, self.inner.query_one_raw(statement)).await)
+        let span = StatementSpan::of(self.get_database_backend(), &statement.sql);
+        let answer = until(self.deadline, self.inner.query_one_raw(statement));
+        noting(span.around(answer).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        noting(until(self.deadline, self.inner.query_all_raw(statement)).await)
+        let span = StatementSpan::of(self.get_database_backend(), &statement.sql);
+        let answer = until(self.deadline, self.inner.query_all_raw(statement));
+        noting(span.around(answer).await)
     }
 }

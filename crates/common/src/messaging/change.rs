@@ -11,7 +11,6 @@ use std::sync::Arc;
 use contracts::{Event, EventData};
 use sea_orm::DbErr;
 use sea_orm::sea_query::InsertStatement;
-use tracing::Span;
 
 use super::creation::Creation;
 use super::outbox::{Outbox, OutboxError};
@@ -74,9 +73,9 @@ impl Changes {
     }
 
     /// Opens a change that is the making of one row and the events that tell of it: in one statement, where the
-    /// database can. `statement` is that statement's span.
-    pub fn creation(&self, row: InsertStatement, statement: Span) -> Creation {
-        Creation::new(self.database.clone(), row, statement, self.told())
+    /// database can.
+    pub fn creation(&self, row: InsertStatement) -> Creation {
+        Creation::new(self.database.clone(), row, self.told())
     }
 
     /// What is told with a change that begins now.

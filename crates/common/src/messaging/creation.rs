@@ -12,7 +12,6 @@ use contracts::{Event, EventData};
 use sea_orm::sea_query::{InsertStatement, WithQuery};
 use sea_orm::{ConnectionTrait, DbErr};
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
 
 use super::outbox::{OutboxError, together};
 use super::told::{LOOK, Step, Told};
@@ -22,18 +21,12 @@ use crate::database::{DEADLINE, Database, is_transient, within};
 pub struct Creation {
     database: Database,
     row: InsertStatement,
-    statement: Span,
     told: Told,
 }
 
 impl Creation {
-    pub(super) fn new(database: Database, row: InsertStatement, statement: Span, told: Told) -> Self {
-        Self {
-            database,
-            row,
-            statement,
-            told,
-        }
+    pub(super) fn new(database: Database, row: InsertStatement, told: Told) -> Self {
+        Self { database, row, told }
     }
 
     /// Adds an event that tells of the row; as [`Change::tell`](super::Change::tell).
@@ -73,7 +66,7 @@ impl Creation {
         let deadline = Instant::now() + DEADLINE;
         let database = self.database.write_for_a_request();
         let statement = whole(self.row, self.told.take_inserts());
-        let write = || database.execute(&statement).instrument(self.statement.clone());
+        let write = || database.execute(&statement);
         self.told.reached(Step::EventsWritten);
         let looks = || within(LOOK, is_there());
         let written = match write().await {
@@ -104,7 +97,7 @@ impl Creation {
     async fn in_a_transaction(mut self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
         let tx = self.database.begin(DEADLINE).await?;
         let deadline = tx.deadline();
-        if let Err(error) = tx.execute(&self.row).instrument(self.statement).await {
+        if let Err(error) = tx.execute(&self.row).await {
             tx.roll_back().await;
             return Err(error);
         }

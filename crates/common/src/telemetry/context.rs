@@ -116,6 +116,11 @@ impl TraceContext {
     }
 }
 
+/// Whether the calling code runs within a trace that is recorded.
+pub(crate) fn is_recorded() -> bool {
+    Context::map_current(|context| context.span().span_context().is_sampled())
+}
+
 /// A context with new ids that is not recorded, and yet travels.
 pub(super) fn fresh_context() -> Context {
     let ids = RandomIdGenerator::default();

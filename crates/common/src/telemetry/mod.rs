@@ -21,6 +21,7 @@ mod writer;
 
 pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
+pub(crate) use context::is_recorded;
 pub use error::TelemetryError;
 pub use metrics::{ALL as ALL_METRICS, Definition, Held, HttpLabels, Kind, Metrics};
 pub use sampler::Sampling;

@@ -15,6 +15,7 @@ mod overload;
 mod retention;
 mod scripted_server;
 mod service;
+mod statement_spans;
 mod store;
 mod subscriber;
 mod tls;

@@ -73,8 +73,7 @@ pub(crate) async fn register(
         .await?;
     let now = Timestamp::now();
     let row = registration.into_row(password_hash, now);
-    let (insert, statement) = users::insertion(state.database.read(), row.clone());
-    let mut creation = state.changes.creation(insert, statement);
+    let mut creation = state.changes.creation(users::insertion(row.clone()));
     let registered = UserRegistered { person: person(&row) };
     creation.tell(&Event::new(row.id, now.to_offset(), registered))?;
     let user = User::from(row);

@@ -6,5 +6,4 @@
 pub(crate) mod fences;
 pub(crate) mod sessions;
 pub(crate) mod signing_keys;
-mod statement;
 pub(crate) mod users;

@@ -5,10 +5,7 @@ use sea_orm::{
     ActiveModelBehavior, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait,
     EnumIter, IntoActiveModel, PrimaryKeyTrait, Statement,
 };
-use tracing::Instrument;
 use uuid::Uuid;
-
-use super::statement::statement;
 
 /// One log-in on one device.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -41,17 +38,14 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 pub(crate) async fn insert(db: &impl ConnectionTrait, session: Model) -> Result<(), DbErr> {
-    let span = statement(db, "INSERT", "sessions");
     Entity::insert(session.into_active_model())
         .exec_without_returning(db)
-        .instrument(span)
         .await
         .map(|_| ())
 }
 
 /// Deletes sessions that nobody has used since `before`, `most` at the most; says how many.
 pub(crate) async fn delete_unused(db: &impl ConnectionTrait, before: Timestamp, most: u64) -> Result<u64, DbErr> {
-    let span = statement(db, "DELETE", "sessions");
     let sql = "DELETE FROM sessions WHERE id IN ( \
                    SELECT id FROM sessions WHERE last_seen_at < $1 ORDER BY last_seen_at LIMIT $2) AND last_seen_at < $1";
     let values = [
@@ -59,6 +53,6 @@ pub(crate) async fn delete_unused(db: &impl ConnectionTrait, before: Timestamp, 
         i64::try_from(most).unwrap_or(i64::MAX).into(),
     ];
     let delete = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let deleted = db.execute_raw(delete).instrument(span).await?;
+    let deleted = db.execute_raw(delete).await?;
     Ok(deleted.rows_affected())
 }

@@ -7,10 +7,7 @@ use sea_orm::{
     sea_query::{Expr, InsertStatement, LockType},
 };
 use serde_json::Value as Json;
-use tracing::{Instrument, Span};
 use uuid::Uuid;
-
-use super::statement::statement;
 
 /// One account.
 #[derive(Clone, PartialEq, DeriveEntityModel)]
@@ -62,10 +59,9 @@ pub(crate) struct Credentials {
     pub(crate) roles: Json,
 }
 
-/// The statement by which an account is made, and its span.
-pub(crate) fn insertion(db: &impl ConnectionTrait, user: Model) -> (InsertStatement, Span) {
-    let insert = Entity::insert(user.into_active_model()).into_query();
-    (insert, statement(db, "INSERT", "users"))
+/// The statement by which an account is made.
+pub(crate) fn insertion(user: Model) -> InsertStatement {
+    Entity::insert(user.into_active_model()).into_query()
 }
 
 /// Whether an account was not made because its address belongs to another one: the id is made here, so the one unique
@@ -75,24 +71,21 @@ pub(crate) fn is_email_taken(error: &DbErr) -> bool {
 }
 
 pub(crate) async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
-    let span = statement(db, "SELECT", "users");
-    Entity::find_by_id(id).one(db).instrument(span).await
+    Entity::find_by_id(id).one(db).await
 }
 
 /// Finds an account and keeps it as it is until the transaction ends; on SQLite the transaction has the write lock.
 ///
 /// Log-ins go on meanwhile: a session refers to the account's key, which no change touches.
 pub(crate) async fn find_locked(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
-    let span = statement(tx, "SELECT", "users");
     let found = Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
-    found.one(tx).instrument(span).await
+    found.one(tx).await
 }
 
 /// Writes what the person changed, as the version that follows the one which stands there.
 ///
 /// Fails when another stands there, which cannot be while the row is locked.
 pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
-    let span = statement(tx, "UPDATE", "users");
     let update = Entity::update_many()
         .col_expr(Column::Name, Expr::value(row.name.as_str()))
         .col_expr(Column::Locale, Expr::value(row.locale.as_str()))
@@ -102,7 +95,7 @@ pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(),
         .col_expr(Column::UpdatedAt, Expr::value(row.updated_at))
         .filter(Column::Id.eq(row.id))
         .filter(Column::Version.eq(row.version - 1));
-    match update.exec(tx).instrument(span).await?.rows_affected {
+    match update.exec(tx).await?.rows_affected {
         1 => Ok(()),
         _ => Err(DbErr::RecordNotUpdated),
     }
@@ -110,14 +103,12 @@ pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(),
 
 /// Looks up by the lower-case form of an address.
 pub(crate) async fn find_credentials(db: &impl ConnectionTrait, email_key: &str) -> Result<Option<Credentials>, DbErr> {
-    let span = statement(db, "SELECT", "users");
     let row: Option<(Uuid, String, String, Json)> = Entity::find()
         .select_only()
         .columns([Column::Id, Column::Status, Column::PasswordHash, Column::Roles])
         .filter(Column::EmailKey.eq(email_key))
         .into_tuple()
         .one(db)
-        .instrument(span)
         .await?;
     Ok(row.map(|(user_id, status, password_hash, roles)| Credentials {
         user_id,
@@ -142,9 +133,8 @@ pub(crate) async fn find_by_any(
         Some(Column::Phone.eq(phone)),
     ];
     for way in ways.into_iter().flatten() {
-        let span = statement(db, "SELECT", "users");
         let rows = Entity::find().filter(way).order_by_desc(Column::Id).limit(MOST);
-        found = rows.all(db).instrument(span).await?;
+        found = rows.all(db).await?;
         if !found.is_empty() {
             break;
         }
@@ -154,21 +144,19 @@ pub(crate) async fn find_by_any(
 
 /// Replaces a hash by another one of the same password, unless the password was changed meanwhile.
 pub(crate) async fn renew_hash(tx: &impl ConnectionTrait, known: &Credentials, renewed: &str) -> Result<(), DbErr> {
-    let span = statement(tx, "UPDATE", "users");
     let update = Entity::update_many()
         .col_expr(Column::PasswordHash, Expr::value(renewed))
         .filter(Column::Id.eq(known.user_id))
         .filter(Column::PasswordHash.eq(known.password_hash.as_str()));
-    update.exec(tx).instrument(span).await.map(|_| ())
+    update.exec(tx).await.map(|_| ())
 }
 
 /// The hashes of so many of the oldest accounts: those that no log-in has renewed for longest are among them.
 pub(crate) async fn oldest_hashes(db: &impl ConnectionTrait, most: u64) -> Result<Vec<String>, DbErr> {
-    let span = statement(db, "SELECT", "users");
     let oldest = Entity::find()
         .select_only()
         .column(Column::PasswordHash)
         .order_by_asc(Column::Id)
         .limit(most);
-    oldest.into_tuple().all(db).instrument(span).await
+    oldest.into_tuple().all(db).await
 }

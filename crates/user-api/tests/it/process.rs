@@ -17,6 +17,9 @@ const ADA: &str = r#"{"email": "ada@example.com", "password": "correct horse bat
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
+/// The statement of a sign-up.
+const WHOLE: &str = "INSERT users INSERT outbox";
+
 /// What one process of the service stands on.
 struct Stand {
     database: TestDatabase,
@@ -106,7 +109,7 @@ async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
         ("POST /v1/users", "user-api")
     );
     assert_eq!(server.parent_id.as_deref(), Some(CALLER));
-    for (name, kind) in [("INSERT users", SpanKind::Client), ("argon2id", SpanKind::Internal)] {
+    for (name, kind) in [(WHOLE, SpanKind::Client), ("argon2id", SpanKind::Internal)] {
         let span = spans.iter().find(|span| span.name == name).unwrap();
         assert_eq!(
             (span.kind, span.parent_id.as_ref()),
@@ -114,6 +117,13 @@ async fn a_sign_up_continues_the_caller_s_trace_up_to_the_broker() {
             "{name}"
         );
     }
+    let is_statement = |span: &&Span| span.attributes.contains_key("db.system.name");
+    let statements: Vec<&str> = spans
+        .iter()
+        .filter(is_statement)
+        .map(|span| span.name.as_str())
+        .collect();
+    assert_eq!(statements, [WHOLE], "a sign-up is one statement");
     let publish = spans.iter().find(|span| is_publish(span)).unwrap();
     assert_eq!(
         publish.parent_id.as_ref(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mail_parser::MessageParser;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
-use test_support::{Folder, OtlpReceiver, Port, Process, ProcessBuilder, SpanKind, Stream, eventually};
+use test_support::{Folder, OtlpReceiver, Port, Process, ProcessBuilder, Stream, eventually};
 use tokio::net::TcpListener;
 
 use crate::client::{Client, PATIENCE, wait_until};
@@ -104,7 +104,7 @@ async fn the_whole_journey_runs_in_one_process_without_any_server() {
             .wait_for(TRACE, PATIENCE, |span| span.service == service)
             .await;
     }
-    let is_call = |span: &test_support::Span| span.kind == SpanKind::Client && span.service == "notification-gateway";
+    let is_call = |span: &test_support::Span| span.name == "POST" && span.service == "notification-gateway";
     embedded.otlp.wait_for(TRACE, PATIENCE, is_call).await;
     process.terminate();
     let status = process.exit(Duration::from_secs(10)).await;

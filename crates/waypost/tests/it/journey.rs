@@ -83,8 +83,58 @@ async fn a_changed_phone_number_reaches_the_copy_of_the_gateway() {
     copy("3 Ada - -").await;
 }
 
+/// The statements of a sign-up: of the request, of each worker's intake, and of what came of the mail and the SMS.
+const STATEMENTS: [(&str, &[&str]); 6] = [
+    ("POST /v1/users", &["INSERT users INSERT outbox"]),
+    (
+        "process email-worker.events",
+        &["BEGIN", "INSERT inbox", "INSERT deliveries", "COMMIT"],
+    ),
+    (
+        "deliver email",
+        &[
+            "BEGIN",
+            "UPDATE deliveries",
+            "INSERT delivery_attempts",
+            "INSERT outbox",
+            "COMMIT",
+        ],
+    ),
+    (
+        "process notification-gateway.events",
+        &[
+            "BEGIN",
+            "INSERT inbox",
+            "INSERT recipients",
+            "SELECT notifications",
+            "UPDATE recipients",
+            "INSERT deliveries",
+            "INSERT deliveries",
+            "INSERT notifications",
+            "COMMIT",
+        ],
+    ),
+    (
+        "deliver sms",
+        &["BEGIN", "UPDATE deliveries", "INSERT delivery_attempts", "COMMIT"],
+    ),
+    // The mail was sent.
+    (
+        "process notification-gateway.events",
+        &["BEGIN", "INSERT inbox", "INSERT deliveries", "COMMIT"],
+    ),
+];
+
+/// The spans of statements right below a span, in the order of their beginnings.
+fn statements_below<'a>(spans: &'a [Span], parent: &Span) -> Vec<&'a str> {
+    let is_below = |span: &&Span| {
+        span.attributes.contains_key("db.system.name") && span.parent_id.as_ref() == Some(&parent.span_id)
+    };
+    spans.iter().filter(is_below).map(|span| span.name.as_str()).collect()
+}
+
 /// SERVER under the caller; PRODUCER under it; a CONSUMER of each worker under that; the answer's way back;
-/// the call to the provider; and no span whose parent is missing.
+/// the call to the provider; each statement; and no span whose parent is missing.
 fn is_whole(stack: &Stack) -> Result<(), String> {
     let spans = stack.otlp.trace(TRACE);
     let find = |service: &str, kind: SpanKind, under: Option<&Span>| {
@@ -106,7 +156,16 @@ fn is_whole(stack: &Stack) -> Result<(), String> {
     find("email-worker", SpanKind::Consumer, Some(producer))?;
     let answer = find("email-worker", SpanKind::Producer, None)?;
     find("notification-gateway", SpanKind::Consumer, Some(answer))?;
-    find("notification-gateway", SpanKind::Client, None)?;
+    let is_call = |span: &Span| span.service == "notification-gateway" && span.name == "POST";
+    if !spans.iter().any(is_call) {
+        return Err("the provider was not called".to_owned());
+    }
+    for (parent, statements) in STATEMENTS {
+        let mut parents = spans.iter().filter(|span| span.name == parent);
+        if !parents.any(|parent| statements_below(&spans, parent) == statements) {
+            return Err(format!("{parent} lacks some of {statements:?}"));
+        }
+    }
     let orphans = stack.otlp.orphans(TRACE, Some(CALLER));
     if orphans.is_empty() {
         Ok(())

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use common::messaging::{Creation, Step};
 use sea_orm::sea_query::{Alias, InsertStatement, Query};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
-use tracing::Span;
 use uuid::Uuid;
 
 use crate::messaging::fixture::{Store, someone};
@@ -21,7 +20,7 @@ fn row(id: Uuid) -> InsertStatement {
 }
 
 fn creation(store: &Store, id: Uuid) -> Creation {
-    let mut creation = store.changes().creation(row(id), Span::none());
+    let mut creation = store.changes().creation(row(id));
     creation.tell(&someone()).unwrap();
     creation
 }
@@ -46,7 +45,7 @@ async fn a_row_and_its_event_are_made_together_and_followed_in_order() {
         let changes = store
             .changes()
             .observed(move |step: Step| steps.lock().unwrap().push(format!("{step:?}")));
-        let mut creation = changes.creation(row(Uuid::now_v7()), Span::none());
+        let mut creation = changes.creation(row(Uuid::now_v7()));
         creation.tell(&someone()).unwrap();
         let last = Arc::clone(&seen);
         creation.then(async move { last.lock().unwrap().push("followed".to_owned()) });

@@ -5,7 +5,6 @@ use contracts::topology::EMAIL_WORKER_EVENTS;
 use sea_orm::sea_query::{Alias, Query};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use test_support::eventually;
-use tracing::Span;
 use uuid::Uuid;
 
 use crate::messaging::fixture::{Fixture, SOON, Store, commit, done, sign_up, someone};
@@ -53,7 +52,7 @@ async fn a_creation_writes_its_event_twice_in_one_go() {
         row.values_panic(["test".into(), Uuid::now_v7().into(), 0_i64.into()]);
         let event = someone();
         for is_new in [true, false] {
-            let mut creation = with_outlet(&store).creation(row.clone(), Span::none());
+            let mut creation = with_outlet(&store).creation(row.clone());
             let told = if is_new { event.clone() } else { someone() };
             creation.tell(&told).unwrap();
             let committed = creation.commit_or_find(async || Ok::<_, DbErr>(false)).await;

@@ -1,56 +1,17 @@
 //! One trace: stored context -> PRODUCER -> CONSUMER, whichever broker there is.
 
-use std::sync::{Arc, Mutex};
-
 use common::config::Service;
 use common::messaging::OutboundMessage;
 use common::telemetry::TraceContext;
 use contracts::topology::EMAIL_WORKER_EVENTS;
-use opentelemetry::trace::{SpanKind, TracerProvider};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry::trace::SpanKind;
 use test_support::eventually;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
 
 use super::fixture::{Fixture, SOON, done, fail, someone};
-use crate::subscriber::subscribe;
+use crate::subscriber::Collected;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
-
-/// Spans of this test's thread. Tests run on one thread each, so the subscriber is theirs alone.
-#[derive(Debug, Clone, Default)]
-struct Collected(Arc<Mutex<Vec<SpanData>>>);
-
-impl SpanExporter for Collected {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
-        Ok(())
-    }
-}
-
-impl Collected {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let collected = Self::default();
-        let provider = SdkTracerProvider::builder()
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
-            .with_simple_exporter(collected.clone())
-            .build();
-        // As in production: what libraries trace is not told.
-        let layer = tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("test"))
-            .with_filter(LevelFilter::INFO);
-        let guard = subscribe(tracing_subscriber::registry().with(layer));
-        (collected, guard)
-    }
-
-    fn of_kind(&self, kind: &SpanKind) -> Vec<SpanData> {
-        let spans = self.0.lock().unwrap();
-        spans.iter().filter(|span| span.span_kind == *kind).cloned().collect()
-    }
-}
 
 fn stored(flags: &str) -> TraceContext {
     TraceContext::parse(Some(&format!("00-{TRACE}-{SPAN}-{flags}")), None).unwrap()
@@ -120,6 +81,6 @@ async fn an_unsampled_trace_travels_and_leaves_no_span() {
     fixture.broker.publish(message).await.unwrap();
 
     assert_eq!(seen.traces(), [stored("00")]);
-    assert!(spans.0.lock().unwrap().is_empty());
+    assert!(spans.all().is_empty());
     fixture.end().await;
 }
