@@ -1,22 +1,104 @@
-//! The frame of every page, and text made harmless for it.
+//! The templates of the page: what is put into one is escaped, and what it misses is an error.
 
 use actix_web::HttpResponse;
+use minijinja::{
+    AutoEscape, Environment, Error, HtmlEscape, Output, State, UndefinedBehavior, Value, escape_formatter,
+};
 
-/// A page around `body`, which is HTML already.
-pub(super) fn html(title: &str, body: &str) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
-        "<!doctype html><meta charset=utf-8><title>{title}</title><style>\
-         body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}\
-         table{{border-collapse:collapse;width:100%}}td,th{{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd}}\
-         iframe{{width:100%;height:24rem;border:1px solid #ddd}}pre{{overflow-x:auto}}</style>\
-         <h1>{title}</h1>{body}"
-    ))
+/// All of them, read.
+pub(super) struct Html(Environment<'static>);
+
+macro_rules! sources {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("../../templates/", $name)))),+]
+    };
 }
 
-/// Text made harmless for HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+impl Html {
+    pub(super) fn new() -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_formatter(escaped);
+        for (name, source) in sources!["frame.html", "overview.html", "mail.html", "trace.html"] {
+            environment.add_template(name, source)?;
+        }
+        Ok(Self(environment))
+    }
+
+    /// Answers with one of them.
+    pub(super) fn page(&self, template: &str, content: Value) -> HttpResponse {
+        match self.render(template, content) {
+            Ok(page) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page),
+            Err(error) => {
+                tracing::error!(template, %error, "a page can't be made");
+                HttpResponse::InternalServerError().body("This page can't be made; the log says why.")
+            }
+        }
+    }
+
+    fn render(&self, template: &str, content: Value) -> Result<String, Error> {
+        self.0.get_template(template)?.render(content)
+    }
+}
+
+/// Escapes as minijinja does, but for slashes, which mean nothing in a text or between quotes: people read these pages with
+/// curl, too.
+fn escaped(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() => {
+            // What was `&#x2f;` before is `&amp;#x2f;` by now.
+            let text = HtmlEscape(text).to_string().replace("&#x2f;", "/");
+            Ok(out.write_str(&text)?)
+        }
+        _ => escape_formatter(out, state, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    const BAD: &str = r#"</pre><script>"'&#x2f;"#;
+    const HARMLESS: &str = "&lt;/pre&gt;&lt;script&gt;&quot;&#x27;&amp;#x2f;";
+
+    #[test]
+    fn whatever_a_page_shows_is_escaped() {
+        let html = Html::new().unwrap();
+        let mail = context! { to => BAD, name => BAD, subject => BAD };
+        let root = context! { name => BAD, duration_us => 1999, trace_id => BAD };
+        for (template, content, times) in [
+            (
+                "overview.html",
+                context! { title => BAD, mails => [mail], roots => [root] },
+                8,
+            ),
+            (
+                "mail.html",
+                context! { title => BAD, headers => BAD, page => BAD, text => BAD },
+                5,
+            ),
+            ("trace.html", context! { title => BAD, tree => BAD }, 3),
+        ] {
+            let page = html.render(template, content).unwrap();
+            assert_eq!(page.matches(HARMLESS).count(), times, "{page}");
+            assert!(!page.contains(BAD) && !page.contains("<script"), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_misses_something_is_not_made() {
+        let html = Html::new().unwrap();
+        assert!(html.render("trace.html", context! { title => "Trace" }).is_err());
+        let answer = html.page("trace.html", context! { title => "Trace" });
+        assert_eq!(answer.status(), 500);
+    }
+
+    #[test]
+    fn a_trace_begins_where_the_text_does() {
+        let html = Html::new().unwrap();
+        let page = html.render("trace.html", context! { title => "Trace", tree => "0.0 ms GET /x" });
+        assert!(page.unwrap().contains("<pre>0.0 ms GET /x</pre>"));
+    }
 }

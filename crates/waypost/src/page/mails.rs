@@ -1,14 +1,13 @@
 //! The mails of the mail folder.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use actix_web::web::{self, Data, Json};
 use actix_web::{HttpResponse, Responder};
 use mail_parser::MessageParser;
+use minijinja::context;
 use serde::{Deserialize, Serialize};
 
-use super::html::{escape, html};
 use super::shown::Shown;
 
 /// Mails that are shown, the newest first.
@@ -33,27 +32,9 @@ pub(super) async fn list_json(shown: Data<Shown>) -> impl Responder {
 
 pub(super) async fn list(shown: Data<Shown>) -> HttpResponse {
     let roots = shown.spans.as_ref().map(|spans| spans.roots(20)).unwrap_or_default();
-    let mails = read_all(shown).await;
-    let mut body = String::from("<h2>Mails</h2><table><tr><th>To<th>Subject</tr>");
-    for mail in &mails {
-        let _ = write!(
-            body,
-            "<tr><td>{}<td><a href=\"/mails/{}\">{}</a></tr>",
-            escape(&mail.to),
-            escape(&mail.name),
-            escape(&mail.subject)
-        );
-    }
-    body += "</table><h2>Traces</h2><table><tr><th>Request<th>Took<th>Trace</tr>";
-    for root in &roots {
-        let (name, id) = (escape(&root.name), &root.trace_id);
-        let _ = write!(
-            body,
-            "<tr><td>{name}<td>{} ms<td><a href=\"/traces/{id}\">{id}</a></tr>",
-            root.duration_us / 1000
-        );
-    }
-    html("Waypost, development", &(body + "</table>"))
+    let mails = read_all(shown.clone()).await;
+    let title = "Waypost, development";
+    shown.html.page("overview.html", context! { title, mails, roots })
 }
 
 pub(super) async fn show(shown: Data<Shown>, name: web::Path<String>) -> HttpResponse {
@@ -77,14 +58,8 @@ pub(super) async fn show(shown: Data<Shown>, name: web::Path<String>) -> HttpRes
     let headers = mail
         .headers_raw()
         .fold(String::new(), |text, (name, value)| text + name + ":" + value);
-    // The mail's own HTML runs in a frame that may do nothing.
-    let body = format!(
-        "<p><a href=\"/\">back</a><pre>{}</pre><h2>HTML</h2><iframe sandbox srcdoc=\"{}\"></iframe><h2>Text</h2><pre>{}</pre>",
-        escape(&headers),
-        escape(&page),
-        escape(&text)
-    );
-    html(&escape(mail.subject().unwrap_or("Mail")), &body)
+    let title = mail.subject().unwrap_or("Mail");
+    shown.html.page("mail.html", context! { title, headers, page, text })
 }
 
 async fn read_all(shown: Data<Shown>) -> Vec<Mail> {

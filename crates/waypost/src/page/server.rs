@@ -12,6 +12,7 @@ use common::process::{Tasks, bounded, listen, own_names, own_server};
 use common::telemetry::SpanBuffer;
 use connections::Listener;
 
+use super::html::Html;
 use super::shown::Shown;
 use super::{mails, traces};
 use crate::settings::Settings;
@@ -37,7 +38,11 @@ pub fn serve(settings: &Settings, spans: Option<Arc<SpanBuffer>>, tasks: &Tasks)
         )
     })?;
     let bound = listener.local_addr()?;
-    let (shown, hosts) = (Data::new(Shown { mails, spans }), Data::new(page.page_hosts.clone()));
+    let html = Html::new().map_err(io::Error::other)?;
+    let (shown, hosts) = (
+        Data::new(Shown { mails, spans, html }),
+        Data::new(page.page_hosts.clone()),
+    );
     let connections = Listener {
         workers: Some(1),
         ..bounded("development page", &settings.http, SHUTDOWN, || {})

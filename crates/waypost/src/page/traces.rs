@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use common::telemetry::BufferedSpan;
+use minijinja::context;
 
-use super::html::{escape, html};
 use super::shown::Shown;
 
 /// Spans below each other deeper than this are shown at this depth.
@@ -17,9 +17,9 @@ pub(super) async fn show_json(shown: Data<Shown>, id: Path<String>) -> HttpRespo
 }
 
 pub(super) async fn show(shown: Data<Shown>, id: Path<String>) -> HttpResponse {
-    let lines = tree(&spans(&shown, &id)).join("\n");
-    let body = format!("<p><a href=\"/\">back</a><pre>{}</pre>", escape(&lines));
-    html(&format!("Trace {}", escape(&id)), &body)
+    let tree = tree(&spans(&shown, &id)).join("\n");
+    let title = format!("Trace {id}");
+    shown.html.page("trace.html", context! { title, tree })
 }
 
 fn spans(shown: &Shown, id: &str) -> Vec<BufferedSpan> {
