@@ -27,19 +27,22 @@ impl Language {
     /// the region where the tag names no script, gets English until there is a text in them.
     pub fn of(tag: &str) -> Self {
         let mut parts = tag.split(['-', '_']);
-        if !parts.next().is_some_and(|language| language.eq_ignore_ascii_case("zh")) {
-            return Self::En;
+        let first = parts.next().unwrap_or_default();
+        let known = Self::ALL
+            .into_iter()
+            .find(|known| first.eq_ignore_ascii_case(known.subtag()));
+        match known {
+            Some(Self::Zh) if is_traditional(&parts.collect::<Vec<_>>()) => Self::En,
+            known => known.unwrap_or(Self::En),
         }
-        let is_one_of = |part: &str, names: &[&str]| names.iter().any(|name| part.eq_ignore_ascii_case(name));
-        let parts: Vec<&str> = parts.collect();
-        if parts.iter().any(|part| is_one_of(part, &["Hans"])) {
-            return Self::Zh;
-        }
-        if parts.iter().any(|part| is_one_of(part, &["Hant", "TW", "HK", "MO"])) {
-            return Self::En;
-        }
-        Self::Zh
     }
+}
+
+/// Whether what follows `zh` in a tag means traditional characters: a script, where one is named, else a region.
+fn is_traditional(parts: &[&str]) -> bool {
+    let is_one_of = |part: &str, names: &[&str]| names.iter().any(|name| part.eq_ignore_ascii_case(name));
+    let has_one_of = |names: &[&str]| parts.iter().any(|part| is_one_of(part, names));
+    !has_one_of(&["Hans"]) && has_one_of(&["Hant", "TW", "HK", "MO"])
 }
 
 #[cfg(test)]

@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use common::config::Profile;
-use common::dispatch::{DispatchOptions, Waker};
+use common::dispatch::DispatchOptions;
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
 use common::messaging::Broker;
 use common::operations::Tables;
 use common::outbound::Outbound;
-use common::process::{Health, Need, State as Readiness, Tasks};
+use common::process::{Need, Tasks};
 use common::service::{Kit, Parts};
 use contracts::topology::GATEWAY_EVENTS;
 use migrations::Owner;
 
-use crate::channels::{Channel, Channels, Sms};
+use crate::channels::Channels;
 use crate::consumers::GatewayEvents;
 use crate::journey;
 use crate::live::Live;
@@ -60,15 +60,16 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     let store = kit.store()?;
     let outbound = kit.outbound(&store);
     let keys = published_keys(&settings, &outbound, &tasks)?;
-    let providers = &settings.own.providers.sms;
-    let holds = kit.holds(Sms::destinations(providers));
-    let sms = Arc::new(Sms::new(providers, &outbound, holds)?);
-    let channels = Channels { sms: Arc::clone(&sms) };
+    let channels = Channels::open(&settings.own.providers, &outbound, &mut kit)?;
+    let sms = Arc::clone(&channels.sms);
 
     // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here, and `tells_events` above.
     let live = Live::spawn(kit.database.clone(), &tasks);
-    let dispatcher = kit.dispatch(channels, DispatchOptions::new(&settings, &Channels::NAMES));
-    register(&kit.health, &keys, &sms, dispatcher.clone());
+    let dispatcher = kit.dispatch(channels.clone(), DispatchOptions::new(&settings, &Channels::NAMES));
+    channels.show_in(&kit.health, &dispatcher);
+    let shown = Arc::clone(&keys);
+    kit.health
+        .register("jwks", Need::Optional, move || ready(shown.state()));
     let intake = GatewayEvents {
         live: live.clone(),
         dispatcher,
@@ -132,19 +133,4 @@ fn published_keys(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> an
 /// The description of the API (`OpenAPI` 3.1), as JSON.
 pub fn openapi() -> String {
     routes().document()
-}
-
-/// What the gateway asks of others. A provider is judged by its breaker and by what it asked for, never probed.
-fn register(health: &Health, keys: &Arc<PublishedKeys>, sms: &Arc<Sms>, dispatcher: Waker) {
-    let keys = Arc::clone(keys);
-    health.register("jwks", Need::Optional, move || ready(keys.state()));
-    let sms = Arc::clone(sms);
-    health.register(Sms::NAME, Need::Optional, move || {
-        let asked = if dispatcher.is_asked_to_wait(Sms::NAME) {
-            Readiness::Degraded
-        } else {
-            Readiness::Up
-        };
-        ready(sms.state().max(asked))
-    });
 }

@@ -1,18 +1,24 @@
-//! All channels: how a notice goes over them, and each delivery to its own.
+//! All channels: how they are opened, how a notice goes over them, and each delivery to its own.
 
+use std::future::ready;
 use std::sync::Arc;
 
-use common::dispatch::{Delivery, Outcome, Progress, RecordError, Sender};
+use common::dispatch::{Delivery, Outcome, Progress, RecordError, Sender, Waker};
 use common::messaging::Change;
+use common::outbound::Outbound;
+use common::process::{Health, Need, State};
+use common::service::Kit;
 
 use super::channel::{Channel, Notice, Planned};
 use super::in_app::InApp;
 use super::sms::Sms;
+use crate::settings::Providers;
 
 /// By email-worker, which tells of it in events: no channel of ours.
 pub(crate) const EMAIL: &str = "email";
 
 /// Every channel that the dispatcher sends over.
+#[derive(Clone)]
 pub(crate) struct Channels {
     pub(crate) sms: Arc<Sms>,
 }
@@ -20,6 +26,28 @@ pub(crate) struct Channels {
 impl Channels {
     /// Their names, in deliveries.
     pub(crate) const NAMES: [&'static str; 2] = [InApp::NAME, Sms::NAME];
+
+    /// Opens them, each with its client. What of them an operator may hold is told to the kit, once for all.
+    pub(crate) fn open(settings: &Providers, outbound: &Outbound, kit: &mut Kit<'_>) -> anyhow::Result<Self> {
+        let holds = kit.holds(Sms::destinations(&settings.sms));
+        Ok(Self {
+            sms: Arc::new(Sms::new(&settings.sms, outbound, holds)?),
+        })
+    }
+
+    /// Shows in readiness how those stand that call somebody. A provider is judged by its breaker and by what it asked for,
+    /// never probed.
+    pub(crate) fn show_in(&self, health: &Health, dispatcher: &Waker) {
+        let (sms, dispatcher) = (Arc::clone(&self.sms), dispatcher.clone());
+        health.register(Sms::NAME, Need::Optional, move || {
+            let asked = if dispatcher.is_asked_to_wait(Sms::NAME) {
+                State::Degraded
+            } else {
+                State::Up
+            };
+            ready(sms.state().max(asked))
+        });
+    }
 }
 
 /// How a notice reaches its person: over each channel that can.
