@@ -56,12 +56,16 @@ test-rabbitmq: test-servers ## the tests of messaging over RabbitMQ of another D
 test-api: ## schemathesis against both APIs and their descriptions (SEED=1 for other cases); needs Python 3, no servers
 	@scripts/test-api.sh
 
-# This one and no other: a newer one may make another site.
+# These and no others: newer ones may make another site.
 MDBOOK := 0.5.4
+MERMAID := 0.17.1
 .PHONY: guide
-guide: ## the guide as a site in target/guide, both languages (installs mdBook by cargo when this version is not there)
+guide: ## the guide as a site in target/guide, both languages (installs mdBook and mdbook-mermaid by cargo when these versions are not there)
 	@[[ $$(mdbook --version 2>/dev/null) == 'mdbook v$(MDBOOK)' ]] || cargo install mdbook --locked --version '=$(MDBOOK)' --no-default-features --features search
+	@[[ $$(mdbook-mermaid --version 2>/dev/null) == 'mdbook-mermaid $(MERMAID)' ]] || cargo install mdbook-mermaid --locked --version '=$(MERMAID)'
 	cargo run --quiet --bin guide -- site
+	@mkdir target/guide/src/mermaid && touch target/guide/src/mermaid/book.toml
+	RUST_LOG=warn mdbook-mermaid install target/guide/src/mermaid && cp target/guide/src/mermaid/mermaid.min.js target/guide/
 	for language in en zh; do mdbook build target/guide/src/$$language --dest-dir "$$PWD/target/guide/$$language" || exit 1; done
 	@echo "open target/guide/index.html"
 

@@ -6,7 +6,7 @@
 //!
 //! - [`exercises`]: what a learner is asked to do, and what says whether it is done
 //! - [`markdown`]: a page taken apart, and the sources that it quotes
-//! - [`site`]: the pages as mdBook takes them
+//! - [`site`]: the pages as mdBook takes them, and the scripts of their site
 
 pub mod exercises;
 pub mod markdown;

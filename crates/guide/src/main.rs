@@ -8,6 +8,9 @@ use clap::{Parser, Subcommand};
 use guide::exercises::{Attempt, Whose, find};
 use guide::{exercises, markdown, site};
 
+/// Where the site goes.
+const SITE: &str = "target/guide";
+
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -54,7 +57,7 @@ async fn main() -> anyhow::Result<ExitCode> {
                 println!("{} has new quotes", file.display());
             }
         }
-        Command::Site => site::prepare(here)?,
+        Command::Site => site::prepare(here, Path::new(SITE))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,3 +11,4 @@ mod links;
 mod notes;
 mod pages;
 mod sets;
+mod site;

@@ -1,36 +1,43 @@
 //! The pages as mdBook takes them: a book a language, with what they link to beside them.
 //!
 //! Links that stay in the guide stay as they are; those that lead to sources and other documents lead to copies of these,
-//! as text, so that the site is whole by itself. Drawings stay text: what renders them would come from elsewhere.
+//! as text, so that the site is whole by itself.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 
+use super::drawing::drawn;
 use crate::markdown::{LANGUAGES, Page, pages};
 
-/// Where the site goes.
-const SITE: &str = "target/guide";
 /// Titles of the book and of its parts, and the name by which the other language is found.
 const WORDS: [[&str; 5]; 2] = [
     ["Waypost: the guide", "Overview", "Glossary", "中文", "en"],
     ["Waypost 学习指南", "概览", "术语表", "English", "zh-CN"],
 ];
+/// What a page needs in a browser: its place in the book's folder, and its text.
+type Asset = (&'static str, &'static str);
+/// The assets of each book. Of those in `src` mdBook makes copies, of those beside it, as the settings name them, parts of each page.
+const ASSETS: [&[Asset]; 2] = [&[DRAWINGS, STYLE], &[DRAWINGS, STYLE, HEAD, SEARCH_CHINESE]];
+const DRAWINGS: Asset = ("drawings.js", include_str!("drawings.js"));
+const STYLE: Asset = ("site.css", include_str!("site.css"));
+const HEAD: Asset = ("theme/head.hbs", include_str!("head.hbs"));
+const SEARCH_CHINESE: Asset = ("src/search_chinese.js", include_str!("search_chinese.js"));
 
-/// Writes a book for each language to `target/guide/src`, and the front page that leads to them.
+/// Writes a book for each language to `src` in the site's folder, and the front page that leads to them.
 ///
 /// # Errors
 /// When a page can't be read or written, or a link leads nowhere.
-pub fn prepare(top: &Path) -> anyhow::Result<()> {
-    let site = top.join(SITE);
+pub fn prepare(top: &Path, site: &Path) -> anyhow::Result<()> {
     let _ = fs::remove_dir_all(site.join("src"));
-    for (language, words) in LANGUAGES.iter().zip(WORDS) {
+    for ((language, words), assets) in LANGUAGES.iter().zip(WORDS).zip(ASSETS) {
         let pages = pages(top, language)?;
         let book = Book {
             top,
             language,
             words,
+            assets,
             folder: site.join("src").join(language),
         };
         book.write(&pages).with_context(|| format!("the book in {language}"))?;
@@ -39,24 +46,29 @@ pub fn prepare(top: &Path) -> anyhow::Result<()> {
 }
 
 const FRONT: &str = "<!doctype html>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-    <title>Waypost: the guide</title>\n<p><a href=\"en/index.html\">English</a></p>\n\
+    <meta name=\"color-scheme\" content=\"light dark\">\n<title>Waypost: the guide</title>\n<p><a href=\"en/index.html\">English</a></p>\n\
     <p><a href=\"zh/index.html\" lang=\"zh-CN\">简体中文</a></p>\n";
 
 struct Book<'a> {
     top: &'a Path,
     language: &'a str,
     words: [&'a str; 5],
+    assets: &'a [Asset],
     folder: PathBuf,
 }
 
 impl Book<'_> {
     fn write(&self, pages: &[Page]) -> anyhow::Result<()> {
         let [title, .., tongue] = self.words;
+        let ((script, _), (style, _)) = (DRAWINGS, STYLE);
         let settings = format!(
             "[book]\ntitle = \"{title}\"\nlanguage = \"{tongue}\"\n\n[build]\ncreate-missing = false\n\n\
-             [output.html]\nno-section-label = true\n\n[output.html.search]\nenable = true\n\n[output.html.playground]\nrunnable = false\n"
+             [output.html]\nno-section-label = true\nadditional-css = [\"{style}\"]\nadditional-js = [\"{script}\"]\n\n[output.html.search]\nenable = true\n\n[output.html.playground]\nrunnable = false\n"
         );
         write(&self.folder.join("book.toml"), &settings)?;
+        for (name, text) in self.assets {
+            write(&self.folder.join(name), text)?;
+        }
         write(&self.folder.join("src/SUMMARY.md"), &self.summary(pages))?;
         for page in pages {
             let text = self.page(page).with_context(|| page.file.clone())?;
@@ -90,9 +102,9 @@ impl Book<'_> {
         lines.join("\n") + "\n"
     }
 
-    /// A page with a way to the other language below its heading, and its links as the site has them.
+    /// A page with a way to the other language below its heading, its drawings and its links as the site has them.
     fn page(&self, page: &Page) -> anyhow::Result<String> {
-        let mut text = fs::read_to_string(self.top.join(&page.file))?;
+        let mut text = drawn(page, &fs::read_to_string(self.top.join(&page.file))?);
         for (_, link) in page.links() {
             if !link.is_outside() && !link.parts().0.is_empty() {
                 let there = self.link(page, link.parts())?;
@@ -106,6 +118,10 @@ impl Book<'_> {
         };
         let place = self.place(&page.file);
         let way = format!("{}../{other}/{}", up(&place), place.replace(".md", ".html"));
+        // The overview has its own.
+        if text.contains(&format!("]({way})")) {
+            return Ok(text);
+        }
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         Ok(format!("{first}\n\n[{}]({way})\n{rest}", self.words[3]))
     }
@@ -189,6 +205,7 @@ mod tests {
             top: &top,
             language: "en",
             words: WORDS[0],
+            assets: ASSETS[0],
             folder: folder.clone(),
         };
         let page = Page::parse("docs/guide/en/notes/01_a.md", "");
