@@ -69,6 +69,10 @@ guide: ## the guide as a site in target/guide, both languages (installs mdBook a
 	for language in en zh; do mdbook build target/guide/src/$$language --dest-dir "$$PWD/target/guide/$$language" || exit 1; done
 	@echo "open target/guide/index.html"
 
+.PHONY: check-guide
+check-guide: guide ## the site in a headless Chromium (Debian: chromium): every drawing is drawn, English and Chinese are found
+	@scripts/check-guide.sh
+
 .PHONY: exercise
 exercise: ## say whether an exercise of the guide is done: E=cache-1 A=answer; S=1 judges the guide's own solution
 	@cargo run --quiet --bin guide -- exercise $(E) $(if $(A),--answer '$(A)') $(if $(S),--solution)
