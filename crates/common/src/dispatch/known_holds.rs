@@ -83,8 +83,8 @@ impl Holds {
 
     /// How a destination is held at this moment; `None`: it is not.
     pub fn shown(&self, destination: &str, now: Timestamp) -> Option<Held> {
-        let held = self.0.held.read();
-        let hold = held.as_ref()?.get(destination)?;
+        let known = self.0.held.read();
+        let hold = known.as_ref()?.get(destination)?;
         (hold.until > now).then(|| Held {
             age: now.since(hold.since),
             left: hold.until.since(now),
@@ -96,19 +96,19 @@ impl Holds {
     pub(crate) fn heed(&self, destination: &str, until: Option<Timestamp>) {
         let mut known = self.0.held.write();
         // Before the first look nothing has to be taken over: it finds it.
-        let Some(held) = known.as_mut() else {
+        let Some(all) = known.as_mut() else {
             return;
         };
         let Some(until) = until else {
-            held.remove(destination);
+            all.remove(destination);
             return;
         };
         let hold = Hold {
             since: Timestamp::now(),
             until,
-            waiting: held.get(destination).map_or(0, |before| before.waiting),
+            waiting: all.get(destination).map_or(0, |before| before.waiting),
         };
-        held.insert(destination.to_owned(), hold);
+        all.insert(destination.to_owned(), hold);
     }
 
     async fn look_on(&self) {

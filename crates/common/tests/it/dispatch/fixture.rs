@@ -75,7 +75,9 @@ impl Fixture {
         let mut ids = vec![];
         for _ in 0..count {
             let new = NewDelivery::new(Uuid::now_v7(), "test", recipient.into(), destination.into());
-            ids.extend(patiently(async || enqueue(self.database.unguarded(), new.clone(), Timestamp::now()).await).await);
+            ids.extend(
+                patiently(async || enqueue(self.database.unguarded(), new.clone(), Timestamp::now()).await).await,
+            );
         }
         ids
     }
