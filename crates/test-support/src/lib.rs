@@ -25,6 +25,7 @@ mod proxy;
 mod servers;
 mod smtp;
 mod tap;
+mod tripwire;
 mod wait;
 
 pub use addresses::{Port, amqp_url, postgres_url, redis_url};
@@ -43,4 +44,5 @@ pub use servers::{
 };
 pub use smtp::{Answer, Mail, SmtpReceiver, Stage};
 pub use tap::Tap;
+pub use tripwire::{Laid, Point, Tripwire};
 pub use wait::{Settled, eventually};

@@ -7,3 +7,4 @@ mod processes;
 mod proxy;
 mod smtp;
 mod tap;
+mod tripwire;
