@@ -225,6 +225,12 @@ impl Stack {
         assert!(status.success(), "{status:?}\n{}", old.output());
     }
 
+    /// Starts user-api in place of one that was killed, and waits until it takes requests.
+    pub(crate) async fn user_api_again(&mut self) {
+        self.users = self.service("user-api");
+        self.ready().await;
+    }
+
     /// Has the gateway end, and starts it again.
     pub(crate) async fn restart_gateway(&mut self) {
         self.ready().await;

@@ -7,6 +7,7 @@
 mod broker;
 mod cluster;
 mod columns;
+mod failpoints;
 mod load;
 mod log_ins;
 mod logs;
@@ -19,6 +20,7 @@ mod provider;
 mod redis;
 mod replicas;
 mod sentinel;
+mod steps;
 mod stop;
 mod streams;
 mod tally;

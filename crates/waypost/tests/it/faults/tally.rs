@@ -18,6 +18,22 @@ const STANDING: &str = "
         (SELECT count(*) FROM user_api.users) - (SELECT count(*) FROM notification_gateway.recipients),
         (SELECT count(*) FROM user_api.users) - (SELECT count(*) FROM notification_gateway.notifications))";
 
+/// Nothing waits, and nothing is missing.
+pub(super) const ALL_DONE: &str = "0 0 0 0 0";
+
+/// Waits until all work is done, for as long as anything moves: how fast is no question here. How it stands then.
+pub(super) async fn at_rest(stack: &Stack) -> String {
+    let (mut standing, mut moved) = (String::new(), Instant::now());
+    while standing != ALL_DONE && moved.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = stack.texts(STANDING).await.pop().unwrap_or_default();
+        if now != standing {
+            (standing, moved) = (now, Instant::now());
+        }
+    }
+    standing
+}
+
 /// Waits until all work is done, prints what was sent, received, lost and doubled, and holds it to the promise:
 /// every account that was confirmed is there, and every account that is there has one mail and one notification.
 pub(super) async fn settled(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) {
@@ -26,15 +42,7 @@ pub(super) async fn settled(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) 
         .filter(|call| call.what.is_done())
         .map(|call| call.what.email.clone())
         .collect();
-    // For as long as anything moves: how fast is no question here.
-    let (mut standing, mut moved) = (String::new(), Instant::now());
-    while standing != "0 0 0 0 0" && moved.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let now = stack.texts(STANDING).await.pop().unwrap_or_default();
-        if now != standing {
-            (standing, moved) = (now, Instant::now());
-        }
-    }
+    let standing = at_rest(stack).await;
     let accounts = || stack.texts("SELECT email FROM user_api.users");
     let accounts = eventually(PATIENCE, || async {
         let found: BTreeSet<String> = accounts().await.into_iter().collect();
@@ -64,7 +72,7 @@ pub(super) async fn settled(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) 
     );
     // Waiting events, waiting mails, and accounts without a delivery, a recipient, a notification.
     assert_eq!(
-        standing, "0 0 0 0 0",
+        standing, ALL_DONE,
         "{fault}: something is left over or was written by half"
     );
 }
