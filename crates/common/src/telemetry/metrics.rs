@@ -5,12 +5,14 @@
 //!   other;
 //! - `labels.rs` has their labels. What goes into a label is bounded: a route's pattern, a queue, a channel; never an id or
 //!   an address;
+//! - `held.rs` has what is told of a hold, as one value;
 //! - the other files have the methods of [`Metrics`] that record them, a file a theme.
 
 mod cache;
 mod critical_time;
 mod definition;
 mod dispatch;
+mod held;
 mod http;
 mod labels;
 mod limits;
@@ -30,7 +32,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 pub use self::definition::{Definition, Kind};
-pub use self::dispatch::Held;
+pub use self::held::Held;
 pub use self::labels::HttpLabels;
 pub use self::table::ALL;
 use self::table::Series;

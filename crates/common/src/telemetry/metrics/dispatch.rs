@@ -3,18 +3,8 @@
 use std::time::Duration;
 
 use super::Metrics;
+use super::held::Held;
 use super::labels::{CauseLabels, ChannelLabels, DeliveryLabels, DestinationLabels};
-
-/// How a destination is held.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Held {
-    /// For how long the hold has stood.
-    pub age: Duration,
-    /// How long it stands yet.
-    pub left: Duration,
-    /// How many deliveries are due behind it.
-    pub waiting: u64,
-}
 
 impl Metrics {
     /// Whether a destination refuses us and is left alone for it (`waypost_destination_refuses`).
