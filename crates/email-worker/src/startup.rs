@@ -63,7 +63,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         .register(MAIL, Need::Optional, move || ready(asked.finding()));
     kit.relay();
     kit.prune(TABLES);
-    kit.holds(vec![MAIL.to_owned()]);
+    kit.holds(vec![MAIL.to_owned()], vec![]);
     let options = DispatchOptions {
         places: PLACES,
         places_per_destination: PLACES_PER_DOMAIN,

@@ -144,6 +144,18 @@ async fn what_is_held_is_not_read_and_all_others_have_their_share() {
         others.sort_unstable();
         assert_eq!(others, ["a", "mailing", "sms", "webhook"]);
 
+        let behind = [
+            ("mail", 1_000),
+            ("mail-3", 143),
+            ("webhook", 2),
+            ("webhook.1", 1),
+            ("sms.first", 0),
+        ];
+        for (held, due) in behind {
+            let counted = async |now| holds::waiting(database.write(), held, now).await.unwrap();
+            assert_eq!((counted(now).await, counted(now - 2 * HOUR).await), (due, 0), "{held}");
+        }
+
         let two = Wanted { limit: 2, ..wanted() };
         let first = claim(&database, &two, now).await.unwrap();
         let rest = claim(&database, &wanted(), now).await.unwrap();
@@ -154,5 +166,25 @@ async fn what_is_held_is_not_read_and_all_others_have_their_share() {
         let plan = plan(&database, now).await;
         assert!(plan.contains("deliveries_whole"), "{plan}");
         assert!(!plan.contains("Rows Removed by Filter"), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_hold_is_counted_along_the_index_and_its_limit_ends_the_read() {
+    let kept = TestDatabase::sqlite();
+    let (database, now) = (migrated(&kept).await, Timestamp::now());
+    for held in ["mail", "mail-3", "sms.first"] {
+        let mut counting = holds::counting(DbBackend::Sqlite, held, now);
+        // Below the conditions on what is due and of which part.
+        let (inner, conditions) = counting.sql.split_once(" LIMIT 10000 ").unwrap();
+        assert!(!inner.contains("next_attempt_at <=") && conditions.contains("next_attempt_at <="));
+        counting.sql = format!("EXPLAIN QUERY PLAN {}", counting.sql);
+        let lines = database.write().query_all_raw(counting).await.unwrap();
+        let lines: Vec<String> = lines.iter().map(|line| line.try_get_by_index(3).unwrap()).collect();
+        let plan = lines.join("\n");
+        assert!(
+            plan.contains("deliveries_whole") && !plan.contains("TEMP B-TREE"),
+            "{plan}"
+        );
     }
 }

@@ -9,7 +9,7 @@ use sea_orm::{DbBackend, IntoActiveModel, QueryOrder, Statement};
 use crate::Timestamp;
 use crate::database::Database;
 
-/// Deliveries behind one hold that are counted at most.
+/// Deliveries that wait of which a count looks at most, whether they are due or not.
 const MOST_COUNTED: u32 = 10_000;
 
 /// A destination that is held.
@@ -128,12 +128,7 @@ pub(super) async fn open(database: &Database, now: Timestamp) -> Result<Option<V
 
 /// SQL: what something waits for, each once, by a look at the index for each.
 fn waited_for(backend: DbBackend) -> String {
-    let whole = whole(backend);
-    let rows = match backend {
-        DbBackend::Postgres => "deliveries",
-        // It would read all that waits, by another index, and sort it.
-        _ => "deliveries INDEXED BY deliveries_whole",
-    };
+    let (whole, rows) = (whole(backend), by_whole(backend));
     let first =
         |after: &str| format!("(SELECT {whole} FROM {rows} WHERE status = 'pending'{after} ORDER BY {whole} LIMIT 1)");
     let (lowest, next) = (first(""), first(&format!(" AND {whole} > found.whole")));
@@ -144,21 +139,35 @@ fn waited_for(backend: DbBackend) -> String {
     )
 }
 
-/// How many deliveries are due behind a hold; of more than ten thousand, so many.
+/// SQL: the table, read by the index on [`whole`].
+const fn by_whole(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "deliveries",
+        // It would read all that waits, by another index, and sort it.
+        _ => "deliveries INDEXED BY deliveries_whole",
+    }
+}
+
+/// How many deliveries are due behind a hold, among the first ten thousand that wait for it and what it is part of.
 pub(super) async fn waiting(connection: &impl ConnectionTrait, held: &str, now: Timestamp) -> Result<u64, DbErr> {
-    let backend = connection.get_database_backend();
+    let counting = counting(connection.get_database_backend(), held, now);
+    let row = connection.query_one_raw(counting).await?;
+    let count: Option<i64> = row.map(|row| row.try_get("", "waiting")).transpose()?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+}
+
+/// The limit stands below the conditions: what is not due, or of another part, ends the read as well. In the order of the
+/// index, so that what is due comes first.
+pub(super) fn counting(backend: DbBackend, held: &str, now: Timestamp) -> Statement {
     let sql = format!(
         "SELECT COUNT(*) AS waiting FROM ( \
-            SELECT 1 FROM deliveries WHERE status = 'pending' AND {} = $2 AND next_attempt_at <= $1 \
-                AND (destination = $3 OR $3 = $2) LIMIT {MOST_COUNTED} \
-         ) AS due",
+            SELECT destination, next_attempt_at FROM {} WHERE status = 'pending' AND {} = $2 \
+            ORDER BY priority DESC, next_attempt_at LIMIT {MOST_COUNTED} \
+         ) AS looked_at WHERE next_attempt_at <= $1 AND (destination = $3 OR $3 = $2)",
+        by_whole(backend),
         whole(backend)
     );
     let of = held.split(['.', '-']).next().unwrap_or(held);
     let values = [now.as_micros().into(), of.into(), held.into()];
-    let row = connection
-        .query_one_raw(Statement::from_sql_and_values(backend, sql, values))
-        .await?;
-    let count: Option<i64> = row.map(|row| row.try_get("", "waiting")).transpose()?;
-    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+    Statement::from_sql_and_values(backend, sql, values)
 }

@@ -1,9 +1,12 @@
-//! What a process knows of the holds of its service, a second late at most: for readiness, metrics, and senders who choose
-//! between providers.
+//! What a process knows of the holds of its service: for readiness, metrics, and senders who choose between providers.
+//!
+//! It looks at the table a second after it has seen it, and knows at once what was ordered of it itself. So what it knows is a
+//! second old, and older only while the database is slow, up to [`STATEMENT`] a look, or does not answer: then it is what was
+//! seen last, and each hold ends at its time all the same. Counting what waits may take long, and delays no look.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -28,8 +31,18 @@ struct Known {
     database: Database,
     /// What can be held.
     destinations: Vec<String>,
+    /// Those of them that deliveries go to.
+    counted: Vec<String>,
+    held: RwLock<Seen>,
+}
+
+/// What was seen of the table.
+#[derive(Debug, Default)]
+struct Seen {
     /// Nothing is known before the first look.
-    held: RwLock<Option<BTreeMap<String, Hold>>>,
+    holds: Option<BTreeMap<String, Hold>>,
+    /// How many orders of an operator were taken over.
+    orders: u64,
 }
 
 /// A hold, as far as a process must know it.
@@ -42,21 +55,28 @@ struct Hold {
 }
 
 impl Holds {
-    /// Those of a service whose destinations these are; begins to look at them.
-    pub fn spawn(database: Database, destinations: Vec<String>, tasks: &Tasks) -> Self {
-        let holds = Self(Arc::new(Known {
-            database,
-            destinations,
-            held: RwLock::default(),
-        }));
+    /// Those of a service whose deliveries go to these destinations, by the hands of these deliverers, where there are
+    /// several; begins to look at them.
+    pub fn spawn(database: Database, destinations: Vec<String>, deliverers: Vec<String>, tasks: &Tasks) -> Self {
+        let holds = Self::of(database, destinations, deliverers);
         let (looking, stopping) = (holds.clone(), tasks.stopping().clone());
         tasks.spawn("holds", async move {
             tokio::select! {
                 () = stopping.cancelled() => {}
                 () = looking.look_on() => {}
+                () = looking.count_on() => {}
             }
         });
         holds
+    }
+
+    fn of(database: Database, destinations: Vec<String>, deliverers: Vec<String>) -> Self {
+        Self(Arc::new(Known {
+            database,
+            counted: destinations.clone(),
+            destinations: destinations.into_iter().chain(deliverers).collect(),
+            held: RwLock::default(),
+        }))
     }
 
     /// What can be held.
@@ -66,25 +86,26 @@ impl Holds {
 
     /// What is held at this moment, by name.
     pub fn held(&self, now: Timestamp) -> Vec<String> {
-        let held = self.0.held.read();
-        let still = held.iter().flatten().filter(|(_, hold)| hold.until > now);
+        let seen = self.0.held.read();
+        let still = seen.holds.iter().flatten().filter(|(_, hold)| hold.until > now);
         still.map(|(name, _)| name.clone()).collect()
     }
 
     /// For how long a destination is held yet; `None`: it is not. Before the first look all are, for a moment: without the
     /// database, which a look needs, nothing is claimed either.
     pub fn left(&self, destination: &str, now: Timestamp) -> Option<Duration> {
-        let Some(hold) = self.0.held.read().as_ref().map(|held| held.get(destination).copied()) else {
+        let seen = self.0.held.read();
+        let Some(holds) = &seen.holds else {
             return Some(LOOK);
         };
-        let until = hold?.until;
+        let until = holds.get(destination)?.until;
         (until > now).then(|| until.since(now))
     }
 
     /// How a destination is held at this moment; `None`: it is not.
     pub fn shown(&self, destination: &str, now: Timestamp) -> Option<Held> {
-        let known = self.0.held.read();
-        let hold = known.as_ref()?.get(destination)?;
+        let seen = self.0.held.read();
+        let hold = seen.holds.as_ref()?.get(destination)?;
         (hold.until > now).then(|| Held {
             age: now.since(hold.since),
             left: hold.until.since(now),
@@ -92,11 +113,12 @@ impl Holds {
         })
     }
 
-    /// Takes over what was committed here, before the next look.
+    /// Takes over what was committed here, before the next look. A look that is under way may not have seen it.
     pub(crate) fn heed(&self, destination: &str, until: Option<Timestamp>) {
-        let mut known = self.0.held.write();
+        let mut seen = self.0.held.write();
+        seen.orders += 1;
         // Before the first look nothing has to be taken over: it finds it.
-        let Some(all) = known.as_mut() else {
+        let Some(all) = seen.holds.as_mut() else {
             return;
         };
         let Some(until) = until else {
@@ -112,28 +134,34 @@ impl Holds {
     }
 
     async fn look_on(&self) {
-        let mut counted = None;
         loop {
+            let before = self.orders();
             let read = self.0.database.read();
             match within(STATEMENT, list(read, Timestamp::now())).await {
                 Ok(rows) => {
-                    let is_time = counted.is_none_or(|at: Instant| at.elapsed() >= COUNT);
-                    self.take_over(rows);
-                    if is_time {
-                        self.count().await;
-                        counted = Some(Instant::now());
+                    if !self.take_over(rows, before) {
+                        // It may be older than what was ordered meanwhile: looked at again at once.
+                        continue;
                     }
                 }
-                // What is known ends by itself; nothing is sent meanwhile either.
+                // What is known ends by itself; nothing is claimed meanwhile either.
                 Err(error) => tracing::debug!(error = chain(&error), "holds can't be read"),
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    fn take_over(&self, rows: Vec<Model>) {
-        let mut known = self.0.held.write();
-        let before = known.take().unwrap_or_default();
+    fn orders(&self) -> u64 {
+        self.0.held.read().orders
+    }
+
+    /// Takes over what a look saw that began after so many `orders`; false when there was one more since.
+    fn take_over(&self, rows: Vec<Model>, orders: u64) -> bool {
+        let mut seen = self.0.held.write();
+        if seen.orders != orders {
+            return false;
+        }
+        let before = seen.holds.take().unwrap_or_default();
         let holds = rows.into_iter().map(|row| {
             let hold = Hold {
                 since: row.since,
@@ -142,16 +170,29 @@ impl Holds {
             };
             (row.destination, hold)
         });
-        *known = Some(holds.collect());
+        seen.holds = Some(holds.collect());
+        true
     }
 
-    /// Counts what is due behind each hold.
+    /// Beside the looks: each count may take seconds.
+    async fn count_on(&self) {
+        // The first look is over by then, as a rule.
+        let mut pause = LOOK;
+        loop {
+            tokio::time::sleep(pause).await;
+            self.count().await;
+            pause = COUNT;
+        }
+    }
+
+    /// Counts what is due behind each hold that something waits for.
     async fn count(&self) {
         let now = Timestamp::now();
-        for name in self.held(now) {
+        for name in self.to_count(now) {
             match within(STATEMENT, waiting(self.0.database.read(), &name, now)).await {
                 Ok(waiting) => {
-                    if let Some(hold) = self.0.held.write().as_mut().and_then(|held| held.get_mut(&name)) {
+                    let mut seen = self.0.held.write();
+                    if let Some(hold) = seen.holds.as_mut().and_then(|holds| holds.get_mut(&name)) {
                         hold.waiting = waiting;
                     }
                 }
@@ -159,10 +200,69 @@ impl Holds {
             }
         }
     }
+
+    /// What is held and deliveries go to. None waits for one of several deliverers: the others take it.
+    fn to_count(&self, now: Timestamp) -> Vec<String> {
+        let mut held = self.held(now);
+        held.retain(|name| self.0.counted.contains(name));
+        held
+    }
 }
 
 impl std::fmt::Debug for Holds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Holds").field(&*self.0.held.read()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_support::TestDatabase;
+
+    use super::*;
+    use crate::config::{Service, Settings};
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// Of a service that has SMS and two who deliver them; nobody looks at the table.
+    async fn holds(kept: &TestDatabase) -> Holds {
+        let mut settings = Settings::for_tests(Service::NotificationGateway);
+        settings.database.url = kept.url().into();
+        let database = Database::connect(&settings, Service::NotificationGateway)
+            .await
+            .unwrap();
+        let deliverers = vec!["sms.first".to_owned(), "sms.backup".to_owned()];
+        Holds::of(database, vec!["sms".to_owned()], deliverers)
+    }
+
+    #[tokio::test]
+    async fn a_look_that_began_before_an_order_does_not_undo_it() {
+        let kept = TestDatabase::sqlite();
+        let (holds, now) = (holds(&kept).await, Timestamp::now());
+        let before = holds.orders();
+        holds.heed("sms", Some(now + HOUR));
+        assert!(!holds.take_over(vec![], before), "also the first look");
+        assert!(holds.left("sms", now).is_some());
+
+        assert!(holds.take_over(vec![], holds.orders()));
+        assert_eq!(holds.left("sms", now), None);
+        let before = holds.orders();
+        holds.heed("sms", Some(now + HOUR));
+        assert!(!holds.take_over(vec![], before));
+        assert_eq!(holds.left("sms", now), Some(HOUR));
+        assert!(holds.take_over(vec![], holds.orders()), "somebody else ended it");
+        assert_eq!(holds.left("sms", now), None);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_counted_for_destinations_and_not_for_one_of_several_deliverers() {
+        let kept = TestDatabase::sqlite();
+        let (holds, now) = (holds(&kept).await, Timestamp::now());
+        assert!(holds.take_over(vec![], holds.orders()));
+        for name in holds.destinations() {
+            holds.heed(name, Some(now + HOUR));
+        }
+        assert_eq!(holds.held(now), ["sms", "sms.backup", "sms.first"]);
+        assert_eq!(holds.to_count(now), ["sms"]);
     }
 }

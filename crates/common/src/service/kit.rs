@@ -152,9 +152,10 @@ impl<'a> Kit<'a> {
         }
     }
 
-    /// Lets operators hold these destinations of the service's deliveries; shown in readiness and metrics.
-    pub fn holds(&mut self, destinations: Vec<String>) -> Holds {
-        let holds = Holds::spawn(self.database.clone(), destinations, self.tasks);
+    /// Lets operators hold these destinations of the service's deliveries, and each of several deliverers, for which none
+    /// waits; shown in readiness and metrics.
+    pub fn holds(&mut self, destinations: Vec<String>, deliverers: Vec<String>) -> Holds {
+        let holds = Holds::spawn(self.database.clone(), destinations, deliverers, self.tasks);
         let shown = holds.clone();
         self.metrics.at_each_reading(move |metrics| {
             let now = Timestamp::now();

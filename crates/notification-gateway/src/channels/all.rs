@@ -29,7 +29,7 @@ impl Channels {
 
     /// Opens them, each with its client. What of them an operator may hold is told to the kit, once for all.
     pub(crate) fn open(settings: &Providers, outbound: &Outbound, kit: &mut Kit<'_>) -> anyhow::Result<Self> {
-        let holds = kit.holds(Sms::destinations(&settings.sms));
+        let holds = kit.holds(vec![Sms::NAME.to_owned()], Sms::deliverers(&settings.sms));
         Ok(Self {
             sms: Arc::new(Sms::new(&settings.sms, outbound, holds)?),
         })

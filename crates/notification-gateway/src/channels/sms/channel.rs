@@ -47,12 +47,11 @@ struct Asked {
 }
 
 impl Sms {
-    /// What can be held: all SMS, and where there are several providers, each of them.
-    pub(crate) fn destinations(settings: &SmsSettings) -> Vec<String> {
+    /// What can be held beside all SMS: where there are several providers, each of them.
+    pub(crate) fn deliverers(settings: &SmsSettings) -> Vec<String> {
         let also = settings.also.keys().map(|name| format!("{}.{name}", Self::NAME));
         let first = (!settings.also.is_empty()).then(|| FIRST.to_owned());
-        let all = std::iter::once(Self::NAME.to_owned());
-        all.chain(first).chain(also).collect()
+        first.into_iter().chain(also).collect()
     }
 
     /// All providers of the settings.
