@@ -17,6 +17,7 @@ use super::connection::{Connection, PATIENCE};
 use super::deadline::{DEADLINE, SQLITE_PATIENT_DEADLINE, no_place, until};
 use super::errors::is_transient;
 use super::location::Location;
+use super::refusals::Refusals;
 use super::span::StatementSpan;
 use super::suspects::{is_usable, look_at, note_broken};
 use super::transaction::Transaction;
@@ -81,6 +82,8 @@ pub struct Database {
     /// Bounds statements that read, and transactions, so that neither leaves the other without a connection.
     reads: Bulkhead,
     writes: Bulkhead,
+    /// Why the server takes no connection, as readiness knows it.
+    refusals: Refusals,
     is_postgres: bool,
 }
 
@@ -119,6 +122,11 @@ impl Database {
     /// For readiness, whose answer must not wait until readers have left.
     pub(super) fn for_health(&self) -> Connection {
         self.read.unbounded()
+    }
+
+    /// Why the server takes no connection, as readiness knows it.
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// For single statements of the relay and the dispatcher, which write.
@@ -285,6 +293,7 @@ async fn postgres(
         write: pool,
         reads,
         writes,
+        refusals: Refusals::default(),
         is_postgres: true,
     })
 }
@@ -334,6 +343,7 @@ async fn sqlite(url: &str) -> Result<Database, DbErr> {
         read: read.behind(reads.clone()),
         reads,
         writes: Bulkhead::new(1),
+        refusals: Refusals::default(),
         is_postgres: false,
     })
 }

@@ -16,6 +16,7 @@ mod leadership;
 mod location;
 mod many;
 mod places;
+mod refusals;
 mod schema;
 mod span;
 mod summary;

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, SqlxError, Statement};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Database, DatabaseError, cure, is_transient};
 use crate::config::{Service, Settings};
@@ -20,8 +20,11 @@ use crate::telemetry::Metrics;
 const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Longest that readiness waits for the pool: less than a whole check has, so that there is time to say why.
 const LOOK: Duration = Duration::from_millis(900);
-/// So long without an answer, and readiness tries a connection of its own beside, to learn why.
-const WHY: Duration = Duration::from_millis(400);
+/// So long without an answer, and readiness looks whether it is the pool that has no connection.
+const WHY: Duration = Duration::from_millis(300);
+/// The pool gives one in this time, or readiness tries one of its own beside, to learn why: the pool would say that it has none
+/// after a second, when nobody listens any more.
+const GIVES: Duration = Duration::from_millis(100);
 /// What an operator is told.
 const CURE: &str = "the tables are missing or older than this version: run `waypost migrate` with the same settings";
 
@@ -69,7 +72,7 @@ impl Database {
         let mut asked = pin!(timeout(LOOK, self.has_applied(names)));
         let mut why = pin!(async {
             sleep(WHY).await;
-            self.refusal().await
+            self.cure_of_refusal().await
         });
         // The pool keeps it to itself why it gets no connection; what it answers in its time counts all the same.
         let (answer, refusal) = tokio::select! {
@@ -84,9 +87,23 @@ impl Database {
             Err(_) => None,
         };
         Finding {
-            cure: error.or_else(|| refusal.as_ref().and_then(cure)).map(Into::into),
+            cure: error.or(refusal).map(Into::into),
             ..State::Down.into()
         }
+    }
+
+    /// What is to be done where the pool has no connection to give; `None`: it has, or nobody knows. A statement that is slow is no
+    /// reason to ask, and one question serves all who look.
+    async fn cure_of_refusal(&self) -> Option<&'static str> {
+        if !self.is_postgres() {
+            return None;
+        }
+        let pool = self.unguarded().get_postgres_connection_pool();
+        if matches!(timeout(GIVES, pool.acquire()).await, Ok(Ok(_))) {
+            return None;
+        }
+        let question = async { self.refusal().await.as_ref().and_then(cure) };
+        self.refusals().cure(question, Instant::now()).await
     }
 
     async fn has_applied(&self, names: &[String]) -> Result<bool, DbErr> {
