@@ -15,6 +15,7 @@ on_both_databases!(
     a_refusal_is_final_and_says_why,
     a_wish_to_be_called_later_is_obeyed,
     one_number_that_has_enough_holds_nobody_up,
+    a_gateway_that_does_not_know_may_ask_to_be_called_later,
     a_failure_that_passes_is_tried_again_until_it_works,
     a_refusal_of_our_own_account_waits_until_it_is_put_right,
     an_answer_that_is_not_the_providers_is_no_success,
@@ -121,6 +122,17 @@ async fn one_number_that_has_enough_holds_nobody_up(backend: Backend) {
     app.delivery(third, "sms", |delivery| !delivery["last_error"].is_null())
         .await;
     assert_eq!(sms().await, "degraded");
+}
+
+async fn a_gateway_that_does_not_know_may_ask_to_be_called_later(backend: Backend) {
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Answers(504, Some("600"), ""));
+    let user = app.sign_up(Some(PHONE)).await.data.person.user_id;
+    app.delivery(user, "sms", |delivery| !delivery["last_error"].is_null())
+        .await;
+    // It is everybody's pause, and readiness says so.
+    assert_eq!(app.readyz().await.1["dependencies"]["sms"], "degraded");
+    assert_eq!(app.provider.calls().len(), 1);
 }
 
 async fn a_failure_that_passes_is_tried_again_until_it_works(backend: Backend) {

@@ -114,13 +114,13 @@ async fn what_the_first_provider_does_not_take_goes_out_by_the_next(mut backend:
 
 async fn a_gateway_before_the_provider_does_not_know_whether_that_one_took_it(mut backend: Backend) {
     let two = Two::start(&mut backend, AfterUnknown::Next).await;
-    for (status, came_of_it) in [
-        (504, ExchangeStatus::Unknown),
-        (502, ExchangeStatus::Unknown),
+    for (status, wait, came_of_it) in [
+        (504, None, ExchangeStatus::Unknown),
         // It did not get the request whole.
-        (408, ExchangeStatus::Failed),
+        (408, None, ExchangeStatus::Failed),
+        (502, Some("60"), ExchangeStatus::Unknown),
     ] {
-        two.app.provider.is(Mood::Answers(status, None, ""));
+        two.app.provider.is(Mood::Answers(status, wait, ""));
         let user = two.sign_up().await;
         let delivery = two
             .app
@@ -141,6 +141,14 @@ async fn a_gateway_before_the_provider_does_not_know_whether_that_one_took_it(mu
         may_be_with_both.is_some_and(|line| line.ends_with(" 2")),
         "{may_be_with_both:?}"
     );
+    // The pause that the gateway asked for is kept: nobody is asked behind it.
+    let user = two.sign_up().await;
+    let delivery = two
+        .app
+        .delivery(user, "sms", |delivery| delivery["status"] == "accepted")
+        .await;
+    let backup_alone = [("sms.backup".to_owned(), ExchangeStatus::Accepted)];
+    assert_eq!(attempts(&backend, &delivery).await, backup_alone);
 }
 
 async fn the_five_deliveries_that_opened_the_breaker_go_out_by_the_other_provider(mut backend: Backend) {

@@ -21,8 +21,8 @@ pub(super) enum Heard {
     Refused(String),
     /// It does not take it now; somebody else may.
     NotNow { said: String, wait: Option<Wait> },
-    /// It may have the message.
-    Unknown(String),
+    /// It may have the message. Whoever says so may want to be called later, all the same.
+    Unknown { said: String, wait: Option<Wait> },
     /// It was not asked.
     NotAsked { after: std::time::Duration },
 }
@@ -53,7 +53,7 @@ impl Heard {
             Self::Taken { .. } => (ExchangeStatus::Accepted, None),
             Self::Refused(said) => (ExchangeStatus::Rejected, Some(said.clone())),
             Self::NotNow { said, .. } => (ExchangeStatus::Failed, Some(said.clone())),
-            Self::Unknown(said) => (ExchangeStatus::Unknown, Some(said.clone())),
+            Self::Unknown { said, .. } => (ExchangeStatus::Unknown, Some(said.clone())),
             // One was made, and another one was not let through.
             Self::NotAsked { .. } => (ExchangeStatus::Failed, None),
         }
@@ -67,7 +67,10 @@ fn judge(answer: &OutboundResponse) -> Heard {
     if status.is_success() {
         return match answer.json::<Created>() {
             Ok(Created { sid }) => Heard::Taken { id: sid },
-            Err(_) => Heard::Unknown(format!("HTTP {} with an answer that can't be read", status.as_u16())),
+            Err(_) => Heard::Unknown {
+                said: format!("HTTP {} with an answer that can't be read", status.as_u16()),
+                wait: None,
+            },
         };
     }
     let code = answer.json::<Refused>().ok().map(|refused| refused.code);
@@ -88,15 +91,13 @@ fn judge(answer: &OutboundResponse) -> Heard {
             "the SMS provider does not take our calls: check providers.sms and what stands before the provider"
         ),
     }
-    if answer.is_after_unknown || answer.leaves_open() {
-        return Heard::Unknown(said);
-    }
     let of_one = code.is_some_and(is_about_one_number);
     let wait = if of_one { Wait::Delivery } else { Wait::Destination };
-    Heard::NotNow {
-        said,
-        wait: answer.retry_after().map(wait),
+    let wait = answer.retry_after().map(wait);
+    if answer.is_after_unknown || answer.leaves_open() {
+        return Heard::Unknown { said, wait };
     }
+    Heard::NotNow { said, wait }
 }
 
 /// Whether a code is about the number that a message goes to. Any other, and none at all, is about our account.
@@ -109,7 +110,11 @@ fn is_about_one_number(code: i64) -> bool {
 fn failure(error: &OutboundError) -> Heard {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Heard::NotAsked { after: *retry_after },
-        error if error.may_be_received() => Heard::Unknown(error.to_string()),
+        // What an answer asked for before a further try was waited for in the call.
+        error if error.may_be_received() => Heard::Unknown {
+            said: error.to_string(),
+            wait: None,
+        },
         OutboundError::NotAgain { retry_after, .. } => Heard::NotNow {
             said: error.to_string(),
             wait: Some(Wait::Destination(*retry_after)),
@@ -168,8 +173,13 @@ mod tests {
     fn a_gateway_that_has_no_answer_tells_nothing_of_the_message() {
         for status in [502, 504, 520, 524] {
             for body in ["", "<html>Gateway Time-out</html>", r#"{"code": 20500}"#] {
-                let expected = matches!(answered(status, body), Heard::Unknown(said) if said.starts_with(&format!("HTTP {status}")));
-                assert!(expected, "{status} {body}");
+                let Heard::Unknown { said, wait } = answered(status, body) else {
+                    panic!("{status} {body}");
+                };
+                assert!(said.starts_with(&format!("HTTP {status}")), "{status} {body}");
+                // It may well be overloaded: what it asks for is kept.
+                let seven = std::time::Duration::from_secs(7);
+                assert_eq!(wait, Some(Wait::Destination(seven)), "{status} {body}");
             }
         }
         // Whoever answers so did not get the request whole.
@@ -207,8 +217,8 @@ mod tests {
                 is_after_unknown: true,
             })
         };
-        assert!(matches!(heard(503, ""), Heard::Unknown(_)));
-        assert!(matches!(heard(429, ""), Heard::Unknown(_)));
+        assert!(matches!(heard(503, ""), Heard::Unknown { .. }));
+        assert!(matches!(heard(429, ""), Heard::Unknown { .. }));
         assert!(matches!(heard(201, r#"{"sid": "SM1"}"#), Heard::Taken { .. }));
         assert!(matches!(heard(400, r#"{"code": 21211}"#), Heard::Refused(_)));
     }
@@ -217,7 +227,10 @@ mod tests {
     fn a_success_without_a_message_s_id_is_no_success_and_no_failure() {
         for page in ["", "<html>Please log in</html>", "{}", r#"{"sid": 7}"#] {
             for status in [200, 201, 204] {
-                assert!(matches!(answered(status, page), Heard::Unknown(_)), "{status} {page}");
+                assert!(
+                    matches!(answered(status, page), Heard::Unknown { .. }),
+                    "{status} {page}"
+                );
             }
         }
     }

@@ -178,11 +178,14 @@ impl Channel for Sms {
                 }
                 Heard::Refused(said) if asked.has_unknown => return unknown(format!("{}; then {said}", asked.said())),
                 Heard::Refused(said) => return rejected(said),
-                Heard::Unknown(said) => match self.after_unknown {
-                    AfterUnknown::Next => asked.unknown(said),
-                    AfterUnknown::Retry => return Outcome::Unknown { error: said },
-                    AfterUnknown::Stop => return unknown(said),
-                },
+                Heard::Unknown { said, wait } => {
+                    rest(provider, wait);
+                    match self.after_unknown {
+                        AfterUnknown::Next => asked.unknown(said),
+                        AfterUnknown::Retry => return Outcome::Unknown { error: said },
+                        AfterUnknown::Stop => return unknown(said),
+                    }
+                }
                 Heard::NotNow { said, wait } => asked.not_now(said, self.waits(provider, wait)),
                 Heard::NotAsked { after } => asked.not_asked(after),
             }
@@ -237,6 +240,14 @@ impl Asked {
             },
             (_, after) => Outcome::Retry { error, after },
         }
+    }
+}
+
+/// A provider that may have a message is left alone, if it asked for that: by all messages, also where it is the only one. This one
+/// comes again by the schedule, if at all.
+fn rest(provider: &Provider, wait: Option<Wait>) {
+    if let Some(Wait::Destination(span)) = wait {
+        provider.pause(span);
     }
 }
 

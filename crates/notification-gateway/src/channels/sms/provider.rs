@@ -148,7 +148,7 @@ impl Provider {
         };
         let mut exchanges: Vec<_> = tries.into_iter().enumerate().map(exchange).collect();
         if exchanges.is_empty()
-            && let Heard::Unknown(said) = heard
+            && let Heard::Unknown { said, .. } = heard
         {
             // Broken off in the middle of a try.
             exchanges.push(Exchange {
