@@ -2,6 +2,7 @@
 //!
 //! A call is believed by its signature alone. What it tells moves a delivery on, once, and never back.
 
+mod form;
 mod sms;
 mod twilio;
 

@@ -6,10 +6,11 @@ use actix_web::web::Data;
 use common::Timestamp;
 use common::database::within_deadline;
 use common::dispatch::{Reason, Status};
-use common::http::{Answer, FormBody, NoContent, OperationError, Place, Problem, Refusal, kinds};
+use common::http::{Answer, NoContent, OperationError, Place, Problem, Refusal, kinds};
 use common::resilience::Backoff;
 use strum::EnumIter;
 
+use super::form::Form;
 use super::twilio::Signature;
 use crate::state::State;
 use crate::tables::deliveries::{self, Told};
@@ -43,7 +44,7 @@ impl Refusal for CallbackRefusal {
 pub(crate) async fn sms(
     state: Data<State>,
     signature: Signature,
-    form: FormBody,
+    Form(form): Form,
     place: Place,
 ) -> Result<Answer<NoContent>, OperationError<CallbackRefusal>> {
     let account = form.field("AccountSid").unwrap_or_default();

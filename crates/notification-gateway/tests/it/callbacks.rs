@@ -205,6 +205,13 @@ async fn bad_calls_are_refused(backend: Backend) {
         (counted(&app, "bad_signature").await, counted(&app, "unsigned").await),
         (2, 1)
     );
+    // The three whose form is none, or too much of one; and what is neither signed nor a form counts once.
+    assert_eq!(counted(&app, "unreadable").await, 3);
+    assert_eq!(app.send(post().json(&[1])).await.0, 401);
+    assert_eq!(
+        (counted(&app, "unreadable").await, counted(&app, "unsigned").await),
+        (3, 2)
+    );
 }
 
 async fn one_account_may_be_two_providers(mut backend: Backend) {
