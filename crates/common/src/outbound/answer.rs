@@ -86,7 +86,8 @@ pub(super) fn is_passing(status: StatusCode) -> bool {
 /// that it can't read, a connection that broke off included (502); RFC 9110, 15.6.5 and 15.6.3. Some say 502 as well when they got no
 /// connection: from here that looks the same. 520 and 524 are what one of them calls these two.
 ///
-/// Not so 408 (15.5.9): whoever says it did not get the request whole. Nor 500 and 503, which are the destination's own word.
+/// Not so 408 (15.5.9): whoever says it did not get the request whole. Nor 500 and 503, which are taken for the destination's own word: a
+/// 503 of somebody in between can't be told from it.
 pub(super) fn leaves_open(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502 | 504 | 520 | 524)
 }
