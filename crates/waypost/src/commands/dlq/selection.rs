@@ -14,6 +14,10 @@ use super::print::complain;
 
 /// Most bytes of a selection that the audit keeps.
 const MOST_WORDS: usize = 2_000;
+/// Behind a selection that has more.
+const CUT: &str = " [cut]";
+/// A selection that says nothing.
+const ALL: &str = "all";
 
 /// Which dead letters are meant: all that fit each of these.
 #[derive(Debug, Clone, Default, Args)]
@@ -65,9 +69,12 @@ impl Selection {
         texts.iter().any(|text| text.is_some()) || self.since.is_some() || self.until.is_some() || !self.ids.is_empty()
     }
 
-    /// What it says, for the audit.
+    /// What it says, for the audit; of several ids first how many they are. What is too long is cut, and says so.
     pub(super) fn words(&self) -> String {
         let mut words = Vec::new();
+        if self.ids.len() > 1 {
+            words.push(format!("ids={}", self.ids.len()));
+        }
         let mut add = |name: &str, value: Option<&String>| {
             words.extend(value.map(|value| format!("{name}={value}")));
         };
@@ -80,8 +87,14 @@ impl Selection {
         for id in &self.ids {
             add("id", Some(id));
         }
+        if words.is_empty() {
+            return ALL.to_owned();
+        }
         let mut words = words.join(" ");
-        words.truncate(words.floor_char_boundary(MOST_WORDS));
+        if words.len() > MOST_WORDS {
+            words.truncate(words.floor_char_boundary(MOST_WORDS - CUT.len()));
+            words.push_str(CUT);
+        }
         words
     }
 
@@ -192,5 +205,28 @@ mod tests {
         let timeless = DeadLetter { time: None, ..letter() };
         assert!(!only(|one| one.since = at("1d")).means(&timeless));
         assert!(!all.is_given() && all.with(Some(&"x".into()), &[]).is_given());
+    }
+
+    #[test]
+    fn the_audit_s_words_say_how_many_ids_there_are_and_what_is_cut() {
+        let all = Selection::default();
+        assert_eq!(all.words(), "all");
+        assert_eq!(
+            only(|one| one.fingerprint = Some("ab".into())).words(),
+            "fingerprint=ab"
+        );
+        assert_eq!(all.with(None, &["7".into()]).words(), "id=7");
+        let two = all.with(Some(&"relay".into()), &["6".into(), "7".into()]);
+        assert_eq!(two.words(), "ids=2 reason=relay id=6 id=7");
+
+        let ids: Vec<String> = (0..1_000).map(|number| format!("{number:032}")).collect();
+        let words = all.with(None, &ids).words();
+        assert!(words.starts_with("ids=1000 id=0"), "{words}");
+        assert!(words.ends_with(" [cut]") && words.len() == MOST_WORDS, "{words}");
+        // A letter of several bytes is not cut in two.
+        let words = all.with(Some(&"ä".repeat(2_000)), &[]).words();
+        assert!(words.ends_with("ä [cut]") && words.len() <= MOST_WORDS, "{words}");
+        let fits = "x".repeat(MOST_WORDS - "reason=".len());
+        assert_eq!(all.with(Some(&fits), &[]).words(), format!("reason={fits}"));
     }
 }
