@@ -1,4 +1,4 @@
-//! AMQP 0-9-1: publishes, and what acknowledges a message, from either side.
+//! AMQP 0-9-1: publishes, and what acknowledges or refuses a message, from either side.
 
 use super::message::{Message, Reads, number, take};
 
@@ -9,7 +9,7 @@ const AROUND: usize = 8;
 /// The frame that holds a method.
 const METHOD: u8 = 1;
 
-/// Either side: `basic.publish <exchange> <key>`, and `basic.ack`, which a broker says to confirm a publish.
+/// Either side: `basic.publish <exchange> <key>`; `basic.ack`, which a broker says to confirm a publish, and `basic.nack`, to refuse it.
 pub(super) struct Frames;
 
 impl Reads for Frames {
@@ -28,7 +28,7 @@ impl Reads for Frames {
         } else {
             String::new()
         };
-        let is_last = says == "basic.ack";
+        let is_last = matches!(says.as_str(), "basic.ack" | "basic.nack");
         Some(Message { bytes, says, is_last })
     }
 }
@@ -41,6 +41,7 @@ fn method(text: &[u8]) -> String {
             format!("basic.publish {exchange} {}", short(rest).0)
         }
         [0, 60, 0, 80, ..] => "basic.ack".to_owned(),
+        [0, 60, 0, 120, ..] => "basic.nack".to_owned(),
         _ => String::new(),
     }
 }
@@ -79,5 +80,8 @@ mod tests {
         came.extend(half);
         let last = Frames.next(&mut came).unwrap();
         assert_eq!((last.says.as_str(), last.is_last, came.len()), ("basic.ack", true, 0));
+        came.extend(frame(1, b"\0\x3c\0\x78\0\0\0\0\0\0\0\x01\0"));
+        let refusal = Frames.next(&mut came).unwrap();
+        assert_eq!((refusal.says.as_str(), refusal.is_last), ("basic.nack", true));
     }
 }

@@ -29,7 +29,11 @@ impl Point {
     }
 
     /// Right after such a request: the server has answered with these words (`UPDATE 1`, `basic.ack`), which the client
-    /// does not hear. What is answered otherwise is carried on.
+    /// does not hear. What is answered otherwise (`UPDATE 0`, `basic.nack`) is carried on.
+    ///
+    /// One such request at a time is expected of a connection: the next answer is taken for this request's, whosever it is, and a
+    /// request that comes before it is carried on and not waited for. A client that publishes the next message before the last one
+    /// is confirmed needs a connection for each.
     pub fn after(request: &[&'static str], answer: &'static str) -> Self {
         Self::at(request, Side::After(answer))
     }

@@ -213,13 +213,17 @@ impl Line {
         self.points.reach(id);
     }
 
+    /// Waits for the answer, unless another one is waited for, or all is stopped: what is held is not lost.
     fn asks(&self, id: u64, words: &'static str) {
-        *self.standing.lock() = Standing::Asked(Asked {
-            id,
-            words,
-            held: Vec::new(),
-            is_it: false,
-        });
+        let mut standing = self.standing.lock();
+        if matches!(*standing, Standing::Flows) {
+            *standing = Standing::Asked(Asked {
+                id,
+                words,
+                held: Vec::new(),
+                is_it: false,
+            });
+        }
     }
 
     /// What the client may hear now that the server has said this too.
@@ -252,7 +256,7 @@ async fn swallow(mut from: OwnedReadHalf) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use super::*;
 
     #[test]
     fn an_address_is_parted_around_its_host_and_port() {
@@ -262,5 +266,29 @@ mod tests {
         ] {
             assert_eq!(parts(url), parted);
         }
+    }
+
+    #[test]
+    fn a_request_before_the_answer_drops_nothing_and_a_refusal_ends_the_waiting() {
+        let line = Line {
+            points: Points::default(),
+            standing: Arc::default(),
+        };
+        let hears = |says: &str, is_last| {
+            line.pass(Message {
+                bytes: says.as_bytes().to_vec(),
+                says: says.to_owned(),
+                is_last,
+            })
+        };
+        line.asks(0, "basic.ack");
+        assert_eq!(hears("other ", false), b"");
+        line.asks(1, "basic.ack");
+        assert_eq!(hears("basic.nack", true), b"other basic.nack");
+        assert_eq!(hears("basic.ack", true), b"basic.ack", "nothing is waited for");
+        line.asks(0, "basic.ack");
+        assert_eq!(hears("basic.ack", true), b"");
+        line.asks(0, "basic.ack");
+        assert_eq!(hears("basic.nack", true), b"", "it is stopped for good");
     }
 }
