@@ -5,7 +5,8 @@
 //! the start.
 //!
 //! They are read again and again, so that a key that was retired in the table is used by nobody any more, and a new one is
-//! published by all replicas before any of them signs with it.
+//! published by all replicas before any of them signs with it. A key that can't be used is told and passed over: it keeps
+//! no other from being published, or from being retired.
 
 use std::{
     pin::Pin,
@@ -40,6 +41,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a new key is published before it signs: whoever verifies keeps the published ones for five minutes.
 const PUBLISHED_BEFORE: Duration = Duration::from_mins(10);
 
+/// Length of an Ed25519 public key.
+const PUBLIC_KEY_BYTES: usize = 32;
+
 /// Why keys could not be read or made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
@@ -49,21 +53,46 @@ pub(crate) enum KeysError {
     Unusable(#[from] UnusableKey),
 }
 
-/// The keys have not been read yet.
+/// There are no keys for what is asked.
 #[derive(Debug, thiserror::Error)]
-#[error("the signing keys have not been read from the database yet")]
-pub(crate) struct NoKeys;
+pub(crate) enum NoKeys {
+    #[error("the signing keys have not been read from the database yet")]
+    NotRead,
+    #[error("none of the signing keys in the database can be used")]
+    NoneSigns,
+}
 
 /// All keys in use.
 pub(crate) struct Ring {
-    /// Id of the key that signs.
-    pub(crate) key_id: String,
-    /// The key that signs.
-    pub(crate) signing: EncodingKey,
+    /// The key that signs; none where none of them can be used.
+    signer: Option<Signer>,
     /// Every key that verifies.
     pub(crate) verifying: KeySet,
     /// The public keys as JSON (RFC 7517).
     pub(crate) jwks: Bytes,
+    /// Ids of those that can't be used.
+    unusable: Vec<String>,
+}
+
+/// A key that signs.
+pub(crate) struct Signer {
+    pub(crate) key_id: String,
+    pub(crate) key: EncodingKey,
+}
+
+impl Ring {
+    /// The key that signs.
+    pub(crate) fn signer(&self) -> Result<&Signer, NoKeys> {
+        self.signer.as_ref().ok_or(NoKeys::NoneSigns)
+    }
+}
+
+/// What is wrong with the keys, as it was told last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trouble {
+    NotRead,
+    /// Ids of keys.
+    Unusable(Vec<String>),
 }
 
 /// The ring, once it is there. Cheap to clone.
@@ -74,8 +103,8 @@ struct Kept {
     database: Database,
     changes: Changes,
     ring: ArcSwapOption<Ring>,
-    /// Held while reading, so that all who wait share one look: when the last one was, and whether it failed.
-    reading: tokio::sync::Mutex<(Option<Instant>, bool)>,
+    /// Held while reading, so that all who wait share one look: when the last one was, and what was wrong.
+    reading: tokio::sync::Mutex<(Option<Instant>, Option<Trouble>)>,
 }
 
 impl SigningKeys {
@@ -104,26 +133,49 @@ impl SigningKeys {
 
     /// The keys, once the database has given them.
     pub(crate) fn ring(&self) -> Result<Arc<Ring>, NoKeys> {
-        self.0.ring.load_full().ok_or(NoKeys)
+        self.0.ring.load_full().ok_or(NoKeys::NotRead)
     }
 
     /// Reads them, unless somebody did within `at_least`. Those that are known stay when that fails.
     async fn read(&self, at_least: Duration) {
         let mut reading = self.0.reading.lock().await;
-        let (last, failed) = &mut *reading;
+        let (last, told) = &mut *reading;
         if last.is_some_and(|at| at.elapsed() < at_least) {
             return;
         }
-        let read = read_or_make(&self.0.database, &self.0.changes, Timestamp::now()).await;
+        let now = Timestamp::now();
+        let keys = read_or_make(&self.0.database, &self.0.changes, now).await;
         *last = Some(Instant::now());
-        let told = std::mem::replace(failed, read.is_err());
-        match read.and_then(|keys| ring(&keys, self.0.ring.load().as_deref(), Timestamp::now())) {
-            Ok(ring) => self.0.ring.store(Some(Arc::new(ring))),
-            Err(error) if !told => {
-                tracing::warn!(error = chain(&error), "the signing keys can't be read; trying again");
-            }
-            Err(_) => {}
+        let read = keys.map(|keys| ring(&keys, self.0.ring.load().as_deref(), now));
+        let trouble = trouble(&read);
+        if trouble != *told {
+            tell(&read);
         }
+        *told = trouble;
+        if let Ok(ring) = read {
+            self.0.ring.store(Some(Arc::new(ring)));
+        }
+    }
+}
+
+fn trouble(read: &Result<Ring, KeysError>) -> Option<Trouble> {
+    match read {
+        Err(_) => Some(Trouble::NotRead),
+        Ok(ring) if ring.unusable.is_empty() => None,
+        Ok(ring) => Some(Trouble::Unusable(ring.unusable.clone())),
+    }
+}
+
+/// Says what is wrong, if anything is.
+fn tell(read: &Result<Ring, KeysError>) {
+    match read {
+        Err(error) => tracing::warn!(error = chain(error), "the signing keys can't be read; trying again"),
+        Ok(ring) if ring.unusable.is_empty() => {}
+        Ok(ring) => tracing::error!(
+            key_ids = ring.unusable.join(" "),
+            signs = ring.signer.as_ref().map(|signer| signer.key_id.as_str()),
+            "there are signing keys that can't be used; retire them"
+        ),
     }
 }
 
@@ -174,38 +226,88 @@ fn make(now: Timestamp) -> Result<signing_keys::Model, UnusableKey> {
 }
 
 /// Makes the ring of keys, the newest first; what `before` knew of tokens stays known while the keys are the same.
-fn ring(keys: &[signing_keys::Model], before: Option<&Ring>, now: Timestamp) -> Result<Ring, KeysError> {
-    let signing = signing_key(keys, now).ok_or(UnusableKey)?;
-    let public = keys.iter().map(|key| {
-        let x = BASE64_URL_SAFE_NO_PAD.encode(&key.public_key);
-        Jwk::ed25519(key.id.clone(), x)
-    });
+fn ring(newest_first: &[signing_keys::Model], before: Option<&Ring>, now: Timestamp) -> Ring {
+    let public = newest_first
+        .iter()
+        .filter(|key| is_public_key(&key.public_key))
+        .map(|key| {
+            let x = BASE64_URL_SAFE_NO_PAD.encode(&key.public_key);
+            Jwk::ed25519(key.id.clone(), x)
+        });
     let set = Jwks { keys: public.collect() };
-    Ok(Ring {
-        key_id: signing.id.clone(),
-        signing: KeyPair::read(&signing.private_key)?.signing()?,
-        jwks: serde_json::to_vec(&set).map_err(|_| UnusableKey)?.into(),
+    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+    for key in newest_first {
+        match signer(key) {
+            Ok(signer) => usable.push((key.created_at, signer)),
+            Err(UnusableKey) => unusable.push(key.id.clone()),
+        }
+    }
+    Ring {
+        signer: choose(usable, now),
+        // The document is text: nothing in it can't be written.
+        jwks: serde_json::to_vec(&set).unwrap_or_default().into(),
         verifying: before.map_or_else(|| KeySet::new(&set), |ring| ring.verifying.renewed(&set)),
+        unusable,
+    }
+}
+
+fn is_public_key(bytes: &[u8]) -> bool {
+    bytes.len() == PUBLIC_KEY_BYTES
+}
+
+/// What signs with a key, if its public half verifies that.
+fn signer(key: &signing_keys::Model) -> Result<Signer, UnusableKey> {
+    let pair = KeyPair::read(&key.private_key)?;
+    if pair.public()[..] != key.public_key[..] {
+        return Err(UnusableKey);
+    }
+    Ok(Signer {
+        key_id: key.id.clone(),
+        key: pair.signing()?,
     })
 }
 
 /// The newest that was published for long enough. Where there is none it is the oldest, which all replicas know for longest.
-fn signing_key(newest_first: &[signing_keys::Model], now: Timestamp) -> Option<&signing_keys::Model> {
-    let is_known = |key: &&signing_keys::Model| key.created_at + PUBLISHED_BEFORE <= now;
-    newest_first.iter().find(is_known).or(newest_first.last())
+fn choose(newest_first: Vec<(Timestamp, Signer)>, now: Timestamp) -> Option<Signer> {
+    let is_known = |(created_at, _): &(Timestamp, Signer)| *created_at + PUBLISHED_BEFORE <= now;
+    let known = newest_first.iter().position(is_known);
+    let place = known.or(newest_first.len().checked_sub(1))?;
+    newest_first.into_iter().nth(place).map(|(_, signer)| signer)
 }
 
 #[cfg(test)]
 mod tests {
-    use jsonwebtoken::Algorithm;
+    use common::http::claims::{Claims, TokenError};
+    use jsonwebtoken::{Algorithm, Header};
+    use uuid::Uuid;
 
     use super::*;
+
+    fn signer_id(ring: &Ring) -> Option<&str> {
+        ring.signer.as_ref().map(|signer| signer.key_id.as_str())
+    }
+
+    fn published(ring: &Ring) -> Vec<String> {
+        let set: Jwks = serde_json::from_slice(&ring.jwks).unwrap();
+        set.keys.into_iter().map(|key| key.kid).collect()
+    }
+
+    fn signed(ring: &Ring, now: Timestamp) -> String {
+        let signer = ring.signer().unwrap();
+        let header = Header {
+            kid: Some(signer.key_id.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let claims = Claims::new(Uuid::nil(), now, now + Duration::from_mins(1));
+        jsonwebtoken::encode(&header, &claims, &signer.key).unwrap()
+    }
 
     #[test]
     fn a_made_key_s_public_half_verifies_what_it_signs() {
         let key = make(Timestamp::now()).unwrap();
-        let ring = ring(&[key], None, Timestamp::now()).unwrap();
-        let signature = jsonwebtoken::crypto::sign(b"text", &ring.signing, Algorithm::EdDSA).unwrap();
+        let ring = ring(&[key], None, Timestamp::now());
+        let signer = ring.signer().unwrap();
+        let signature = jsonwebtoken::crypto::sign(b"text", &signer.key, Algorithm::EdDSA).unwrap();
         let set: Jwks = serde_json::from_slice(&ring.jwks).unwrap();
         let public = jsonwebtoken::DecodingKey::from_ed_components(&set.keys[0].x).unwrap();
         assert!(jsonwebtoken::crypto::verify(&signature, b"text", &public, Algorithm::EdDSA).unwrap());
@@ -217,15 +319,72 @@ mod tests {
         let (old, new) = (make(minutes(0)).unwrap(), make(minutes(60)).unwrap());
         let keys = [new.clone(), old.clone()];
         for (at, signs) in [(60, &old), (69, &old), (70, &new), (90, &new)] {
-            let ring = ring(&keys, None, minutes(at)).unwrap();
-            assert_eq!((&ring.key_id, ring.verifying.is_empty()), (&signs.id, false), "{at}");
-            let set: Jwks = serde_json::from_slice(&ring.jwks).unwrap();
-            assert_eq!(set.keys.len(), 2);
+            let ring = ring(&keys, None, minutes(at));
+            assert_eq!(
+                (signer_id(&ring), ring.verifying.is_empty()),
+                (Some(&*signs.id), false),
+                "{at}"
+            );
+            assert_eq!(published(&ring), [&*new.id, &*old.id]);
         }
         // A system that begins has one alone.
+        let alone = ring(std::slice::from_ref(&new), None, minutes(60));
+        assert_eq!(signer_id(&alone), Some(&*new.id));
+    }
+
+    #[test]
+    fn a_damaged_key_keeps_no_other_from_signing_or_from_being_retired() {
+        let now = Timestamp::now();
+        let older = make(now - Duration::from_hours(2)).unwrap();
+        let retired = make(now - Duration::from_hours(1)).unwrap();
+        let before = ring(&[retired.clone(), older.clone()], None, now);
+        let token = signed(&before, now);
+        assert_eq!(signer_id(&before), Some(&*retired.id));
+        assert!(before.verifying.verify(&token, now).is_ok());
+
+        let whole = make(now - Duration::from_mins(30)).unwrap();
+        let other = make(now).unwrap();
+        for private_key in [vec![7; 48], Vec::new(), other.private_key] {
+            let damaged = signing_keys::Model {
+                private_key,
+                ..whole.clone()
+            };
+            let after = ring(&[damaged.clone(), older.clone()], Some(&before), now);
+            assert_eq!(signer_id(&after), Some(&*older.id));
+            assert!(after.verifying.verify(&signed(&after, now), now).is_ok());
+            // What the damaged one signed before is good until it is retired itself.
+            assert_eq!(published(&after), [&*damaged.id, &*older.id]);
+            let of_retired = after.verifying.verify(&token, now);
+            assert!(matches!(of_retired, Err(TokenError::UnknownKey)), "{of_retired:?}");
+            assert_eq!(after.unusable, [&*damaged.id]);
+            let alone = ring(std::slice::from_ref(&damaged), Some(&after), now);
+            assert!(matches!(alone.signer(), Err(NoKeys::NoneSigns)));
+            assert_eq!(published(&alone), [&*damaged.id]);
+        }
+        let public_key = whole.public_key[1..].to_vec();
+        let damaged = signing_keys::Model { public_key, ..whole };
+        let after = ring(&[damaged, older.clone()], Some(&before), now);
         assert_eq!(
-            ring(std::slice::from_ref(&new), None, minutes(60)).unwrap().key_id,
-            new.id
+            (signer_id(&after), published(&after)),
+            (Some(&*older.id), vec![older.id.clone()])
         );
+    }
+
+    #[test]
+    fn trouble_is_other_trouble_when_other_keys_are_damaged() {
+        let now = Timestamp::now();
+        let damaged = || signing_keys::Model {
+            private_key: Vec::new(),
+            ..make(now).unwrap()
+        };
+        let of = |keys: &[signing_keys::Model]| trouble(&Ok(ring(keys, None, now)));
+        let (one, other) = (damaged(), damaged());
+        assert_eq!(of(&[make(now).unwrap()]), None);
+        assert_eq!(
+            of(std::slice::from_ref(&one)),
+            Some(Trouble::Unusable(vec![one.id.clone()]))
+        );
+        assert_ne!(of(std::slice::from_ref(&one)), of(&[one.clone(), other]));
+        assert_eq!(trouble(&Err(UnusableKey.into())), Some(Trouble::NotRead));
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     passwords::Verdict,
     problems,
     profile::Email,
-    signing_keys::Ring,
+    signing_keys::Signer,
     state::State,
     tables::{sessions, users},
     user::role_names,
@@ -110,6 +110,7 @@ pub(crate) async fn create(
 ) -> Result<Answer<Issued<Tokens>>, OperationError<CreateSessionRefusal>> {
     let CreateSessionRequest { email, password } = body.0;
     let ring = state.keys.ring()?;
+    let signer = ring.signer()?;
     let account = within_deadline(find_account(&state, &email)).await?;
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     // Without an account a hash is checked all the same: both take as long.
@@ -123,7 +124,7 @@ pub(crate) async fn create(
         users::renew_hash(change.tx(), &account, &renewed).await?;
     }
     let session_id = open_session(&mut change, account.user_id, client, now).await?;
-    let tokens = sign(&ring, &account, session_id, now)?;
+    let tokens = sign(signer, &account, session_id, now)?;
     let answer = Answer::issued(&tokens).header(CACHE_CONTROL, "no-store");
     change.commit().await?;
     Ok(answer)
@@ -153,9 +154,9 @@ async fn open_session(change: &mut Change, user_id: Uuid, client: Client, now: T
     Ok(id)
 }
 
-fn sign(ring: &Ring, account: &users::Credentials, session_id: Uuid, now: Timestamp) -> Result<Tokens, Failure> {
+fn sign(signer: &Signer, account: &users::Credentials, session_id: Uuid, now: Timestamp) -> Result<Tokens, Failure> {
     let header = Header {
-        kid: Some(ring.key_id.clone()),
+        kid: Some(signer.key_id.clone()),
         ..Header::new(Algorithm::EdDSA)
     };
     let claims = Claims {
@@ -164,7 +165,7 @@ fn sign(ring: &Ring, account: &users::Credentials, session_id: Uuid, now: Timest
         ..Claims::new(account.user_id, now, now + TOKEN_LIFE)
     };
     let access_token =
-        jsonwebtoken::encode(&header, &claims, &ring.signing).map_err(|error| Failure::Defect(error.into()))?;
+        jsonwebtoken::encode(&header, &claims, &signer.key).map_err(|error| Failure::Defect(error.into()))?;
     Ok(Tokens {
         access_token,
         token_type: "Bearer",
