@@ -32,11 +32,25 @@ impl StatementSpan {
     /// Does the statement's work within it.
     pub(super) async fn around<T>(self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let Self(span) = self;
+        let mut unended = Unended(span.clone());
         let outcome = work.instrument(span.clone()).await;
+        unended.0 = Span::none();
         if let Err(error) = &outcome {
             failed(&span, error);
         }
         outcome
+    }
+}
+
+/// The span of a statement whose end has not come. Dropped like that, it was cancelled: whoever asked waits no longer, and
+/// what the database made of it is not known.
+struct Unended(Span);
+
+impl Drop for Unended {
+    fn drop(&mut self) {
+        // Nothing of a span that is none.
+        self.0.record("otel.status_code", "ERROR");
+        self.0.record("error.type", "cancelled");
     }
 }
 

@@ -123,3 +123,32 @@ async fn the_span_of_a_statement_that_failed_says_the_database_s_code() {
         assert_eq!(attribute(failed, "error.type").as_deref(), Some(code.as_str()));
     }
 }
+
+#[tokio::test]
+async fn the_span_of_a_statement_that_was_cancelled_says_so() {
+    let store = Store::postgres().await;
+    let read = store.database.read();
+    let (spans, _guard) = Collected::start();
+    let work = tracing::info_span!("work");
+    let cancelled = async {
+        // Asked, and dropped before an answer could come over the network.
+        tokio::select! {
+            biased;
+            done = read.execute_unprepared("SELECT message_id FROM outbox") => panic!("done at once: {done:?}"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    cancelled.instrument(work).await;
+    let all = spans.all();
+    let [cancelled, _work] = all.as_slice() else {
+        panic!("one statement was asked: {all:?}")
+    };
+    assert_eq!(cancelled.name, "SELECT outbox");
+    assert!(
+        matches!(cancelled.status, Status::Error { .. }),
+        "{:?}",
+        cancelled.status
+    );
+    assert_eq!(attribute(cancelled, "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(attribute(cancelled, "db.response.status_code"), None);
+}
