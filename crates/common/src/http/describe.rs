@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Data;
 use serde_json::json;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder, Responses};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
@@ -72,11 +72,7 @@ pub struct OperationDoc {
 impl OperationDoc {
     /// Adds a parameter of the path, the query or the headers.
     pub fn parameter(&mut self, parameter: impl Into<Parameter>) {
-        let parameter = parameter.into();
-        if parameter.parameter_in == ParameterIn::Query {
-            self.problem(&kinds::URI_TOO_LONG);
-        }
-        self.parameters.push(parameter);
+        self.parameters.push(parameter.into());
     }
 
     /// Adds a body of type `T`, which may come as any of these media types.
@@ -144,6 +140,8 @@ impl OperationDoc {
 
     /// The operation as the document has it, but for its name and place.
     pub(super) fn build(&mut self) -> Operation {
+        // The door refuses a long query before anybody asks whose it is.
+        self.problem(&kinds::URI_TOO_LONG);
         let problem = self.schema::<ProblemDocument<'static>>();
         let answers = std::mem::take(&mut self.answers).into_iter();
         let problems = self.problems.iter();
@@ -227,4 +225,15 @@ fn example(kind: &Kind) -> RefOr<utoipa::openapi::example::Example> {
         .summary(kind.title)
         .value(Some(document));
     RefOr::T(example.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_without_a_query_may_be_sent_one_that_is_too_long() {
+        let operation = OperationDoc::default().build();
+        assert!(operation.responses.responses.contains_key("414"));
+    }
 }
