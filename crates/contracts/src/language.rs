@@ -1,7 +1,7 @@
 //! The languages that people are written to in: the one list, for what is taken at sign-up and for every text.
 
 /// A language that there are texts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum Language {
     /// English, which everybody gets who reads none of the others.
     En,
@@ -11,7 +11,7 @@ pub enum Language {
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::En, Self::Zh];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Its subtag in a BCP 47 tag.
     pub const fn subtag(self) -> &'static str {
@@ -29,7 +29,8 @@ impl Language {
         let mut parts = tag.split(['-', '_']);
         let first = parts.next().unwrap_or_default();
         let known = Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|known| first.eq_ignore_ascii_case(known.subtag()));
         match known {
             Some(Self::Zh) if is_traditional(&parts.collect::<Vec<_>>()) => Self::En,
