@@ -61,25 +61,28 @@ impl Tries {
 mod tests {
     use super::*;
 
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
     #[test]
     fn the_next_node_is_tried_at_once_and_all_again_after_a_pause_that_doubles() {
         let mut tries = Tries::over(3);
         let waits: Vec<_> = (0..15).map(|_| tries.after_failure().as_millis()).collect();
         assert_eq!(waits, [0, 0, 100, 0, 0, 200, 0, 0, 400, 0, 0, 800, 0, 0, 1000]);
         let mut tries = Tries::over(1);
-        assert_eq!(
-            [tries.after_failure(), tries.after_failure()],
-            [WAITS.step(0), WAITS.step(1)]
-        );
+        assert_eq!([tries.after_failure(), tries.after_failure()], [ms(100), ms(200)]);
     }
 
     #[test]
     fn only_a_connection_that_lasted_lets_the_next_be_tried_at_once() {
         let mut tries = Tries::over(1);
-        while tries.after_failure() < WAITS.limit {}
-        assert_eq!(tries.after_life(Duration::from_millis(30)), WAITS.limit);
-        assert_eq!(tries.after_life(GOOD_LIFE), WAITS.first);
-        assert_eq!(tries.after_life(Duration::from_millis(30)), WAITS.step(1));
+        let failures: Vec<_> = (0..5).map(|_| tries.after_failure()).collect();
+        assert_eq!(failures, [100, 200, 400, 800, 1000].map(ms));
+        assert_eq!(tries.after_life(ms(30)), ms(1000));
+        assert_eq!(tries.after_life(ms(9_999)), ms(1000));
+        assert_eq!(tries.after_life(ms(10_000)), ms(100));
+        assert_eq!(tries.after_life(ms(30)), ms(200));
     }
 
     #[test]
