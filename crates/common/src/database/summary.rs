@@ -2,7 +2,8 @@
 //!
 //! `SELECT users`, `INSERT users INSERT outbox`: each operation with the tables that it names, in the statement's order
 //! (`db.query.summary` of OpenTelemetry's conventions). Words of SQL and names of tables get in, and nothing else: a value
-//! that stands in the text, as a literal, is passed over.
+//! that stands in the text, as a plain literal (`'it''s'`), is passed over. Other ways to write one are not known, `E'it\'s'`, `$$it's$$` and
+//! comments: no statement of a service has any, nor may one that holds a value.
 
 use super::acts::{Act, acts};
 use super::tokens::{Token, tokens};
