@@ -12,6 +12,8 @@ use super::case::Expected::{self, Fine, Problem};
 use super::case::{Case, To};
 
 const UNAUTHORIZED: Expected = Problem(401, "unauthorized");
+/// Of the query, which is looked at before what is in it.
+const TOO_LONG: Expected = Problem(414, "uri-too-long");
 
 /// Signs what it is told to, with the system's own key: then it is the claims alone that are wrong.
 pub(super) struct Forge {
@@ -90,7 +92,8 @@ pub(super) fn cases(forge: &Forge) -> Vec<Case> {
                 String::from_utf8_lossy(&token)
             );
             let stream = (To::Gateway, "GET", path.as_str());
-            cases.push(Case::new(format!("a stream, {name}"), stream, (&[], b""), UNAUTHORIZED));
+            let expected = if token.len() > 8 * 1024 { TOO_LONG } else { UNAUTHORIZED };
+            cases.push(Case::new(format!("a stream, {name}"), stream, (&[], b""), expected));
         }
     }
     let good = forge.good.as_bytes();
