@@ -25,8 +25,11 @@ fn wanted() -> Wanted {
     }
 }
 
-async fn postgres(kept: &TestDatabase) -> Database {
-    kept.execute("CREATE SCHEMA email_worker").await;
+/// The tables of a service that sends, in a database of the test's own.
+async fn migrated(kept: &TestDatabase) -> Database {
+    if kept.url().starts_with("postgres") {
+        kept.execute("CREATE SCHEMA email_worker").await;
+    }
     let mut settings = Settings::for_tests(Service::EmailWorker);
     settings.database.url = kept.url().into();
     let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
@@ -43,7 +46,7 @@ async fn add(connection: &DatabaseConnection, now: Timestamp) {
 #[tokio::test]
 async fn on_postgres_a_lease_lives_by_the_databases_clock_not_by_a_replicas() {
     let kept = TestDatabase::postgres().await;
-    let database = postgres(&kept).await;
+    let database = migrated(&kept).await;
     let now = Timestamp::now();
     let clocks = [now - HOUR, now, now + HOUR];
     for claimers in clocks {
@@ -74,18 +77,6 @@ async fn on_postgres_a_lease_lives_by_the_databases_clock_not_by_a_replicas() {
             .await
             .unwrap();
     }
-}
-
-async fn migrated(kept: &TestDatabase) -> Database {
-    if kept.url().starts_with("postgres") {
-        return postgres(kept).await;
-    }
-    let mut settings = Settings::for_tests(Service::EmailWorker);
-    settings.database.url = kept.url().into();
-    let database = Database::connect(&settings, Service::EmailWorker).await.unwrap();
-    let migrations = migrations::of(Owner::EmailWorker);
-    migrations.up(database.unguarded(), None).await.unwrap();
-    database
 }
 
 /// A thousand of `mail`, which is held, are due before four of each other.
@@ -127,20 +118,14 @@ fn wholes(claimed: &[Delivery]) -> Vec<String> {
     wholes
 }
 
-/// What the database says of a claim's way to its rows; on PostgreSQL the claim is done.
-async fn plan(database: &Database, now: Timestamp) -> String {
-    let backend = database.write().get_database_backend();
-    let share = Share {
-        limit: 10,
-        of: Some("webhook"),
-    };
-    let mut claiming = claiming(backend, &wanted(), share, now);
-    let (explain, column) = match backend {
+/// What the database says of a statement's way to its rows; PostgreSQL does it, too.
+async fn explained(database: &Database, mut statement: Statement) -> String {
+    let (explain, column) = match statement.db_backend {
         DbBackend::Postgres => ("EXPLAIN (ANALYZE)", 0),
         _ => ("EXPLAIN QUERY PLAN", 3),
     };
-    claiming.sql = format!("{explain} {}", claiming.sql);
-    let lines = database.write().query_all_raw(claiming).await.unwrap();
+    statement.sql = format!("{explain} {}", statement.sql);
+    let lines = database.write().query_all_raw(statement).await.unwrap();
     let lines: Vec<String> = lines
         .iter()
         .map(|line| line.try_get_by_index(column).unwrap())
@@ -183,7 +168,12 @@ async fn what_is_held_is_not_read_and_all_others_have_their_share() {
         let back = "UPDATE deliveries SET status = 'pending', lease_until = NULL";
         database.write().execute_unprepared(back).await.unwrap();
 
-        let plan = plan(&database, now).await;
+        let share = Share {
+            limit: 10,
+            of: Some("webhook"),
+        };
+        let backend = database.write().get_database_backend();
+        let plan = explained(&database, claiming(backend, &wanted(), share, now)).await;
         if kept.url().starts_with("postgres") {
             // What it read there, it took.
             assert!(plan.contains("deliveries_whole"), "{plan}");
@@ -201,14 +191,11 @@ async fn what_waits_behind_a_hold_is_counted_along_the_index_and_its_limit_ends_
     let kept = TestDatabase::sqlite();
     let (database, now) = (migrated(&kept).await, Timestamp::now());
     for held in ["mail", "mail-3", "sms.first"] {
-        let mut counting = holds::counting(DbBackend::Sqlite, held, now);
+        let counting = holds::counting(DbBackend::Sqlite, held, now);
         // Below the conditions on what is due and of which part.
         let (inner, conditions) = counting.sql.split_once(" LIMIT 10000 ").unwrap();
         assert!(!inner.contains("next_attempt_at <=") && conditions.contains("next_attempt_at <="));
-        counting.sql = format!("EXPLAIN QUERY PLAN {}", counting.sql);
-        let lines = database.write().query_all_raw(counting).await.unwrap();
-        let lines: Vec<String> = lines.iter().map(|line| line.try_get_by_index(3).unwrap()).collect();
-        let plan = lines.join("\n");
+        let plan = explained(&database, counting).await;
         assert!(
             plan.contains("deliveries_whole") && !plan.contains("TEMP B-TREE"),
             "{plan}"
