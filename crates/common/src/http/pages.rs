@@ -11,7 +11,6 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use connections::Slices;
-use minijinja::{Environment, context};
 use parking_lot::RwLock;
 use utoipa::openapi::{OpenApi, Server};
 use utoipa_swagger_ui::Config;
@@ -22,8 +21,6 @@ use super::{Kind, Problem, kinds};
 const DOCUMENT: &str = "/openapi.json";
 /// The same from the page, which may stand behind a path that we do not know.
 const DOCUMENT_FROM_PAGE: &str = "../openapi.json";
-/// The page for a problem.
-const PROBLEM: &str = include_str!("../../templates/problem.txt");
 /// The page runs what comes with it, asks this service alone, and stands in nobody's frame. It sets styles of its own.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; \
                       form-action 'none'; frame-ancestors 'none'";
@@ -126,7 +123,12 @@ pub(super) fn problem_pages(app: &mut ServiceConfig, kinds: Vec<&'static Kind>) 
     let page = move |slug: web::Path<String>| {
         let kind = kinds.iter().find(|kind| kind.slug == slug.as_str());
         std::future::ready(match kind {
-            Some(kind) => problem_page(kind),
+            Some(kind) => Ok(HttpResponse::Ok()
+                .content_type("text/plain; charset=utf-8")
+                .body(format!(
+                    "{}\n\nHTTP status {}, /problems/{}\n\n{}\n",
+                    kind.title, kind.status, kind.slug, kind.help
+                ))),
             None => Err(Problem::new(&kinds::NOT_FOUND)),
         })
     };
@@ -135,24 +137,4 @@ pub(super) fn problem_pages(app: &mut ServiceConfig, kinds: Vec<&'static Kind>) 
             .route(public(readable().to(page)))
             .default_service(only("GET, HEAD")),
     );
-}
-
-fn problem_page(kind: &Kind) -> Result<HttpResponse, Problem> {
-    let Kind {
-        slug,
-        status,
-        title,
-        help,
-    } = kind;
-    let content = context! { slug, status, title, help };
-    match Environment::new().render_named_str("problem.txt", PROBLEM, content) {
-        // The file ends with a line break, which a template leaves out.
-        Ok(page) => Ok(HttpResponse::Ok()
-            .content_type("text/plain; charset=utf-8")
-            .body(page + "\n")),
-        Err(error) => {
-            tracing::error!(%error, "the page for a problem can't be made");
-            Err(Problem::new(&kinds::INTERNAL))
-        }
-    }
 }
