@@ -39,7 +39,7 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Migrates, then starts everything.
+    /// Migrates the three databases, then starts everything. After an error, what had started is stopped again.
     ///
     /// # Errors
     /// What kept one of them from starting: a setting, a port that is taken, a database.
@@ -54,7 +54,7 @@ impl Embedded {
                 broker,
             }),
             Err(error) => {
-                // What did start is not left running behind an error.
+                // What has started must not run on behind an error.
                 stop_all(&tasks, Duration::from_secs(2)).await;
                 Err(error)
             }
@@ -71,14 +71,14 @@ impl Embedded {
         self.broker.as_ref()
     }
 
-    /// Resolves when a task of any service has panicked.
+    /// Resolves when a task of any service has panicked; never otherwise.
     pub async fn failed(&self) -> TaskFailed {
         select_all(self.tasks.iter().map(|tasks| Box::pin(tasks.failed())))
             .await
             .0
     }
 
-    /// Stops all services side by side.
+    /// Stops all services side by side. Tasks that still run after `within` are cut off, and the log says how many.
     pub async fn stop(self, within: Duration) {
         stop_all(&self.tasks, within).await;
     }
@@ -139,7 +139,9 @@ async fn start_all(
     })
 }
 
-/// Where the sandbox is to listen. Production has none, unless somebody allowed it; then the log says what else was.
+/// Where the sandbox is to listen; `None` in production, unless `process.allow_development_parts` is set.
+///
+/// The log also says here which parts of development each service uses in production.
 fn address_of_sandbox(settings: &Programs) -> Option<String> {
     for (service, settings) in settings.with_database() {
         tell_of_weak_parts(service, settings);
@@ -162,7 +164,8 @@ fn start_sandbox(address: String, tasks: &Tasks) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// user-api's settings with the sandbox of this process, wherever nobody chose another service or none.
+/// user-api's settings. Breached passwords are asked of this process's sandbox, unless the settings name another service or
+/// none.
 fn with_own_sandbox(
     mut settings: user_api::Settings,
     sandbox: Option<SocketAddr>,
@@ -177,7 +180,8 @@ fn with_own_sandbox(
     Ok(settings)
 }
 
-/// The gateway's settings with the addresses that this process bound, wherever nobody chose others.
+/// The gateway's settings. The addresses of user-api and of the sandbox are those that this process bound, unless the
+/// settings name others.
 fn pointed_at(
     mut settings: notification_gateway::Settings,
     users: SocketAddr,

@@ -8,17 +8,18 @@ use common::tls::Authorities;
 use migrations::{Migrations, MigratorTraitSelf, Owner};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxError, Statement};
 
-/// Asks for the advisory lock that lets one migration run at a time on a PostgreSQL database. It is asked for again and again
-/// and never waited for in a statement: whoever builds an index `CONCURRENTLY` waits for every statement that runs, and the two
-/// would wait for each other.
+/// Asks for the advisory lock that lets one migration run at a time on a PostgreSQL database.
+///
+/// The statement answers at once and is repeated. A statement that waits for the lock would never get it: its holder, when
+/// it builds an index `CONCURRENTLY`, waits for every statement that runs.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('waypost.migrate')) AS is_ours";
-/// How often it is asked for, and the pause: for half an hour, as another may build an index of a large table.
+/// How often the lock is asked for, with the pause below: half an hour, as another migration may index a large table.
 const LOCK_TRIES: u32 = 3_600;
 const LOCK_PAUSE: Duration = Duration::from_millis(500);
-/// A change of a table waits no longer than this for those who use it: whoever comes after it waits behind it, and a
+/// Longest that a change of a table waits for those who use the table. Statements that come meanwhile wait behind it, and a
 /// service's statement has two seconds.
 const LOCK_TIMEOUT: &str = "SET lock_timeout = '1s'";
-/// How often a table is asked for that is in use, and the pause in which others get through.
+/// How often a migration is tried while its table is in use, and the pause between, in which others get through.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -74,7 +75,7 @@ async fn on_postgres(
     service: Service,
 ) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(url);
-    // One connection: the lock belongs to it, and so do the migrations. None takes its place because it is old.
+    // One connection, which holds the lock and runs the migrations. The pool must not replace it for its age.
     options
         .max_connections(1)
         .max_lifetime(None::<Duration>)
@@ -102,7 +103,7 @@ async fn on_postgres(
     done
 }
 
-/// Waits until no other migration runs.
+/// Takes the lock; waits for it for half an hour at most.
 async fn lock(connection: &DatabaseConnection, service: Service) -> Result<(), DbErr> {
     for asked in 0..LOCK_TRIES {
         let asking = Statement::from_string(connection.get_database_backend(), LOCK);
@@ -118,8 +119,9 @@ async fn lock(connection: &DatabaseConnection, service: Service) -> Result<(), D
     Err(DbErr::Custom("another migration does not end".to_owned()))
 }
 
-/// Whether a lock was not to be had in time (`lock_not_available`), or two waited for each other (`deadlock_detected`): the
-/// migration was rolled back, or builds its index anew.
+/// Whether a lock was not to be had in time (`lock_not_available`), or two waited for each other (`deadlock_detected`).
+///
+/// The migration may then be tried again: it was rolled back, or it builds its index anew.
 fn is_in_use(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return false;

@@ -17,7 +17,7 @@ use url::Url;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// What somebody is who answers in another form than a service does.
+/// What is said of an answer in another form than a service's.
 const NOT_OURS: &str = "something answers there that is no service of Waypost";
 
 /// A service that has an operations port.
@@ -151,7 +151,7 @@ impl Asked {
 }
 
 impl Port {
-    /// Begins a request to this path, each part of it as it is.
+    /// Begins a request to this path. Each part is one segment and is percent-encoded.
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> reqwest::RequestBuilder {
         self.request_with(method, path, &[])
     }
@@ -194,7 +194,7 @@ impl Port {
         }
     }
 
-    /// Asks for what is at this path, with these fields in the query.
+    /// Asks for what is at this path, with these fields in the query. A 404 means that the service has no operations API.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Trouble> {
         let request = self.request_with(Method::GET, path, query);
         self.send(request).await.map_err(|trouble| match trouble {
@@ -208,7 +208,7 @@ impl Port {
         items(&mut self.get(path, &[]).await?)
     }
 
-    /// Takes the items of a list, page after page, until `show` has seen enough.
+    /// Takes the items of a list, page after page, until `show` returns false or no page is left.
     pub(crate) async fn pages(
         &self,
         path: &[&str],
@@ -253,7 +253,8 @@ fn said(status: StatusCode, body: &[u8]) -> String {
     if fields.is_empty() { detail } else { fields.join("; ") }
 }
 
-/// Where a port that listens at `address` can be asked: at all addresses of a machine means at its own too.
+/// Where a port that listens at `address` can be asked. One that listens on all addresses (`0.0.0.0`, `::`) is asked over
+/// the loopback address.
 fn base_of(address: &str) -> Result<Url, url::ParseError> {
     let reachable = address.parse::<SocketAddr>().map(|mut address| {
         match address.ip() {

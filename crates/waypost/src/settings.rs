@@ -16,7 +16,7 @@ pub struct Own {
     pub mail: Page,
 }
 
-/// The development page: of the section `mail`, where mails go and what is the page's.
+/// What the development page reads of the section `mail`: where mails go, and the page's own keys.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Page {
@@ -31,7 +31,7 @@ impl OwnSettings for Own {
     fn review(&self, _: &mut Review) {}
 }
 
-/// The settings of every program. Whoever has these knows that each would start with its own.
+/// The settings of every program, all of them valid: each program would start with its own.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Programs {
@@ -72,7 +72,7 @@ impl Programs {
         })
     }
 
-    /// What the services that have a database share with all others, each as it reads it.
+    /// The shared settings of the three services that have a database, each as that service reads them.
     pub fn with_database(&self) -> [(Service, &Shared); 3] {
         [
             (Service::UserApi, &*self.user_api),
@@ -81,7 +81,7 @@ impl Programs {
         ]
     }
 
-    /// Changes what all programs share in each of them.
+    /// Makes the same change in the shared settings of every program.
     pub fn change_all(&mut self, change: impl Fn(&mut Shared)) {
         change(&mut self.waypost);
         change(&mut self.user_api);

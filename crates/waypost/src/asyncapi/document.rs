@@ -1,4 +1,4 @@
-//! The document: a channel a message type and a queue, who sends and who receives.
+//! The document: a channel for each message type and for each queue, and who sends and who receives.
 
 use contracts::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
 use contracts::events::Described;

@@ -30,7 +30,7 @@ fn write(text: &mut String, value: &Value, depth: usize) {
                 below(text, item, depth);
             }
         }
-        // An empty one, and what fits on a line, are the same in both.
+        // Scalars, empty objects and empty arrays are written alike in JSON and in YAML.
         _ => {
             let _ = write!(text, " {value}");
         }
@@ -51,7 +51,7 @@ fn begin(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// A name as it is, where YAML takes it for nothing else.
+/// A name without quotes where YAML can take it for nothing but a text, otherwise in quotes.
 fn plain(name: &str) -> String {
     let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name

@@ -7,7 +7,7 @@ use crate::asyncapi::document;
 
 /// `waypost asyncapi`: prints the description.
 pub fn asyncapi() -> ExitCode {
-    // Whoever reads may have seen enough, as `head` has.
+    // The reader may have closed the pipe, as `head` does: that is no failure.
     let _ = write!(std::io::stdout(), "{}", document());
     ExitCode::SUCCESS
 }

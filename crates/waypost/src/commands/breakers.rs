@@ -12,7 +12,7 @@ use super::output::{complain, of_service, say, text};
 use super::span::within_a_day;
 use crate::operations::{Asked, Port, Trouble};
 
-/// Where the API has them.
+/// Path of the breakers in the operations API.
 const PATH: [&str; 2] = ["operations", "breakers"];
 
 /// What to do with breakers.
@@ -74,7 +74,7 @@ pub fn breakers(command: Breakers) -> ExitCode {
     })
 }
 
-/// Shows those of all who answer; false when nobody does.
+/// Shows the breakers of every service that answers; false when none answers.
 async fn list(asked: &Asked) -> anyhow::Result<bool> {
     let ports = asked.ports()?;
     let found = found(&ports).await;
@@ -103,7 +103,7 @@ async fn list(asked: &Asked) -> anyhow::Result<bool> {
     Ok(!found.is_empty())
 }
 
-/// Sets it in each service that has it; false when none has, or one of them refuses.
+/// Sets the breaker's mode in each service that has it; false when none has it, or one of them refuses.
 async fn set(wanted: &Set) -> anyhow::Result<bool> {
     let ports = wanted.asked.ports()?;
     let found = found(&ports).await;

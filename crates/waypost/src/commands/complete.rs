@@ -7,14 +7,14 @@ use std::time::Duration;
 use common::config::Service;
 use common::process::{chain, scope};
 
-/// The last words of a command that failed.
+/// Prints the error of a command that failed, with its causes.
 #[expect(clippy::print_stderr, reason = "this is a command line")]
 pub(super) fn fail(error: &(dyn Error + 'static)) -> ExitCode {
     eprintln!("waypost: {}", chain(error));
     ExitCode::FAILURE
 }
 
-/// Runs a command to its end, on two threads also on one core.
+/// Runs a command to its end, on a thread a core and two at least.
 pub(super) fn complete(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()

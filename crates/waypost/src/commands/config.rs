@@ -12,7 +12,7 @@ use crate::settings::Programs;
 ///
 /// What all services share comes first, then what each has of its own.
 pub fn config() -> ExitCode {
-    // Loaded too, for what no single value shows: a service that would not start says so here.
+    // Every program's settings are loaded first, as some rules are about several values: one that would not start says so.
     if let Err(error) = Programs::load() {
         return fail(&error);
     }
@@ -23,7 +23,7 @@ pub fn config() -> ExitCode {
             Err(error) => return fail(&error),
         }
     }
-    // Whoever reads may have seen enough, as `head` has.
+    // The reader may have closed the pipe, as `head` does: that is no failure.
     let _ = std::io::stdout().write_all(text(&all).as_bytes());
     ExitCode::SUCCESS
 }

@@ -49,7 +49,7 @@ async fn watch(client: &reqwest::Client, at: &Addresses, own: &Settings) -> anyh
     Ok(())
 }
 
-/// Settings with which only trouble is logged, so that the story can be read.
+/// Settings that log errors alone, unless they name a filter, so that the story can be read.
 pub(super) fn quiet() -> Result<Programs, ConfigError> {
     let mut settings = Programs::load()?;
     settings.change_all(|settings| {
@@ -60,7 +60,7 @@ pub(super) fn quiet() -> Result<Programs, ConfigError> {
     Ok(settings)
 }
 
-/// The addresses of a Waypost that answers where the settings say; `None` when none does.
+/// The addresses in the settings, when a user-api answers there; `None` when none does.
 pub(super) async fn running(client: &reqwest::Client, settings: &Programs) -> anyhow::Result<Option<Addresses>> {
     let (users, gateway) = (&settings.user_api, &settings.notification_gateway);
     let parse = |address: &str| address.parse::<SocketAddr>();

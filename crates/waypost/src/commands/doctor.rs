@@ -26,15 +26,15 @@ use crate::settings::Programs;
 
 /// Longest that one dependency is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// So long a node of the broker may keep silent before the next is tried.
+/// Time that is added for each further node of the broker: a silent one is given up after so long, then the next is tried.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// Events for Kafka that are counted at most.
+/// Most events that are counted of those that wait for Kafka.
 const MOST_COUNTED: i64 = 100_000;
 
 /// What was found: `Ok(what)` or `Err((problem, cure))`.
 type Finding<C = &'static str> = Result<String, (String, C)>;
-/// The same where the cure names what it is about.
+/// A finding whose cure may be made at run time, as it names a node or a queue.
 type Told = Finding<Cow<'static, str>>;
 
 /// `waypost doctor`
@@ -48,9 +48,9 @@ pub fn doctor() -> ExitCode {
 async fn examine() -> anyhow::Result<bool> {
     let programs = Programs::load()?;
     let mut settings = programs.waypost.clone();
-    // What the libraries say about a dependency that is away is said here, in one line.
+    // The libraries log much about a dependency that is away; this command says it in one line.
     "off".clone_into(&mut settings.telemetry.log_filter);
-    // The test span goes out whatever share of the others does.
+    // The test span must go out, whatever share of spans is sampled.
     settings.telemetry.sample_ratio = 1.0;
     let telemetry = Telemetry::start(Service::Waypost, &settings)?;
     let tasks = Tasks::new(Service::Waypost);
@@ -223,7 +223,7 @@ async fn mail(url: &MailUrl) -> Finding {
     let server = server.map_err(|problem| (problem.to_owned(), cure))?;
     let at = (server.host.as_str(), server.port);
     if server.encryption == Encryption::Wrapped {
-        // It speaks only after the TLS handshake, which is the worker's.
+        // Such a server greets only after the TLS handshake, which is left to the worker: here a connection is enough.
         return reached(TcpStream::connect(at), cure).await;
     }
     let greeting = async {

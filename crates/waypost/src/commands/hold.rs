@@ -12,7 +12,7 @@ use super::output::{complain, of_service, say, text};
 use super::span::within_a_week;
 use crate::operations::{Asked, Port, Trouble};
 
-/// Where the API has them.
+/// Path of the holds in the operations API.
 const PATH: [&str; 2] = ["operations", "holds"];
 
 /// What to leave alone, for how long and why.
@@ -87,7 +87,9 @@ fn code(is_done: bool) -> ExitCode {
     if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Tells each service that sends there; false when none takes it, or one of them can't.
+/// Gives the order to each service that sends. One that does not know the destination is passed by.
+///
+/// False when none takes the order, or one fails in another way.
 async fn order(destination: &str, order: &Order, change: (Method, Value, String)) -> anyhow::Result<bool> {
     let ports = order.asked.senders()?;
     let (method, body, told) = &change;
@@ -113,7 +115,7 @@ async fn order(destination: &str, order: &Order, change: (Method, Value, String)
                 is_done = true;
                 say(&format!("{}: {destination} {told}", port.name));
             }
-            // It may be another one's.
+            // The destination may be another service's.
             Err(Trouble::Refused { status, said }) if status == StatusCode::NOT_FOUND => {
                 elsewhere.push(format!("{}: {said}", port.name));
             }
@@ -131,7 +133,7 @@ async fn order(destination: &str, order: &Order, change: (Method, Value, String)
     Ok(is_done && is_well)
 }
 
-/// Shows those of all who answer; false when nobody does.
+/// Shows the destinations of every service that answers; false when none answers.
 async fn list(asked: &Asked) -> anyhow::Result<bool> {
     let ports = asked.senders()?;
     let ask = async |port| (port, Port::get(port, &PATH, &[]).await);
@@ -157,7 +159,7 @@ async fn list(asked: &Asked) -> anyhow::Result<bool> {
     Ok(is_answered)
 }
 
-/// A line for each destination: a program is shown those that are held, a person also what could be.
+/// A line for each destination. A program is shown those that are held, a person also those that could be.
 fn lines_of(port: &Port, answer: &Value, json: bool) -> Vec<String> {
     let held = answer["items"].as_array().cloned().unwrap_or_default();
     if json {

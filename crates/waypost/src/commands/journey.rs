@@ -12,9 +12,9 @@ use super::output::{complain, say, text};
 use crate::operations::{Asked, Port};
 use crate::settings::Settings;
 
-/// Where the API has it.
+/// Path of the journey in the operations API.
 const PATH: [&str; 2] = ["operations", "journey"];
-/// By so many other keys a person is looked for at most.
+/// Most other keys by which a person is looked for.
 const MOST_KEYS: usize = 10;
 
 /// Whose journey.
@@ -43,7 +43,7 @@ pub fn journey(wanted: Journey) -> ExitCode {
         let settings = Settings::load()?;
         let mut found = Found::default();
         found.ask(&ports, &wanted.key, true).await;
-        // What the person is called elsewhere: a mail knows an address, a notification an id.
+        // The person's other keys: a mail knows an address, a notification knows an id.
         let others: Vec<_> = found
             .known_as
             .iter()
@@ -68,7 +68,7 @@ pub fn journey(wanted: Journey) -> ExitCode {
 }
 
 impl Found {
-    /// Asks all for what they know of a key; who does not answer is told the first time.
+    /// Asks all services what they know of a key. Standard error names those that do not answer, at the first key alone.
     async fn ask(&mut self, ports: &[Port], key: &str, is_first: bool) {
         let query = [("key", key.to_owned())];
         let query = &query;
@@ -89,7 +89,7 @@ impl Found {
         }
     }
 
-    /// In the order of time; what was found by two keys stands once.
+    /// Sorts by time. What was found by two keys is kept once.
     fn sort(&mut self) {
         let key = |field: &'static str| {
             move |(service, one): &(String, Value)| {
@@ -147,7 +147,7 @@ impl Found {
     }
 }
 
-/// Where a person looks at a trace; its id where nobody said.
+/// The address at which a person looks at a trace; its id where the settings name no such place.
 fn link(trace: &str, settings: &Settings) -> String {
     match (
         settings.telemetry.trace_url.as_str(),

@@ -20,7 +20,7 @@ pub fn openapi(api: Api) -> ExitCode {
         Api::UserApi => user_api::openapi(),
         Api::NotificationGateway => notification_gateway::openapi(),
     };
-    // Whoever reads may have seen enough, as `head` has.
+    // The reader may have closed the pipe, as `head` does: that is no failure.
     let _ = writeln!(std::io::stdout(), "{document}");
     ExitCode::SUCCESS
 }

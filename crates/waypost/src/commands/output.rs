@@ -4,18 +4,18 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-/// A line for whoever asked.
+/// Writes a line to standard output.
 pub(super) fn say(line: &str) {
-    // Whoever reads may have seen enough, as `head` has.
+    // The reader may have closed the pipe, as `head` does: that is no failure.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// A line about what went wrong.
+/// Writes a line about what went wrong to standard error.
 pub(super) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "waypost: {line}");
 }
 
-/// An object of a service, with the service's name before it.
+/// An object of a service as JSON on one line, with a member `service` more.
 pub(super) fn of_service(service: &str, item: &Value) -> String {
     let mut line = json!({"service": service});
     if let (Some(line), Some(item)) = (line.as_object_mut(), item.as_object()) {

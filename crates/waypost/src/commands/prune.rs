@@ -54,7 +54,7 @@ pub fn prune(wanted: Prune) -> ExitCode {
     })
 }
 
-/// False when it could not be done, which is said on standard error.
+/// Prunes one service, or looks what would go; false when it could not, and standard error says why.
 #[expect(clippy::print_stderr, reason = "this is a command line")]
 async fn of_service(service: Service, settings: &Settings, wanted: &Prune) -> bool {
     match done(service, settings, wanted).await {
@@ -70,7 +70,7 @@ async fn of_service(service: Service, settings: &Settings, wanted: &Prune) -> bo
     }
 }
 
-/// Why it was not done, if it was not.
+/// Prunes one service, or looks what would go; gives back why nothing was done, where nothing was.
 async fn done(service: Service, settings: &Settings, wanted: &Prune) -> anyhow::Result<Option<&'static str>> {
     let database = Database::connect(settings, service).await?;
     let names = migrations_of(service)
@@ -112,7 +112,7 @@ fn tell((service, table, rows): (Service, &str, u64), wanted: &Prune, more: &str
     }
 }
 
-/// Whoever reads may have seen enough, as `head` has.
+/// Writes a line. The reader may have closed the pipe, as `head` does: that is no failure.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -5,7 +5,7 @@ use minijinja::{
     AutoEscape, Environment, Error, HtmlEscape, Output, State, UndefinedBehavior, Value, escape_formatter,
 };
 
-/// All of them, read.
+/// All templates, parsed.
 pub(super) struct Html(Environment<'static>);
 
 macro_rules! sources {
@@ -25,7 +25,7 @@ impl Html {
         Ok(Self(environment))
     }
 
-    /// Answers with one of them.
+    /// Answers with a template's page, or with 500 when it can't be made.
     pub(super) fn page(&self, template: &str, content: Value) -> HttpResponse {
         match self.render(template, content) {
             Ok(page) => HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page),
@@ -41,12 +41,12 @@ impl Html {
     }
 }
 
-/// Escapes as minijinja does, but for slashes, which mean nothing in a text or between quotes: people read these pages with
-/// curl, too.
+/// Escapes as minijinja does, except slashes. A slash is harmless in a text and between quotes, and people who read these
+/// pages with curl want it plain.
 fn escaped(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() => {
-            // What was `&#x2f;` before is `&amp;#x2f;` by now.
+            // An `&#x2f;` of the text itself has become `&amp;#x2f;`, so only escaped slashes are turned back.
             let text = HtmlEscape(text).to_string().replace("&#x2f;", "/");
             Ok(out.write_str(&text)?)
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
 
-/// Mails that are shown, the newest first.
+/// Most mails that are shown, the newest first.
 const SHOWN: usize = 200;
 
 /// One mail of the folder, without its text.

@@ -20,9 +20,8 @@ use crate::settings::Settings;
 /// What requests in hand get at shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Serves the page until the tasks stop; answers with the bound address. It shows the mails where they go into a folder, and
-/// `spans` where there are some; it answers by the machine's own names and those of
-/// `mail.page_hosts` alone.
+/// Serves the page until the tasks stop; gives back the bound address. It shows the mails where they go into a folder, and
+/// `spans` where there are some. It answers requests for the machine's own names and those of `mail.page_hosts` alone.
 ///
 /// # Errors
 /// An [`io::Error`] that names the address when it can't be taken.

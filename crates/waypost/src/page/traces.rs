@@ -9,7 +9,7 @@ use minijinja::context;
 
 use super::shown::Shown;
 
-/// Spans below each other deeper than this are shown at this depth.
+/// Deepest indent; spans below it are shown at this depth.
 const MAX_DEPTH: usize = 40;
 
 pub(super) async fn show_json(shown: Data<Shown>, id: Path<String>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! docs/retention.md, and what `waypost prune --explain` prints: of the settings that are read.
+//! The page docs/retention.md, which `waypost prune --explain` prints for the settings that it reads.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn stays(table: &Table, _: &Settings) -> Option<[String; 2]> {
     stays.then(|| [format!("`{}`", table.name), table.about.to_owned()])
 }
 
-/// In the largest units that it is a whole number of, the rest in smaller ones.
+/// A span in words, the largest units first: `1 day and 2 hours`.
 fn spelled(span: Duration) -> String {
     let mut left = span.as_secs();
     let mut parts = Vec::new();

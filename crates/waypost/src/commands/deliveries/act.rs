@@ -26,7 +26,7 @@ impl Deed {
         }
     }
 
-    /// Which are meant where a filter does not say how they stand: what was taken goes once more only where that is said.
+    /// The status that is meant where a filter names none. What a provider accepted is sent again only on request.
     const fn usual(self) -> &'static str {
         match self {
             Self::RetryNow | Self::Cancel => "pending",
@@ -43,7 +43,7 @@ impl Deed {
     }
 }
 
-/// Does it; false when a delivery that was named is nowhere or can't, a service can't be asked, or none answers.
+/// Does it; false when a named delivery is nowhere or does not allow it, a service can't be asked, or none answers.
 pub(super) async fn act(deed: Deed, wanted: &Act) -> anyhow::Result<bool> {
     let ports = wanted.asked.senders()?;
     if wanted.ids.is_empty() {
@@ -56,7 +56,7 @@ pub(super) async fn act(deed: Deed, wanted: &Act) -> anyhow::Result<bool> {
     Ok(is_well)
 }
 
-/// Asks each service, until one has the delivery.
+/// Asks one service after the other until one has the delivery; false when none does it.
 async fn by_id(deed: Deed, wanted: &Act, (ports, id): (&[Port], Uuid)) -> bool {
     let mut is_well = true;
     for port in ports {
@@ -78,7 +78,7 @@ async fn by_id(deed: Deed, wanted: &Act, (ports, id): (&[Port], Uuid)) -> bool {
     false
 }
 
-/// All that a filter means, in each service.
+/// Does it to all that a filter means, in each service; false when one refuses or fails, or none answers.
 async fn by_filter(deed: Deed, wanted: &Act, ports: &[Port]) -> bool {
     let (mut is_answered, mut is_well) = (false, true);
     for port in ports {
@@ -113,7 +113,7 @@ async fn all_at_once(wanted: &Act, port: &Port) -> Result<bool, Trouble> {
     Ok(true)
 }
 
-/// False when one of them can't: it may have been sent meanwhile.
+/// False when one of the deliveries does not allow it: it may have been sent meanwhile.
 async fn one_by_one(deed: Deed, wanted: &Act, port: &Port) -> Result<bool, Trouble> {
     let mut ids = Vec::new();
     let mut query = wanted.which.query();
@@ -134,7 +134,7 @@ async fn one_by_one(deed: Deed, wanted: &Act, port: &Port) -> Result<bool, Troub
                 complain(&format!("{id}: {} refuses: {said}", port.name));
             }
             Err(trouble) => {
-                // What was done by then stays done.
+                // What was done until then stays done, so its count is shown.
                 tell(deed, wanted, port, &json!({"affected": affected}));
                 return Err(trouble);
             }

@@ -1,14 +1,14 @@
-//! `waypost deliveries list`: a line each.
+//! `waypost deliveries list`: a line for each delivery.
 
 use serde_json::Value;
 
 use super::arguments::List;
 use crate::commands::output::{complain, of_service, say, text};
 
-/// Where the API has them.
+/// Path of the deliveries in the operations API.
 pub(super) const PATH: [&str; 2] = ["operations", "deliveries"];
 
-/// Shows those of all who answer; false when nobody does.
+/// Shows the deliveries of every service that answers; false when none answers.
 pub(super) async fn list(wanted: &List) -> anyhow::Result<bool> {
     let ports = wanted.asked.senders()?;
     let mut is_answered = false;

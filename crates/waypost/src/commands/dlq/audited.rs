@@ -26,7 +26,7 @@ pub(super) struct Deed<'a> {
 }
 
 impl Operator {
-    /// Writes the line of a deed on one queue's letters, in a trace of its own. Where it can't be written, nothing is to be done.
+    /// Writes a deed on one queue's letters into the audit, in a trace of its own. After an error the deed must not be done.
     pub(super) async fn write_down(&self, deed: Deed<'_>, place: &Place, selection: &Selection) -> anyhow::Result<()> {
         let actor = self.operator.clone().unwrap_or_else(Actor::at_the_command_line);
         let action = Action {

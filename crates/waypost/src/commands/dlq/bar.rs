@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two looks of the bar.
+/// Least time between two drawings of the bar.
 const STEP: Duration = Duration::from_millis(100);
-/// Characters of it.
+/// Width of the bar in characters.
 const WIDTH: u64 = 30;
 
 /// How far a command is: one line on standard error, where that is a terminal.
@@ -23,7 +23,7 @@ impl Bar {
         }
     }
 
-    /// Shows so many of so many, now and then.
+    /// Shows `done` of `of`; a call that comes less than a `STEP` after the last drawing shows nothing.
     pub(super) fn show(&mut self, done: u64, of: u64, what: &str) {
         if !self.is_seen || self.shown.is_some_and(|at| at.elapsed() < STEP) {
             return;

@@ -15,7 +15,7 @@ use crate::settings::Programs;
 
 /// Longest that the broker is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Longest that the end may take.
+/// Longest that tasks may take to end, and the last spans to go out.
 const END: Duration = Duration::from_secs(3);
 
 /// A queue and what its dead letters are worked on with.
@@ -35,13 +35,13 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Opens those of one queue, or of all.
+    /// Opens the place of one queue, or of every queue.
     pub(super) async fn open(queue: Option<&str>) -> anyhow::Result<Self> {
         let programs = Programs::load()?;
         let mut own = programs.waypost.clone();
-        // What the libraries say about a broker that is away is said here, in one line.
+        // The libraries log much about a broker that is away; this command says it in one line.
         "off".clone_into(&mut own.telemetry.log_filter);
-        // A replay is rare and meant: its trace is recorded.
+        // Replays are rare and made on purpose: every trace of one is recorded.
         own.telemetry.sample_ratio = 1.0;
         let mut desk = Self {
             places: Vec::new(),
@@ -81,7 +81,7 @@ impl Desk {
         })
     }
 
-    /// Says goodbye to brokers and databases, and sends the spans that are left.
+    /// Closes the connections to brokers and databases, and sends the spans that are left.
     pub(super) async fn close(self) {
         let _ = self.tasks.shut_down(END).await;
         for place in self.places {

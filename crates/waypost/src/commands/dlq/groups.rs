@@ -39,7 +39,7 @@ impl Groups {
         if let Some(group) = self.groups.get_mut(&letter.fingerprint) {
             group.count += 1;
             if let Some(time) = &letter.time {
-                // Such texts sort as the instants do.
+                // Texts of RFC 3339 in UTC sort as their instants do.
                 let (first, last) = (group.first.take(), group.last.take());
                 group.first = first.into_iter().chain([time.clone()]).min();
                 group.last = last.into_iter().chain([time.clone()]).max();
@@ -61,7 +61,7 @@ impl Groups {
         }
     }
 
-    /// All of them, the largest first; how many belong to none.
+    /// All groups, the largest first, and how many letters belong to none of them.
     pub(super) fn sorted(self) -> (Vec<Group>, u64) {
         let mut groups: Vec<_> = self.groups.into_values().collect();
         groups.sort_by(|one, other| (other.count, &one.fingerprint).cmp(&(one.count, &other.fingerprint)));
@@ -70,7 +70,7 @@ impl Groups {
 }
 
 impl Group {
-    /// As a line.
+    /// One line of the table, without control characters.
     pub(super) fn line(&self) -> String {
         let kind = self.kind.as_deref().unwrap_or("-");
         let last = self.last.as_deref().unwrap_or("-");

@@ -38,8 +38,8 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     whole.map(Duration::from_secs).ok_or_else(wrong)
 }
 
-/// Longest wait for what comes of a replay. With the ten minutes that letters may be held before, it ends within the broker's
-/// half an hour.
+/// Longest wait for what comes of a replay. Letters may have been held for ten minutes before it; both together stay below
+/// the half an hour after which RabbitMQ takes unacknowledged messages back.
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
 
 /// Reads the span of a wait.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// The exit code of work that was broken off by an error, or has done all, or not all of what it was asked for.
+/// Passes on the error that broke the work off; otherwise the exit code, by whether all was done that was asked for.
 pub(super) fn end(work: anyhow::Result<()>, is_all: bool) -> anyhow::Result<ExitCode> {
     work?;
     Ok(if is_all { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -26,7 +26,8 @@ const ACTION: &str = "dead_letters.replay";
 const UNSAID: &str = "no reason was given";
 /// Between two looks at what came of what was sent.
 const LOOK: Duration = Duration::from_millis(250);
-/// With so many open, what came of them is looked for before the end, too: each is kept until it is known.
+/// From this many replays without a known outcome on, outcomes are looked for while sending goes on, since each letter is
+/// kept in memory until its outcome is known.
 const MANY_OPEN: usize = 1_000;
 
 /// Which to put back, and how.
@@ -68,7 +69,7 @@ struct Run<'a> {
     is_all_well: bool,
     met: BTreeSet<String>,
     sent: u64,
-    /// How many may be open before somebody looks.
+    /// How many replays may be without a known outcome before outcomes are looked for.
     look_at: usize,
     bar: Bar,
     /// Whether the audit of the queue's service has the line.
@@ -109,7 +110,7 @@ pub(super) async fn replay(wanted: &Replay) -> anyhow::Result<ExitCode> {
 }
 
 impl Run<'_> {
-    /// One queue's, in as many looks as it takes: none is held for longer than the broker lets it.
+    /// Replays one queue's letters, in as many looks as it takes: the broker lets no look hold its letters for long.
     async fn place(&mut self, place: &Place) -> anyhow::Result<()> {
         loop {
             let mut look = place.letters.open().await?;
@@ -124,7 +125,7 @@ impl Run<'_> {
         }
     }
 
-    /// Puts back what is meant; false when the look must begin again.
+    /// Puts back the letters that are meant; false when this look held its letters for too long and a new one must begin.
     async fn go_through(&mut self, place: &Place, look: &mut Look) -> anyhow::Result<bool> {
         let rate = self.wanted.rate.filter(|_| !self.wanted.dry_run);
         let mut turns = rate.map(|rate| {
@@ -159,7 +160,7 @@ impl Run<'_> {
         }
     }
 
-    /// Before the first goes back.
+    /// Writes the audit's line, once for each queue, before its first letter goes back.
     async fn write_down(&mut self, place: &Place) -> anyhow::Result<()> {
         if self.is_written_down {
             return Ok(());
@@ -174,11 +175,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Tells what is known by now; looks for it first where many are open.
+    /// Tells the outcomes that are known by now; where many are open, it looks for them first.
     async fn look_after(&mut self, look: &Look) -> anyhow::Result<()> {
         if self.replays.open() >= self.look_at {
             self.replays.look_after(look).await?;
-            // Where none is taken in, each look takes longer: as many again come before the next.
+            // A look takes longer the more are open. The next one waits until as many again were sent.
             self.look_at = MANY_OPEN.max(self.replays.open() * 2);
         }
         let told = self.replays.told();
@@ -202,7 +203,7 @@ impl Run<'_> {
         Ok(self.replays.send(look, letter).await?)
     }
 
-    /// Waits for what comes of what was sent.
+    /// Waits for the outcomes of what was sent, for as long as `--wait` says.
     async fn wait(&mut self, look: &mut Look) -> anyhow::Result<()> {
         let deadline = Instant::now() + self.wanted.wait;
         while self.replays.open() > 0 {
@@ -263,7 +264,7 @@ impl Run<'_> {
         say(&format!("{} {verb}{colon}{progress}", self.sent));
     }
 
-    /// How many of each.
+    /// How many letters had each outcome.
     fn progress(&self) -> String {
         let each: Vec<_> = self
             .counts
@@ -274,8 +275,8 @@ impl Run<'_> {
     }
 }
 
-/// Whether all is gone through when letters were held for as long as they may be; false: the look begins again. With as many
-/// as before it would come no further.
+/// After a look that held its letters for as long as it may: true when all letters were read, false when a new look is to
+/// begin. A new look comes further only when it finds fewer letters; otherwise this is an error.
 fn after_long_hold(is_fewer: bool, is_read: bool) -> anyhow::Result<bool> {
     match (is_fewer, is_read) {
         (true, _) => Ok(false),

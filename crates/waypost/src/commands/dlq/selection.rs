@@ -14,9 +14,9 @@ use super::print::complain;
 
 /// Most bytes of a selection that the audit keeps.
 const MOST_WORDS: usize = 2_000;
-/// Behind a selection that has more.
+/// Ends a selection that was cut for the audit.
 const CUT: &str = " [cut]";
-/// A selection that says nothing.
+/// The audit's word for a selection that says nothing.
 const ALL: &str = "all";
 
 /// Which dead letters are meant: all that fit each of these.
@@ -55,7 +55,7 @@ impl Selection {
         }
     }
 
-    /// The same, also by words of the reason and by more ids.
+    /// The same selection with more ids, and with `reason` where it has no words of a reason yet.
     pub(super) fn with(&self, reason: Option<&String>, ids: &[String]) -> Self {
         let mut more = self.clone();
         more.letter_reason = more.letter_reason.or_else(|| reason.cloned());
@@ -63,13 +63,13 @@ impl Selection {
         more
     }
 
-    /// Whether it means anything less than all.
+    /// Whether it says anything, so that it may mean less than all letters.
     pub(super) fn is_given(&self) -> bool {
         let texts = [&self.queue, &self.kind, &self.letter_reason, &self.fingerprint];
         texts.iter().any(|text| text.is_some()) || self.since.is_some() || self.until.is_some() || !self.ids.is_empty()
     }
 
-    /// What it says, for the audit; of several ids first how many they are. What is too long is cut, and says so.
+    /// What it says, for the audit. Several ids are counted first. What is longer than `MOST_WORDS` is cut, and says so.
     pub(super) fn words(&self) -> String {
         let mut words = Vec::new();
         if self.ids.len() > 1 {
@@ -120,7 +120,7 @@ impl Selection {
             && self.is_in_time(letter)
     }
 
-    /// Whether it was set aside when it is asked for. Nobody knows that of one without a time.
+    /// Whether the letter was set aside in the time that is asked for; false for one whose time is not known.
     fn is_in_time(&self, letter: &DeadLetter) -> bool {
         if self.since.is_none() && self.until.is_none() {
             return true;
