@@ -19,11 +19,11 @@ use crate::requests::Recorded;
 use crate::state::State;
 use crate::target::Asked;
 
-/// Nobody waits longer for an answer that never comes.
+/// How long a hanging answer takes: longer than any caller waits. A 503 ends it.
 const HANG: Duration = Duration::from_mins(10);
 /// Pause before each byte of a dripping answer.
 const DRIP: Duration = Duration::from_millis(250);
-/// An endless answer: a piece this large after each pause, so that it fills buffers, not the machine.
+/// An endless answer: the bytes of a piece, and the pause before each, so that it fills buffers and not the machine.
 const ENDLESS: (usize, Duration) = (16 * 1024, Duration::from_millis(5));
 const GARBAGE: &[u8] = b"\xff\xfe{\"sid\": \x00 not what you hoped for <html>";
 
@@ -50,7 +50,7 @@ impl Success {
         Self::new(status, ContentType::json(), json.to_string().into())
     }
 
-    /// What becomes of `message` is told later, when this was answered as it is.
+    /// Where this success is answered without a fault, callbacks tell later what becomes of `message`.
     pub(crate) fn followed_by(self, message: Option<Message>) -> Self {
         Self { message, ..self }
     }

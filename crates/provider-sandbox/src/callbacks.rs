@@ -25,7 +25,7 @@ const MOST_MESSAGES: usize = 1_000;
 const PAUSE: Duration = Duration::from_millis(100);
 /// One try has so long.
 const TRY: Duration = Duration::from_secs(2);
-/// The first, and two more.
+/// Tries of one callback, the first included. An answer below 500 ends them, whatever it says.
 const TRIES: u32 = 3;
 /// Twilio's code for a message that did not arrive: the handset can't be reached.
 const UNREACHABLE: &str = "30003";
@@ -52,7 +52,7 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    /// Nobody waits yet. What is told later runs on the runtime of who calls this.
+    /// Begins with no messages. The callbacks run on the tokio runtime that this is called in.
     pub(crate) fn new(stopping: CancellationToken) -> io::Result<Self> {
         let client = Client::builder()
             .redirect(Policy::none())
@@ -70,7 +70,7 @@ impl Callbacks {
         })
     }
 
-    /// Tells from now on what becomes of `message`.
+    /// Begins to tell what becomes of `message`; does nothing where too many messages wait, or the fault wants silence.
     pub(crate) fn follow(&self, message: Message, callback: Callback) {
         let outcome = match callback {
             Callback::Delivered => Status::Delivered,
@@ -92,7 +92,7 @@ impl Callbacks {
         self.tasks.spawn_on(work, &self.runtime);
     }
 
-    /// Waits until nobody is told anything any more.
+    /// Waits until all callbacks have ended. They end at once when the sandbox stops.
     pub(crate) async fn finished(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -158,7 +158,7 @@ impl Message {
     }
 }
 
-/// Whether a sender may be told anything there.
+/// Whether callbacks can go to this URL: `http` and `https` alone.
 pub(crate) fn is_address(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
@@ -167,7 +167,7 @@ pub(crate) fn is_address(url: &str) -> bool {
 fn signature(token: &str, url: &str, form: &[(&str, &str)]) -> String {
     let mut sorted = form.to_vec();
     sorted.sort_unstable();
-    // A key may have any length.
+    // This never fails: HMAC takes a key of any length.
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(token.as_bytes()) else {
         return String::new();
     };

@@ -77,7 +77,7 @@ async fn clear_fault(state: web::Data<State>, name: web::Path<String>) -> Answer
 
 async fn list(state: web::Data<State>, filter: web::Query<Filter>) -> Answer {
     let items = state.requests.list(filter.target()?.as_ref());
-    // One by one: whoever asks and does not read holds none of them as text.
+    // Each item becomes text when it is sent, so that a slow reader does not keep all of them in memory.
     let texts = items.into_iter().enumerate().map(|(number, item)| {
         let comma = if number == 0 { "" } else { "," };
         serde_json::to_string(&*item).map(|text| Bytes::from([comma, &text].concat()))
@@ -95,7 +95,7 @@ async fn clear(state: web::Data<State>, filter: web::Query<Filter>) -> Answer {
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// A body that is no fault.
+/// Answers 422 to a body that is no fault.
 pub(crate) fn refuse(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
     let response = complaint(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string());
     InternalError::from_response(error, response).into()

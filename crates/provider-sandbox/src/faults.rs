@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::target::{Asked, Target};
 
-/// Faults that are on at a time.
+/// Most faults that are on at a time.
 const MOST: usize = 1_000;
 
 /// How an answer goes wrong beside its status.
@@ -17,7 +17,7 @@ const MOST: usize = 1_000;
 pub(crate) enum Mode {
     #[default]
     None,
-    /// No answer, ever.
+    /// No answer for ten minutes, which no caller waits for; then 503.
     Hang,
     /// The connection is reset (RST).
     Reset,
@@ -42,7 +42,8 @@ pub(crate) enum Callback {
     None,
 }
 
-/// What goes wrong at one provider. Without `error_rate`, `status` and `mode` hold for every request.
+/// What goes wrong at one provider. Without `error_rate`, a `status`, `retry_after_s` or `mode` holds for every request.
+/// A `mode` other than `none` takes the place of `status`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Fault {
@@ -52,7 +53,7 @@ pub(crate) struct Fault {
     /// Share of requests that fail, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error_rate: Option<f64>,
-    /// Status of those that fail; 500 when only a rate is given.
+    /// Status of those that fail; without it 429 where `retry_after_s` is set, else 500.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     /// `Retry-After` of those that fail, in seconds.
@@ -120,7 +121,7 @@ impl Fault {
     }
 }
 
-/// As many faults are on as can be.
+/// No more faults can be switched on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
@@ -133,7 +134,7 @@ type Switched = BTreeMap<Target, (Fault, Option<Instant>)>;
 
 impl Faults {
     pub(crate) fn set(&self, target: Target, fault: Fault, now: Instant) -> Result<(), TooMany> {
-        // An end beyond what the clock can say is none.
+        // An end that is too far away for the clock counts as no end.
         let end = fault
             .for_ms
             .and_then(|span| now.checked_add(Duration::from_millis(span)));
@@ -149,14 +150,14 @@ impl Faults {
         self.0.lock().remove(target);
     }
 
-    /// What happens to a request; a fault of its account stands in the place of the provider's.
+    /// What happens to a request. A fault of its account takes the place of its provider's fault.
     pub(crate) fn verdict(&self, asked: &Asked, dice: f64, now: Instant) -> Verdict {
         let faults = self.lasting(now);
         let fault = asked.targets().find_map(|target| faults.get(&target));
         fault.map_or_else(|| Fault::default().verdict(dice), |(fault, _)| fault.verdict(dice))
     }
 
-    /// Those that have not ended.
+    /// Drops the faults that have ended, and locks the others.
     fn lasting(&self, now: Instant) -> MutexGuard<'_, Switched> {
         let mut faults = self.0.lock();
         faults.retain(|_, (_, end)| end.is_none_or(|end| end > now));

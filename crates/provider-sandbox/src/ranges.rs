@@ -1,7 +1,7 @@
-//! Which passwords were breached, by range: what a service in the form of Pwned Passwords knows here.
+//! Breached passwords by range, as the API of Pwned Passwords has them.
 //!
-//! A range is all hashes (SHA-1) that begin with the same five hexadecimal digits. Here it has the most common passwords, one
-//! that tests know, and made-up hashes beside them, so that each is as full as a real one. It is the same at every start.
+//! A range is all hashes (SHA-1) that begin with the same five hexadecimal digits. The ranges here have the most common
+//! passwords, one that tests know, and made-up hashes, so that each is as full as a real one. They never change.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,10 +12,10 @@ use sha1::{Digest, Sha1};
 const KNOWN_TO_TESTS: &str = "Waypost-breached-1!";
 /// Made-up hashes in each range.
 const MADE_UP: u32 = 500;
-/// Lines of a range with padding: from here on so many more at most.
+/// Lines of a range with padding: the first number at least, and at most as many more as the second one says.
 const PADDED: (usize, usize) = (800, 200);
 const PREFIX_DIGITS: usize = 5;
-/// How often the most common password was seen; the next half as often, the third a third as often, ..
+/// How often the most common password was seen. The second was seen half as often, the third a third as often, and so on.
 const MOST_OFTEN: u64 = 10_000_000;
 
 static COMMON: LazyLock<BTreeMap<String, Vec<Line>>> = LazyLock::new(|| {
@@ -28,7 +28,7 @@ static COMMON: LazyLock<BTreeMap<String, Vec<Line>>> = LazyLock::new(|| {
     ranges
 });
 
-/// Works out what would otherwise be worked out while the first who asks waits, and counts the milliseconds.
+/// Hashes the common passwords now, so that the first request does not wait for it.
 pub(crate) fn prepare() {
     LazyLock::force(&COMMON);
 }
@@ -44,18 +44,19 @@ struct Line {
 pub(crate) struct Prefix(String);
 
 impl Prefix {
-    /// In either case of letters.
+    /// Reads five hexadecimal digits, in upper or lower case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_one = text.len() == PREFIX_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         is_one.then(|| Self(text.to_ascii_uppercase()))
     }
 
-    /// Its range as it is answered: a line a hash, in their order.
+    /// Its range as it is answered: a line `suffix:count` for each hash, sorted, with CR LF between.
     pub(crate) fn range(&self) -> String {
         written(self.lines())
     }
 
-    /// The same between lines that stand for no password: how long it is tells nothing then.
+    /// The same range, filled up with lines of count 0, which stand for no password, to 800 to 1,000 lines: the length of
+    /// the answer does not tell which range was asked for.
     pub(crate) fn padded_range(&self) -> String {
         let mut lines = self.lines();
         let (least, spread) = PADDED;

@@ -74,7 +74,7 @@ impl Recorded {
         }
     }
 
-    /// What it takes, more or less.
+    /// The memory that it takes, roughly.
     fn bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         self.path.len() + self.body.len() + headers.sum::<usize>()

@@ -21,7 +21,7 @@ use crate::{answer, control, providers, ranges};
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Requests that are being answered at the stop have so long.
 const SHUTDOWN: Duration = Duration::from_secs(2);
-/// What one address may have.
+/// Most connections of one address, and of all together.
 const CONNECTIONS_PER_ADDRESS: usize = 1000;
 const CONNECTIONS: usize = 25_000;
 
@@ -50,10 +50,10 @@ impl Running {
     }
 }
 
-/// Starts the sandbox inside the running tokio runtime.
+/// Starts the sandbox inside the running tokio runtime. It listens when this returns, and runs until `stop` is cancelled.
 ///
 /// # Errors
-/// An [`io::Error`] that names the setting when the port can't be taken; one when this machine can't speak TLS.
+/// An [`io::Error`] when the port can't be taken, which names the setting, or when the client for callbacks can't be made.
 pub fn start(config: Config, stop: CancellationToken) -> io::Result<Running> {
     ranges::prepare();
     let state = web::Data::from(Arc::new(State {

@@ -1,4 +1,4 @@
-//! What the handlers share. It stands below them and below the server that hands it to them.
+//! What the handlers share. Neither the handlers nor the server are known here.
 
 use tokio_util::sync::CancellationToken;
 

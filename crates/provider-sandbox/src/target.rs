@@ -75,7 +75,7 @@ impl From<Provider> for Asked {
 }
 
 impl Asked {
-    /// The SMS provider, under an account; one whose name no fault can have is one among all.
+    /// The SMS provider, under an account. An account whose name can't stand in a fault has only the provider's faults.
     pub(crate) fn sms(account: &str) -> Self {
         Self {
             provider: Provider::Sms,
@@ -83,7 +83,7 @@ impl Asked {
         }
     }
 
-    /// What is set for this request, the more exact first.
+    /// The targets whose faults hold for this request, the account's first.
     pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
         let account = self.account.clone().map(Target::Account);
         account.into_iter().chain([Target::All(self.provider)])
