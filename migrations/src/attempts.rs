@@ -17,7 +17,7 @@ pub(crate) async fn create(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(ColumnDef::new("answer").text())
         .to_owned();
     schema.create_table(table).await?;
-    // In the order in which they are read: those of one delivery, as they came.
+    // Attempts are read delivery by delivery, in the order in which they came.
     index(
         schema,
         "delivery_attempts",

@@ -8,7 +8,7 @@ use crate::shared::drop_tables;
 pub(crate) async fn create(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = Table::create()
         .table("operations_audit")
-        // Grows with time: the newest are read first by it, and a page begins at one.
+        // A UUID of version 7, which grows with time: pages are read by it, the newest first.
         .col(ColumnDef::new("id").uuid().not_null().primary_key())
         .col(ColumnDef::new("at").big_integer().not_null())
         .col(ColumnDef::new("who").text().not_null())

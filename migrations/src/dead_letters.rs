@@ -16,16 +16,16 @@ pub(crate) async fn create(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .primary_key(),
         )
         .col(ColumnDef::new("queue").text().not_null())
-        // Bytes, not JSON: whatever came is kept, also what neither database takes as text.
+        // Bytes, not JSON: a message is kept whatever is in it, also when no database takes it as text.
         .col(ColumnDef::new("headers").binary().not_null())
         .col(ColumnDef::new("body").binary().not_null())
         .col(ColumnDef::new("dead_at").big_integer().not_null())
-        // Set while somebody wants it back in its queue, by these headers.
+        // Both are set while a replay waits: when it was asked for, and the headers that the message is to have.
         .col(ColumnDef::new("asked_at").big_integer())
         .col(ColumnDef::new("replay_headers").binary())
         .to_owned();
     schema.create_table(table).await?;
-    // Page by page, as they are listed.
+    // Letters are listed queue by queue, page by page.
     index(schema, "dead_letters", "dead_letters_of", &["queue", "id"]).await?;
     index(schema, "dead_letters", "dead_letters_asked", &["asked_at"]).await
 }

@@ -5,7 +5,7 @@ use sea_orm_migration::prelude::*;
 use crate::indexes;
 
 const NAME: &str = "deliveries_ended";
-/// Those that still have work to do are not in it.
+/// The statuses in which a delivery stays. Pending and sending ones are not in the index.
 const ON: &str =
     "deliveries (updated_at) WHERE status IN ('accepted', 'delivered', 'failed', 'suppressed', 'expired', 'cancelled')";
 

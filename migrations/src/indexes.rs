@@ -3,9 +3,10 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-/// Builds an index; `on` says of what: `deliveries (channel)`. For a migration that takes no transaction and does nothing else.
+/// Builds an index; `on` is its table and columns: `deliveries (channel)`. It needs a migration without a transaction
+/// that does nothing else.
 ///
-/// Over an empty table, as at the first start, it is made at once: `CONCURRENTLY` costs several commits.
+/// Over an empty table, as at the first start, the index is made at once: `CONCURRENTLY` costs several commits.
 pub(crate) async fn build(schema: &SchemaManager<'_>, name: &str, on: &str) -> Result<(), DbErr> {
     let connection = schema.get_connection();
     let backend = connection.get_database_backend();
@@ -17,7 +18,7 @@ pub(crate) async fn build(schema: &SchemaManager<'_>, name: &str, on: &str) -> R
         return Ok(());
     }
     connection.execute_unprepared("SET lock_timeout = 0").await?;
-    // One that was left behind, unusable, by a migration that was broken off.
+    // A migration that was broken off leaves an index of this name behind that can't be used.
     let left = format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
     connection.execute_unprepared(&left).await?;
     let create = format!("CREATE INDEX CONCURRENTLY {name} ON {on}");

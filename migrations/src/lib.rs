@@ -1,6 +1,6 @@
-//! Database migrations, a module a service.
+//! Database migrations, a module for each service.
 //!
-//! [`of`] gives those of one service. Each keeps its own `seaql_migrations` table, in its own schema or
+//! [`of`] gives those of one service. Each service has a `seaql_migrations` table of its own, in its own schema or
 //! file. Every migration runs on PostgreSQL and on SQLite, and its `down` takes away what its
 //! `up` made. A change that running services would notice comes in two: expand first, contract later.
 //! A service never migrates by itself; `waypost migrate` does, and `waypost run` at its start.

@@ -1,6 +1,6 @@
 //! What those who run a service need of its deliveries: columns, one shape in every service that sends.
 //!
-//! All of them may be NULL or have a constant default, so that an older version works on.
+//! Every column may be NULL or has a constant default, so that an older version of the service works on.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbErr;
@@ -20,7 +20,7 @@ pub(crate) async fn drop_attempt_reasons(schema: &SchemaManager<'_>) -> Result<(
     drop(schema, "delivery_attempts", &["next_attempt_at", "reason"]).await
 }
 
-/// What an event that was taken in was, and in which trace it came.
+/// The type of an event that was taken in, and the trace in which it came.
 pub(crate) async fn add_inbox_types(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
     let columns = ["type", "trace_id"].map(|name| ColumnDef::new(name).text().to_owned());
     add(schema, "inbox", columns).await
@@ -47,7 +47,7 @@ pub(crate) async fn drop_holds(schema: &SchemaManager<'_>) -> Result<(), DbErr> 
     drop_tables(schema, &["holds"]).await
 }
 
-/// Which deliveries go before a rest is over, and which are copies that an operator ordered.
+/// Which deliveries may go before their destination's rest is over, and which are copies that an operator ordered.
 pub(crate) async fn add_orders(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
     let columns = [
         ColumnDef::new("retry_now")
@@ -65,7 +65,7 @@ pub(crate) async fn drop_orders(schema: &SchemaManager<'_>) -> Result<(), DbErr>
     drop(schema, "deliveries", &["origin_event_id", "resend_of", "retry_now"]).await
 }
 
-/// A column a statement: SQLite takes no more.
+/// Adds the columns, each in a statement of its own: SQLite takes no more at once.
 async fn add(
     schema: &SchemaManager<'_>,
     table: &'static str,

@@ -1,4 +1,4 @@
-//! Whose tables: the one way to a service's migrations, for the services, the command line and tests.
+//! The services that have tables, and the one way to their migrations for services, the command line and tests.
 
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf};
 

@@ -9,7 +9,7 @@ pub(crate) async fn create_outbox(schema: &SchemaManager<'_>) -> Result<(), DbEr
     create_outbox_as(schema, "outbox").await
 }
 
-/// An outbox of this name: a service may have one more, for another relay.
+/// Creates an outbox of this name: a service has one for each relay.
 pub(crate) async fn create_outbox_as(schema: &SchemaManager<'_>, name: &'static str) -> Result<(), DbErr> {
     let table = Table::create()
         .table(name)
@@ -39,7 +39,7 @@ pub(crate) async fn create_inbox(schema: &SchemaManager<'_>) -> Result<(), DbErr
         .primary_key(Index::create().col("consumer").col("message_id"))
         .to_owned();
     schema.create_table(table).await?;
-    // What is older than the window of redelivery is pruned by age.
+    // Rows are pruned by age, once no message can come a second time.
     index(schema, "inbox", "inbox_received_at", &["received_at"]).await
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn create_deliveries(schema: &SchemaManager<'_>) -> Result<(), 
         .unique()
         .to_owned();
     schema.create_index(unique).await?;
-    // In the order of a claim: with 300,000 rows due it reads 512 of them instead of sorting all.
+    // The order of a claim: with 300,000 rows due, a claim reads 512 of them by this index instead of sorting all.
     let due = Index::create()
         .name("deliveries_due")
         .table("deliveries")
@@ -90,7 +90,7 @@ pub(crate) async fn create_deliveries(schema: &SchemaManager<'_>) -> Result<(), 
     index(schema, "deliveries", "deliveries_leases", &["status", "lease_until"]).await
 }
 
-/// Which dispatcher has a delivery in hand: it finds what it took without being told, and another sees whose it was.
+/// The dispatcher that has a delivery in hand. It finds claims whose answer got lost, and others see whose they are.
 pub(crate) async fn add_lease_holder(schema: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = Table::alter()
         .table("deliveries")

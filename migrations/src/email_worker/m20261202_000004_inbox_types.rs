@@ -1,4 +1,4 @@
-//! What each event that was taken in was: expand only, an older version works on.
+//! The type and the trace of each event that was taken in: expand only, an older version works on.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Finds what is due of each destination: for claims beside one that is held.
+//! An index of what is due of each whole destination, for claims while other destinations are held.
 
 use sea_orm_migration::prelude::*;
 
@@ -9,7 +9,7 @@ pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// `CONCURRENTLY` takes none: deliveries go on meanwhile.
+    /// No transaction: `CREATE INDEX CONCURRENTLY` refuses to run in one. Deliveries go on while it builds.
     fn use_transaction(&self) -> Option<bool> {
         Some(false)
     }

@@ -1,4 +1,4 @@
-//! Finds a delivery by what its provider calls the message: for what providers tell later.
+//! An index of deliveries by their provider's id of the message, for what providers tell later.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,7 +12,7 @@ pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// `CONCURRENTLY` takes none: deliveries go on meanwhile.
+    /// No transaction: `CREATE INDEX CONCURRENTLY` refuses to run in one. Deliveries go on while it builds.
     fn use_transaction(&self) -> Option<bool> {
         Some(false)
     }

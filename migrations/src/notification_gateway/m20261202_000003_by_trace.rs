@@ -1,10 +1,9 @@
-//! Finds deliveries by their trace: for whoever asks whether something was sent.
+//! An index of deliveries by the trace id in their traceparent, for whoever asks what a trace sent.
 
 use sea_orm_migration::prelude::*;
 
 use crate::indexes;
 
-/// The index.
 const NAME: &str = "deliveries_trace";
 
 #[derive(DeriveMigrationName)]
@@ -12,7 +11,7 @@ pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// `CONCURRENTLY` takes none: deliveries go on meanwhile.
+    /// No transaction: `CREATE INDEX CONCURRENTLY` refuses to run in one. Deliveries go on while it builds.
     fn use_transaction(&self) -> Option<bool> {
         Some(false)
     }

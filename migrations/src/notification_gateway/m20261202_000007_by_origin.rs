@@ -4,7 +4,6 @@ use sea_orm_migration::prelude::*;
 
 use crate::indexes;
 
-/// The index.
 const NAME: &str = "deliveries_origin";
 
 #[derive(DeriveMigrationName)]
@@ -12,7 +11,7 @@ pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// `CONCURRENTLY` takes none: deliveries go on meanwhile.
+    /// No transaction: `CREATE INDEX CONCURRENTLY` refuses to run in one. Deliveries go on while it builds.
     fn use_transaction(&self) -> Option<bool> {
         Some(false)
     }

@@ -1,10 +1,9 @@
-//! Finds the newest deliveries that stand so: for whoever asks what failed, or what waits.
+//! An index of deliveries by status, from which the newest come first, for whoever asks what failed or what waits.
 
 use sea_orm_migration::prelude::*;
 
 use crate::indexes;
 
-/// The index.
 const NAME: &str = "deliveries_status";
 
 #[derive(DeriveMigrationName)]
@@ -12,7 +11,7 @@ pub(super) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    /// `CONCURRENTLY` takes none: deliveries go on meanwhile.
+    /// No transaction: `CREATE INDEX CONCURRENTLY` refuses to run in one. Deliveries go on while it builds.
     fn use_transaction(&self) -> Option<bool> {
         Some(false)
     }

@@ -31,7 +31,7 @@ fn users() -> TableCreateStatement {
         .table("users")
         .col(ColumnDef::new("id").uuid().not_null().primary_key())
         .col(ColumnDef::new("email").text().not_null())
-        // The lower-case form: what makes an address unique.
+        // The address in lower case, in which it must be unique.
         .col(ColumnDef::new("email_key").text().not_null().unique_key())
         .col(ColumnDef::new("name").text().not_null())
         .col(ColumnDef::new("locale").text().not_null())

@@ -25,7 +25,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// The highest number that was given to a holder of each lock.
+/// For each lock the highest fencing number that a holder of it was given.
 fn fences() -> TableCreateStatement {
     Table::create()
         .table("fences")
