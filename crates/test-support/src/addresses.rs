@@ -30,8 +30,8 @@ pub fn amqp_url() -> String {
 
 /// A free TCP port on 127.0.0.1 that no other test takes for as long as this value lives.
 ///
-/// Below the range that the kernel gives to outgoing connections, and reserved across processes by a lock
-/// on a file, so that a server may be stopped and started again on it.
+/// It lies below the range from which Linux takes the ports of outgoing connections. A lock on a file reserves it across
+/// processes, so that a server may be stopped and started again on it.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -39,11 +39,11 @@ pub struct Port {
 }
 
 impl Port {
-    /// Reserves one.
+    /// Reserves one from 20000 to 31999.
     pub fn reserve() -> Self {
         let folder = std::env::temp_dir().join("waypost-test-ports");
         std::fs::create_dir_all(&folder).expect("a folder for port locks");
-        // For other users of the machine, too; only its maker may say so.
+        // Other users of the machine need the folder, too. Only its owner may open it to them, so a failure is no matter.
         let _ = std::fs::set_permissions(&folder, Permissions::from_mode(0o1777));
         for _ in 0..1000 {
             let [.., high, low] = *Uuid::now_v7().as_bytes();

@@ -1,4 +1,6 @@
 //! A plain AMQP client: publishes what no service would, and reads what services leave on the broker.
+//!
+//! Each call panics when the broker refuses it or does not answer within 10 s.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,7 +63,7 @@ pub struct AmqpClient {
 }
 
 impl AmqpClient {
-    /// Connects.
+    /// Connects, with publisher confirms.
     pub async fn connect(url: &str) -> Self {
         let connecting = async {
             let connection = Connection::connect(url, ConnectionProperties::default()).await?;
@@ -72,7 +74,7 @@ impl AmqpClient {
         within(connecting).await
     }
 
-    /// Publishes and waits for the confirmation.
+    /// Publishes and waits for the confirmation. A message that reaches no queue is confirmed, too.
     pub async fn publish(&self, exchange: &str, routing_key: &str, message: &AmqpMessage) {
         let mut headers = FieldTable::default();
         for (name, value) in &message.headers {
@@ -160,7 +162,7 @@ impl AmqpClient {
         within(deleted).await;
     }
 
-    /// Says goodbye.
+    /// Closes the connection.
     pub async fn close(self) {
         within(self.connection.close(200, "done".into())).await;
     }

@@ -60,7 +60,7 @@ impl Authority {
         self.folder.join("ca.pem")
     }
 
-    /// Makes a server's certificate, in files of its own.
+    /// Makes a server's certificate, in two files named by `shown`; a second one of the same kind takes their place.
     pub fn papers(&self, shown: Shown) -> Papers {
         let (certificate, key) = self.make(shown);
         let papers = Papers {
@@ -109,7 +109,7 @@ impl Signer {
 }
 
 impl Papers {
-    /// Puts them where a server looks for its own.
+    /// Copies both files over those that a server reads.
     pub(crate) fn copy_to(&self, other: &Self) {
         for (from, to) in [(&self.certificate, &other.certificate), (&self.key, &other.key)] {
             std::fs::copy(from, to).expect("the papers are copied");

@@ -64,7 +64,7 @@ impl Drop for TestDatabase {
             return;
         };
         let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-        // Drop may run inside a runtime, which must not be blocked on itself: a thread with its own.
+        // A drop may run on a runtime's thread, which can't block on it: another thread does it, with its own runtime.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime

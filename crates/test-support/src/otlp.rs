@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 /// What a span is to the work it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SpanKind {
-    /// Neither of the others.
+    /// None of the others.
     Internal,
     /// Answers a request.
     Server,
@@ -107,7 +107,7 @@ impl OtlpReceiver {
         spans
     }
 
-    /// Waits until the trace holds a span that fits, and gives back the whole trace.
+    /// Waits until the trace holds a span that fits, and gives back the whole trace; panics at the deadline.
     pub async fn wait_for(&self, trace_id: &str, deadline: Duration, fits: impl Fn(&Span) -> bool) -> Vec<Span> {
         crate::eventually(deadline, || async {
             let trace = self.trace(trace_id);

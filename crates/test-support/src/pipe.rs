@@ -11,7 +11,7 @@ const WITHOUT_WAITING: i32 = 0o4000;
 /// A pipe that is full already: whoever writes to it waits until somebody reads.
 pub(crate) fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().expect("a pipe");
-    // The same pipe opened anew: a write there says that it is full; the one that is given away waits.
+    // The same pipe, opened a second time: a write to this end fails when the pipe is full, one to the end given away waits.
     let mut filler = File::options()
         .write(true)
         .custom_flags(WITHOUT_WAITING)

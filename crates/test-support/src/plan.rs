@@ -58,7 +58,7 @@ impl Plan {
         found.into_iter().map(str::to_owned).collect()
     }
 
-    /// What the planner thinks that it costs.
+    /// The planner's estimate of its whole cost, in the planner's own unit.
     pub fn cost(&self) -> f64 {
         self.root["Total Cost"].as_f64().unwrap_or_default()
     }
@@ -79,8 +79,10 @@ impl Plan {
         shown.collect::<Vec<_>>().join(" > ")
     }
 
-    /// What must not be: a table that `is_large` read from end to end, by itself or by its index, or very many rows
-    /// read or sorted. A table is named `schema.table`.
+    /// What is wrong with the plan, a sentence for each fault; by the planner's estimates, not by what was read.
+    ///
+    /// Faults are: a table for which `is_large` is true is read from end to end, by itself or by an index; an index leads to
+    /// very many rows without a limit; very many rows are sorted. `is_large` is asked by `schema.table`.
     pub fn faults(&self, is_large: impl Fn(&str) -> bool) -> Vec<String> {
         let mut faults = Vec::new();
         look(&self.root, false, &is_large, &mut faults);
@@ -88,7 +90,7 @@ impl Plan {
     }
 }
 
-/// `has_limit`: something above takes so many rows and no more.
+/// Looks at a node and those below it. `has_limit` says that a node above ends the reading after some rows.
 fn look(node: &Value, has_limit: bool, is_large: &impl Fn(&str) -> bool, faults: &mut Vec<String>) {
     let kind = text(node, "Node Type");
     let table = table(node);
@@ -108,7 +110,7 @@ fn look(node: &Value, has_limit: bool, is_large: &impl Fn(&str) -> bool, faults:
     for child in children(node) {
         let has_limit = match (kind, text(child, "Parent Relationship")) {
             ("Limit", "Outer") => true,
-            // They hand on a row as they get it.
+            // These nodes hand on each row as they get it, so a limit above them ends the reading below them.
             (
                 "LockRows" | "Result" | "Subquery Scan" | "Append" | "Merge Append" | "Nested Loop",
                 "Outer" | "Subquery" | "Member",

@@ -22,13 +22,13 @@ pub enum Fault {
     Refuse,
     /// Holds connections open and carries nothing; what was held is carried when the fault ends.
     BlackHole,
-    /// The same, for what the server says only: it hears, its answers get lost.
+    /// The same in one direction: the server hears all, its answers are held until the fault ends.
     MuteReplies,
-    /// Carries every piece this much later.
+    /// Carries every piece this much later, in each direction.
     Delay(Duration),
     /// Carries one byte at a time with this pause.
     Trickle(Duration),
-    /// Resets each connection (TCP RST), new ones too, as soon as it carried this many bytes.
+    /// Resets each connection (TCP RST), new ones too, as soon as one of its directions has carried this many bytes.
     ResetAfter(usize),
 }
 
@@ -43,7 +43,7 @@ pub struct FaultProxy {
     task: JoinHandle<()>,
 }
 
-/// A request whose answer gets lost, when there is one: once, and with it all that its connection would hear after.
+/// The request whose answer is to get lost, if any. It works once; its connection hears nothing more afterwards.
 #[derive(Debug, Clone, Default)]
 struct Trap(Arc<Mutex<Option<Vec<u8>>>>);
 
@@ -52,7 +52,7 @@ impl Trap {
         self.0.lock()
     }
 
-    /// Whether `bytes` hold the request; it springs once.
+    /// Whether `bytes`, which one read brought, hold the request; true once.
     fn springs_at(&self, bytes: &[u8]) -> bool {
         let mut request = self.request();
         let holds = |wanted: &Vec<u8>| bytes.windows(wanted.len()).any(|some| some == wanted.as_slice());
@@ -112,13 +112,13 @@ impl FaultProxy {
         *self.trap.request() = Some(text.as_bytes().to_vec());
     }
 
-    /// Has every connection that is open now hear nothing more, as when its host is gone and another has its address:
-    /// those that are made after are carried on.
+    /// Lets clients hear nothing more over every connection that is open now, as when the server's host is gone and
+    /// another one has its address. Connections that are made later are carried.
     pub fn silence_open_connections(&self) {
         self.silenced.send_modify(|times| *times += 1);
     }
 
-    /// Whether the answer has been lost that was to be.
+    /// Whether the request of [`Self::lose_answer_to`] has come, so that its answer is lost; also true when none was named.
     pub fn has_lost_it(&self) -> bool {
         self.trap.request().is_none()
     }
@@ -130,7 +130,7 @@ impl Drop for FaultProxy {
     }
 }
 
-/// What every connection is carried to, and how.
+/// Where every connection is carried to, and how.
 #[derive(Clone)]
 struct Line {
     upstream: String,

@@ -1,4 +1,4 @@
-//! Listens in on what clients say to a server: what anybody on the way could read.
+//! A proxy that keeps what clients say to a server: what anybody on the way could read.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// The first byte of TLS: a record of a handshake.
+/// The first byte of TLS: the type of a handshake record (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 0x16;
 
 /// A way to one server on 127.0.0.1 that keeps all that clients say.
@@ -46,7 +46,8 @@ impl Tap {
         heard.iter().filter(|said| !said.is_empty()).cloned().collect()
     }
 
-    /// Whether clients spoke, and nothing but TLS after `preface`, which is what their protocol says before it.
+    /// Whether clients went over to TLS: some said more than `preface`, the words of their protocol before TLS, and whatever
+    /// followed it began with a TLS handshake. Only the first byte behind the preface is looked at.
     pub fn heard_only_tls_after(&self, preface: &[u8]) -> bool {
         let heard = self.heard();
         let is_tls = |said: &Vec<u8>| {
@@ -56,7 +57,7 @@ impl Tap {
         heard.iter().any(|said| said.len() > preface.len()) && heard.iter().all(is_tls)
     }
 
-    /// Whether somebody said this so that it could be read.
+    /// Whether a client said this word unencrypted.
     pub fn heard_word(&self, word: &str) -> bool {
         let holds = |said: &Vec<u8>| said.windows(word.len()).any(|part| part == word.as_bytes());
         self.heard().iter().any(holds)

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// How long one look waits for the next.
+/// Pause between two looks, and the least time that a look has.
 const STEP: Duration = Duration::from_millis(20);
 
 /// What a probe may answer: `true` or `Some` ends the wait.
@@ -28,7 +28,7 @@ impl<T> Settled for Option<T> {
     }
 }
 
-/// Looks again and again until the probe says yes, and gives back what it found.
+/// Looks again and again until the probe says yes, and gives back what it found. The deadline cuts off a look that hangs.
 ///
 /// # Panics
 /// When the deadline passes first, naming the caller's line.

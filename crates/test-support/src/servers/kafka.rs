@@ -11,7 +11,7 @@ use crate::{Folder, Port};
 const LIBS: &str = "WAYPOST_KAFKA_LIBS";
 /// `ApiVersions`, version 0, from nobody in particular.
 const ASKS: &[u8] = b"\0\0\0\x0a\0\x12\0\0\0\0\0\x07\xff\xff";
-/// Begins the answer: it is shorter than 64 KiB.
+/// The beginning of the answer: the upper half of its length, which is below 64 KiB.
 const ANSWERS: &[u8] = b"\0\0";
 /// Any id will do for a cluster of one.
 const CLUSTER: &str = "d2F5cG9zdC1rYWZrYS10ZQ";
@@ -40,7 +40,8 @@ pub struct KafkaRecord {
 }
 
 impl PrivateKafka {
-    /// Starts one without topics, and waits until it answers. As Kafka does by itself, it makes a topic for whoever asks it to.
+    /// Starts one without topics, and waits until it answers. It makes a missing topic when a client uses one,
+    /// which is Kafka's default.
     pub async fn start() -> Self {
         let mut kafka = Self::prepare().await;
         kafka.server.start().await;
@@ -152,7 +153,7 @@ impl PrivateKafka {
     }
 }
 
-/// A program of Kafka's: small, and soon there.
+/// A command that runs one of Kafka's classes, with a small heap and without the optimising compiler, to start quickly.
 fn java(class: &str) -> Command {
     let libs = std::env::var(LIBS).map(PathBuf::from);
     let libs = libs.expect("WAYPOST_KAFKA_LIBS names the folder with Kafka's jars: `make test-kafka` sets it");

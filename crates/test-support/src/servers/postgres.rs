@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::server::{START, Server, is_a_server, run};
 use crate::{Authority, Folder, Papers, Port, Shown, database};
 
-/// A request for TLS, as libpq sends it first; the answer of one without certificates is `N`.
+/// A request for TLS, as libpq sends it first; a server without certificates answers `N`.
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// Version 3.0 of the protocol, as a connection begins with it.
 const PROTOCOL: u32 = 3 << 16;
@@ -65,7 +65,7 @@ impl PrivatePostgres {
         postgres
     }
 
-    /// One that speaks TLS to those who want it, and shows such a certificate.
+    /// Starts one that speaks TLS to clients that ask for it, and shows such a certificate.
     pub async fn start_with_tls(authority: &Authority, shown: Shown) -> Self {
         let postgres = Self::start().await;
         let papers = postgres.papers();
@@ -83,7 +83,7 @@ impl PrivatePostgres {
         postgres
     }
 
-    /// Has those who connect over TLS see such a certificate, as soon as it has read it.
+    /// Shows such a certificate to those who connect over TLS, as soon as the server has read it.
     pub async fn show(&self, authority: &Authority, shown: Shown) {
         use std::os::unix::fs::PermissionsExt;
         let papers = self.papers();
@@ -117,7 +117,8 @@ impl PrivatePostgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port())
     }
 
-    /// Opens so many connections that do nothing, until what is given back goes. It waits for those that are about to end.
+    /// Opens so many connections that do nothing, for as long as what is given back lives. Where the server has no place
+    /// left, it tries again until others have ended.
     pub async fn idle_connections(&self, count: usize) -> Vec<TcpStream> {
         let mut idle = Vec::with_capacity(count);
         while idle.len() < count {
@@ -134,7 +135,7 @@ impl PrivatePostgres {
     }
 }
 
-/// A connection that may send its first statement: whoever says who they are is trusted here.
+/// Opens a connection up to where it may send its first statement. This server trusts every user, without a password.
 async fn greeted(port: u16) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let words = b"user\0postgres\0database\0postgres\0\0";

@@ -79,7 +79,7 @@ impl PrivateRabbit {
         self.tls.as_ref().expect("it listens over TLS").port.number()
     }
 
-    /// Has those who connect over TLS from now on see such a certificate.
+    /// Shows such a certificate to those who connect over TLS from now on.
     pub async fn show(&self, authority: &Authority, shown: Shown) {
         let tls = self.tls.as_ref().expect("it listens over TLS");
         authority.papers(shown).copy_to(&tls.papers);
@@ -91,7 +91,7 @@ impl PrivateRabbit {
         Self::prepare_among(&Arc::new(Names::start()))
     }
 
-    /// The same where others know it by its name.
+    /// The same under a port mapper that other nodes use, so that they find each other by name.
     pub(super) fn prepare_among(names: &Arc<Names>) -> Self {
         let (port, folder) = (Port::reserve(), Folder::create());
         let node = Node {

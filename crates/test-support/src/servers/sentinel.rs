@@ -17,7 +17,7 @@ pub struct PrivateSentinel {
     server: Server,
     /// The master at the start, and its replica.
     pub nodes: [PrivateRedis; 2],
-    /// Where a sentinel is said to be, and none is.
+    /// The port of the first sentinel in the URL, at which nobody listens.
     nobody: Port,
 }
 is_a_server!(PrivateSentinel);

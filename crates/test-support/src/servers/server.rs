@@ -64,7 +64,7 @@ impl Server {
         running.is_some_and(|(child, _)| matches!(child.try_wait(), Ok(Some(_))))
     }
 
-    /// Starts it without waiting.
+    /// Starts it without waiting; does nothing when it was started and not killed.
     pub fn launch(&mut self) {
         if self.running.is_some() {
             return;
@@ -85,7 +85,7 @@ impl Server {
         self.running = Some((child, guard));
     }
 
-    /// Waits until it answers.
+    /// Waits until it answers; panics after four minutes.
     pub async fn ready(&self) {
         eventually(START, || self.answers()).await;
     }
@@ -121,7 +121,7 @@ impl Server {
     /// Stops its time: it holds its connections and answers nothing (SIGSTOP).
     pub fn freeze(&self) {
         let mut frozen = Vec::new();
-        // Again, until nobody is new: a child may have been born while its parent was being stopped, and would serve on.
+        // Repeated until there is no new process: a child may be born while its parent is being stopped, and would serve on.
         loop {
             let mut new = self.family();
             new.retain(|id| !frozen.contains(id));
@@ -138,7 +138,7 @@ impl Server {
         signal("CONT", &self.family());
     }
 
-    /// What it wrote, for a test that wonders.
+    /// What it wrote to both streams, over all its starts.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("output.log")).unwrap_or_default()
     }
@@ -175,7 +175,7 @@ macro_rules! is_a_server {
 }
 pub(super) use is_a_server;
 
-/// Runs a tool to its end and gives back what it printed.
+/// Runs a tool to its end and gives back what it printed; panics when it fails or takes longer than a minute.
 pub(super) async fn run(command: Command) -> String {
     let output = tokio::process::Command::from(command).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_mins(1), output)

@@ -1,4 +1,4 @@
-//! One conversation with a client, after the script.
+//! One conversation with a client, as the script has it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    /// From the greeting.
+    /// Holds the conversation from the greeting on.
     pub(super) async fn run(mut self) -> std::io::Result<End<S>> {
         if !self.answer(Stage::Connect, "220 receiver ESMTP").await? {
             return Ok(End::Over);
@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.go_on().await
     }
 
-    /// Without one.
+    /// Holds it without a greeting, as after STARTTLS.
     pub(super) async fn go_on(mut self) -> std::io::Result<End<S>> {
         while let Some(line) = self.line().await? {
             let line = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
-    /// The text up to the lonely dot; `None` when the client left before it.
+    /// The text up to the lonely dot; `None` when the client left before it, or sent more than `MAX_BYTES`.
     async fn text(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         let mut data = Vec::new();
         while let Some(line) = self.line().await? {

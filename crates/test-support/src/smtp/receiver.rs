@@ -22,7 +22,7 @@ pub struct SmtpReceiver {
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
     tls: Tls,
-    /// Whoever vouches for a receiver that was started without an authority of the test's.
+    /// The authority of a receiver that was started without one of the test's.
     authority: Option<Authority>,
 }
 
@@ -103,7 +103,7 @@ impl SmtpReceiver {
         lock(&self.state).once.entry(stage).or_default().extend(answers);
     }
 
-    /// Answers every conversation that reaches the stage so, until told otherwise (`None`: normally).
+    /// Gives this answer to every conversation that reaches the stage, until told otherwise (`None`: the normal answer).
     pub fn always(&self, stage: Stage, answer: impl Into<Option<Answer>>) {
         let mut shared = lock(&self.state);
         match answer.into() {
@@ -112,7 +112,7 @@ impl SmtpReceiver {
         };
     }
 
-    /// Answers RCPT TO so for every address of a domain, until told otherwise (`None`: as all others).
+    /// Gives this answer to RCPT TO for every address of a domain, until told otherwise (`None`: as to all others).
     pub fn always_to(&self, domain: &str, answer: impl Into<Option<Answer>>) {
         let mut shared = lock(&self.state);
         match answer.into() {
@@ -121,7 +121,7 @@ impl SmtpReceiver {
         };
     }
 
-    /// How many texts it has heard to their end, those that it has not answered yet included.
+    /// How many mails' texts came to their end, those that are not answered yet included.
     pub fn texts(&self) -> usize {
         lock(&self.state).texts
     }
@@ -172,7 +172,7 @@ impl SmtpReceiver {
     }
 }
 
-/// An end of the conversation is no matter; what was kept was kept.
+/// Holds one conversation. An error only ends it: mails that were kept stay.
 async fn converse(stream: TcpStream, tls: Tls, state: Arc<Mutex<State>>) {
     let _ = stream.set_nodelay(true);
     match tls {

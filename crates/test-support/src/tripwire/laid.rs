@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::point::{Point, Side};
 use crate::eventually;
 
-/// A point that is laid, until this value goes: each connection that comes there is stopped, for good.
+/// A point that is laid. Until this value goes, each connection that comes to the point is stopped, for good.
 #[derive(Debug)]
 pub struct Laid {
     id: u64,
@@ -48,7 +48,7 @@ struct All {
 struct One {
     id: u64,
     point: Point,
-    /// What it waits for has not come yet.
+    /// Whether the request that it comes behind has not been seen yet.
     waits: bool,
     reached: watch::Sender<bool>,
 }
@@ -79,7 +79,7 @@ impl Points {
         }
     }
 
-    /// At which point a request stands.
+    /// At which point a request stands, if at any. Points that come behind this request are open from now on.
     pub(super) fn hit(&self, request: &str) -> Option<Hit> {
         if request.is_empty() {
             return None;
@@ -96,7 +96,7 @@ impl Points {
         })
     }
 
-    /// Somebody was stopped there.
+    /// Notes that a connection was stopped at this point.
     pub(super) fn reach(&self, id: u64) {
         let all = self.0.lock();
         for one in all.laid.iter().filter(|one| one.id == id) {

@@ -3,7 +3,7 @@
 /// A whole message, as it came.
 pub(super) struct Message {
     pub(super) bytes: Vec<u8>,
-    /// What it says, as far as anybody may ask; nothing for all others.
+    /// What it says, where a point may ask for that; empty for all other messages.
     pub(super) says: String,
     /// Whether it ends an answer.
     pub(super) is_last: bool,

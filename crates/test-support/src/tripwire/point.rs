@@ -64,7 +64,7 @@ impl Point {
         holds(request, &self.request)
     }
 
-    /// Whether others come before it.
+    /// Whether another request must come before it.
     pub(super) fn waits(&self) -> bool {
         !self.behind.is_empty()
     }

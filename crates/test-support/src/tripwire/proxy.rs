@@ -17,8 +17,8 @@ use super::postgres::{Replies, Requests};
 /// Bytes that one read takes at most.
 const READ: usize = 16 * 1024;
 
-/// A way to one server that stops a connection where a test says: both sides wait there, each as if the other or the
-/// way to it had gone, until the client's end.
+/// A way to one server that stops a connection where a test says. From there on both sides wait, as if the other side were
+/// gone, until the client closes its connection.
 #[derive(Debug)]
 pub struct Tripwire {
     url: String,
@@ -92,7 +92,7 @@ impl Drop for Tripwire {
     }
 }
 
-/// What stands before a server's host and port in an address, these, and what stands behind them.
+/// The three parts of an address: what stands before the host and port, these two, and what stands behind them.
 fn parts(url: &str) -> (&str, &str, &str) {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
@@ -213,7 +213,8 @@ impl Line {
         self.points.reach(id);
     }
 
-    /// Waits for the answer, unless another one is waited for, or all is stopped: what is held is not lost.
+    /// Waits for the answer to a request. While another answer is waited for, or all is stopped, it does nothing: what is
+    /// held must not be lost.
     fn asks(&self, id: u64, words: &'static str) {
         let mut standing = self.standing.lock();
         if matches!(*standing, Standing::Flows) {
