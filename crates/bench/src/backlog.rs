@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 /// Publishes that wait for their confirmation at once.
 const WINDOW: usize = 200;
-/// The whole of it; a broker that hangs must not hang the report.
+/// Longest that the filling may take: a broker that hangs must not hang the report.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Puts so many events into a queue that is there, each of another person, and waits for the broker to have them.
+/// Puts so many events into a queue that exists, each of another person, and waits until the broker has confirmed all.
 pub(crate) async fn fill(queue: &str, messages: usize) -> anyhow::Result<()> {
     timeout(PATIENCE, filled(queue, messages))
         .await
@@ -43,7 +43,7 @@ async fn filled(queue: &str, messages: usize) -> anyhow::Result<()> {
             taken(waiting.next().await)?;
         }
         let message = sign_up(number)?;
-        // The empty exchange leads to the queue of the key's name.
+        // The default exchange, whose name is empty, leads to the queue that the routing key names.
         let properties = properties(&message).with_message_id(message.id().to_string().into());
         let sent = channel.basic_publish("".into(), queue.into(), options, message.body(), properties);
         waiting.push(sent.await?);
@@ -55,7 +55,7 @@ async fn filled(queue: &str, messages: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As the services send a message: persistent, with its headers.
+/// The properties with which services send a message: persistent, with its headers.
 pub(crate) fn properties(message: &OutboundMessage) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in message.headers() {
@@ -67,7 +67,7 @@ pub(crate) fn properties(message: &OutboundMessage) -> BasicProperties {
         .with_headers(headers)
 }
 
-/// Whether the broker has it.
+/// Fails unless the broker has confirmed a message, and has a queue for it.
 pub(crate) fn taken(outcome: Option<lapin::Result<Confirmation>>) -> anyhow::Result<()> {
     let outcome = outcome.context("nothing was on its way")??;
     ensure!(matches!(outcome, Confirmation::Ack(None)), "a message was not taken");

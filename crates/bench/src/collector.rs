@@ -1,4 +1,4 @@
-//! A trace collector that takes everything and keeps nothing: exporting costs what it costs, memory does not grow.
+//! A trace collector that takes everything and keeps nothing: services pay for the export, and this process does not grow.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Who runs on which core: the servers on the first, the load and what answers the servers on the second.
+//! What runs on which core: the servers on the first, the load and the collector on the second.
 
 use std::{ffi::OsStr, process::Command, time::Duration};
 
@@ -13,7 +13,9 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// Moves this process to the second core. Without `taskset` or a second core, everything shares all.
+    /// Moves this process to the second core. Without `taskset` or a second core, all processes share all cores.
+    ///
+    /// To be called before there is a second thread: `taskset` moves the first one alone.
     pub(crate) fn divide() -> Self {
         let several = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
         let own = std::process::id().to_string();

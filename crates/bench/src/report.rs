@@ -88,7 +88,7 @@ impl Report {
         self.parts.push(part);
     }
 
-    /// Writes both forms; says where they are.
+    /// Writes both forms into the folder `bench` of the target folder; gives back where they are.
     pub(crate) fn write(&self) -> anyhow::Result<String> {
         let program = std::env::current_exe().context("this program has no path")?;
         // target/release/bench -> target/bench
@@ -143,7 +143,7 @@ impl Part {
     }
 }
 
-/// Three digits that count.
+/// A figure with three digits or more: the larger it is, the fewer behind the point.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0..10.0 => format!("{value:.2}"),

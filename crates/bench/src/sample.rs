@@ -4,7 +4,7 @@ use common::{config::Service, messaging::OutboundMessage, telemetry::TraceContex
 use contracts::{Event, EventData, events::EmailSent};
 use uuid::Uuid;
 
-/// An event as it stands in the outbox: the one that goes to one queue only.
+/// An event as it stands in the outbox, of a type that goes to one queue only.
 pub(crate) fn sample_message() -> anyhow::Result<OutboundMessage> {
     Ok(OutboundMessage::of(
         Service::UserApi,
@@ -13,7 +13,7 @@ pub(crate) fn sample_message() -> anyhow::Result<OutboundMessage> {
     )?)
 }
 
-/// That event, each time another.
+/// Such an event, with new ids each time.
 pub(crate) fn sample_event() -> Event<EmailSent> {
     let data = EmailSent {
         email_id: Uuid::now_v7(),

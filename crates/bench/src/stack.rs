@@ -15,7 +15,7 @@ use crate::{
     roles::Role,
 };
 
-/// A process must be up by then, on a busy machine.
+/// Longest that a process may take to be up, on a busy machine.
 const UP: Duration = Duration::from_secs(30);
 /// The one delay queue that is declared; nothing here is ever delayed.
 const DELAY_MS: u64 = 10_000;
@@ -44,7 +44,7 @@ pub(crate) struct Person {
 }
 
 impl<'a> Stack<'a> {
-    /// Makes them, tables included.
+    /// Makes the database with its tables, the names and the folder.
     pub(crate) async fn new(cores: &'a Cores) -> anyhow::Result<Self> {
         let stack = Self {
             cores,
@@ -91,7 +91,7 @@ impl<'a> Stack<'a> {
         Ok(self.database.url().replacen(own, &address.to_string(), 1))
     }
 
-    /// What stands before this stack's keys in the store.
+    /// A key of this stack in the store: the namespace, then `key`.
     pub(crate) fn key(&self, key: &str) -> String {
         format!("{}:{key}", self.namespace.name())
     }
@@ -160,7 +160,7 @@ impl Server {
         bail!("{} is not up; it wrote:\n{}", role.name(), self.process.output());
     }
 
-    /// A counter among its metrics: the first whose name and labels hold all of `words`; 0 when there is none.
+    /// A counter among its metrics: the first line that holds all of `words`; 0 when there is none.
     pub(crate) async fn counter(&self, words: &[&str]) -> anyhow::Result<u64> {
         let (_, text) = ask(self.operations, "/metrics").await?;
         let line = text.lines().find(|line| words.iter().all(|word| line.contains(word)));
@@ -168,7 +168,7 @@ impl Server {
         Ok(count.map_or(Ok(0), |(_, count)| count.parse())?)
     }
 
-    /// Signs people up and logs them in.
+    /// Signs so many people up and logs them in, one after the other.
     pub(crate) async fn people(&self, count: usize) -> anyhow::Result<Vec<Person>> {
         let mut connection = Connection::open(self.address).await?;
         let mut people = Vec::with_capacity(count);
@@ -196,7 +196,7 @@ pub(crate) fn reads_of(people: &[Person]) -> Vec<Vec<u8>> {
     people.iter().map(read).collect()
 }
 
-/// The request by which somebody logs in whom [`Server::people`] made.
+/// The request by which the person of this number logs in, who was signed up by [`Server::people`].
 pub(crate) fn log_in(number: usize) -> Vec<u8> {
     let email = format!("reader{number}@bench.example");
     post("/v1/sessions", &json!({"email": email, "password": PASSWORD}))

@@ -1,20 +1,20 @@
-//! Who used the processor meanwhile: that is what bounds a figure, or that nobody did.
+//! Which processes used the processor during a measurement, and so what bounds a figure: one of them, or waiting.
 
 use std::{fmt::Write as _, fs, time::Duration};
 
 use anyhow::Context;
 use tokio::time::Instant;
 
-/// From this share of a core on, whoever has it is what bounds.
+/// From this share of a core on, the process that uses it bounds the figure.
 const NEARLY_ALL: f64 = 0.85;
-/// All that take part. The server's processes are this program as well.
+/// The programs that take part, beside the servers, whose processes are this program.
 const OTHERS: [(&str, &str); 3] = [
     ("PostgreSQL", "postgres"),
     ("Redis", "redis-server"),
     ("RabbitMQ", "beam.smp"),
 ];
 
-/// What all who take part have used of the processor so far.
+/// What each of them has used of the processor so far.
 pub(crate) struct Usage {
     at: Instant,
     used: Vec<(&'static str, Duration)>,
@@ -34,7 +34,7 @@ impl Usage {
             };
             let index = match OTHERS.iter().position(|(_, name)| *name == program) {
                 Some(index) => index + 1,
-                // The load is this process, and never sleeps: what it uses says nothing.
+                // The load is this process. It never sleeps, so what it uses says nothing.
                 None if program == "bench" && id != own => 0,
                 None => continue,
             };
@@ -73,7 +73,7 @@ impl Usage {
     }
 }
 
-/// How many the machine has; this process may be bound to one.
+/// How many processors the machine has; this process may be bound to one of them.
 #[expect(clippy::cast_precision_loss, reason = "a count of processors")]
 fn processors() -> f64 {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,8 +1,8 @@
 //! As much as the server can take: every connection asks again as soon as it was answered.
 //!
-//! The load never sleeps while it runs. To wake somebody who sleeps on another core costs the server some
-//! microseconds an answer, where the machine is virtual, and the more often the slower it answers: the figures would be of
-//! that and not of the servers.
+//! The load never sleeps while it runs. On a virtual machine it costs the server some microseconds an answer to wake a
+//! thread that sleeps on another core, and slow servers would do so more often than fast ones. The figures would show that
+//! and not the servers.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 64;
 struct Load {
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
-    /// Whether each must differ from all others.
+    /// Whether the requests have a place for a number, which makes each differ from all others.
     is_numbered: bool,
     end: Instant,
 }
@@ -39,9 +39,9 @@ struct Seen {
     failures: usize,
 }
 
-/// Sends `requests` in turn for as long as `turn`.
+/// Sends `requests` in turn for as long as `turn`, on 64 connections.
 ///
-/// Fails when more than one in a hundred is not answered by success.
+/// Fails when a connection fails, or more than one request for a hundred answered by success is answered otherwise.
 pub(crate) async fn saturate(address: SocketAddr, requests: &[Vec<u8>], turn: Duration) -> anyhow::Result<Throughput> {
     saturate_on(address, CONNECTIONS, requests, turn).await
 }
@@ -60,7 +60,7 @@ pub(crate) async fn saturate_on(
         requests,
         end: Instant::now() + turn,
     };
-    // A thread of its own, so that nothing else of this program has to wait for the one that never sleeps.
+    // The load has a thread of its own: it never sleeps, and nothing else of this program has to wait for it.
     let sending = tokio::task::spawn_blocking(move || {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(send(load, connections))
@@ -87,7 +87,7 @@ async fn send(load: Load, connections: usize) -> anyhow::Result<Throughput> {
         failures += one.failures;
     }
     let took = begin.elapsed();
-    // A busy machine now and then costs a request its deadline; more than that is a failure of the server.
+    // On a busy machine a request may miss its deadline now and then; more than that is a failure of the server.
     let requests = latencies.len();
     ensure!(
         failures * 100 <= requests,

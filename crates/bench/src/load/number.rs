@@ -1,6 +1,6 @@
 //! Requests that must differ from each other.
 
-/// Where this stands in a request, a number of as many digits is put that stands in no other one of the turn.
+/// A place for a number in a request. It is filled with as many digits, which no other request of the turn has.
 pub(crate) const NUMBER: &str = "########";
 
 /// Whether a request has a place for a number.
@@ -8,7 +8,7 @@ pub(super) fn is_numbered(request: &[u8]) -> bool {
     place(request).is_some()
 }
 
-/// A request with `number` where it is to stand.
+/// A request with `number` in its place; the request itself when it has none.
 pub(super) fn numbered(request: &[u8], number: usize) -> Vec<u8> {
     let Some(at) = place(request) else {
         return request.to_vec();

@@ -1,5 +1,5 @@
-//! Requests that come when they come, however the server is doing: each has its time, and its latency
-//! counts from there.
+//! Requests that are sent at fixed times, however the server is doing. The latency of each counts from the time at which it
+//! was to be sent, so that a slow server can't hide its delay by slowing down the load.
 
 use std::{
     io::{self, ErrorKind},
@@ -20,7 +20,7 @@ use super::wire::Connection;
 /// Nobody waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection that was idle for longer is not used again, far within the time that a server keeps it.
+/// A connection that was idle for longer is not used again. Servers keep one for far longer than this.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Connections that wait for a request, each since when.
@@ -73,7 +73,7 @@ pub(crate) async fn open_loop(
 }
 
 async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, due: Instant) -> anyhow::Result<Arrival> {
-    // The last one first: when it is too old, so are all below it.
+    // The one that was used last: when it is too old, so are all others.
     let kept = idle.lock().pop();
     let kept = kept.filter(|(since, _)| since.elapsed() < IDLE);
     let (connection, status) = timeout(PATIENCE, ask(address, kept.map(|(_, kept)| kept), &request))
@@ -85,8 +85,8 @@ async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, due: Instant) ->
     Ok(Arrival { due, latency, status })
 }
 
-/// Asks over the connection that was kept, or over a new one where the server has closed that: it does so behind an answer
-/// that it gave before it had read the request's body.
+/// Asks over the connection that was kept, or over a new one where the server has closed it. A server closes a connection
+/// after an answer that it gave before it had read the request's body.
 async fn ask(address: SocketAddr, kept: Option<Connection>, request: &[u8]) -> io::Result<(Connection, u16)> {
     if let Some(mut connection) = kept {
         match connection.ask(request).await.map(|answer| answer.status) {

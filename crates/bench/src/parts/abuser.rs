@@ -16,10 +16,10 @@ use crate::{
     usage::Usage,
 };
 
-/// Requests a minute and at once that one person may make.
+/// Requests that one person may make a minute, and how many of them at once.
 const RATE: f64 = 300.0;
 const BURST: f64 = 30.0;
-/// Fifty times that a minute.
+/// Requests a second of the abuser: fifty times the rate.
 const ABUSE: f64 = 50.0 * RATE / 60.0;
 const OTHERS: usize = 20;
 /// Reads a second of all others together: each stays below the limit.
@@ -68,7 +68,7 @@ pub(crate) async fn abuser(cores: &Cores, effort: Effort) -> anyhow::Result<Part
     Ok(tell(&rounds, usage.bottleneck("The read"), span))
 }
 
-/// The others' reads, from replica to replica; none may be refused.
+/// The others' reads, spread over the replicas; fails when one is refused.
 async fn keep_to_the_limit(replicas: &[Server], reads: &[Vec<u8>], span: Duration) -> anyhow::Result<Vec<Arrival>> {
     let rate = READS / 3.0;
     let loads = replicas.iter().enumerate().map(|(n, replica)| {

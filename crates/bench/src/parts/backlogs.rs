@@ -26,9 +26,9 @@ use crate::{
 
 const UNDER_A_SNAPSHOT: u32 = 300_000;
 const LONG: u32 = 1_000_000;
-/// What is measured of each, at its beginning or end.
+/// Events that are measured, at the beginning or the end of a backlog.
 const SLICE: u32 = 20_000;
-/// Whose events must stay in order.
+/// How many aggregates the events belong to; the events of each must stay in order.
 const AGGREGATES: u32 = 1_000;
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The queue that the events of this part go to, and no other.
@@ -130,14 +130,14 @@ async fn over_a_million(cores: &Cores) -> anyhow::Result<f64> {
     rate(&api, SLICE / 20).await
 }
 
-/// Messages a second, over a slice that begins when so many are published.
+/// Messages a second, over a slice that begins when `from` are published.
 async fn rate(api: &Server, from: u32) -> anyhow::Result<f64> {
     let from = u64::from(from.max(1));
     let turn = follow(api, &PUBLISHED, from..from + u64::from(SLICE), PATIENCE).await?;
     Ok(turn.per_second)
 }
 
-/// Reads the queue to its end and counts what came behind a later one of its aggregate.
+/// Reads the queue to its end and counts the events that came after a later event of their aggregate.
 async fn overtakings(queue: &str, messages: u32) -> anyhow::Result<f64> {
     let connection = Connection::connect(&test_support::amqp_url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;

@@ -16,9 +16,9 @@ use crate::{
 
 /// Sign-ups a second.
 const RATE: f64 = 40.0;
-/// As long as ranges are that services answer.
+/// Lines of the range, about as many as real services answer.
 const LINES: usize = 1_000;
-/// In every range; nobody's password ends like this.
+/// The end of every hash in the range; no password here has such a hash.
 const SUFFIX: &str = "0123456789ABCDEF0123456789ABCDEF";
 const CALLS: [&str; 2] = ["http_client_request_duration_seconds_count{", "breached_passwords"];
 

@@ -56,8 +56,8 @@ async fn take_alone(cores: &Cores) -> anyhow::Result<Turn> {
     .await
 }
 
-/// What waits while the consumer is away is taken in when it comes back; from the first twentieth to the end, since it
-/// begins while its port opens, and slowly.
+/// Messages wait while the consumer is away, and are taken in when it comes back. What is measured begins at the first
+/// twentieth, since the consumer begins slowly, and before its port is open.
 async fn through(stack: &Stack<'_>, batch: &str) -> anyhow::Result<Turn> {
     let batch = [("WAYPOST__BROKER__BATCH", batch.to_owned())];
     // The first start declares the queue.

@@ -50,7 +50,7 @@ pub(super) async fn by_hand(child: ProcessBuilder, messages: u32, patience: Dura
     Ok(Turn::of(f64::from(messages), seconds, used))
 }
 
-/// Follows a counter of a server from one end of `part` to the other: when it begins, nobody says.
+/// Follows a counter of a server and measures from the start of `part` to its end, since no one tells when the work begins.
 pub(super) async fn follow(
     server: &Server,
     counter: &[&str],

@@ -50,7 +50,7 @@ pub(crate) async fn journey(cores: &Cores, effort: Effort) -> anyhow::Result<Par
     })
 }
 
-/// What the answers took, and the mails; sorted.
+/// How long the answers took, and how long the mails took; both sorted.
 async fn measure(
     cores: &Cores,
     effort: Effort,

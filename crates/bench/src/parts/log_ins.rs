@@ -1,4 +1,4 @@
-//! Ten times as many log-ins as the processor can hash, and who reads meanwhile.
+//! Ten times as many log-ins as the processor can hash, and the reads beside them.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl Round {
     fn of(ceiling: f64, (calm, meanwhile): (&[Arrival], &[Arrival]), flood: &[Arrival]) -> Self {
         let latency = |one: &Arrival| one.latency;
         let is_done = |one: &&Arrival| one.status == 201;
-        // Until the last one was answered, which came when the flood was over.
+        // The span ends with the last answer, which may come after the flood.
         let ends = flood.iter().filter(is_done).map(|one| one.due + one.latency);
         let span = ends.max().zip(flood.first()).map(|(last, first)| last - first.due);
         let span = span.unwrap_or_default().as_secs_f64().max(1e-3);

@@ -81,7 +81,7 @@ fn decide() -> f64 {
     began.elapsed().as_secs_f64() * 1e6 / f64::from(DECISIONS)
 }
 
-/// As the chain's own client is made.
+/// A bare client, made as the chain's own client is.
 fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }

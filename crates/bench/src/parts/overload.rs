@@ -15,15 +15,16 @@ use crate::{
     usage::Usage,
 };
 
-/// There and back: so the database is what bounds, and not the processor, which also has to refuse.
+/// Delay on the way to the database and on the way back. With it the database bounds the reads, and not the processor, which
+/// also has to refuse.
 const WAY: Duration = Duration::from_millis(10);
-/// So many that hardly two reads at a time are of one of them.
+/// So many people that two reads at a time are hardly ever of the same one.
 const PEOPLE: usize = 256;
 /// Connections that keep all places at the database taken.
 const BUSY: usize = 32;
 const TIMES: f64 = 10.0;
 const CALM: f64 = 0.25;
-/// The limit has found its place by then.
+/// The first part of a flood, which is not measured: the adaptive limit needs it to find its value.
 const FOUND: Duration = Duration::from_secs(2);
 const GOODPUT_TARGET: f64 = 0.85;
 const SLOWER_TARGET: f64 = 3.0;

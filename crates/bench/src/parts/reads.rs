@@ -14,7 +14,7 @@ use crate::{
     usage::Usage,
 };
 
-/// As many as there are connections, so that hardly two reads at a time are of one person.
+/// As many as there are connections, so that two reads at a time are hardly ever of the same person.
 const PEOPLE: usize = 64;
 const IN_PROCESS_TARGET: f64 = 0.60;
 const REDIS_TARGET: f64 = 0.85;
@@ -45,7 +45,7 @@ pub(crate) async fn reads(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
     set(&key, &body).await?;
     let redis_get = stack.start(Role::RedisGet, &[(REDIS_KEY, key)]).await?;
     let redis_hit = stack.start(Role::RedisHit, &telemetry).await?;
-    // Its store is memory: a round trip to Redis for nothing would be no part of reading the database.
+    // Its store is in memory: a round trip to Redis that finds nothing is no part of reading the database.
     let [endpoint, ratio] = telemetry.clone();
     let settings = [endpoint, ratio, ("WAYPOST__STORE__URL", "memory://".to_owned())];
     let uncached = stack.start(Role::Uncached, &settings).await?;
@@ -80,7 +80,7 @@ struct Found {
     from_database: f64,
     /// The same of the reads that the cache should answer nine times of ten.
     missed: f64,
-    /// Share of the reads of hot keys that did not.
+    /// Share of the reads of hot keys that did not ask the database.
     saved: f64,
     bottleneck: String,
 }

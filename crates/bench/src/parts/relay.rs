@@ -89,7 +89,7 @@ async fn publish_alone(cores: &Cores) -> anyhow::Result<Turn> {
     by_hand(child, MESSAGES, PATIENCE).await
 }
 
-/// From the first twentieth to the end: the relay finds the rows at its next poll.
+/// Measures from the first twentieth to the end, since the relay finds the rows only at its next poll.
 async fn publish_through(api: &Server, outbox: &DatabaseConnection) -> anyhow::Result<Turn> {
     let before = api.counter(&PUBLISHED).await?;
     let filling = Filling {
@@ -107,11 +107,11 @@ async fn publish_through(api: &Server, outbox: &DatabaseConnection) -> anyhow::R
 #[derive(Clone, Copy)]
 pub(super) struct Filling {
     pub(super) rows: u32,
-    /// Rows take turns among so many.
+    /// How many aggregates the rows belong to, in turn.
     pub(super) aggregates: u32,
 }
 
-/// Writes the rows as a commit of so many changes would. Their messages' ids are their numbers, in order.
+/// Writes the rows as a commit of so many changes would. Their message ids are 1, 2, 3 and so on, as UUIDs.
 pub(super) async fn fill(outbox: &DatabaseConnection, filling: Filling) -> anyhow::Result<()> {
     let sample = sample_message()?;
     let headers: &BTreeMap<String, String> = sample.headers();

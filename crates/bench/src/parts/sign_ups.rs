@@ -22,7 +22,7 @@ const RATE: f64 = 40.0;
 /// How late the slow mail server answers.
 const SLOW: Duration = Duration::from_secs(2);
 const TARGET: f64 = 1.2;
-/// A turn is longer than elsewhere: a p99 wants some hundreds of requests.
+/// How many times as long a turn is as elsewhere: a p99 needs some hundreds of requests.
 const TURN: u32 = 2;
 /// The mails of one turn must have left by then.
 const DRAINED: Duration = Duration::from_mins(1);

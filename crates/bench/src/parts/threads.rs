@@ -30,9 +30,9 @@ const THREADS: [usize; 3] = [1, 2, 8];
 /// Keys that all of them read.
 const KEYS: usize = 64;
 const LENGTH: Duration = Duration::from_secs(2);
-/// The cache must know that it hears all changes by then.
+/// By then the cache must know that it hears all changes.
 const UP: Duration = Duration::from_secs(5);
-/// Of what the same threads read whose caches share nothing; one lock for all would halve it.
+/// Least share of what the same threads read when their caches share nothing; one lock for all would halve it.
 const TARGET: f64 = 0.6;
 
 struct Key(usize);

@@ -88,7 +88,7 @@ pub(super) fn rows(sides: &[(&str, Vec<Turn>)]) -> Vec<Row> {
     sides.iter().map(row).collect()
 }
 
-/// Round by round: both sides of a ratio were measured seconds apart.
+/// The median of the rounds' ratios. Both sides of a ratio come from one round, so they were measured seconds apart.
 pub(super) fn beside(turns: &[Turn], ceiling: &[Turn], value: fn(&Turn) -> f64) -> f64 {
     let both = turns.iter().zip(ceiling);
     median(both.map(|(turn, ceiling)| value(turn) / value(ceiling)).collect())
@@ -96,7 +96,8 @@ pub(super) fn beside(turns: &[Turn], ceiling: &[Turn], value: fn(&Turn) -> f64) 
 
 /// How near these turns come to their ceiling: by requests a second or by what one costs, whichever is less.
 ///
-/// On a core that others use too, the requests a second of the two are not of the same core; what one request costs is.
+/// On a core that others use too, requests a second depend on what the others leave at that moment; the cost of a request
+/// does not.
 pub(super) fn nearness(turns: &[Turn], ceiling: &[Turn]) -> f64 {
     let by_cost = 1.0 / beside(turns, ceiling, |turn| turn.cost);
     beside(turns, ceiling, |turn| turn.per_second).min(by_cost)

@@ -30,7 +30,7 @@ struct Turn {
 pub(crate) async fn writes(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
     // A database each: the relay of the one is not to meet the other's rows.
     let (own, ceiling) = (Stack::new(cores).await?, Stack::new(cores).await?);
-    // What it can do is measured, not whom it turns away.
+    // The limit lets everybody in: what the server can do is measured, not whom it turns away.
     let everybody_let_in = [("WAYPOST__OVERLOAD__LEAST", "512".to_owned())];
     let servers = [
         ceiling.start(Role::Transaction, &[]).await?,
@@ -49,7 +49,7 @@ pub(crate) async fn writes(cores: &Cores, effort: Effort) -> anyhow::Result<Part
                 turns.push(turn);
             }
         }
-        // The relay may still be at work; the next turn of the ceiling wants the machine.
+        // The relay may still be at work, and the next turn of the ceiling needs the machine for itself.
         wait_until_empty(&outbox).await?;
     }
     Ok(compare(&turns, bottleneck, effort))

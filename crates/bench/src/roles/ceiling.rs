@@ -10,7 +10,7 @@ use lapin::{
 };
 use tokio::time::timeout;
 
-/// The address that a ceiling listens on, from the setting that the services have theirs from.
+/// A variable of the environment, from which a ceiling has its address, its servers' URLs and what it answers.
 #[expect(
     clippy::disallowed_methods,
     reason = "the ceilings have no settings, only this address"
@@ -29,7 +29,8 @@ pub(super) fn ended(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Does what is `measured`, and prints how many seconds it took. A broker that hangs must not hang the report.
+/// Runs `measured`, which gives back how long it took, and prints that in seconds. It fails after `patience`: a broker that
+/// hangs must not hang the report.
 pub(super) fn timed(patience: Duration, measured: impl Future<Output = anyhow::Result<Duration>>) -> ExitCode {
     ended(run(patience, measured))
 }

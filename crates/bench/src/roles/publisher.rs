@@ -24,7 +24,7 @@ use crate::{
 
 /// Publishes that wait for their confirmation at once.
 const WINDOW: usize = 100;
-/// The whole of it; a broker that hangs must not hang the report.
+/// Longest that the publishing may take: a broker that hangs must not hang the report.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Publishes, and prints how many seconds it took.

@@ -7,7 +7,8 @@ use common::{http::Doors, process::run_service, store::CacheOptions};
 
 use super::{bare, ceiling::ended, intake, redis_get, transaction};
 
-/// Each of the 64 people is read every few milliseconds: this is some ten reads long.
+/// How long the cache of `NineOfTen` keeps a person. Each of the 64 people is read every few milliseconds, so that some ten
+/// reads come in this time.
 const SHORT_LIFE: Duration = Duration::from_millis(25);
 
 /// A server that this program can be.
@@ -120,7 +121,7 @@ fn keeps_nothing() -> CacheOptions {
         fresh: Duration::ZERO,
         stale: Duration::ZERO,
         lease: Duration::ZERO,
-        // The queue for the database is part of what is measured; on a busy machine it is long.
+        // The wait for a place to load is part of what is measured; on a busy machine it is long.
         deadline: Duration::from_secs(10),
         ..CacheOptions::default()
     }

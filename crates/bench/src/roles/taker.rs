@@ -1,4 +1,4 @@
-//! The ceiling of a consumer: lapin and `SeaORM` alone, one transaction of the same two rows for each message, then its settlement.
+//! The ceiling of a consumer: lapin and `SeaORM` alone. Each message is one transaction of the same two rows, then an ack.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -21,10 +21,10 @@ use super::{
 };
 use crate::backlog::fill;
 
-/// As many messages in hand, and connections, as a service has.
+/// As many messages in hand, and as many connections to the database, as a service has.
 const PREFETCH: u16 = 32;
 const CONNECTIONS: u32 = 16;
-/// The whole of it; a broker that hangs must not hang the report.
+/// Longest that the taking may take: a broker that hangs must not hang the report.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Takes so many messages in, and prints how many seconds it took.
