@@ -14,14 +14,14 @@ pub enum Whose {
     Solution,
 }
 
-/// What a learner comes with.
+/// What is judged: code, an answer or a Waypost that runs.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Whose code, where there is any.
     pub whose: Whose,
     /// What was answered, where the exercise asks something.
     pub answer: Option<String>,
-    /// `host:port` of the operations port of the user-api that is looked at, where the exercise has one run.
+    /// `host:port` of the operations port of the user-api that the check looks at, in exercises that have one run.
     pub at: String,
 }
 
@@ -56,7 +56,7 @@ pub struct Exercise {
 }
 
 impl Attempt {
-    /// One over this code, with nothing answered.
+    /// An attempt over this code, with no answer and no address.
     pub fn of(whose: Whose) -> Self {
         Self {
             whose,

@@ -1,7 +1,7 @@
 //! The exercises: each has a name, and a check that says in a sentence what is missing.
 //!
-//! `exercise` is the form of all, `catalog` lists them, a folder a theme has their checks. What a learner edits stands in
-//! `crates/guide/exercises`, each skeleton beside its solution. How to add one: docs/guide/AUTHORS.md.
+//! `exercise` says what an exercise is, `catalog` lists all, and each theme has a folder with its checks. What a learner
+//! edits stands in `crates/guide/exercises`, each skeleton beside its solution. How to add one: docs/guide/AUTHORS.md.
 
 mod cache;
 mod catalog;

@@ -1,4 +1,4 @@
-//! What a Waypost that runs tells of itself: its metrics, summed up over the labels that are not asked for.
+//! The metrics of a Waypost that runs, summed up over the labels that are not asked for.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ impl Measured {
     /// Asks the operations port at `at`.
     ///
     /// # Errors
-    /// A sentence that says that nobody answers there.
+    /// A sentence that says that nobody answers there; also when the answer is no success.
     pub(crate) async fn at(at: &str) -> Result<Self, String> {
         let asked = async {
             let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
@@ -29,7 +29,7 @@ impl Measured {
         Self(text)
     }
 
-    /// The sum of all series of `name` that have these labels.
+    /// The sum of all series of `name` that have these labels; a series without any label is left out.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let series = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?.strip_prefix('{')?;

@@ -27,7 +27,7 @@ pub(crate) struct Table(Arc<Inner>);
 struct Inner {
     rows: Mutex<HashMap<u32, Row>>,
     asked: AtomicUsize,
-    /// For the next reader, who waits on the way back.
+    /// Holds up the next reader, after its row is read and before it is answered.
     delay: Mutex<Option<Arc<Delay>>>,
 }
 
@@ -48,7 +48,7 @@ impl Table {
         table
     }
 
-    /// Asks for a row.
+    /// Asks for a row. The query takes 10 ms, or as long as the reader is held up.
     pub(crate) async fn find(&self, id: u32) -> Option<Row> {
         self.0.asked.fetch_add(1, SeqCst);
         let row = self.0.rows.lock().get(&id).cloned();
@@ -63,7 +63,7 @@ impl Table {
         row
     }
 
-    /// Changes a row, or makes it; gives back what stands there then.
+    /// Changes the name in a row, or makes the row; gives back the row as it is then.
     pub(crate) fn rename(&self, id: u32, name: &str) -> Row {
         let mut rows = self.0.rows.lock();
         let version = rows.get(&id).map_or(1, |row| row.version + 1);

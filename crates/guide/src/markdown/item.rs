@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use syn::spanned::Spanned;
 use syn::{File, ImplItem, Item, TraitItem, Type};
 
-/// The lines of the item `name` of this kind (`fn`, `struct`, `impl`, ..), its documentation included, from 1.
+/// The lines of the item `name` of this kind (`fn`, `struct`, `impl`, ..), with its documentation, counted from 1.
 ///
-/// `Type::method` is a method, which may go without its type where no function has its name; an `impl` is named as it is
-/// written, `Profiles for Cache` included.
+/// `Type::method` is a method; the type may be left out where no function has that name. An `impl` is named without
+/// parameters, as `Cache` or `Profiles for Cache`.
 ///
 /// # Errors
 /// A sentence, when there is no such item, or more than one.
@@ -34,7 +34,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Finds items, and apart from them methods.
+    /// Collects items that have the name, and in a list of their own methods that have it.
     fn look(&self, items: &[Item], found: &mut Vec<RangeInclusive<usize>>, methods: &mut Vec<RangeInclusive<usize>>) {
         for item in items {
             if let Some((kind, name)) = named(item)
@@ -104,7 +104,7 @@ fn named(item: &Item) -> Option<(&'static str, String)> {
     Some((kind, name))
 }
 
-/// The last word of a type, without its parameters.
+/// The last segment of a type's path, without its parameters.
 fn type_name(of: &Type) -> String {
     match of {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),

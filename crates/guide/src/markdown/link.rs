@@ -24,7 +24,7 @@ impl Link {
     }
 }
 
-/// The links in a text, those in code left out.
+/// The links and images in a text, without those in code.
 pub(super) fn links(text: &str) -> Vec<Link> {
     let text = without_code(text);
     let mut found = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn links(text: &str) -> Vec<Link> {
     found
 }
 
-/// A text with what stands between backticks blanked.
+/// The text with `_` for each piece of code between backticks.
 fn without_code(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts
@@ -56,7 +56,7 @@ fn without_code(text: &str) -> String {
         .collect()
 }
 
-/// The anchor of a heading, as the repository's page has it: lower case, signs gone, spaces as dashes.
+/// The anchor of a heading, as the repository's site makes it: in lower case, without signs, spaces as dashes.
 pub fn slug(heading: &str) -> String {
     let kept = heading.to_lowercase();
     let kept = kept

@@ -9,7 +9,7 @@ pub struct Page {
     pub file: String,
     /// How many lines it has.
     pub lines: usize,
-    /// What stands there, in order.
+    /// Its blocks, from top to bottom.
     pub blocks: Vec<Block>,
 }
 
@@ -60,7 +60,7 @@ impl Block {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The fence that it is.
+    /// The fence, where the block is one.
     pub fn fence(&self) -> Option<&Fence> {
         match &self.kind {
             Kind::Fence(fence) => Some(fence),
@@ -95,7 +95,7 @@ impl Page {
             .collect()
     }
 
-    /// The headings, with level and line.
+    /// The headings: line, level and text of each.
     pub fn headings(&self) -> impl Iterator<Item = (usize, usize, &str)> {
         self.blocks.iter().filter_map(|block| match &block.kind {
             Kind::Heading { level, text } => Some((block.line, *level, text.as_str())),
@@ -103,7 +103,7 @@ impl Page {
         })
     }
 
-    /// What a link's `#..` may name: the headings, as the repository's page makes anchors of them.
+    /// The anchors that a link's `#..` may name, one for each heading, as the repository's site makes them.
     pub fn anchors(&self) -> Vec<String> {
         let mut anchors: Vec<String> = Vec::new();
         for (_, _, text) in self.headings() {

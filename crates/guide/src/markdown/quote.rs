@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::item;
 
-/// The text that `wanted` names, as it stands in the repository at `top`, without the indentation that all its lines have.
+/// The text that `wanted` names, from the repository at `top`, without the indentation that all its lines share.
 ///
 /// - `crates/a/src/b.rs`: the whole file
 /// - `crates/a/src/b.rs fn c`: an item of a Rust source (`A::c` is a method)
-/// - `a.toml "[store]" .. "prefix"`: from the first line that holds the one text to the next that holds the other
+/// - `a.toml "[store]" .. "prefix"`: from the first line that holds the one text to the next line, or the same, that holds
+///   the other
 ///
 /// # Errors
 /// A sentence that says what is not there.

@@ -31,7 +31,7 @@ pub fn write_quotes(top: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 fn renewed(top: &Path, page: &Page, before: &str) -> anyhow::Result<String> {
     let mut lines: Vec<String> = before.lines().map(str::to_owned).collect();
-    // From the end, so that the numbers of the lines before stay.
+    // From the end, so that the line numbers of the blocks before stay right.
     for block in page.blocks.iter().rev() {
         let (Some(fence), Some(wanted)) = (block.fence(), block.marker("source")) else {
             continue;

@@ -10,10 +10,10 @@ use super::Page;
 /// The languages, by the names of their folders in docs/guide.
 pub const LANGUAGES: [&str; 2] = ["en", "zh"];
 
-/// Reads a page.
+/// Reads a page; `file` is its path from the repository's top.
 ///
 /// # Errors
-/// When there is none.
+/// When the file can't be read.
 pub fn read(top: &Path, file: &str) -> anyhow::Result<Page> {
     let text = fs::read_to_string(top.join(file)).with_context(|| format!("{file} can't be read"))?;
     Ok(Page::parse(file, &text))

@@ -11,14 +11,16 @@ use anyhow::Context;
 use super::drawing::drawn;
 use crate::markdown::{LANGUAGES, Page, pages};
 
-/// Titles of the book and of its parts, and the name by which the other language is found.
+/// For each language: the titles of the book, of the overview and of the glossary, the other language's name in itself, and
+/// the language's tag in HTML.
 const WORDS: [[&str; 5]; 2] = [
     ["Waypost: the guide", "Overview", "Glossary", "中文", "en"],
     ["Waypost 学习指南", "概览", "术语表", "English", "zh-CN"],
 ];
 /// What a page needs in a browser: its place in the book's folder, and its text.
 type Asset = (&'static str, &'static str);
-/// The assets of each book. Of those in `src` mdBook makes copies, of those beside it, as the settings name them, parts of each page.
+/// The assets of each book. mdBook copies those in `src`; those beside `src`, which the settings or the theme name, become
+/// parts of each page.
 const ASSETS: [&[Asset]; 2] = [&[DRAWINGS, STYLE], &[DRAWINGS, STYLE, HEAD, SEARCH_CHINESE]];
 const DRAWINGS: Asset = ("drawings.js", include_str!("drawings.js"));
 const STYLE: Asset = ("site.css", include_str!("site.css"));
@@ -77,7 +79,7 @@ impl Book<'_> {
         Ok(())
     }
 
-    /// Where a page stands in the book: its path, but that the overview is the index.
+    /// Where a page stands in the book: its path below the language's folder, with `index.md` for the overview.
     fn place(&self, file: &str) -> String {
         let prefix = format!("docs/guide/{}/", self.language);
         file.strip_prefix(&prefix)
@@ -102,7 +104,8 @@ impl Book<'_> {
         lines.join("\n") + "\n"
     }
 
-    /// A page with a way to the other language below its heading, its drawings and its links as the site has them.
+    /// The text of a page for the site: a link to the other language below its heading, and drawings and links as the site
+    /// has them.
     fn page(&self, page: &Page) -> anyhow::Result<String> {
         let mut text = drawn(page, &fs::read_to_string(self.top.join(&page.file))?);
         for (_, link) in page.links() {
@@ -118,7 +121,7 @@ impl Book<'_> {
         };
         let place = self.place(&page.file);
         let way = format!("{}../{other}/{}", up(&place), place.replace(".md", ".html"));
-        // The overview has its own.
+        // The overview has such a link already.
         if text.contains(&format!("]({way})")) {
             return Ok(text);
         }
@@ -126,7 +129,7 @@ impl Book<'_> {
         Ok(format!("{first}\n\n[{}]({way})\n{rest}", self.words[3]))
     }
 
-    /// Where a link leads on the site.
+    /// Where a link leads on the site. A link out of the guide leads to a copy of its target, which is written here.
     fn link(&self, page: &Page, (file, anchor): (&str, Option<&str>)) -> anyhow::Result<String> {
         let folder = Path::new(&page.file).parent().unwrap_or(Path::new(""));
         let target = normal(&folder.join(file));
@@ -143,7 +146,7 @@ impl Book<'_> {
             let place = other.1.replace("README.md", "index.md").replace(".md", ".html");
             return Ok(format!("{here}../{}/{place}{anchor}", other.0));
         }
-        // mdBook passes by what begins with a dot, and takes whatever has `.md` in its name for a page.
+        // mdBook leaves out files whose name begins with a dot, and takes every file with `.md` in its name for a page.
         let copy = format!("sources/{}.txt", name.trim_start_matches('.').replace(".md", ""));
         write(&self.folder.join("src").join(&copy), &copied(&self.top.join(&target))?)?;
         Ok(here + &copy)
@@ -163,7 +166,7 @@ fn copied(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))
 }
 
-/// From a page of the book to the book's top: `../` for each folder above it.
+/// The way from a page to the book's top: `../` for each folder that the page stands in.
 fn up(place: &str) -> String {
     "../".repeat(place.matches('/').count())
 }

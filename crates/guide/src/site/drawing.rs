@@ -26,7 +26,7 @@ pub(super) fn drawn(page: &Page, text: &str) -> String {
     written
 }
 
-/// The text of a drawing as it stands, so that who has no scripts reads it.
+/// The element of a drawing. It holds the drawing's text, which a browser without scripts shows.
 fn element(drawing: &Fence) -> String {
     let text = drawing
         .text

@@ -1,4 +1,4 @@
-//! cache-6: that somebody is not there is remembered, and gives way as soon as they are.
+//! cache-6: the cache remembers that somebody is not there, and forgets it as soon as they sign up.
 
 use tokio::time::timeout;
 

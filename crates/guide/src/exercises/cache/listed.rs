@@ -1,4 +1,4 @@
-//! The list of them.
+//! The list of the cache exercises.
 
 use futures_util::FutureExt;
 

@@ -1,6 +1,6 @@
 //! The exercises of the first note: cache-aside, and what goes wrong with it.
 //!
-//! `profiles` is what a learner writes in four of them; `listed` has them all.
+//! `profiles` is the trait that a learner's code implements in three of them; `listed` has them all.
 
 mod absent;
 mod lease;

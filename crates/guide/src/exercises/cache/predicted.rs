@@ -1,4 +1,4 @@
-//! cache-1 and cache-2: what is predicted is run, and counted.
+//! cache-1 and cache-2: the learner predicts a number or an order; the check runs the scene and compares.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -29,7 +29,7 @@ impl CacheKey for Profile {
     }
 }
 
-/// Replicas of the house's cache over one store, before a database that counts its queries.
+/// Replicas of Waypost's own cache over one store, before a database that counts its queries.
 struct Scene {
     store: Store,
     asked: Arc<AtomicUsize>,

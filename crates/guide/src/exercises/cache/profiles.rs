@@ -1,4 +1,4 @@
-//! What a learner writes: profiles behind a cache. And the store that a check hands to them.
+//! The trait that a learner's code implements, profiles behind a cache, and the store that a check gives it.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::exercises::table::Table;
 /// How long a check waits for what should come at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// Profiles, read through a cache that stands in `store`, before a database that is `table`.
+/// Profiles that are read through a cache in `store`; `table` is the database behind it.
 pub(crate) trait Profiles: Send + Sync + 'static {
-    /// One replica's.
+    /// Makes one replica.
     fn new(store: Store, table: Table) -> Self;
     /// The name of a person; `None`: there is nobody of this id.
     fn read(&self, id: u32) -> impl Future<Output = Option<String>> + Send;

@@ -1,4 +1,4 @@
-//! cache-5: a slow reader does not put back what was changed meanwhile.
+//! cache-5: a slow reader does not put an old row into the cache after a change.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use crate::exercises::exercise::Verdict;
 /// Messages, and how often each comes.
 const MESSAGES: u32 = 20;
 const COPIES: u32 = 3;
-/// More waits than taking a message in has.
+/// Points at which a process dies in turn: more than taking one message in has awaits.
 const STEPS: usize = 16;
 const SOON: Duration = Duration::from_secs(10);
 
@@ -22,12 +22,12 @@ pub(crate) struct Message {
     pub(crate) to: u32,
 }
 
-/// What takes messages in.
+/// A consumer of messages, which a learner writes.
 pub(crate) trait Takes: Send + Sync + 'static {
-    /// One process's.
+    /// Makes the consumer of one process.
     fn new(database: Database) -> Self;
-    /// Takes a message in: one mail is ordered. When it returns, the message is acknowledged; dies the process before, it
-    /// comes again.
+    /// Takes a message in: one mail is ordered. The message is acknowledged when this returns. If the process dies before
+    /// that, the message comes again.
     fn take(&self, message: Message) -> impl Future<Output = ()> + Send;
 }
 
@@ -92,7 +92,7 @@ async fn when_it_dies<T: Takes>() -> Result<(), String> {
         let database = Database::default();
         let message = Message { id: 1, to: 1 };
         dies_after(steps, T::new(database.clone()).take(message)).await;
-        // It was not acknowledged, or that was not heard: it comes again.
+        // The message was not acknowledged, or the acknowledgement got lost: it comes again.
         T::new(database.clone()).take(message).await;
         match database.read().await.mails.len() {
             1 => {}

@@ -9,17 +9,17 @@ use crate::exercises::exercise::Verdict;
 
 /// People who sign up, half of them while the broker is away.
 const PEOPLE: u32 = 20;
-/// More waits than a sign-up has.
+/// Points at which a process dies in turn: more than a sign-up or the relay has awaits.
 const STEPS: usize = 24;
 const SOON: Duration = Duration::from_secs(10);
 
-/// Accounts that tell of themselves.
+/// Accounts whose sign-ups are told to others by a message; a learner writes it.
 pub(crate) trait SignUps: Send + Sync + 'static {
-    /// One process's.
+    /// Makes the accounts of one process.
     fn new(database: Database, broker: Broker) -> Self;
-    /// Signs a person up, and says whether they are.
+    /// Signs a person up; false when the sign-up is refused.
     fn sign_up(&self, person: u32) -> impl Future<Output = bool> + Send;
-    /// What is called again and again beside it, also after a process has died.
+    /// The relay, which is called again and again beside sign-ups, also after a process has died.
     fn relay(&self) -> impl Future<Output = ()> + Send;
 }
 

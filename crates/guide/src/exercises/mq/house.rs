@@ -1,4 +1,4 @@
-//! The house's own consumer, over its broker in memory and a database in a file that goes with it.
+//! Waypost's own consumer, over its broker in memory and a SQLite file that is deleted in the end.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::exercises::running::Measured;
 
-/// How long something may take that comes by itself.
+/// Longest that is waited for what comes by itself.
 const SOON: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -88,7 +88,7 @@ impl House {
         })
     }
 
-    /// Publishes in the background: a broker in memory confirms when the message is settled for good.
+    /// Publishes in the background, because the broker in memory confirms a message only when it is settled for good.
     pub(super) fn publish(&self, message: OutboundMessage) {
         let broker = self.broker.clone();
         self.tasks.spawn("publish", async move {
@@ -96,13 +96,13 @@ impl House {
         });
     }
 
-    /// How many messages were settled so.
+    /// How many messages were settled with this outcome, as the consumer's metrics count them.
     pub(super) fn settled(&self, outcome: &str) -> f64 {
         let labels = [("queue", EMAIL_WORKER_EVENTS.name), ("outcome", outcome)];
         Measured::of(self.metrics.render()).sum("waypost_messages_total", &labels)
     }
 
-    /// Waits until `reached` says so.
+    /// Waits until `reached` is true, for 20 s at most.
     ///
     /// # Errors
     /// A sentence, when it never does.

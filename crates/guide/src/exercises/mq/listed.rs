@@ -1,4 +1,4 @@
-//! The list of them.
+//! The list of the messaging exercises.
 
 use std::future::ready;
 

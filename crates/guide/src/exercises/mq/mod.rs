@@ -1,7 +1,7 @@
 //! The exercises of the second note: messages between services, and what goes wrong with them.
 //!
-//! `listed` has them all. Two are run on the house's own broker (`house`), one on a Waypost that runs, and what a learner
-//! writes stands on a small database and a small broker that can fail (`office`).
+//! `listed` has them all. Two are run on Waypost's own consumer (`house`), one on a Waypost that runs. Two of those that a
+//! learner writes stand on a small database and a small broker that can fail (`office`), two need neither.
 
 mod copies;
 mod dual_write;

@@ -1,4 +1,5 @@
-//! A database in memory with transactions, and a broker that may be away: small enough to have a process die at each step.
+//! A database in memory with transactions, and a broker that may be away. Both are small, so that a check can let a process
+//! die at each step.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -16,11 +17,11 @@ use tokio::task::yield_now;
 pub(crate) struct Rows {
     /// Who signed up.
     pub(crate) people: BTreeSet<u32>,
-    /// Of whom a message is still to be published.
+    /// The people of whom a message is still to be published.
     pub(crate) outbox: BTreeSet<u32>,
     /// The ids of the messages that were taken in.
     pub(crate) inbox: BTreeSet<u32>,
-    /// To whom a mail was ordered, once for each.
+    /// The people to whom a mail was ordered, once for each mail.
     pub(crate) mails: Vec<u32>,
 }
 
@@ -28,14 +29,14 @@ pub(crate) struct Rows {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Database(Arc<Mutex<Rows>>);
 
-/// A transaction. What is changed in `rows` is there after the commit, all of it; dropped, none of it.
+/// A transaction. Changes in `rows` are all kept by a commit; when the transaction is dropped, none of them is.
 pub(crate) struct Transaction {
     pub(crate) rows: Rows,
     committed: OwnedMutexGuard<Rows>,
 }
 
 impl Database {
-    /// Begins a transaction.
+    /// Begins a transaction; waits until no other one is open.
     pub(crate) async fn begin(&self) -> Transaction {
         yield_now().await;
         let committed = Arc::clone(&self.0).lock_owned().await;
@@ -43,7 +44,7 @@ impl Database {
         Transaction { rows, committed }
     }
 
-    /// What is committed.
+    /// What is committed; waits until no transaction is open.
     pub(crate) async fn read(&self) -> Rows {
         self.0.lock().await.clone()
     }
@@ -95,7 +96,7 @@ impl Broker {
     }
 }
 
-/// Lets `work` come as far as its `steps`th wait, and has its process die there. Whether it ended before.
+/// Polls `work` until it has waited `steps` + 1 times, then drops it, as if its process died there; true when it ended.
 pub(super) async fn dies_after(steps: usize, work: impl Future) -> bool {
     let mut work = pin!(work);
     for _ in 0..=steps {

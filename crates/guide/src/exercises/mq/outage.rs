@@ -9,7 +9,7 @@ use crate::exercises::running::Measured;
 
 /// Sign-ups that are asked for.
 const SIGN_UPS: f64 = 5.0;
-/// The relay counts its backlog every five seconds.
+/// Looks at the metrics, over eight seconds: the relay counts its backlog every five.
 const LOOKS: usize = 16;
 const BETWEEN: Duration = Duration::from_millis(500);
 

@@ -14,7 +14,7 @@ pub(crate) struct Changed {
 
 /// A service's own copy of accounts that another service has.
 pub(crate) trait Follows: Send + Sync + 'static {
-    /// An empty one.
+    /// Makes an empty copy.
     fn new() -> Self;
     /// Takes an event in.
     fn take(&mut self, event: Changed);
@@ -69,7 +69,7 @@ pub(crate) fn check<F: Follows>() -> Verdict {
         let mut people = F::new();
         for event in &order {
             people.take(event.clone());
-            // A copy of each comes right behind it.
+            // Each event comes twice, the second time right behind the first.
             people.take(event.clone());
         }
         orders += 1;

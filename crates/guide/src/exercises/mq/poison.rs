@@ -1,4 +1,4 @@
-//! mq-6: what becomes of a message that was not taken in. It is run by a clock of its own, so that an hour takes no time.
+//! mq-6: what becomes of a message that was not taken in. The run has a simulated clock, so that an hour takes no time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const MESSAGES: u32 = 100;
 /// What an attempt takes.
 const ATTEMPT: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_mins(1);
-/// How long a run lasts that is to see the end of it.
+/// How long a run lasts, in its own time, that is to see what becomes of every message in the end.
 const LONG: Duration = Duration::from_hours(6);
 
 /// Why a message was not taken in.
@@ -65,7 +65,8 @@ struct Seen {
     dead: u32,
 }
 
-/// One worker takes messages one by one for `lasts`; `fails` says what happens to message `number` at a time.
+/// One worker takes messages one by one for `lasts` of simulated time. `fails` says whether message `number` fails at a
+/// moment, and how.
 fn run<D: Decides>(lasts: Duration, fails: impl Fn(u32, Duration) -> Option<Failure>) -> Seen {
     let mut queue: VecDeque<(u32, u32)> = (0..MESSAGES).map(|number| (number, 1)).collect();
     let mut delayed: Vec<(Duration, u32, u32)> = Vec::new();

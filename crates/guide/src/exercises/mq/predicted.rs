@@ -1,4 +1,4 @@
-//! mq-1 and mq-2: what is predicted is run on the house's own consumer.
+//! mq-1 and mq-2: the learner predicts what happens; the check runs it on Waypost's own consumer and compares.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ fn with_body(message: &OutboundMessage, body: &'static [u8]) -> OutboundMessage 
     OutboundMessage::from_parts(id, kind, message.headers().clone(), Bytes::from_static(body))
 }
 
-/// The message as it comes out of the last of so many delay queues.
+/// The message as it comes back after so many attempts.
 fn after_attempts(message: &OutboundMessage, attempts: usize) -> OutboundMessage {
     let mut headers = message.headers().clone();
     headers.insert(header::ATTEMPT.to_owned(), attempts.to_string());

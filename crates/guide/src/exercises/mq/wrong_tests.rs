@@ -1,4 +1,4 @@
-//! Ways to do the exercises wrongly that are not the skeleton's: each check names them.
+//! Wrong solutions other than the skeletons; each check says what is wrong with them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::office::{Broker, Database};
 use super::overtaking::{self, Changed, Follows};
 use super::poison::{self, Decides, Failure, Fate};
 
-/// Publishes first, and commits then.
+/// Publishes first and commits afterwards.
 struct PublishesFirst(Database, Broker);
 
 impl SignUps for PublishesFirst {
@@ -174,7 +174,8 @@ async fn a_memory_apart_from_the_effect_and_one_of_the_wrong_thing_are_named() {
     assert!(missing.contains("two messages to one person are two"), "{missing}");
 }
 
-/// What can't be read is dead; what fails waits so many seconds, so often; the database's trouble is as another one, or not.
+/// Sets aside what can't be read. What fails waits `WAITS` times, from `SECONDS` upwards. `BLAMES` says whether trouble of
+/// the own database counts like any other failure; otherwise the message is tried again at once.
 struct Ladder<const SECONDS: u64, const WAITS: u32, const BLAMES: bool>;
 
 impl<const SECONDS: u64, const WAITS: u32, const BLAMES: bool> Decides for Ladder<SECONDS, WAITS, BLAMES> {
@@ -207,7 +208,7 @@ fn each_ladder_that_is_wrong_is_named() {
     }
 }
 
-/// Compares versions, and forgets that of whoever is gone.
+/// Compares versions, but forgets the version of a person who is gone.
 struct Forgets(HashMap<u32, Changed>);
 
 impl Follows for Forgets {

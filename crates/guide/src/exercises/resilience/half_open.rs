@@ -1,4 +1,4 @@
-//! resilience-6: a breaker finds back, also when who made the probe has gone away.
+//! resilience-6: a breaker closes again, also when the caller of its probe has gone away.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ pub(crate) const PROBE: Duration = Duration::from_secs(10);
 
 /// A breaker that opens after [`FAILURES`] in a row, and lets one probe at a time pass when it was open for [`OPEN`].
 pub(crate) trait Guards: Send + Sync + 'static {
-    /// A closed one.
+    /// Makes a closed breaker.
     fn new() -> Self;
-    /// Whether a call may be made now. Who gets leave may go away without a word.
+    /// Whether a call may be made now. A caller that gets leave may go away without a report.
     fn admit(&self, now: Instant) -> bool;
     /// How a call ended that had leave.
     fn report(&self, succeeded: bool, now: Instant);

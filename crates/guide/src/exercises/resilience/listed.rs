@@ -1,4 +1,4 @@
-//! The list of them.
+//! The list of the resilience exercises.
 
 use std::future::ready;
 

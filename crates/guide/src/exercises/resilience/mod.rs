@@ -1,6 +1,6 @@
 //! The exercises about calls to others and about protection: what a retry, a breaker and a limit get wrong.
 //!
-//! `provider` is somebody outside who fails in known ways; `listed` has them all.
+//! `provider` is a provider outside that fails in known ways; `listed` has all exercises.
 
 mod degraded;
 mod half_open;

@@ -1,4 +1,4 @@
-//! resilience-8: nobody's work is done after they have gone.
+//! resilience-8: no work is done for callers that have gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,18 +12,18 @@ use crate::exercises::exercise::Verdict;
 
 /// Requests that come at once.
 const CROWD: usize = 200;
-/// Requests that the server works at side by side, and what one takes.
+/// Requests that the server works at side by side, and how long one takes.
 pub(crate) const PLACES: usize = 4;
 pub(crate) const TAKES: Duration = Duration::from_millis(20);
 /// After so long a caller is gone.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
-/// Answers that may come too late, on a machine that others use, and that must come in time.
+/// Most answers that may come too late, as others use the machine, too, and fewest that must come in time.
 const LATE: usize = 10;
 const IN_TIME: usize = 20;
 
-/// What stands before the server.
+/// The door of a server with [`PLACES`], which a learner writes.
 pub(crate) trait Admits: Send + Sync + 'static {
-    /// Before a server with [`PLACES`].
+    /// Makes the door of one server.
     fn new() -> Self;
     /// Has the work done, or refuses it; says whether it was done.
     fn serve(&self, work: Work) -> impl Future<Output = bool> + Send;

@@ -1,4 +1,4 @@
-//! resilience-1 and resilience-2: what is predicted is run, and counted.
+//! resilience-1 and resilience-2: the learner predicts a number or an order; the check runs the scene and compares.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use common::resilience::{Breaker, BreakerOptions, BreakerState, RetryBudget, Ver
 
 use crate::exercises::exercise::{Attempt, Verdict as Judged};
 
-/// Calls that come at the same moment, each with so many retries that it would like to make.
+/// Calls that come at the same moment, and the retries that each would make.
 const CALLS: usize = 95;
 const RETRIES: usize = 3;
 
@@ -32,7 +32,7 @@ pub(crate) fn tries(attempt: &Attempt) -> Judged {
     ))
 }
 
-/// resilience-2: how a breaker stands at six moments of a bad half minute.
+/// resilience-2: the state of a breaker at six moments of a bad half minute.
 pub(crate) fn states(attempt: &Attempt) -> Judged {
     let answer = attempt.answered("resilience-2")?;
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Somebody outside, who sends messages to people, fails in known ways, and counts.
+//! A provider outside that sends messages to people, fails in known ways, and counts its calls.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) struct Provider(Arc<Inner>);
 struct Inner {
     trouble: Trouble,
     calls: AtomicUsize,
-    /// The keys of what it has sent. A call under a key that it knows sends nothing, and is answered as the first.
+    /// The keys of what it has sent. A call with a key that it knows sends nothing, and is answered as a success.
     known: Mutex<HashSet<String>>,
 }
 
@@ -47,7 +47,7 @@ impl Provider {
         Self(Arc::new(Inner { trouble, calls, known }))
     }
 
-    /// Sends a message to a person, once a key.
+    /// Sends a message to a person, once for each key.
     pub(crate) async fn send(&self, key: &str) -> Result<(), CallError> {
         let is_first = self.0.calls.fetch_add(1, SeqCst) == 0;
         tokio::time::sleep(ANSWER).await;

@@ -11,15 +11,15 @@ use crate::exercises::exercise::Verdict;
 
 /// How long a check waits for what should come at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
-/// Requests a minute, and at once, of one caller.
+/// Requests that one caller may make a minute; all of them may come at once.
 pub(crate) const ALLOWED: u32 = 30;
-/// What comes back while the check runs, on a machine that others use.
+/// Requests that the limit may give back while the check runs, on a machine that others use, too.
 const GRACE: usize = 3;
 const REPLICAS: usize = 3;
 
 /// One replica's limits of callers.
 pub(crate) trait Admits: Send + Sync + 'static {
-    /// Over the store that all replicas share.
+    /// Makes the limits of one replica, over the store that all replicas share.
     fn new(store: Store) -> Self;
     /// Whether a request of this caller passes.
     fn admits(&self, caller: &str) -> impl Future<Output = bool> + Send;

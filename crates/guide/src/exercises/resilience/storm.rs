@@ -1,4 +1,4 @@
-//! resilience-4: retries are no storm for a provider that is away, and help with a failure that passes.
+//! resilience-4: retries do not flood a provider that is away, and still help with a failure that passes.
 
 use futures_util::future::join_all;
 use tokio::time::timeout;
@@ -9,12 +9,12 @@ use crate::exercises::exercise::Verdict;
 
 /// Messages that come while the provider is away.
 const MESSAGES: usize = 200;
-/// A fifth more than one call a message.
+/// Most calls for these messages: a fifth more than one call each.
 const BEARABLE: usize = MESSAGES + MESSAGES / 5;
 
-/// Sends messages by way of a provider, for all of a process.
+/// Sends all messages of a process through a provider; a learner writes it.
 pub(crate) trait Sender: Send + Sync + 'static {
-    /// Before the provider.
+    /// Makes the sender of one process.
     fn new(provider: Provider) -> Self;
     /// Sends one message; its key is the same at each try.
     fn send(&self, key: &str) -> impl Future<Output = Result<(), CallError>> + Send;

@@ -1,4 +1,4 @@
-//! resilience-5: nobody knows whether a call arrived, and its second try has no second effect.
+//! resilience-5: nobody knows whether a call arrived, so its second try must have no second effect.
 
 use tokio::time::timeout;
 
@@ -8,7 +8,7 @@ use crate::exercises::exercise::Verdict;
 
 /// Tells people that their orders are on the way.
 pub(crate) trait Tells: Send + Sync + 'static {
-    /// Before the provider. A process that begins anew makes a new one.
+    /// Makes what tells, over the provider. A process that starts again makes a new one.
     fn new(provider: Provider) -> Self;
     /// Tells of one order.
     fn tell(&self, order: u32) -> impl Future<Output = Result<(), CallError>> + Send;
