@@ -116,7 +116,7 @@ impl Dialer {
                 Some(Ok(role)) if role != "master" => Err(DialError::Replica),
                 _ => Ok(()),
             },
-            // A user or a proxy that may not ask can't tell; a write to a replica fails by itself.
+            // Where a user or a proxy may not ask, the role stays unknown; a write to a replica fails by itself.
             Err(DialError::Node(error)) if error.code().is_some() => Ok(()),
             Err(error) => Err(error),
         }
@@ -161,7 +161,7 @@ impl Dialer {
         within(creation(self.0.limits), dialled).await
     }
 
-    /// Every node of a cluster refuses most keys: none of it is used.
+    /// Refuses a node of a cluster, because each of them would refuse most keys.
     async fn refuse_a_cluster(&self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
         let mut info = cmd("INFO");
         info.arg("cluster");

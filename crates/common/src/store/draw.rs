@@ -1,6 +1,6 @@
 //! Draws tokens of a rate limit that processes share: one script, and the server's clock alone.
 //!
-//! [`Quota::draw`] is what it decides by, and the script below is the same function: the contract's tests hold both to one
+//! The script below is the same function as [`Quota::draw`], which memory uses: the contract's tests hold both to one
 //! model. Numbers are whole microseconds below 2^53, which Lua's doubles have exactly.
 
 use std::sync::LazyLock;

@@ -12,10 +12,12 @@ pub(super) const CLUSTER_CURE: &str = "set store.url to a single Redis (redis://
 /// Why a store operation did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No connection stands, or the breaker is open; said at once, without waiting.
+    /// No connection stands or the breaker is open, which is said at once; or the connection broke, or its node takes no
+    /// writes now. After a break it is unknown whether the operation took effect.
     #[error("the store is away")]
     Away,
-    /// The server did not answer in time; whether the operation took effect is unknown.
+    /// The server did not answer in time, or too many commands were under way; whether the operation took effect is
+    /// unknown.
     #[error("the store did not answer in time")]
     TimedOut,
     /// The server answered with an error.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// How long the store may take.
+/// Deadlines of one store: for commands, which callers wait for, and for connections, which they do not.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The answer to one command; the longest that a read loses to a server that hangs.
+    /// The answer to one command. The wait for a place to send it has the same limit, so a server that hangs costs a
+    /// read twice this at most.
     pub response: Duration,
     /// Dialling and greeting, in the background.
     pub connect: Duration,

@@ -27,7 +27,7 @@ use super::{Store, StoreError};
 use crate::process::Tasks;
 use crate::telemetry::Metrics;
 
-/// A lease is renewed so many times before it would end.
+/// A renewal is tried each time a lease divided by this has passed.
 const RENEWALS: u32 = 3;
 
 /// The locks of one store. Cheap to clone.
@@ -58,7 +58,9 @@ impl Locks {
         Self { store, tasks, metrics }
     }
 
-    /// Takes the lock `name` for `lease`, renewed for as long as the guard lives, unless somebody holds it.
+    /// Takes the lock `name` of one thing, which `of` names, for `lease`; `None` when somebody holds it.
+    ///
+    /// It is renewed for as long as the guard lives.
     ///
     /// # Errors
     /// When the store is away, slow or refuses: nobody knows who holds it.
@@ -70,7 +72,7 @@ impl Locks {
     ) -> Result<Option<Guard>, StoreError> {
         let key = format!("lock:{name}:{of}");
         let token = Uuid::now_v7().simple().to_string();
-        // Before it is asked for: the server counts from later on.
+        // Taken before the server is asked, whose own count begins later.
         let until = Instant::now() + lease;
         let answer = self.store.set_if_absent(&key, token.as_bytes(), lease).await;
         let outcome = match &answer {
@@ -132,7 +134,7 @@ impl Guard {
 
     /// Gives the lock up, for the next one to take it at once. Where that fails, its lease ends it.
     ///
-    /// A holder that went on after its lease has lost it, whether or not the renewal was first to notice.
+    /// When the lease is over already, the lock counts as lost, even if the renewal has not noticed yet.
     pub async fn release(self) {
         // First: a renewal in between would take it for lost.
         drop(self.renewed);
@@ -190,7 +192,7 @@ impl Renewal {
         self.lease.lose();
     }
 
-    /// Whether it is held still.
+    /// Waits for the next third of the lease and extends it then; says whether the lock is still held.
     async fn renew(&self) -> bool {
         let until = *self.lease.until.lock();
         sleep_until(until.min(Instant::now() + self.length / RENEWALS)).await;

@@ -17,7 +17,7 @@ use crate::resilience::{Drawn, Quota, micros};
 
 /// Most entries at a time; a user's entry is below 1 KiB, so these stay under some 50 MB.
 const CAPACITY: usize = 50_000;
-/// Most bytes of keys and values, for those that are larger.
+/// With so many bytes of keys and values it is full, for entries that are larger. The last one may go beyond.
 const CAPACITY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Messages that a subscriber may be behind; one that is further behind has lost some and is told so.
@@ -98,7 +98,7 @@ impl Memory {
         let mut entries = self.lock();
         // Above 0, which stands for no arrival.
         let now = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX / 2) + 1;
-        // One whose life is over by another look at the clock is none by this one too, or still counts.
+        // Its life is not looked at: when that is over, its arrival is past, which means the same as no entry.
         let kept = entries
             .by_key
             .get(&key)

@@ -4,9 +4,9 @@
 //! no server installed. So a [`Store`] is Redis or memory, chosen by URL, and one contract suite
 //! (`tests/it/store/contract.rs`) holds both to the same meaning.
 //!
-//! What it must not become: a dependency of correctness. Every operation answers within some tens of
-//! milliseconds, and after three failures in a row a breaker has the next ones fail at once
-//! ([`StoreError::Away`]); callers fall back to the database. Nothing here may be the only copy of anything. It heals by itself.
+//! What it must not become: a dependency of correctness. Every command has a deadline ([`Limits::response`], 50 ms
+//! unless set), and after three failures in a row a breaker has the next ones fail at once ([`StoreError::Away`]);
+//! callers fall back to the database. Nothing here may be the only copy of anything. It heals by itself.
 //!
 //! `address` takes the URL apart, `dialer` finds and dials the node that takes writes (`sentinel` asks who
 //! that is), `slots` hold what was dialled, and `upkeep` keeps them filled.

@@ -35,7 +35,7 @@ impl Store {
     /// Opens the store that the settings name. Connecting goes on in the background.
     ///
     /// # Errors
-    /// When the URL is not one of a store; a server that is away is no error.
+    /// When the URL is not one of a store, or `store.ca_file` can't be used; a server that is away is no error.
     pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, OpenError> {
         let limits = Limits {
             response: settings.store.response_timeout,
@@ -179,7 +179,7 @@ impl Store {
 
     /// Marks a key as gone as of `version`, so that no slow reader brings the old value back.
     ///
-    /// Says whether it did: not when something newer stands there.
+    /// Says whether it did: not when something newer, or a mark of this version, stands there.
     ///
     /// # Errors
     /// When the store is away, slow or refuses.
@@ -200,7 +200,7 @@ impl Store {
         }
     }
 
-    /// Deletes what was written under a version below `version`.
+    /// Deletes what was written under a version below `version`, or under none.
     ///
     /// # Errors
     /// When the store is away, slow or refuses.
@@ -217,7 +217,8 @@ impl Store {
 
     /// Draws up to `wanted` tokens of the limit `quota` that is kept at `key`, by the store's own clock.
     ///
-    /// `known` is the furthest arrival that the caller has seen there; 0 is none. A store that has forgotten it learns it again.
+    /// `known` is the furthest arrival, in microseconds, that the caller has seen there; 0 is none. A store that has
+    /// forgotten it learns it again.
     ///
     /// # Errors
     /// When the store is away, slow or refuses.
@@ -244,7 +245,8 @@ impl Store {
         }
     }
 
-    /// Listens to `channel` over a connection of its own.
+    /// Listens to `channel` over a connection of its own, which is dialled here: that may take half a second, and longer
+    /// where sentinels are asked first.
     ///
     /// # Errors
     /// When the store is away, slow or refuses.
@@ -256,8 +258,8 @@ impl Store {
         }
     }
 
-    /// A number that is another one when what stands in it may be from before: its server was started anew, or
-    /// another one took over.
+    /// A number for the server that answers now. It is another one after a restart, or when another server took over:
+    /// what stands in the store may then be old. It is 1 where no server tells its own.
     ///
     /// # Errors
     /// When the store is away, slow or refuses.

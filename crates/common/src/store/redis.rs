@@ -73,7 +73,7 @@ pub(super) struct Redis {
     slots: Slots,
     metrics: Option<Metrics>,
     bulkhead: Bulkhead,
-    /// For a place, as long as for an answer.
+    /// How long a command waits for its place: as long as for its answer.
     patience: Duration,
 }
 

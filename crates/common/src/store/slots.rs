@@ -1,17 +1,17 @@
 //! Long-lived connections to Redis, shared by all commands.
 //!
-//! A checkout from deadpool-redis and its PING for every command would cost 4.3 times the throughput,
+//! A checkout from deadpool-redis and its PING for every command would divide the throughput by 4.3,
 //! so each connection is taken out of the pool and put into a slot. `upkeep` dials what is missing and
-//! asks after what stands. No command ever dials or waits for it: with no connection the answer is
+//! checks what stands. No command ever dials or waits for a dial: with no connection the answer is
 //! [`StoreError::Away`], at once.
 //!
-//! Two slots are for every thread. A thread that serves requests has one of its own besides, whose connection its own runtime
-//! drives: a command from there wakes no other thread, and neither does its answer. While that slot is
-//! empty, it uses the two.
+//! Two slots are for every thread. A thread that serves requests has one of its own besides, whose connection its own
+//! runtime drives: a command from there wakes no other thread, and neither does its answer. While that slot is empty,
+//! the thread uses the two.
 //!
 //! A breaker opens after three failed commands in a row, so a server that hangs costs three timeouts, and
 //! those that were under way by then.
-//! One late answer is no reason to hang up: the task pings the connection, and drops it when that is
+//! One late answer is no reason to hang up: `upkeep` pings the connection, and drops it when the ping is
 //! not answered either.
 
 use std::{
@@ -31,7 +31,7 @@ use tokio::{runtime::Handle, sync::Notify, time::timeout};
 use super::{Limits, StoreError, dialer::Dialer};
 use crate::resilience::{Breaker, BreakerOptions, BreakerState, Verdict};
 
-/// Slots for every thread: measured, more connections only thin the batching of each.
+/// Slots that all threads share. More connections only thin the batching of each, as measurements showed.
 const SHARED: usize = 2;
 /// So many threads can have a slot of their own.
 const OWN: usize = 64;
@@ -63,12 +63,12 @@ pub(super) struct Inner {
     /// What is to be done about the server, while it is away and that is known.
     cure: RwLock<Option<&'static str>>,
     began: Instant,
-    /// When it was last found to be away, in milliseconds after `began`, and one: 0 is never.
+    /// When it was last found to be away, in milliseconds after `began`, plus one: 0 means never.
     away_at: AtomicU64,
 }
 
 thread_local! {
-    /// Where this thread's own slot is: in whose slots, by address, and the how manieth.
+    /// This thread's own slot: the address of the [`Slots`] that it is one of, and its index there.
     static OWN_SLOT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
 }
 
@@ -89,7 +89,7 @@ pub(super) enum Home {
     Nobody,
 }
 
-/// A connection with its node, and its generation, by which a late failure of an old one is told.
+/// A connection with its node, and its generation, which tells a late failure of an older connection apart.
 #[derive(Clone)]
 pub(super) struct Standing {
     pub(super) generation: u64,

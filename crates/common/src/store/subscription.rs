@@ -91,7 +91,7 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Heard, Lost> {
         loop {
             if let Some(until) = self.answered {
-                // Messages that the server sent before its answer are here already; a budget must not hide them.
+                // Messages that the server sent before its answer are here already; tokio's budget must not hide them.
                 if let Some(message) = unconstrained(self.source.message()).now_or_never() {
                     return message.map(Heard::Message);
                 }

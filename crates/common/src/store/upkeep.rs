@@ -1,7 +1,7 @@
 //! Keeps the slots filled: dials what is missing, and asks after what stands.
 //!
-//! A connection goes when its node does not answer, has become a replica, or the sentinels name another
-//! master. So after a failover nothing is read from the former master for longer than a second.
+//! A connection is dropped when its node does not answer, has become a replica, or the sentinels name another
+//! master. So after a failover nothing is read from the former master for much longer than a second.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ use crate::{
 
 /// Pause between two tries to dial a server that is away.
 const REDIAL_EVERY: Duration = Duration::from_millis(100);
-/// How often a connection that nobody uses is asked whether it still stands.
+/// How often each connection is asked whether it still stands, and the sentinels who the master is.
 const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a thread may take to dial for itself.
@@ -111,7 +111,7 @@ impl Slots {
         }
     }
 
-    /// At once, so that a server that hangs is found out in the time of one answer.
+    /// Checks all connections at once, so that a server that hangs is found out in the time of one answer.
     async fn check_all(&self) {
         join_all(self.0.slots.iter().map(|slot| self.check(slot))).await;
     }

@@ -82,7 +82,7 @@ pub struct Read {
     pub layer: Layer,
     /// Why.
     pub reason: Reason,
-    /// For how many seconds the answer stays fresh; below zero, since when it is not any more.
+    /// For how many seconds the answer stays fresh; below zero, for how many it has not been fresh any more.
     pub fresh_for: i64,
 }
 

@@ -20,9 +20,9 @@ use crate::process::Tasks;
 use crate::store::{Locks, Store};
 use crate::telemetry::Metrics;
 
-/// The flight ends by itself at the deadline; this is for its own end to come first.
+/// Waiters wait this much longer than the load's own deadline, so that the load's own end comes first.
 const MARGIN: Duration = Duration::from_millis(500);
-/// Where nobody vouches for the last value known, it stands in for a load that failed for so long at most.
+/// How long after a failed load the last value known is answered without another try, where nobody vouches for it.
 const UNVOUCHED_REST: Duration = Duration::from_secs(1);
 
 /// A key of the cache, bound to the one type that stands under it.
@@ -96,7 +96,7 @@ impl<K: CacheKey> Cache<K> {
     /// Reads through the layers; `load` asks the database, at most once a key at a time.
     ///
     /// # Errors
-    /// When the load fails or is late and no value is left that may be answered.
+    /// When the load fails or is late ([`CacheOptions::deadline`]) and no value is left that may be answered.
     ///
     /// # Cancel safety
     /// A reader that is dropped leaves the load going on for the others.
@@ -162,7 +162,7 @@ impl<K: CacheKey> Cache<K> {
 
     /// Writes a value through, after the commit that made it. Failing to is no failure of the write.
     ///
-    /// From then on this process does not answer with an older one, nor do others from what they hear of.
+    /// From then on this process answers with nothing older. Other replicas do so once they hear of the change.
     pub async fn put(&self, key: &K, version: u64, value: &K::Value, now: Timestamp) {
         match self.layers.fresh_entry(version, value, now) {
             Ok(entry) => self.change(key.store_key(), entry, now).await,
@@ -177,8 +177,9 @@ impl<K: CacheKey> Cache<K> {
         self.change(key.store_key(), gone, now).await;
     }
 
-    /// Has what is older than `version` forgotten unless the change that makes it is told as done: for one whose commit
-    /// is not answered, or that nobody waits for any more when it comes.
+    /// Guards a change that is about to be committed as `version`, whose commit may happen without an answer, or when
+    /// nobody waits for the answer any more. Unless [`Doubt::is_over`] is called, what is older than `version` is
+    /// forgotten when the guard is dropped.
     pub fn doubt(&self, key: &K, version: u64) -> Doubt {
         Doubt {
             layers: Arc::clone(&self.layers),
@@ -262,8 +263,8 @@ where
     flight.land(outcome);
 }
 
-/// That a change may have come true. Dropped, it has what is older than the change forgotten, here, in the store and by
-/// the other replicas.
+/// The possibility that a change was committed. Dropped before [`Doubt::is_over`], it has what is older than the change
+/// forgotten, here, in the store and by the other replicas.
 #[must_use = "dropped at once, it forgets before the change is made"]
 pub struct Doubt {
     layers: Arc<Layers>,
@@ -273,7 +274,7 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    /// The change is committed, and the cache was told of it.
+    /// Ends the doubt: the change is committed, and the cache was told of it.
     pub fn is_over(mut self) {
         self.is_over = true;
     }

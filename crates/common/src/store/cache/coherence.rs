@@ -4,7 +4,7 @@
 //! is answered only while it is certain that it hears: until a second after it last asked the server, over the
 //! subscription's own connection, and had handled everything that came before the answer. So a replica that is cut
 //! off, frozen or out of breath answers from the process for a second at most, whatever the life of its entries.
-//! After a subscription was lost, what was held before is not answered any more.
+//! After a subscription was lost, what was held before is answered only as a last resort.
 //!
 //! A change that could not be written to the store is marked, its key not read from there, and repaired as soon as
 //! the store answers. Nobody else reads the store in the second after it was away, so that there is time for that.
@@ -26,11 +26,11 @@ use crate::telemetry::Metrics;
 
 /// The channel, behind the store's prefix.
 const CHANNEL: &str = "invalidations";
-/// A number that is part of the epoch, which the entries of the store carry; those with another are old.
+/// The key of a number that is part of the epoch. Entries of the store carry the epoch; those with another one are old.
 const EPOCH_KEY: &str = "epoch";
 /// Longer than any entry is kept.
 const EPOCH_LIVES: Duration = Duration::from_hours(30 * 24);
-/// So long after everything was heard what is held is answered.
+/// How long what is held may be answered after everything was heard.
 const TRUST: Duration = Duration::from_secs(1);
 /// Changes that come within this are told together.
 const COALESCE: Duration = Duration::from_millis(5);
@@ -40,13 +40,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(50);
 /// Keys that are repaired side by side.
 const REPAIRS_AT_ONCE: usize = 64;
-/// The last changes are told before the end, if that is soon.
+/// How long telling the last changes may hold up a request, when the service stops.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 pub(super) struct Coherence {
     store: Store,
     metrics: Metrics,
-    /// By which a process knows its own messages.
+    /// A process knows its own messages by this.
     origin: String,
     began: Instant,
     /// Until when what is held may be answered, in milliseconds after `began`.
@@ -174,7 +174,7 @@ impl Coherence {
         }
     }
 
-    /// No load that is under way may keep its value, nor may anything be answered that is held.
+    /// From now on, nobody vouches for what is held, and no load that is under way keeps its value here.
     pub(super) fn forget_all(&self) {
         self.generation.fetch_add(1, Relaxed);
     }
@@ -314,10 +314,10 @@ impl Coherence {
         repairs.try_collect::<()>().await
     }
 
-    /// Makes everything old that stands in the store.
+    /// Makes everything that stands in the store count as old.
     async fn raise_epoch(&self) -> Result<(), StoreError> {
         let raised = rand::random::<u64>().to_string();
-        // Before it is raised: what is marked meanwhile may be written under the new one.
+        // Before the epoch is raised: a key that is marked meanwhile may hold a value of the new one, and stays marked.
         self.repairs.all_done();
         let raising = async {
             self.store.set(EPOCH_KEY, raised.as_bytes(), EPOCH_LIVES).await?;
@@ -331,7 +331,7 @@ impl Coherence {
         Ok(())
     }
 
-    /// The epoch is of the server as well: one that was started anew, or took over, may hold what is old.
+    /// Reads the epoch. The server is a part of it: one that was started anew, or took over, may hold what is old.
     async fn look_at_epoch(&self) -> Result<(), StoreError> {
         let raised = self.store.get(EPOCH_KEY).await?;
         let raised = raised.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
@@ -340,7 +340,7 @@ impl Coherence {
         Ok(())
     }
 
-    /// Until it is another one: another server may have taken over, and be where the others tell their changes.
+    /// Returns when the epoch is another one: another server may have taken over, on which the others tell their changes.
     async fn keep_looking_at_epoch(&self) {
         loop {
             sleep(LOOK_EVERY).await;

@@ -1,4 +1,4 @@
-//! One cached value: when it was fresh until, how long it is kept, and its bytes.
+//! One cached value: until when it is fresh, until when it is kept, and its bytes.
 //!
 //! In the store it is `<format, 3 digits>|<epoch>|<fresh until>|<kept until>|<bytes>` behind the version's
 //! header, times in microseconds. Another format is a miss; with another epoch it is only a last resort.
@@ -11,7 +11,7 @@ use crate::{Timestamp, store::Versioned};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) version: u64,
-    /// Of the store, when this was written to it.
+    /// The store's epoch when this was written to it.
     pub(super) epoch: u64,
     pub(super) fresh_until: Timestamp,
     pub(super) kept_until: Timestamp,
@@ -62,7 +62,7 @@ impl Entry {
         Some(encoded)
     }
 
-    /// Reads the store's form; a tombstone is of the `epoch` given, as long as it is there.
+    /// Reads the store's form. A tombstone carries no epoch, and is taken for one of `epoch`.
     pub(super) fn decode(versioned: Versioned, format: u8, epoch: u64, now: Timestamp) -> Option<Self> {
         let version = versioned.version;
         let Some(bytes) = versioned.value else {

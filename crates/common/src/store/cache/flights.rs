@@ -17,7 +17,7 @@ use super::{Read, ReadError};
 type Outcome = Result<Read, ReadError>;
 type Under = HashMap<String, watch::Receiver<Option<Outcome>>>;
 
-/// Keys whose refresh failed are remembered in this number.
+/// Most keys whose failed refresh is remembered.
 const MAX_RESTING: usize = 10_000;
 
 /// The loads under way, by key, and those that failed lately.
@@ -35,7 +35,7 @@ struct Rest {
 struct Inner {
     under: Mutex<Under>,
     resting: Mutex<HashMap<String, Rest>>,
-    /// How many rest, for readers, who look at each read of what is stale.
+    /// How many keys rest. Readers look here first, because they look at each read of what is stale.
     rest: AtomicUsize,
 }
 
@@ -88,7 +88,7 @@ impl Flights {
         if resting.len() >= MAX_RESTING {
             resting.retain(|_, rest| rest.until > since);
         }
-        // With too many of them, the others are tried at each read.
+        // When too many rest already, this key is tried again at each read.
         if resting.len() < MAX_RESTING {
             let until = since + span;
             resting.insert(key.to_owned(), Rest { since, until });
@@ -96,7 +96,7 @@ impl Flights {
         self.0.rest.store(resting.len(), Relaxed);
     }
 
-    /// Lets the key's flight end for those who wait for it, and nobody join it any more.
+    /// Lets nobody join the key's flight any more. Those who wait for it still get its answer.
     pub(super) fn detach(&self, key: &str) {
         self.lock().remove(key);
     }
@@ -107,7 +107,7 @@ impl Flights {
 }
 
 impl Flight {
-    /// Has nobody try again for `span` who has anything to answer with.
+    /// For `span`, nobody who has anything to answer with tries again.
     pub(super) fn rest(&self, span: Duration) {
         self.flights.rest(&self.key, span);
     }

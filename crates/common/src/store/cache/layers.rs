@@ -66,7 +66,7 @@ impl Layers {
         let stored = self.look_into_store(key, now).await;
         match stored {
             Some(Found::Nothing { last_known, reason }) => {
-                // In the process it may have outlived the store's.
+                // The process's copy may have outlived the store's.
                 let stale = vouched.map(|held| Found::Stale(held.entry, Layer::InProcess));
                 let held = held.map(|held| (held.entry, Layer::InProcess));
                 let last_known = last_known
@@ -151,7 +151,7 @@ impl Layers {
         self.flights.detach(key);
     }
 
-    /// Keeps what a read brought that began in `generation`.
+    /// Keeps `entry` in the process, unless changes may have been missed since `generation`.
     pub(super) fn keep_local(&self, key: &str, entry: Entry, generation: u64, now: Timestamp) {
         if generation == self.coherence.generation() && !self.options.in_process.is_zero() {
             let until = (now + self.options.in_process).min(entry.fresh_until);

@@ -15,14 +15,14 @@ use crate::Timestamp;
 const STRIPES: usize = 64;
 /// What an entry weighs beside its key and its value.
 const OVERHEAD: usize = 150;
-/// By this the number of entries is guessed that the bytes are good for.
+/// What a usual entry weighs: the number of entries that fit is guessed by it.
 const USUAL_BYTES: u64 = 600;
 
 /// An entry as this process holds it.
 #[derive(Clone)]
 pub(super) struct Held {
     pub(super) entry: Entry,
-    /// Of the time in which all changes were heard; another one's entries are only a last resort.
+    /// The generation that it was kept in. Once that is over, changes may have been missed: it is only a last resort.
     pub(super) generation: u64,
     /// It answers until then.
     pub(super) until: Timestamp,
@@ -32,7 +32,7 @@ pub(super) struct Local {
     cache: Cache<String, Held, Weight, RandomState>,
     stripes: [Mutex<()>; STRIPES],
     hasher: RandomState,
-    /// Which versions are the least that may be kept.
+    /// The lowest version of each key that may be kept.
     recent: Recent,
 }
 

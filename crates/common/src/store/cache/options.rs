@@ -15,7 +15,7 @@ pub struct CacheOptions {
     pub fresh: Duration,
     /// After this part of its fresh life, a read has an entry refreshed in the background.
     pub ageing_after: f64,
-    /// How long an entry is kept for when the database is slow or away.
+    /// How long an entry is kept, to be answered when the database is slow or away.
     pub stale: Duration,
     /// How long "not there" is remembered.
     pub absent: Duration,

@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use super::versions::Versions;
 
-/// Keys that one message names.
+/// Most keys that one message names.
 const MAX_IN_MESSAGE: usize = 500;
 
 /// What one message tells.
@@ -19,7 +19,7 @@ pub(super) enum News {
 
 #[derive(Default)]
 pub(super) struct Outgoing {
-    /// With too many of them, the others are told to forget everything.
+    /// When there are too many, the other replicas are told to forget everything.
     waiting: Mutex<Versions>,
     added: Notify,
 }
@@ -53,7 +53,7 @@ impl Outgoing {
         }
     }
 
-    /// It was not told: it waits again.
+    /// Has what was not told wait again.
     pub(super) fn put_back(&self, news: &News) {
         match news {
             News::Keys(keys) => keys.iter().for_each(|(key, version)| self.add(key, *version)),
@@ -88,7 +88,7 @@ impl News {
         format!("{origin}\n{}", lines.join("\n"))
     }
 
-    /// What was sent by somebody else than `origin`; what can't be read may be anything.
+    /// Reads what somebody else than `origin` sent; `None` is its own. What can't be read may be about any key.
     pub(super) fn decode(message: &[u8], origin: &str) -> Option<Self> {
         let anything = Some(Self::Everything { epoch: 0 });
         let Ok(text) = std::str::from_utf8(message) else {

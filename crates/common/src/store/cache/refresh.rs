@@ -52,7 +52,7 @@ impl Drop for Waits<'_> {
 
 /// Who loads.
 enum Turn {
-    /// This one, and nobody else while it holds the lock; without a store there is none.
+    /// This one, and nobody else while it holds the lock. `None`: it loads without a lock.
     Own(Option<Box<Guard>>),
     /// Another replica has.
     Others(Read),

@@ -35,7 +35,7 @@ impl Repairs {
         self.added.notify_one();
     }
 
-    /// What stands there is `version` or newer.
+    /// Takes the mark off a key: nothing older than `version` stands in the store any more.
     pub(super) fn done(&self, key: &str, version: u64) {
         if self.count.load(Relaxed) == 0 {
             return;
@@ -47,14 +47,14 @@ impl Repairs {
         self.counted(&marked);
     }
 
-    /// Everything that stands there is known to be old.
+    /// Takes off every mark, before an epoch is raised that makes all that stands in the store old.
     pub(super) fn all_done(&self) {
         let mut marked = self.lock();
         *marked = Versions::default();
         self.counted(&marked);
     }
 
-    /// What stands there may all be old.
+    /// Marks everything: all that stands in the store may be old.
     pub(super) fn mark_all(&self) {
         let mut marked = self.lock();
         marked.all = true;

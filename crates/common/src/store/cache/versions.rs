@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-/// Keys that are remembered. One more, and it may be any.
+/// Most keys that are remembered. With one more, any key may be meant.
 pub(super) const MAX_KEYS: usize = 10_000;
 
 /// The newest version of each key.
 #[derive(Default)]
 pub(super) struct Versions {
     pub(super) keys: HashMap<String, u64>,
-    /// There were more.
+    /// There were more keys than fit, so any key may be meant.
     pub(super) all: bool,
 }
 
