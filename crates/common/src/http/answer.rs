@@ -21,6 +21,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// An answer whose possible forms are those of the shape `S`.
+///
+/// If its body can't be written as JSON, it is a 500 without a body, to which the edge gives a problem document.
 #[derive(Clone)]
 pub struct Answer<S> {
     status: StatusCode,
@@ -65,7 +67,7 @@ impl<S> Answer<S> {
         }
     }
 
-    /// Adds a header; a value that no header can have is left out.
+    /// Sets a header, in place of one of the same name; a value that no header can have is left out.
     #[must_use]
     pub fn header<V>(mut self, name: HeaderName, value: V) -> Self
     where
@@ -86,7 +88,7 @@ impl<S> Answer<S> {
 }
 
 impl<T: Serialize> Answer<Created<T>> {
-    /// The new thing, which can be read at `location`.
+    /// The new thing, which can be read at `location`. Its version is added by [`etag`](Self::etag).
     pub fn created(location: &str, body: &T) -> Self {
         Self::json(StatusCode::CREATED, body).header(LOCATION, location)
     }
@@ -114,7 +116,7 @@ impl<T: Serialize> Answer<Found<T>> {
 }
 
 impl<T> Answer<Found<T>> {
-    /// The thing, as JSON that was written before.
+    /// The thing, as JSON that was written before. No `Cache-Control` is set.
     pub fn found_bytes(body: Bytes) -> Self {
         Self::new(StatusCode::OK, body).header(CONTENT_TYPE, JSON)
     }

@@ -28,12 +28,12 @@ const ADMIN: &str = "admin";
 type Outcome = Result<Arc<Claims>, Problem>;
 type Verification = Either<Ready<Outcome>, Pin<Box<dyn Future<Output = Outcome>>>>;
 
-/// What a token must say to be of a kind of caller.
+/// A kind of caller, and what a token must say to speak for one.
 trait Right: Sized {
     /// As the API's description has it.
     const ACCESS: Access;
 
-    /// The caller that the claims speak of; otherwise why it is none.
+    /// The caller that the claims speak of; otherwise the kind of problem that refuses it.
     fn of(claims: &Claims) -> Result<Self, &'static Kind>;
 }
 
@@ -61,14 +61,14 @@ macro_rules! extract_by_header {
     };
 }
 
-/// A person with a good token.
+/// A person with a good token; 401 without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The person.
     pub user_id: Uuid,
     /// The session that the token belongs to.
     pub session_id: Uuid,
-    /// What the person may do beyond their own.
+    /// What the person may do beyond what is their own.
     pub roles: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ impl Right for Caller {
 
 extract_by_header!(Caller);
 
-/// An administrator.
+/// An administrator; any other person is 403.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin(pub Caller);
 
@@ -109,7 +109,7 @@ pub trait Scope: 'static {
     const NAME: &'static str;
 }
 
-/// Another system, whose token has the scope `S`.
+/// Another system, whose token has the scope `S`; 403 without that.
 #[derive(Debug)]
 pub struct Scoped<S> {
     /// The system, as its token names it.
@@ -134,7 +134,7 @@ impl<S: Scope> Right for Scoped<S> {
 
 extract_by_header!(Scoped<S>, S);
 
-/// The person of a stream, until when the token is good.
+/// The person who asks for a stream, and when their token ends.
 ///
 /// A browser's `EventSource` can't set headers, so the token may stand in the query as `access_token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Describe for StreamCaller {
     }
 }
 
-/// What the token of a request was found to say, by who looked at it before the extractors do.
+/// What the token of a request says, left with the request by the rate limit, which verifies it before the extractors.
 pub(super) struct Verified(pub(super) Outcome);
 
 /// The token of a request: that of the header, without one that of the query.
@@ -200,7 +200,7 @@ pub(super) fn any_token(request: &HttpRequest) -> Option<Cow<'_, str>> {
     query.ok().map(|query| query.into_inner().access_token.into())
 }
 
-/// Of who has shown a good token that is not of the right kind.
+/// The problem for a good token that is not of the right kind.
 fn refusal(kind: &'static Kind) -> Problem {
     if kind == &kinds::UNAUTHORIZED {
         Problem::bad_token()

@@ -12,7 +12,7 @@ use crate::Timestamp;
 
 /// Who issues tokens, and whom for.
 pub const ISSUER: &str = "waypost";
-/// When a caller may try again who came before the keys; they are not looked for more often.
+/// When a caller may try again while no key is known: keys are not looked for more often.
 const KEYS_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What a token says.
@@ -27,7 +27,7 @@ pub struct Claims {
     /// The person's session; another system has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<Uuid>,
-    /// What the person may do beyond their own.
+    /// What the person may do beyond what is their own.
     #[serde(default)]
     pub roles: Vec<String>,
     /// What the other system may do, with blanks between (RFC 8693, 4.2).
@@ -63,7 +63,7 @@ impl Claims {
 /// Why a token was refused. Never holds the token.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TokenError {
-    /// It is no JWT, or signed in a way that is not accepted.
+    /// It is no JWT, is too long, or is signed in a way that is not accepted.
     #[error("the token can't be read")]
     Malformed,
     /// Its key is not among those known.

@@ -18,17 +18,17 @@ use actix_web::{Error, HttpResponse};
 
 use crate::config::Origins;
 
-/// Those of the API.
+/// The methods of the API.
 const METHODS: &str = "GET, HEAD, POST, PATCH";
-/// What a page may send beside what each may.
+/// The headers that a page may send, beside those that the Fetch standard allows to every page.
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Traceparent, Tracestate";
-/// What a page may read beside what each may.
+/// The headers that a page may read, beside those that the Fetch standard allows to every page.
 const ANSWER_HEADERS: &str = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Cache-Status, WWW-Authenticate";
-/// In seconds: the longest that browsers keep a preflight's answer for.
+/// How long browsers may keep a preflight's answer, in seconds. Chromium takes no more than this.
 const MAX_AGE: &str = "7200";
 
-/// The layer of a surface whose answers `origins`, registered as `app_data`, may read.
+/// The layer of a surface whose answers may be read by pages of the [`Origins`] that are registered as `app_data`.
 pub(super) async fn cors<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

@@ -201,7 +201,7 @@ fn headers_of(kinds: &[&'static Kind]) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// The header of a text.
+/// A header whose value is text.
 pub(super) fn text_header(description: &str) -> utoipa::openapi::Header {
     utoipa::openapi::HeaderBuilder::new()
         .schema(Some(String::schema()))

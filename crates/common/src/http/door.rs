@@ -18,8 +18,8 @@ use super::shed::Gate;
 use crate::limits::Class;
 use crate::resilience::Outcome;
 
-/// The pattern of the path that a request's route has, left with the request: to ask actix-web for it is to look for the
-/// route once more.
+/// The path pattern of a request's route, left with the request, because actix-web would look for the route once more when
+/// it is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoutePath(pub(super) &'static str);
 
@@ -58,7 +58,7 @@ async fn pass(
         Err(problem) => return Ok(request.error_response(problem)),
     };
     if !request.method().is_safe() {
-        // For whoever reads the body.
+        // For whoever reads the body, or waits for somebody outside.
         request.extensions_mut().insert(place.clone());
     }
     let answered = limit((class, access), Some(&place), request, next).await;

@@ -1,4 +1,4 @@
-//! The outermost layer of a public HTTP service.
+//! The outer layer of an HTTP surface; only CORS stands outside of it.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(super) struct Edge {
     pub(super) metrics: Metrics,
     /// Share of new traces that are recorded.
     pub(super) sample_ratio: f64,
-    /// Whether a caller's flag decides that.
+    /// Whether a caller's flag decides instead whether its trace is recorded.
     pub(super) trusts_callers: bool,
     /// Whether answers say how long they took (`Server-Timing`).
     pub(super) shows_timing: bool,
@@ -109,7 +109,7 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     }
 }
 
-/// Of the answer, whose request has been through the routing.
+/// The labels are made from the answer, because its request has been through the routing by then.
 fn labels<B>(method: &'static str, result: &Result<ServiceResponse<B>, Error>) -> HttpLabels {
     let route = result.as_ref().ok().and_then(|response| route(response.request()));
     HttpLabels {
@@ -123,7 +123,7 @@ fn route(request: &HttpRequest) -> Option<Cow<'static, str>> {
     let taken = request.extensions().get::<RoutePath>().copied();
     match taken {
         Some(RoutePath(path)) => Some(Cow::Borrowed(path)),
-        // Of what has no row: a document, or another method of a path.
+        // What has no row comes here: a document, or another method of a path.
         None => request.match_pattern().map(Cow::Owned),
     }
 }

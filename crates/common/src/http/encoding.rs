@@ -21,7 +21,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Of a request. 415 for one that is not known, and for several upon each other.
+    /// Reads the encoding of a request's body. 415 for one that is not known, and for several upon each other.
     pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let mut headers = request.headers().get_all(CONTENT_ENCODING);
         let (Some(header), None) = (headers.next(), headers.next()) else {
@@ -36,8 +36,8 @@ impl Encoding {
         }
     }
 
-    /// The body as it was before it was packed. 413 when that is more than `most` bytes: no more than these are ever unpacked.
-    /// 400 when it was not packed so.
+    /// The body as it was before it was packed. 413 when that is more than `most` bytes: unpacking stops there. 400 when it
+    /// was not packed so. A body that was not packed is handed back as it is.
     pub(super) fn unpack(self, body: Bytes, most: usize) -> Result<Bytes, Problem> {
         let mut unpacked = Vec::new();
         let bound = most as u64 + 1;

@@ -19,6 +19,8 @@ use crate::limits::Class;
 use crate::resilience::Priority;
 
 /// One path and its methods. `Allow`, HEAD and the description follow from them.
+///
+/// Each method is added with its class of rate limit, a summary for the description, and its handler.
 pub struct Endpoint {
     path: &'static str,
     offers: Vec<Offer>,
@@ -62,7 +64,7 @@ macro_rules! methods {
 methods! {
     /// Answers GET and HEAD.
     get = GET, described as Get, head: true;
-    /// Answers GET with what has no end, and so nothing to say to HEAD.
+    /// Answers GET with what has no end; HEAD is refused (405), because there is nothing to say to it.
     stream = GET, described as Get, head: false;
     /// Answers POST.
     post = POST, described as Post, head: false;
@@ -181,7 +183,7 @@ impl Offer {
     }
 }
 
-/// A route that anybody may take, with a limit a source: `public(readable().to(handler))`.
+/// A route that anybody may take, with one limit for each source: `public(readable().to(handler))`.
 pub(super) fn public(route: Route) -> Route {
     behind(route, None, None, (Class::Public, Access::Anyone))
 }

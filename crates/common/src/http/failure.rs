@@ -19,7 +19,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Why an operation could not be done, through no fault of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The database failed; whether that passes is told by its error.
+    /// The database failed: 503 when its error says that this passes, otherwise 500.
     #[error("the database failed")]
     Database(#[from] DbErr),
     /// Something that this needs is away or busy: 503.

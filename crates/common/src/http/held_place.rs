@@ -11,8 +11,8 @@ use crate::resilience::{InFlight, Outcome};
 
 /// A place at a gate. Cheap to clone; all clones are of the same place, which is free again when the last one is dropped.
 ///
-/// A caller who sends the body slowly, or has to wait for their turn, loads nothing: who stood at their place meanwhile
-/// would be kept from it, and the limit would take the wait for a queue.
+/// A caller who sends the body slowly, or has to wait for their turn, loads nothing. A place that is kept meanwhile would
+/// be kept from others, and the limit would take the wait for a queue.
 #[derive(Clone)]
 pub(super) struct HeldPlace(Rc<Inner>);
 

@@ -1,13 +1,13 @@
 //! What a handler asks for, taken in the order of its arguments.
 //!
-//! actix asks all arguments at once, and who fails first is answered. A token whose key must be fetched would then be
-//! judged after the query and the body, and a stranger told what is wrong with them.
+//! actix waits for all arguments at once, and answers with the first that fails. A token whose key must be fetched would
+//! then be judged after the query and the body, and a stranger would be told what is wrong with them.
 
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-/// The arguments of a handler; none is looked at before those in front of it are there.
+/// The arguments of a handler; none is waited for, or can refuse the request, before those in front of it are there.
 pub struct InOrder<Args>(pub(super) Args);
 
 macro_rules! in_order {

@@ -19,8 +19,9 @@ pub(super) const OTHER_TYPE: &str = "This has another type than the field.";
 
 /// A JSON body of at most [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES), read within ten seconds.
 ///
-/// It may come packed with gzip or deflate, and has that bound unpacked. 415 for another content type or encoding, 413 when it is larger, 408 when it is slower, 400 when it is no
-/// JSON, 422 when it has another shape: the first field that does not fit is named.
+/// It may come packed with gzip or deflate; the bound holds before and after it is unpacked. 415 for another content type or
+/// encoding, 413 when it is larger, 408 when it is slower, 400 when it is no JSON, 422 when it has another shape: the first
+/// field that does not fit is named.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
@@ -78,7 +79,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        // Serde calls a number where a word must be a fault of the JSON.
+        // Where a variant's name is wanted, serde takes a number for a fault of the JSON.
         if error.inner().classify() != Category::Data && is_json(text) {
             return Problem::new(&kinds::VALIDATION).error(pointer_to(&path, ""), "type", OTHER_TYPE);
         }

@@ -22,7 +22,7 @@ impl KeyPair {
         Self::of(rand::random())
     }
 
-    /// The pair of a secret.
+    /// The pair of a secret: the private key as RFC 8032 has it.
     pub fn of(secret: [u8; 32]) -> Self {
         Self(SigningKey::from_bytes(&secret))
     }
@@ -30,15 +30,15 @@ impl KeyPair {
     /// Reads what [`written`](Self::written) wrote.
     ///
     /// # Errors
-    /// [`UnusableKey`]
+    /// [`UnusableKey`] when `written` is anything else.
     pub fn read(written: &[u8]) -> Result<Self, UnusableKey> {
         SigningKey::from_pkcs8_der(written).map(Self).map_err(|_| UnusableKey)
     }
 
-    /// The pair as it is kept: PKCS #8 in DER, without the public half (RFC 8410), which is the only form that tokens are signed by.
+    /// The pair as it is kept: PKCS #8 in DER (RFC 8410), without the public half. Tokens are signed from this form alone.
     ///
     /// # Errors
-    /// [`UnusableKey`]
+    /// [`UnusableKey`] when it can't be encoded.
     pub fn written(&self) -> Result<Vec<u8>, UnusableKey> {
         let secret = KeypairBytes {
             secret_key: self.0.to_bytes(),
@@ -53,10 +53,10 @@ impl KeyPair {
         self.0.verifying_key().to_bytes()
     }
 
-    /// Its id: the thumbprint of the public half (RFC 7638).
+    /// Its id: the thumbprint of the public half (RFC 7638), with SHA-256, in base64url.
     ///
     /// # Errors
-    /// [`UnusableKey`]
+    /// [`UnusableKey`] when it can't be encoded.
     pub fn id(&self) -> Result<String, UnusableKey> {
         Jwk::from_encoding_key(&self.signing()?, Algorithm::EdDSA)
             .and_then(|public| public.thumbprint(ThumbprintHash::SHA256))
@@ -66,7 +66,7 @@ impl KeyPair {
     /// What tokens are signed with.
     ///
     /// # Errors
-    /// [`UnusableKey`]
+    /// [`UnusableKey`] when it can't be encoded.
     pub fn signing(&self) -> Result<EncodingKey, UnusableKey> {
         Ok(EncodingKey::from_ed_der(&self.written()?))
     }

@@ -70,7 +70,7 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Takes the Ed25519 keys of a set.
+    /// Takes the Ed25519 keys of a set; those of another kind, or that can't be read, are left out.
     pub fn new(jwks: &Jwks) -> Self {
         let keys = of_our_kind(jwks)
             .filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.x).ok()?)))
@@ -83,7 +83,7 @@ impl KeySet {
         }
     }
 
-    /// The keys of a newer document: these, with the tokens that are remembered, when the document has the same ones.
+    /// The keys of a newer document. When it has the same ones, these are kept, with the tokens that are remembered.
     #[must_use]
     pub fn renewed(&self, jwks: &Jwks) -> Self {
         let newer = Self::new(jwks);

@@ -1,13 +1,13 @@
 //! The layer that holds the rate limits, around each route: its row says which class it counts towards.
 //!
-//! Reads and writes count for whom the token names, everything else for the source. Who shows no token where one is wanted is
-//! refused as ever, and counts for nobody; a token that is no good counts for its source as what is public does, so that
-//! guessing has an end: from a source that has used that up, no token is verified that was not verified before. A request that
-//! waits, for its turn in a leaky bucket or for a look for newer keys, waits here, outside of every bulkhead and without its
-//! place under the concurrency limit.
+//! Reads and writes count for whom the token names, everything else for the source. A request without a token, where one
+//! is wanted, is refused as ever and counts for nobody. A token that is no good counts for its source, as public requests
+//! do, so that guessing has an end: once a source has used that up, only tokens that were verified before are taken from
+//! it. A request that waits, for its turn in a leaky bucket or for a look for newer keys, waits here, outside of every
+//! bulkhead and without its place under the concurrency limit.
 //!
-//! Answers carry `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-10 has them; a refusal is 429 with
-//! `Retry-After`, and its `t` is the same. The partition key is left out: it would be a person or an address.
+//! Answers carry `RateLimit` and `RateLimit-Policy` as draft-ietf-httpapi-ratelimit-headers-10 has them. A refusal is 429;
+//! its `Retry-After` is the `t` of `RateLimit`. The partition key is left out: it would be a person or an address.
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -40,7 +40,7 @@ impl<T: ToSchema> Describe for MergePatch<T> {
     }
 }
 
-/// A text that a patch may set. Shows nothing in `Debug`, having none: it may be personal.
+/// A text that a patch may set. It has no `Debug`, because it may be personal.
 #[derive(Default)]
 pub enum Member {
     /// It is not in the patch.
@@ -65,8 +65,8 @@ pub enum Edit<T> {
 }
 
 impl Member {
-    /// What becomes of a value that may be removed, which an empty text does as null does: so a form sends a field that was
-    /// emptied. The rule that the text breaks is noted.
+    /// What becomes of a value that may be removed. An empty text removes it as null does, because a form sends that for a
+    /// field that was emptied. A rule that the text breaks is noted in `broken`.
     pub fn edit<T>(
         &self,
         pointer: &str,
@@ -86,7 +86,7 @@ impl Member {
         broken.note(pointer, parsed).map_or(Edit::Keep, Edit::Set)
     }
 
-    /// What becomes of a value that can't be removed; `None` when it stays.
+    /// What becomes of a value that can't be removed; `None` when it stays, or when a broken rule is noted.
     pub fn set<T>(
         &self,
         pointer: &str,
@@ -111,7 +111,7 @@ impl Member {
 }
 
 impl<T> Edit<T> {
-    /// What stands there afterwards.
+    /// What stands there afterwards: `current` when it is kept, or what `value` makes of the new one.
     pub fn of<V>(self, current: Option<V>, value: impl FnOnce(T) -> V) -> Option<V> {
         match self {
             Self::Keep => current,
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for MemberVisitor {
 pub struct OtherMembers(BTreeMap<String, IgnoredAny>);
 
 impl OtherMembers {
-    /// Notes each: one that can be read but not changed here, `read_only`, as that, any other as unknown.
+    /// Notes each in `broken`: those in `read_only` can be read but not changed here, any other is unknown.
     pub fn refuse(&self, read_only: &[&str], broken: &mut Violations) {
         for name in self.0.keys() {
             let rule = if read_only.contains(&name.as_str()) {

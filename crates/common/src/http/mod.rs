@@ -1,15 +1,16 @@
 //! What every public HTTP surface shares.
 //!
 //! An operation is a handler whose signature says everything: what it reads (extractors such as [`JsonBody`],
-//! [`FormBody`], [`MergePatch`], [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not ([`OperationError`]). A
-//! [`RouteTable`] of [`Endpoint`]s is all that [`serve`] needs; `Allow`, HEAD, the pages for problems and the
-//! API's description follow from it.
+//! [`FormBody`], [`MergePatch`], [`PathId`], [`Caller`]), what it answers ([`Answer`]) and why it does not
+//! ([`OperationError`]). A [`RouteTable`] of [`Endpoint`]s is all that [`serve`] has to be told of the API; `Allow`, HEAD,
+//! the pages for problems and the API's description follow from it.
 //!
-//! - the edge (`edge.rs`) is the outermost layer: one SERVER span, one duration, one problem document for
+//! - the edge (`edge.rs`) is the outer layer: one SERVER span, one duration, one problem document for
 //!   whatever goes wrong inside;
-//! - outside of it, only where pages of other origins may use the service, `cors.rs`;
-//! - the door (`door.rs`) stands before each route: it lets no endless query in (`query.rs`); shedding (`shed.rs`), which refuses at once what could only be served
-//!   too late, and inside it the limit (`limit.rs`), which counts the request towards its class of rate limit;
+//! - outside of it, only where pages of other origins may use the service, stands `cors.rs`;
+//! - the door (`door.rs`) stands before each route: it refuses a query that is too long (`query.rs`), then at once what
+//!   could only be served too late (`shed.rs`); inside of that, the limit (`limit.rs`) counts the request towards its
+//!   class of rate limit;
 //! - [`PrivateSurface`]: the same edge, problems and rows on a port that is not for the public, without limits;
 //! - [`Problem`] and [`Kind`]: errors as RFC 9457 has them, and the pages that explain them;
 //! - [`Violations`], [`Failure`]: input that breaks rules, and failures that are nobody's input;

@@ -19,7 +19,7 @@ use super::endpoint::{only, public, readable};
 use super::{Kind, Problem, kinds};
 
 const DOCUMENT: &str = "/openapi.json";
-/// The same from the page, which may stand behind a path that we do not know.
+/// The same as a link from the page, because a proxy may put a path before ours that we do not know.
 const DOCUMENT_FROM_PAGE: &str = "../openapi.json";
 /// The page runs what comes with it, asks this service alone, and stands in nobody's frame. It sets styles of its own.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; \
@@ -37,14 +37,14 @@ pub(super) struct Assets {
 type File = (String, Bytes);
 
 impl Assets {
-    /// Of this description, with where people reach the service, unless `public_url` is empty.
+    /// The assets of this description, which names `public_url` as the server unless that is empty.
     pub(super) fn new(mut description: OpenApi, public_url: &str) -> serde_json::Result<Self> {
         if !public_url.is_empty() {
             description.servers = Some(vec![Server::new(public_url.trim_end_matches('/'))]);
         }
         Ok(Self {
             document: serde_json::to_vec(&description)?.into(),
-            // The page would have a validator on the internet judge the description.
+            // Otherwise the page would have a validator on the internet judge the description.
             config: Arc::new(Config::from(DOCUMENT_FROM_PAGE).validator_url("none")),
             files: RwLock::default(),
         })

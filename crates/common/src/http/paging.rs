@@ -13,8 +13,8 @@ pub const LIMIT_DEFAULT: u64 = 20;
 /// How many items a page has at most.
 pub const LIMIT_MOST: u64 = 100;
 
-/// Takes a query apart whose fields are all text that may be left out. Bytes that are no UTF-8 would be replaced silently, and
-/// the last of two fields taken.
+/// Takes a query apart whose fields are all text that may be left out. Bytes that are no UTF-8 are refused, because the
+/// reader would replace them silently. Fields that `T` does not have are passed over.
 ///
 /// # Errors
 /// 400 when it is no UTF-8, 422 when a field is there twice.

@@ -16,8 +16,8 @@ pub struct Place(Option<HeldPlace>);
 impl Place {
     /// Waits for what loads nothing here, such as the answer of somebody outside, and leaves the place to others meanwhile.
     ///
-    /// The limit would take the wait for a queue, and refuse others for it. The request has a place again afterwards, however
-    /// many came; so bound elsewhere how many wait at a time.
+    /// Otherwise the limit would take the wait for a queue, and refuse others for it. The request has a place again
+    /// afterwards, however many came; so bound elsewhere how many wait at a time.
     ///
     /// # Cancel safety
     /// May be dropped: the place is free then.

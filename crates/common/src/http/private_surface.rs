@@ -1,4 +1,4 @@
-//! Rows on a port that is not for the public: with the edge around them and somebody who says who is let in, without limits.
+//! Rows on a port that is not for the public: the edge and a check of who is let in stand around them, but no limits.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct PrivateSurface {
 }
 
 impl PrivateSurface {
-    /// Of one service, with who is let in: a problem refuses the request.
+    /// The surface of one service. `admit` says who is let in: a problem that it returns refuses the request.
     pub fn new(
         (service, settings): (Service, &Settings),
         metrics: &Metrics,

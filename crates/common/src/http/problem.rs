@@ -84,7 +84,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
     allow: Option<String>,
     is_of_token: bool,
-    /// How its body might have been packed.
+    /// In which ways the refused body might have been packed.
     accept_encoding: Option<&'static str>,
 }
 
@@ -140,14 +140,14 @@ impl Problem {
         self
     }
 
-    /// Names all fields that break a rule.
+    /// Names all fields that break a rule, in place of those named so far.
     #[must_use]
     pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
         self
     }
 
-    /// When to try again.
+    /// Says after how long to try again: `Retry-After`, in whole seconds, at least one.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
@@ -193,7 +193,7 @@ impl Problem {
         &self.errors
     }
 
-    /// The kind that stands for a bare status.
+    /// The problem for a bare status: of a kind with this status, or else of the most general one.
     pub(super) fn of_status(status: StatusCode) -> Self {
         let same = kinds::ALL
             .iter()

@@ -5,8 +5,8 @@
 
 use super::{Problem, kinds};
 
-/// Bytes of a query as it is sent, with its escapes. The longest that somebody needs names a recipient of 320 characters, each
-/// of twelve bytes at most, and a few words.
+/// Most bytes of a query as it is sent, with its escapes. The longest that somebody needs names a recipient of 320
+/// characters, each of twelve bytes at most, and a few words.
 const MOST: usize = 8 * 1024;
 
 /// Refuses a query that is longer than any that is needed.

@@ -13,7 +13,7 @@ use super::endpoint::{Endpoint, Offer};
 use super::shed::Shedder;
 use super::{Kind, kinds};
 
-/// The routes of one service, room by room. A path that matches more than one row belongs to the first.
+/// The routes of one service, in rooms: one for each noun. A path that matches more than one row belongs to the first.
 pub struct RouteTable {
     title: &'static str,
     description: &'static str,

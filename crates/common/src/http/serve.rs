@@ -24,7 +24,7 @@ use crate::process::{Tasks, bounded, listen, own_server};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// What requests in hand get at shutdown; below the drain time.
+/// How long requests under way may still take at shutdown; below the drain time.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
 /// What a service serves.
@@ -63,13 +63,13 @@ impl Default for Doors {
     }
 }
 
-/// Serves the surface of one service until its tasks stop; answers with the bound address.
+/// Serves the surface of one service in the background until its tasks stop; returns the bound address at once.
 ///
-/// The layers, outside in: the edge (trace, problem documents, durations), the route, its concurrency limit, its rate
-/// limit, its handler.
+/// The layers, outside in: CORS where other origins are allowed, the edge (trace, problem documents, durations), the
+/// route, the bound of its query, its concurrency limit, its rate limit, its handler.
 ///
 /// # Errors
-/// An [`io::Error`] that names the setting when the port can't be taken.
+/// An [`io::Error`] that names the setting when the port can't be taken; another when the server can't be started.
 pub fn serve<S: Send + Sync + 'static>(
     settings: &Settings,
     surface: Surface<S>,

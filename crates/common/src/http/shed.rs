@@ -36,7 +36,7 @@ impl Lane {
         }
     }
 
-    /// What takes longer needs fewer at a time, and a queue of as many would last as many times as long.
+    /// What takes longer gets fewer places: with as many as the reads have, its queue would last many times as long.
     const fn most(self, of_reads: usize) -> usize {
         match self {
             Self::Reads => of_reads,

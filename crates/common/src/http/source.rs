@@ -1,8 +1,8 @@
 //! Where a request comes from, as far as that can be believed.
 //!
 //! The peer of the connection is certain. When that is a proxy of ours (`http.trusted_proxies`), the right end of its
-//! `Forwarded` (RFC 7239) or `X-Forwarded-For` says who came to it, and so on to the left for as long as the one who says so is
-//! trusted. What stands further left, and any other header, anybody can write.
+//! `Forwarded` (RFC 7239) or `X-Forwarded-For` says who came to it. When that is such a proxy too, the next one to the left
+//! says who came to it, and so on. What stands further left, and any other header, anybody can write.
 //!
 //! A proxy writes one of the two headers and may pass the other on as it came. So where both are there and name different
 //! sources, neither is believed, and the request counts for the proxy.
@@ -70,10 +70,10 @@ fn hops<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     hops
 }
 
-/// The elements of one `Forwarded`: commas within quotes divide nothing, and neither does a quote behind a backslash end any.
+/// The elements of one `Forwarded`: a comma within quotes divides nothing, and a quote behind a backslash ends none.
 ///
-/// Where quotes do not end, somebody began them so that what our proxy says of them would be taken for theirs: then the
-/// last element is one that can't be read.
+/// Where quotes do not end, a stranger may have begun them so that what our proxy adds looks like a part of them: then
+/// the last element is one that can't be read.
 fn elements(text: &str) -> Vec<&str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let mut elements: Vec<_> = text

@@ -1,8 +1,8 @@
 //! Closes a connection whose request was answered before its body had come.
 //!
-//! actix does that by itself when the body has a length. A body in chunks it reads on to the end, to
-//! use the connection again, and one without end for ever. It asks whether somebody still holds the
-//! body; so the answer holds it, and the connection is closed as well.
+//! actix closes it by itself when the body has a length. A body in chunks is read on to its end, to use the
+//! connection again: for ever, if it has no end. Only when somebody still holds the body does actix close
+//! that connection as well; so the answer holds it.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ impl ChunkedBody {
         Some(held)
     }
 
-    /// Holds it for as long as the answer is on its way.
+    /// Holds the body for as long as the answer is on its way.
     pub(super) fn until_sent<B: MessageBody + 'static>(
         self,
         mut response: ServiceResponse<EitherBody<B, BoxBody>>,

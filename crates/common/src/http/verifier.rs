@@ -41,7 +41,7 @@ impl Verifier {
         self.0.known().ok_or(TokenError::NoKeys)?.verify(token, now)
     }
 
-    /// Verifies after a look for newer keys.
+    /// Verifies after a look for newer keys, and waits for that.
     ///
     /// # Errors
     /// [`TokenError`], by what does not hold.

@@ -16,7 +16,7 @@ pub struct Violation {
 pub struct Violations(Vec<FieldError>);
 
 impl Violations {
-    /// The one that the field at `pointer` (RFC 6901) breaks.
+    /// A single violation: the rule that the field at `pointer` (RFC 6901) breaks.
     pub fn one(pointer: &str, violation: Violation) -> Self {
         let mut broken = Self::default();
         broken.note::<()>(pointer, Err(violation));
@@ -36,7 +36,7 @@ impl Violations {
             .ok()
     }
 
-    /// The same for a field that may be left out.
+    /// The same for a field that may be left out: `Some(None)` when it was.
     pub fn note_optional<T>(&mut self, pointer: &str, parsed: Option<Result<T, Violation>>) -> Option<Option<T>> {
         self.note(pointer, parsed.transpose())
     }
