@@ -33,7 +33,7 @@ impl RetryBudget {
         bucket.add(SHARE, MOST);
     }
 
-    /// Takes one retry out, when there is one.
+    /// Takes one retry out, when there is one; says whether there was.
     pub fn spend(&self, now: Instant) -> bool {
         let mut bucket = self.bucket.lock();
         bucket.refill(PER_SECOND, MOST, now);

@@ -27,7 +27,7 @@ struct Inner {
 pub struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Bulkhead {
-    /// Makes a bulkhead with that many places.
+    /// Makes a bulkhead with that many places, at least one.
     pub fn new(places: usize) -> Self {
         let places = places.max(1);
         Self(Arc::new(Inner {
@@ -42,7 +42,8 @@ impl Bulkhead {
         self.counted(self.enter_at_once())
     }
 
-    /// Takes a place when one is free; that there was none is not counted as a rejection: the caller may still wait.
+    /// Takes a place when one is free; never waits. When none is free, this is not counted as a rejection, because the
+    /// caller may still wait.
     pub fn enter_at_once(&self) -> Option<Place> {
         Arc::clone(&self.0.free).try_acquire_owned().ok().map(Place)
     }

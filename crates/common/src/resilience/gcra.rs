@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-/// Nobody is made to wait for longer by a leaky bucket.
+/// Nobody waits for longer in a [`Quota::leaky_bucket`], in microseconds.
 const LONGEST_WAIT: i64 = 500_000;
 const MICROS_A_MINUTE: f64 = 60_000_000.0;
 
@@ -112,12 +112,12 @@ impl Quota {
         }
     }
 
-    /// When there will be a token.
+    /// The time from which there is a token, when `arrival` is kept.
     pub fn next(&self, arrival: i64) -> i64 {
         arrival - self.tolerance
     }
 
-    /// The most that an arrival can be ahead of now.
+    /// The most that an arrival can be ahead of now, in microseconds.
     pub fn ceiling(&self) -> i64 {
         self.tolerance + self.interval
     }
@@ -148,7 +148,7 @@ impl Quota {
     }
 }
 
-/// A span of microseconds; none when it is negative.
+/// A span of microseconds; zero when it is negative.
 pub(crate) fn micros(span: i64) -> Duration {
     Duration::from_micros(u64::try_from(span).unwrap_or(0))
 }

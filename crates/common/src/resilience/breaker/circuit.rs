@@ -73,7 +73,7 @@ impl Breaker {
         })
     }
 
-    /// Lets probes through at once, where it is open by itself: whoever asks next finds out.
+    /// Makes it half-open at once when it is open by its own judgement (not by a mode): the next calls are its probes.
     pub fn probe(&self, now: Instant) {
         self.with(now, |machine| machine.probe(now));
     }
@@ -93,7 +93,7 @@ impl Breaker {
         self.with(now, |machine| machine.view(now))
     }
 
-    /// Has it decide or not, until the mode is set again or for a time. What it saw before stays.
+    /// Sets the mode for the time `lasts`, or without one until it is set again. What it saw before stays.
     pub fn set_mode(&self, mode: BreakerMode, lasts: Option<Duration>, now: Instant) {
         self.with(now, |machine| machine.set_mode(mode, lasts.map(|lasts| now + lasts)));
     }

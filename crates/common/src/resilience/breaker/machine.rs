@@ -25,7 +25,7 @@ pub enum Verdict {
     Failure,
 }
 
-/// The breaker is open: the call was not made.
+/// The breaker lets no call pass now, so this one was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejected {
     /// When it is worth asking again.
@@ -58,7 +58,7 @@ pub(super) struct Machine {
     window: Window,
     /// The calls that counted when it opened last.
     opened_on: Counted,
-    /// How often it opened without a calm between.
+    /// How often it opened since the last calm.
     openings: u32,
     mode: BreakerMode,
     mode_ends: Option<Instant>,
@@ -104,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// Another one when the phase is another.
+    /// Changes with each change of phase.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
     }
@@ -150,7 +150,7 @@ impl Machine {
     pub(super) fn admit(&mut self, now: Instant) -> Result<Admission, Rejected> {
         let probe = match self.mode {
             BreakerMode::ForcedOpen => Err(self.forced_wait(now)),
-            // Nothing is counted: a probe would be one for ever.
+            // Nothing is counted in this mode, so a probe would never end.
             BreakerMode::ForcedClosed => Ok(None),
             BreakerMode::MetricsOnly => Ok(self.take_probe(now).unwrap_or_default()),
             BreakerMode::On => self.take_probe(now),
@@ -234,7 +234,7 @@ impl Machine {
         self.mode
     }
 
-    /// Has it decide or not, until `ends` or until the mode is set again.
+    /// Sets the mode until `ends`, or without one until it is set again.
     pub(super) fn set_mode(&mut self, mode: BreakerMode, ends: Option<Instant>) {
         self.mode = mode;
         self.mode_ends = ends.filter(|_| mode != BreakerMode::On);

@@ -1,7 +1,8 @@
 //! Whether a destination is worth a call, judged by how the last ones went.
 //!
-//! [`Breaker`] gives leave; `machine` decides, `window` keeps the calls that it judges by, `view` has what is seen of it from
-//! outside. It reads no clock and does no I/O: who runs it says what time it is, and is told of its transitions.
+//! [`Breaker`] gives leave; `machine` decides, `window` keeps the calls that it judges by, `view` has what is seen of it
+//! from outside. It does no I/O. Who runs it says what time it is, and is told of its transitions; only a [`Permit`] that
+//! is dropped reads the clock.
 
 mod breakers;
 mod circuit;

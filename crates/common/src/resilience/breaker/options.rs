@@ -5,7 +5,7 @@ use std::time::Duration;
 /// When a breaker opens, and how it finds back.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerOptions {
-    /// Of the calls that count, at most so many, the newest ones. Room for them is kept.
+    /// At most so many calls count, the newest ones. Room for them is kept.
     pub window_calls: usize,
     /// No call counts that is older than this.
     pub window: Duration,
@@ -13,7 +13,7 @@ pub struct BreakerOptions {
     pub minimum_calls: usize,
     /// Opens at this share of failures.
     pub failure_rate: f64,
-    /// A call that takes longer is slow.
+    /// A call that takes this long or longer is slow.
     pub slow_call: Duration,
     /// Opens at this share of slow calls.
     pub slow_call_rate: f64,
@@ -23,7 +23,7 @@ pub struct BreakerOptions {
     pub open_limit: Duration,
     /// Calls that half-open admits; all must pass.
     pub probes: usize,
-    /// A probe that has not ended by then has failed.
+    /// A probe that has not ended this long after it was admitted has failed.
     pub probe_deadline: Duration,
     /// After this long closed, the time open starts from the first again.
     pub calm: Duration,

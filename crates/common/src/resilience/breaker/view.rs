@@ -64,7 +64,7 @@ impl BreakerState {
     }
 }
 
-/// That a breaker went from one state to another by what it saw, and on what ground.
+/// A change of a breaker's state, by what it saw or by time, and the ground for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
     /// The state that it is in now.
@@ -78,12 +78,12 @@ pub struct Transition {
 /// A breaker as an operator sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerView {
-    /// What it does with a call.
+    /// What it makes of the calls that it saw. In [`BreakerMode::MetricsOnly`] calls pass whatever this is.
     pub state: BreakerState,
     /// Whether it decides.
     pub mode: BreakerMode,
-    /// How long until it decides again by itself.
+    /// How long until it decides again by itself; `None` when the mode stays until it is set again.
     pub mode_ends_in: Option<Duration>,
-    /// The calls that count at present.
+    /// The calls that counted when the last one ended. Those that have become too old since then are still in it.
     pub counted: Counted,
 }

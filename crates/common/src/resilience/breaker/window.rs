@@ -15,7 +15,7 @@ pub(super) struct Call {
     pub(super) slow: bool,
 }
 
-/// The calls that count at present.
+/// How many calls a breaker judges by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counted {
     /// All of them.

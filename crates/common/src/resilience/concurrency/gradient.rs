@@ -10,45 +10,46 @@
 //! as in Envoy's filter: a queue shows as stretch and takes the limit down, and the root leaves room to find out about
 //! more. What differs, each for a failure that the published ones are known for:
 //!
-//! - It begins at its highest, and only falls where it is in use (half of it at least): a few slow requests are no
-//!   overload, and nobody is refused before there is one.
+//! - It begins at its highest, and only falls where it is in use (half of it at least) or somebody was refused: a few
+//!   slow requests are no overload, and nobody is refused before there is one.
 //! - **It comes back.** Where it is not in use and nobody is refused, it doubles each second. Those that grow by
 //!   evidence alone stay low after an overload, since a normal load never fills them.
 //! - The time that requests take alone is learned of each operation by itself, from those that met nobody else, and not
 //!   from a long average, which an overload of a minute would raise. So neither a mixture that changes nor a slow operation
 //!   looks like a queue.
-//! - Where none is ever alone, because requests have been refused for ten seconds on end, a probe lets one at a time pass
-//!   for five of them (Envoy's minimum round-trip recalculation, BBR's `ProbeRTT`): what has become slower for good would
-//!   else be taken for a queue for ever. Critical requests are not held to it.
+//! - Where none is ever alone, because requests have been refused for ten seconds on end, a probe lets only one at a time
+//!   pass, until five have met nobody else or a second is over (Envoy's minimum round-trip recalculation, BBR's
+//!   `ProbeRTT`): what has become slower for good would else be taken for a queue for ever. Critical requests are not
+//!   held to it.
 
 use std::time::{Duration, Instant};
 
-/// A window is no shorter, ..
+/// A window lasts this long at least.
 const WINDOW: Duration = Duration::from_millis(50);
-/// .. and has so many samples, ..
+/// Then it ends as soon as it has so many samples.
 const ENOUGH: u32 = 16;
-/// .. but no more are waited for than so long.
+/// After this long it ends with fewer: with one, or with none when no request is under way that could bring one.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// So much longer than alone is no queue yet (Envoy's buffer of 25%).
 const TOLERANCE: f64 = 1.25;
 /// Nor is this much, in seconds: what the scheduler of a machine adds to what takes microseconds.
 const SLACK: f64 = 0.0005;
-/// Most that one window takes the limit down to.
+/// The smallest factor by which one window takes the limit down.
 const STEEPEST: f64 = 0.2;
-/// One request counts for no more than so many of its kind.
+/// One request counts as no longer than so many times what its operation takes alone.
 const LONGEST: f64 = 10.0;
-/// How much a request that met nobody else tells of its operation.
+/// The weight of one request that met nobody else, in what is known of its operation.
 const TRUST: f64 = 0.1;
 /// The same of one in a probe, of which there are few.
 const TRUST_IN_A_PROBE: f64 = 0.5;
 /// After so long with refusals in each window, there is a probe.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
-/// It ends with so many requests that met nobody else, ..
+/// A probe ends with so many requests that met nobody else.
 const PROBE_SAMPLES: u32 = 5;
-/// .. or after so long.
+/// It ends after this long in any case.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Between what the limit moves.
+/// The bounds between which the limit moves, in requests at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct ConcurrencyOptions {
     /// It never falls below this.
@@ -158,7 +159,7 @@ impl Gradient {
         if sample.has_succeeded && sample.was_alone {
             let trust = if self.probe.is_some() { TRUST_IN_A_PROBE } else { TRUST };
             let known = alone.get_or_insert(took);
-            // One that hung on something tells as much as the slowest that are usual.
+            // One that hung on something counts as no longer than the bound.
             *known += trust * (took.min(*known * LONGEST) - *known);
             if let Some(probe) = &mut self.probe {
                 probe.missing = probe.missing.saturating_sub(1);
@@ -202,7 +203,8 @@ impl Gradient {
         self.window.restart(now, in_flight);
     }
 
-    /// Who takes less time than one alone was thought to, in the mean of a window, takes no more alone.
+    /// When an operation took less, in the mean of a window, than it was thought to take alone, that mean is what it takes
+    /// alone.
     fn learn_from_the_fast(&mut self) {
         for (known, (sum, count)) in self.alone.iter_mut().zip(&self.window.succeeded) {
             if *count == 0 {

@@ -19,7 +19,7 @@ struct World {
     servers: usize,
     free: usize,
     waiting: VecDeque<Request>,
-    /// End, number in order, and who: the heap asks for an order among equals.
+    /// When each ends, and its number, which gives the heap an order among equals.
     ending: BinaryHeap<Reverse<(Instant, u64)>>,
     served: Vec<(u64, Request)>,
     number: u64,
@@ -78,7 +78,7 @@ impl World {
         self.limit.limit(self.now)
     }
 
-    /// So many requests a second as are this part of what the servers can do.
+    /// Runs for `span` with a load that is this part of what the servers can do.
     fn run(&mut self, span: Duration, load: f64) -> Tally {
         let mut tally = Tally::default();
         let end = self.now + span;
