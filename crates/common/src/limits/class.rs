@@ -54,7 +54,7 @@ impl Class {
         matches!(self, Self::Read | Self::Write)
     }
 
-    /// Its limit as it is set.
+    /// Its limit as it is set; in development, that of a source is [`DEVELOPMENT`] times as much.
     pub(super) fn limit(self, limits: &RateLimits, profile: Profile) -> RateLimit {
         let limit = match self {
             Self::Read => limits.read,

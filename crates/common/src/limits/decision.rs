@@ -20,7 +20,7 @@ pub struct Decision {
     pub verdict: Verdict,
     /// How many more would pass now.
     pub remaining: i64,
-    /// After this time, all would that ever do.
+    /// After this time, as many would pass at once as ever do.
     pub whole_after: Duration,
 }
 
@@ -29,6 +29,6 @@ pub struct Decision {
 pub struct Policy {
     /// So many pass at once.
     pub quota: i64,
-    /// So long takes it until as many pass again.
+    /// How long it takes until as many pass again.
     pub window: Duration,
 }

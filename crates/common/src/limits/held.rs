@@ -1,10 +1,10 @@
 //! What a process holds of one caller: tokens that it drew ahead, or until when there are none.
 //!
-//! All times are microseconds of the store's clock. A token is good until its slot begins, the interval for which it
-//! pushed the arrival on; after that it is as if it had been used. So tokens that are used later than drawn never add up to more
-//! than the limit: the requests that they let pass, taken at the times at which they do pass, fit one after another into
-//! their slots, and so owe no more at any moment than the store counts. A process that dies, or whose caller goes away,
-//! takes nothing with it: by the time its tokens end, the store has as many new ones.
+//! All times are microseconds of the store's clock. A token has a slot: the interval by which drawing it pushed the
+//! arrival on. It is good until its slot begins; after that it is as if it had been used. So tokens that are used later
+//! than drawn never add up to more than the limit: the requests that they let pass, taken at the times at which they do
+//! pass, fit one after another into their slots, and so owe no more at any moment than the store counts. A process that
+//! dies, or whose caller goes away, takes nothing with it: by the time its tokens end, the store has as many new ones.
 
 use crate::resilience::{Drawn, Quota};
 
@@ -15,7 +15,7 @@ pub(super) struct Held {
     arrival: i64,
     /// Tokens in hand.
     tokens: i64,
-    /// The end of the last one's slot.
+    /// The end of the last token's slot.
     slots_end: i64,
     /// Before then the store has no token.
     refused_until: i64,

@@ -21,14 +21,14 @@ use crate::resilience::{Quota, micros};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// What the callers of one service may take: some 40,000, then the one that was not seen for longest goes.
+/// What the callers of one service may take: some 40,000. With more, one that was not seen lately is forgotten.
 const TABLE_BYTES: u64 = 8 << 20;
 /// What one of them takes, with its place in the table.
 const CALLER_BYTES: u64 = 200;
 /// A caller's tokens come by the tenth of a burst.
 const BATCHES: i64 = 10;
 
-/// Microseconds that pass, from wherever: each process may have its own.
+/// A clock in microseconds, from any beginning: each process may have its own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The limits of one service, and its callers. Cheap to clone; all clones count together.
@@ -41,8 +41,8 @@ struct Inner {
     rules: [Rule; Class::ALL.len()],
     callers: Cache<Counted, Arc<Mutex<Held>>, Weight, RandomState>,
     clock: Clock,
-    /// How far the store's clock is ahead of ours; a little too far by the way that its answer took, so that tokens in
-    /// hand end early rather than late.
+    /// How far the store's clock is ahead of ours, in microseconds; too far by the time that the question took to get
+    /// there, so that tokens in hand end early rather than late.
     ahead: AtomicI64,
 }
 
@@ -93,7 +93,7 @@ impl Limiter {
                 Algorithm::TokenBucket => Quota::token_bucket(limit.rate, limit.burst),
                 Algorithm::LeakyBucket => Quota::leaky_bucket(limit.rate, limit.burst),
             };
-            // A turn in a queue can't be drawn ahead, and memory costs no way to go.
+            // A turn in a queue can't be drawn ahead, and a store in memory costs no round trip.
             let is_alone = quota.spaces() || !store.is_shared();
             let count = |outcome| metrics.limit_decisions(class.name(), limit.algorithm.name(), outcome);
             Rule {
@@ -145,7 +145,7 @@ impl Limiter {
         }
     }
 
-    /// Asks the store, which was to be done at `asked`.
+    /// Asks the store. `asked` is when the request came, by the clock of this process.
     async fn draw(
         &self,
         (rule, counted): (&Rule, &Counted),

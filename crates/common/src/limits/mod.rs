@@ -8,7 +8,8 @@
 //! [`SharedRate`] is the same for what we ask of others: one rate, kept by all replicas together.
 //!
 //! [`Class`] is what a request counts towards, [`Subject`] who is counted. How one number holds either algorithm is said in
-//! [`Quota`](crate::resilience::Quota). Nothing here knows HTTP, waits, or spawns a task; `http` asks, and makes people wait.
+//! [`Quota`](crate::resilience::Quota). Nothing here knows HTTP, spawns a task, or waits for more than the store; `http`
+//! asks, and makes people wait.
 
 mod class;
 mod decision;
