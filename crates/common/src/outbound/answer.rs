@@ -22,7 +22,7 @@ pub struct OutboundResponse {
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// Body.
+    /// The whole body.
     pub body: Bytes,
     /// Whether a try before this one may have been received, too.
     pub is_after_unknown: bool,
@@ -37,7 +37,7 @@ impl OutboundResponse {
         serde_json::from_slice(&self.body)
     }
 
-    /// What `Retry-After` asks for.
+    /// What `Retry-After` asks for, from now on and a day at most; `None` when it is not there or can't be read.
     pub fn retry_after(&self) -> Option<Duration> {
         retry_after(&self.headers, Timestamp::now())
     }
@@ -47,7 +47,8 @@ impl OutboundResponse {
         is_passing(self.status)
     }
 
-    /// Whether it is the word of somebody in between who has none of the destination's: that may have received the call.
+    /// Whether the status is that of a gateway that has no answer of the destination (502, 504, 520, 524). The destination
+    /// may have received the call.
     pub fn leaves_open(&self) -> bool {
         leaves_open(self.status)
     }
@@ -82,12 +83,12 @@ pub(super) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
-/// Statuses by which a gateway says that it passed the call on and has no answer that it can pass back: none in time (504), or one
-/// that it can't read, a connection that broke off included (502); RFC 9110, 15.6.5 and 15.6.3. Some say 502 as well when they got no
-/// connection: from here that looks the same. 520 and 524 are what one of them calls these two.
+/// Statuses by which a gateway says that it passed the call on and has no answer to pass back: none came in time (504), or
+/// one that it can't read, which may be a connection that broke off (502); RFC 9110, 15.6.5 and 15.6.3. Some say 502 as well
+/// when they got no connection: from here that looks the same. Cloudflare says 520 and 524 for these two.
 ///
-/// Not so 408 (15.5.9): whoever says it did not get the request whole. Nor 500 and 503, which are taken for the destination's own word: a
-/// 503 of somebody in between can't be told from it.
+/// 408 is not among them (15.5.9): whoever says it did not get the whole request. Nor are 500 and 503, which are taken for
+/// the destination's own word: a 503 of somebody in between can't be told from it.
 pub(super) fn leaves_open(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502 | 504 | 520 | 524)
 }

@@ -137,7 +137,7 @@ impl Middleware for BreakerLayer {
         {
             self.pause(wait);
         }
-        // What is known of the call is worth more than what others know.
+        // With little time left, the outcome of the call is worth more than what other replicas know.
         if verdict.is_some() && Deadline::left(extensions).is_none_or(|left| left > SHARING) {
             self.share(verdict == Some(Verdict::Failure)).await;
         }

@@ -10,14 +10,14 @@ pub struct CallOptions {
     pub repeat: Repeat,
     /// Where what was heard at each try is kept.
     pub heard: Heard,
-    /// Whether it waits as others do.
+    /// Whether an open breaker or a pause refuses it.
     pub entry: Entry,
 }
 
-/// Whether a call waits until its destination is worth one.
+/// Whether a call is refused while its destination is not worth one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Entry {
-    /// Behind an open breaker, and through a pause that the destination asked for.
+    /// It is refused while the breaker is open, and during a pause that the destination asked for.
     #[default]
     AsOthers,
     /// It is the one that finds out: somebody who runs the service says so. A breaker that is forced open lets it through

@@ -177,7 +177,8 @@ impl OutboundClient {
             .error_for_status()
     }
 
-    /// Makes no call for so long, because the destination asked for it in an answer that the caller read.
+    /// Makes no call for so long, a minute at most, because the destination asked for it in an answer that the caller read.
+    /// A longer pause that is kept already stays.
     pub fn pause(&self, wait: Duration) {
         self.breaking.pause(wait);
     }

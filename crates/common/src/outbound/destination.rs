@@ -10,13 +10,13 @@ use crate::resilience::{Backoff, BreakerOptions, Quota};
 pub struct Destination {
     /// Name in metrics, spans and readiness.
     pub name: Arc<str>,
-    /// All tries of one call, waits included.
+    /// Longest time for one call: all its tries, waits included.
     pub call_timeout: Duration,
-    /// One try, its answer read.
+    /// Longest time for one try, until its answer is read.
     pub try_timeout: Duration,
-    /// Until a connection stands, of one try's time.
+    /// Longest time until a connection stands; part of the try's.
     pub connect_timeout: Duration,
-    /// From one piece of an answer to the next, of one try's time.
+    /// Longest time from one piece of an answer to the next; part of the try's.
     pub stall_timeout: Duration,
     /// Tries after the first: 3 retries are at most 4 tries.
     pub retries: u32,
@@ -29,7 +29,7 @@ pub struct Destination {
     pub pauses_by_itself: bool,
     /// Agreed rate, when there is one.
     pub rate: Option<Rate>,
-    /// Calls under way at a time.
+    /// Most calls under way at a time, of one process.
     pub places: usize,
     /// Bytes of an answer that are read at most.
     pub answer_limit: usize,

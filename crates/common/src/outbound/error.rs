@@ -20,7 +20,7 @@ pub enum OutboundError {
     NotAgain {
         /// What refused the further try.
         refusal: Refusal,
-        /// When it is worth asking again: by who refused, or later, by what the last answer said.
+        /// When it is worth asking again: the later of what the refusal and the last answer say.
         retry_after: Duration,
         /// Whether a try before may have been received.
         may_be_received: bool,
@@ -84,7 +84,8 @@ impl std::fmt::Display for Refusal {
 }
 
 impl OutboundError {
-    /// Whether the destination may have received the call and done what it asks for.
+    /// Whether the destination may have received the call, and nothing was heard of what became of it. Of an answer with
+    /// a status, [`leaves_open`](super::OutboundResponse::leaves_open) says that.
     pub fn may_be_received(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Stalled { .. } | Self::TooLarge { .. } => true,

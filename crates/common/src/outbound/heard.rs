@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use super::OutboundError;
 use super::answer::leaves_open;
 
-/// More tries of one call are not kept; there are four at most.
+/// More tries of one call are not kept; there are four unless a destination has more retries than usual.
 const MOST: usize = 8;
 /// Bytes of an answer that are kept.
 const KEPT: usize = 8 * 1024;
@@ -25,7 +25,7 @@ pub struct Said {
     pub status: Option<StatusCode>,
     /// The answer's first bytes.
     pub body: Bytes,
-    /// Why there was none.
+    /// Why there was no answer.
     pub error: Option<String>,
     /// Whether the destination may have received the call all the same.
     pub may_be_received: bool,

@@ -158,8 +158,8 @@ impl Policy {
         let backoff = call.backoff.full_jitter(past_retries, rand::random());
         let asked = call.asked_to_wait.lock().map_or(Duration::ZERO, Asked::left);
         let wait = backoff.max(asked);
-        // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included. A try that would be cut
-        // as soon as it began would tell less than what is known.
+        // A wait past the deadline is the caller's to make: it gets the answer, `Retry-After` included. A try that would be
+        // cut as soon as it began would tell less than what is known.
         if call.began.elapsed().saturating_add(wait).saturating_add(call.least) >= call.time {
             return Err(Decision::RetryHasNoTime);
         }
