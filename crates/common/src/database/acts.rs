@@ -21,7 +21,7 @@ const WORDS: [&str; 15] = [
     "VALUES",
 ];
 
-/// All of them; a part of one, as `ON CONFLICT DO UPDATE` is of an INSERT, is none.
+/// All operations of a statement; a part of one, as `ON CONFLICT DO UPDATE` is of an INSERT, is none.
 pub(super) fn acts<'a>(tokens: &[Token<'a>]) -> Vec<Act<'a>> {
     let mut reader = Reader::new(tokens);
     (0..tokens.len()).for_each(|at| reader.read(at));
@@ -32,9 +32,9 @@ pub(super) fn acts<'a>(tokens: &[Token<'a>]) -> Vec<Act<'a>> {
 pub(super) struct Act<'a> {
     pub(super) operation: &'static str,
     pub(super) tables: Vec<&'a str>,
-    /// Parentheses around it.
+    /// How many parentheses are open around it.
     depth: usize,
-    /// A comma leads to another table.
+    /// Whether a comma leads to another table here.
     lists_tables: bool,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Act<'a> {
 struct Reader<'t, 'a> {
     tokens: &'t [Token<'a>],
     acts: Vec<Act<'a>>,
-    /// Numbers of those whose end has not come yet, the innermost last.
+    /// Indices of the acts whose end has not come yet, the innermost last.
     open: Vec<usize>,
     depth: usize,
     /// Names that the statement gives itself: `WITH name AS (`.
@@ -148,7 +148,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
-    /// Notes the table whose name begins at `at`, if one does: not a subquery, a function or what the statement named itself.
+    /// Notes the table whose name begins at `at`, if one does: not a subquery, a function or a name that the statement
+    /// gave itself.
     fn table(&mut self, mut at: usize, may_be_function: bool) {
         while self.is_word(at, "ONLY") || self.is_word(at, "LATERAL") {
             at += 1;

@@ -94,7 +94,7 @@ impl Database {
     /// they break. SQLite gets one writer, whose queue is fair, and a few readers beside it.
     ///
     /// # Errors
-    /// [`DatabaseError`] when the URL is none of ours or the file can't be opened.
+    /// [`DatabaseError`] when the URL is none of ours, the authorities can't be used, or the file can't be opened.
     pub async fn connect(settings: &Settings, service: Service) -> Result<Self, DatabaseError> {
         let url = settings.database.url.expose_secret();
         let location = Location::of(url, service).ok_or(DatabaseError::Scheme)?;
@@ -139,7 +139,7 @@ impl Database {
         self.write.clone().behind(self.writes.clone())
     }
 
-    /// For migrations, and for tests that look inside or break something.
+    /// For migrations, and for tests that look inside or break something. What is awaited on it has no deadline.
     ///
     /// A service writes through a [`Change`](crate::messaging::Change) and nothing else.
     pub fn unguarded(&self) -> &DatabaseConnection {
@@ -157,7 +157,8 @@ impl Database {
     /// turns out to be dead is replaced once.
     ///
     /// # Errors
-    /// [`DbErr`] when the database can't be reached within a second, or SQLite's writer is busy for too long.
+    /// [`DbErr`] when on PostgreSQL no place is free within half a second or no connection within a second, or when
+    /// SQLite's writer is busy for `limit`.
     pub(crate) async fn begin(&self, limit: Duration) -> Result<Transaction, DbErr> {
         self.begin_with(limit, if self.is_postgres { PATIENCE } else { limit })
             .await
@@ -220,7 +221,7 @@ impl Database {
     /// Asks whether the database answers.
     ///
     /// # Errors
-    /// [`DbErr`] when it does not.
+    /// [`DbErr`] when it does not, within 2.5 s.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.for_health().execute_unprepared("SELECT 1").await.map(|_| ())
     }
@@ -278,7 +279,7 @@ async fn postgres(
             ]);
             trusting(options, authorities.as_ref())
         })
-        // The pool's own test has no time of its own.
+        // The pool's own test has no deadline.
         .test_before_acquire(false)
         .map_sqlx_postgres_before_acquire(|connection, about| {
             Box::pin(async move { Ok(is_usable(connection, about.idle_for).await) })

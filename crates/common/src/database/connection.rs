@@ -23,7 +23,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Connection {
     pool: DatabaseConnection,
-    /// For one statement, waiting for a connection included.
+    /// The time for one statement, waiting for a connection included.
     limit: Duration,
     /// What requests share; none for the few that a service makes by itself.
     bulkhead: Option<Bulkhead>,
@@ -67,8 +67,8 @@ impl Connection {
         &self.pool
     }
 
-    /// A statement that a connection planned before its table was altered fails there once. It is asked again on
-    /// another connection, or on the same, which has forgotten its plans.
+    /// Runs a statement in a place. One that a connection planned before its table was altered fails there once. It is
+    /// asked again on another connection, or on the same, which has forgotten its plans.
     async fn on_a_fresh_plan<T, F>(&self, statement: impl Fn() -> F) -> Result<T, DbErr>
     where
         F: Future<Output = Result<T, DbErr>>,
@@ -92,7 +92,7 @@ impl Connection {
     /// Closes the pool. Statements that come later fail.
     ///
     /// # Errors
-    /// [`DbErr`] when it is none.
+    /// [`DbErr`] when the pool can't be closed.
     pub async fn close(&self) -> Result<(), DbErr> {
         self.pool.close_by_ref().await
     }

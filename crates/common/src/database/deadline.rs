@@ -64,7 +64,7 @@ fn no_answer() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the database did not answer in time".to_owned()))
 }
 
-/// Too many are at it: transient too.
+/// Too many statements run already: transient too.
 pub(super) fn no_place() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(
         "the database's bulkhead was full for too long".to_owned(),

@@ -104,7 +104,7 @@ pub fn is_data_refused(error: &DbErr) -> bool {
 /// Whether the database itself is in trouble: away, locked, full, closed to us, without a table or a right.
 ///
 /// Then the same work succeeds when it is well again, whatever the data. Not true for what the data brings about
-/// (classes 21, 22, 23, 54, a trigger's refusal; SQLite's constraints), nor for what was made of an answer.
+/// (classes 21, 22, 23, 44, 54, a trigger's refusal; SQLite's constraints), nor for what was made of an answer.
 pub fn is_in_trouble(error: &DbErr) -> bool {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {

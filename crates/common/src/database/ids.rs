@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 
-/// The least `UUIDv7` of the millisecond of `at`.
+/// The least `UUIDv7` (RFC 9562, 5.7) of the millisecond of `at`; a time before 1970 counts as its beginning.
 pub(crate) fn first_id(at: Timestamp) -> Uuid {
     let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
     let [_, _, rest @ ..] = millis.to_be_bytes();

@@ -86,8 +86,7 @@ impl Leadership {
         alive
     }
 
-    /// Tells whoever listens for `what`, on the channel of these words, that there is some. They find that by themselves when they
-    /// are not told.
+    /// Tells whoever listens on the channel of `what` that there is work. Who is not told finds it without that, later.
     pub(crate) async fn tell(&mut self, what: &'static str) {
         if let Self::Lock { connection, .. } = self
             && let Some(mut kept) = connection.take()

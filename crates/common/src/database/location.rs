@@ -28,7 +28,7 @@ pub enum Location {
 impl Location {
     /// Reads `url` on behalf of `service`: `sqlite://w.db?x` becomes `sqlite://w-user-api.db?x`.
     ///
-    /// `None` when the scheme is neither `postgres` nor `sqlite`.
+    /// `None` when the scheme is neither `postgres` nor `sqlite`, or no file is named.
     pub fn of(url: &str, service: Service) -> Option<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Some(Self::Postgres {

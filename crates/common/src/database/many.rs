@@ -62,7 +62,7 @@ impl Many {
         self.list.as_str().into()
     }
 
-    /// SQL: `column` is one of them, which are the parameter with this number.
+    /// SQL for: `column` is one of the values, which are bound to the parameter with this number.
     pub fn hold(&self, backend: DbBackend, column: &str, parameter: usize) -> String {
         match backend {
             DbBackend::Postgres => format!("{column} = ANY ({})", self.array(parameter)),
@@ -70,11 +70,12 @@ impl Many {
         }
     }
 
-    /// SQL: `column` is none of them.
+    /// SQL for: `column` is none of them.
     pub fn lack(&self, backend: DbBackend, column: &str, parameter: usize) -> String {
         match (backend, self.kind) {
-            // Words and texts are few, and the planner sees none of these: it would take `<> ALL` for true of hardly any row, and
-            // read and sort all rows before it instead of ending at the limit. A number that is not another one it takes for usual.
+            // The planner does not see the values. It would take `<> ALL` for true of hardly any row, and read and sort all
+            // rows first instead of ending at the limit; that a number is not another number, it takes for usual. Words and
+            // texts are few, so it costs little to look for each.
             (DbBackend::Postgres, Kind::Words | Kind::Texts) => {
                 let position = format!("array_position({}, {column})", self.array(parameter));
                 format!("CASE WHEN {position} IS NULL THEN 0 ELSE 1 END <> 1")
@@ -84,7 +85,8 @@ impl Many {
         }
     }
 
-    /// The cast around the subquery has it taken for an array, which is made once and not for each row.
+    /// The values as an array. With the cast around it the subquery counts as an array, which is made once and not for
+    /// each row.
     fn array(&self, parameter: usize) -> String {
         let of = match self.kind {
             Kind::Ids => "uuid[]",
@@ -99,7 +101,7 @@ impl Many {
         format!("(SELECT CAST(string_to_array(${parameter}, ',') AS {of}))::{of}")
     }
 
-    /// A row each, in a column `value`.
+    /// The values as rows, in a column `value`.
     fn rows(&self, parameter: usize) -> String {
         match self.kind {
             Kind::Numbers => format!("SELECT value FROM json_each('[' || ${parameter} || ']')"),

@@ -7,8 +7,8 @@ use sea_orm::{ConnectionTrait, DbErr, RuntimeErr, Statement};
 
 use super::Database;
 
-/// What somebody who is no superuser may still open. The tables of sessions show every user which ones are clients': only what
-/// those do is hidden. This one is not counted: whoever asks is about to go.
+/// How many connections somebody who is no superuser may still open. `pg_stat_activity` shows every user which sessions
+/// are clients'; only what they do is hidden. The session that asks is not counted: it is about to go.
 const LEFT: &str = "SELECT most - kept - used AS free, most FROM (SELECT
     current_setting('max_connections')::bigint AS most,
     current_setting('superuser_reserved_connections')::bigint
@@ -26,9 +26,9 @@ pub struct Places {
 }
 
 impl Database {
-    /// Why a PostgreSQL server takes no connection, where the pool got none in its time: it keeps the reason to itself, and
-    /// tries a full, a starting and an absent server until then. So one connection is tried beside it, with no deadline of its
-    /// own. Any other error stays what it is.
+    /// Why a PostgreSQL server takes no connection, when `error` says that the pool got none in its time. The pool keeps
+    /// the reason to itself: it tries a full, a starting and an absent server alike until then. So one connection is tried
+    /// beside it, with no deadline of its own. Any other error stays what it is.
     pub async fn why_no_connection(&self, error: DbErr) -> DbErr {
         if !matches!(error, DbErr::ConnectionAcquire(_)) {
             return error;
@@ -36,8 +36,8 @@ impl Database {
         self.refusal().await.unwrap_or(error)
     }
 
-    /// Why a PostgreSQL server takes no connection, of one that is tried beside the pool with no deadline of its own; `None`:
-    /// it takes one, or there is no server.
+    /// Tries one connection beside the pool, with no deadline of its own, and says why the server takes none. `None`: it
+    /// takes one, or this is SQLite, which has no server.
     pub(super) async fn refusal(&self) -> Option<DbErr> {
         if !self.is_postgres() {
             return None;

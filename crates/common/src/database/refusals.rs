@@ -1,5 +1,5 @@
-//! What is known of why a PostgreSQL server takes no connection. Each question is one more connection, of which the server may
-//! have none: it is asked seldom, however many look.
+//! What is known of why a PostgreSQL server takes no connection. Each question is one more connection, of which the
+//! server may have none: it is asked seldom, however many look.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// A finding is kept for so long, and no other question begins before. Whoever asks has gone sooner, so there is one at a time.
+/// How long a finding is kept; no other question begins before. Whoever asks gives up sooner, so there is one at a time.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// What was found last. Cheap to clone.

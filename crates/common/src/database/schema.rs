@@ -20,10 +20,10 @@ use crate::telemetry::Metrics;
 const CHECK_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Longest that readiness waits for the pool: less than a whole check has, so that there is time to say why.
 const LOOK: Duration = Duration::from_millis(900);
-/// So long without an answer, and readiness looks whether it is the pool that has no connection.
+/// After so long without an answer, readiness looks whether it is the pool that has no connection.
 const WHY: Duration = Duration::from_millis(300);
-/// The pool gives one in this time, or readiness tries one of its own beside, to learn why: the pool would say that it has none
-/// after a second, when nobody listens any more.
+/// When the pool gives no connection in this time, readiness tries one of its own beside it, to learn why: the pool would
+/// say that it has none after a second, when nobody listens any more.
 const GIVES: Duration = Duration::from_millis(100);
 /// What an operator is told.
 const CURE: &str = "the tables are missing or older than this version: run `waypost migrate` with the same settings";
@@ -92,8 +92,8 @@ impl Database {
         }
     }
 
-    /// What is to be done where the pool has no connection to give; `None`: it has, or nobody knows. A statement that is slow is no
-    /// reason to ask, and one question serves all who look.
+    /// What is to be done where the pool has no connection to give; `None`: it has one, or nobody knows. A statement that
+    /// is slow is no reason to ask, and one question serves all who look.
     async fn cure_of_refusal(&self) -> Option<&'static str> {
         if !self.is_postgres() {
             return None;

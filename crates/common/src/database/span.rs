@@ -1,9 +1,8 @@
 //! The span of a statement, named as OpenTelemetry's conventions have it.
 //!
-//! Whoever asks the database has it by asking through its [`Connection`](super::Connection) or
-//! [`Transaction`](super::Transaction). It is made within a trace that is recorded, and not for what a service does by
-//! itself: a relay that looks for rows each second would begin a trace each second. It says which tables are asked and never what
-//! for: neither the text nor a parameter.
+//! Each statement that goes through a [`Connection`](super::Connection) or a [`Transaction`](super::Transaction) has one,
+//! within a trace that is recorded. What a service does by itself has none: a relay that looks for rows each second would
+//! begin a trace each second. The span says which tables are asked and never what for: neither the text nor a parameter.
 
 use std::future::Future;
 
@@ -19,7 +18,7 @@ use crate::telemetry::is_recorded;
 pub(super) struct StatementSpan(Span);
 
 impl StatementSpan {
-    /// Of the statement `sql`.
+    /// The span of the statement `sql`; none outside of a trace that is recorded.
     pub(super) fn of(backend: DbBackend, sql: &str) -> Self {
         // On the way of a request that is not recorded, this is one look at its context.
         Self(if is_recorded() {
@@ -48,7 +47,7 @@ struct Unended(Span);
 
 impl Drop for Unended {
     fn drop(&mut self) {
-        // Nothing of a span that is none.
+        // This does nothing on a span that is none.
         self.0.record("otel.status_code", "ERROR");
         self.0.record("error.type", "cancelled");
     }
@@ -73,7 +72,7 @@ fn statement(backend: DbBackend, summary: &Summary) -> Span {
     )
 }
 
-/// The code that the database gave says what went wrong; its text may quote a value.
+/// Records the code that the database gave, and not its text, which may quote a value.
 fn failed(span: &Span, error: &DbErr) {
     if span.is_none() {
         return;

@@ -2,8 +2,8 @@
 //!
 //! `SELECT users`, `INSERT users INSERT outbox`: each operation with the tables that it names, in the statement's order
 //! (`db.query.summary` of OpenTelemetry's conventions). Words of SQL and names of tables get in, and nothing else: a value
-//! that stands in the text, as a plain literal (`'it''s'`), is passed over. Other ways to write one are not known, `E'it\'s'`, `$$it's$$` and
-//! comments: no statement of a service has any, nor may one that holds a value.
+//! that stands in the text as a plain literal (`'it''s'`) is passed over. Other ways to write one (`E'it\'s'`, `$$it's$$`)
+//! and comments are not known here: no statement of a service has any, and one that holds a value must not.
 
 use super::acts::{Act, acts};
 use super::tokens::{Token, tokens};
@@ -61,7 +61,7 @@ impl Summary {
     }
 }
 
-/// Of `COMMIT`, `SET ..` and the like.
+/// The summary of a statement that has none of the four operations, such as `COMMIT` or `SET ..`.
 fn first_word(tokens: &[Token<'_>]) -> String {
     match tokens.first() {
         Some(Token::Word(word)) if word.len() <= LONGEST_WORD => word.to_ascii_uppercase(),

@@ -5,8 +5,8 @@
 //! for ever, and be one place short. So for a while after work was dropped, a connection that is given back must
 //! answer at once or is closed; and after a statement that was planned for an older table, it forgets its plans.
 //!
-//! A connection that rested for a moment must answer before it is handed out. When one does not, those that rest since before are
-//! closed unasked: their host is gone, and asking each would take a request's time.
+//! A connection that rested for a moment must answer before it is handed out. When one does not, those that have rested
+//! since before then are closed unasked: their host is gone, and asking each would take a request's time.
 //!
 //! What is left: the pool itself asks each connection that comes back once more, without a deadline. When that very
 //! answer is lost, a place is, until the system gives the connection up.
@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use sea_orm::SqlxError;
 use sea_orm::sqlx::{Connection, PgConnection};
 
-/// So long after work was dropped its connection may come back: it takes a turn of the runtime, no more.
+/// How long after work was dropped its connection may come back. That takes a turn of the runtime, no more.
 const WATCHFUL: Duration = Duration::from_secs(5);
 /// A connection that answers later than this is closed. A statement that still runs has two seconds from the server.
 const ANSWER: Duration = Duration::from_secs(1);
 /// The same before one is handed out: whoever waits for it has a second, and a new one must be made in that.
 const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
-/// One that rested for less is not asked while none is found broken: under load that would be a round trip a request, to learn what the statement
-/// before has told just now.
+/// A connection that rested for less is not asked while none is found broken: under load that would be a round trip for each
+/// request, to learn what the statement before has told just now.
 const JUST_USED: Duration = Duration::from_millis(100);
 
 /// What happened last that makes a connection suspect; one for all databases of a process.
@@ -34,7 +34,7 @@ static SUSPECTS: LazyLock<Suspects> = LazyLock::new(Suspects::new);
 
 struct Suspects {
     began: Instant,
-    /// In milliseconds after `began`, and one: 0 is never.
+    /// When each was noted last, in milliseconds after `began`, plus one: 0 means never.
     dropped: AtomicU64,
     outdated: AtomicU64,
     silent: AtomicU64,

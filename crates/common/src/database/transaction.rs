@@ -65,8 +65,8 @@ impl Transaction {
     }
 }
 
-/// A statement that its connection planned before its table was altered has failed the transaction; the next one
-/// begins on a connection that has forgotten its plans.
+/// Notes what an error says of the pool's connections. A statement that its connection planned before its table was altered
+/// has failed the transaction; the next one begins on a connection that has forgotten its plans.
 fn noting<T>(outcome: Result<T, DbErr>) -> Result<T, DbErr> {
     outcome.inspect_err(|error| {
         if is_outdated_plan(error) {
