@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 /// Reads a number of milliseconds.
 ///
 /// # Errors
-/// When it is none.
+/// When the reader can't take it for a whole number of 0 or more.
 pub fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
@@ -15,12 +15,12 @@ pub fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D:
 /// Reads a number of seconds.
 ///
 /// # Errors
-/// When it is none.
+/// When the reader can't take it for a whole number of 0 or more.
 pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_secs)
 }
 
-/// Reads numbers of milliseconds with commas between.
+/// Reads numbers of milliseconds, none of them 0, with commas between.
 pub(super) fn millis_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let delays = text

@@ -11,7 +11,7 @@ use super::listed::{parsed, parts};
 pub struct Hosts(Vec<String>);
 
 impl Hosts {
-    /// Reads `dev.example.com, 192.0.2.7`; nothing names no further host.
+    /// Reads `dev.example.com, 192.0.2.7`; an empty text names no further host.
     pub fn parse(text: &str) -> Self {
         let host = |name: &str| match name.parse::<IpAddr>() {
             Ok(address) => address.to_string(),

@@ -90,8 +90,9 @@ pub(super) fn shared_key(key: &str) -> &str {
         .unwrap_or(key)
 }
 
-/// Refuses what is no number where the built-in value is one (`100`: a whole one, `100.0`: any), and the like for what is true or
-/// false: also in sections that the program does not read, so that a file which all share is refused by each.
+/// Refuses a value that can't be taken for a number where the built-in one is (`100`: a whole one of 0 or more; `100.0`:
+/// any), or for true or false where that is. Sections that the program does not read are looked at too, so that a file
+/// which all share is refused by each.
 pub(super) fn refuse_other_forms(merged: &Config) -> Result<(), ConfigError> {
     let (defaults, _) = built_in()?;
     let mut first = Ok(());

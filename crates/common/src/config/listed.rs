@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 
-/// The parts of such a text, without blanks around them; what stands between two commas and is blank is none.
+/// The parts of such a text, without blanks around them; a blank part is left out.
 pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }

@@ -8,7 +8,8 @@
 //! [`Settings`] are the sections that several programs share. A section that one program reads stands with it: its type,
 //! its rules, what production would better not have there ([`OwnSettings`]). [`SettingsOf::load`] reads both; it is the
 //! only way, so that the start, `waypost doctor` and `waypost config` refuse the same. The files use each other in one
-//! direction: `load` -> `layers` -> `known` -> `table`, and `load` -> `own`, `rules` -> `review` -> `settings` -> what a single value is.
+//! direction: `load` -> `layers` -> `known` -> `table`, and `load` -> `own`, `rules` -> `review` -> `settings` -> what a
+//! single value is.
 
 mod durations;
 mod effective;

@@ -12,7 +12,7 @@ use super::listed::{parsed, parts};
 pub struct Networks(Vec<IpNet>);
 
 impl Networks {
-    /// Reads `10.0.0.0/8, 2001:db8::1`; nothing names no network.
+    /// Reads `10.0.0.0/8, 2001:db8::1`; an empty text names no network.
     ///
     /// # Errors
     /// What is wrong with the first part that is no network, or that is the whole internet.

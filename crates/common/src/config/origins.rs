@@ -13,12 +13,12 @@ pub enum Origins {
     None,
     /// These, each as a browser writes it.
     Of(Vec<String>),
-    /// Whichever.
+    /// Every origin.
     All,
 }
 
 impl Origins {
-    /// Reads `https://app.example.com, http://localhost:3000`, or `*`; nothing names no origin.
+    /// Reads `https://app.example.com, http://localhost:3000`, or `*`; an empty text names no origin.
     ///
     /// # Errors
     /// What is wrong with the first part that is no origin.
@@ -35,7 +35,7 @@ impl Origins {
         }
     }
 
-    /// Whether a page of this origin is meant.
+    /// Whether a page of this origin, as its browser writes it, may use the service.
     pub fn contain(&self, origin: &[u8]) -> bool {
         match self {
             Self::None => false,

@@ -7,16 +7,16 @@ use serde::de::DeserializeOwned;
 use super::settings::Settings;
 use super::{Review, Service};
 
-/// The sections of one program alone: a struct with a field a section, named as in `defaults.toml`.
+/// The sections of one program alone: a struct with a field for each section, named as in `defaults.toml`.
 pub trait OwnSettings: DeserializeOwned {
     /// The program.
     const SERVICE: Service;
 
-    /// Looks for what no single value shows.
+    /// Looks for what no single value shows, and notes it in `review`.
     fn review(&self, review: &mut Review);
 }
 
-/// The settings of one program: its own, and by themselves those that several share.
+/// The settings of one program: its own, and through `Deref` those that several share.
 #[derive(Debug, Clone)]
 pub struct SettingsOf<Own> {
     pub(super) shared: Settings,

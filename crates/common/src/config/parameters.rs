@@ -145,8 +145,8 @@ fn parameter(part: &str, known: Parameters) -> Result<String, String> {
     Ok(format!("{name}={value}"))
 }
 
-/// What is said of a parameter that there is not. Its name is told only where it is nearly one that there is: behind a question
-/// mark in a password, it would be the rest of the password.
+/// What is said of a parameter that does not exist. Its name is told only where it is nearly one that does: behind a
+/// question mark in a password, it would be the rest of the password.
 fn unknown(name: &str, known: Parameters) -> String {
     let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
     if names.is_empty() {

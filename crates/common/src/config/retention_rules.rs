@@ -51,7 +51,7 @@ impl Settings {
 }
 
 impl Broker {
-    /// How long after it was taken in a message may come again by itself, at the latest: through every delay queue, with
+    /// How long after a message was taken in it may come again by itself, at the latest: through every delay queue, with
     /// all of its time at each try, and from among the unrouted, where a copy may lie.
     ///
     /// Not what waits for a process that is away: a queue keeps that as long as it takes.

@@ -36,12 +36,12 @@ impl Review {
         self.service
     }
 
-    /// Whether this is the real thing.
+    /// Whether the profile is production.
     pub fn is_production(&self) -> bool {
         self.profile == Profile::Production
     }
 
-    /// Refuses the value of `key`. The first that is refused is told.
+    /// Refuses the value of `key`. Of several that are refused, only the first is told.
     pub fn refuse(&mut self, key: &str, problem: &str) {
         self.refused.get_or_insert_with(|| ConfigError::Rule {
             key: key.to_owned(),
@@ -49,7 +49,8 @@ impl Review {
         });
     }
 
-    /// Notes that `key` has a value of development's: production does not start with it, unless somebody said that it is meant.
+    /// Notes that `key` has a value of development's: production does not start with it unless
+    /// `process.allow_development_parts` is set. Under any other profile this does nothing.
     pub fn serves_development(&mut self, key: impl Into<Cow<'static, str>>, cure: &'static str) {
         if self.is_production() {
             self.found.development.push(WeakPart { key: key.into(), cure });
@@ -64,7 +65,8 @@ impl Review {
         }
     }
 
-    /// What was found, where it may be started with.
+    /// What was found. An error keeps the program from starting: a value that is refused, or parts of development that
+    /// nobody allowed.
     pub(super) fn end(self, allows_development: bool) -> Result<Weaknesses, ConfigError> {
         if let Some(refused) = self.refused {
             return Err(refused);
@@ -77,8 +79,8 @@ impl Review {
     }
 }
 
-/// Whether one of these URLs, with commas between them or between their hosts, leads to another machine and is as `is_open`
-/// says.
+/// Whether one of these URLs, with commas between them or between their hosts, leads to another machine, and `is_open` holds
+/// for it. A URL without a host, or that can't be read, leads nowhere.
 pub fn leads_elsewhere(urls: &str, is_open: impl Fn(&Url) -> bool) -> bool {
     let urls = a_url_a_host(urls);
     let mut urls = urls.split(',').filter_map(|url| Url::parse(url.trim()).ok());

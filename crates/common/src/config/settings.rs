@@ -158,7 +158,7 @@ impl Http {
         url.map_or_else(String::new, |url| url.path().trim_end_matches('/').to_owned())
     }
 
-    /// Whether people can reach anything by the public URL.
+    /// Whether the public URL is empty, or people can reach something by it.
     pub(super) fn is_reachable(&self) -> bool {
         let url = Url::parse(&self.public_url);
         let is_plain =
@@ -176,7 +176,7 @@ pub struct Operations {
     pub allowed_hosts: Hosts,
 }
 
-/// How many requests are under way at a time, in each lane.
+/// Bounds of how many requests are under way at a time. `most` is that of reads; other lanes have a part of it.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Overload {
@@ -184,7 +184,7 @@ pub struct Overload {
     pub most: usize,
 }
 
-/// Shutdown.
+/// Shutdown, and what production may run with.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "defaults.toml documents each key, once")]
 pub struct Process {

@@ -1,6 +1,7 @@
 //! Several hosts in one URL, as `store.url` has its sentinels: `amqp://me:word@one:5672,two:5672/vhost`.
 
-/// The same with a URL a host, commas between: each has the scheme, user, path and parameters that stand around all hosts.
+/// Writes one URL for each host, with commas between: each has the scheme, user, path and parameters that stand around all
+/// hosts.
 ///
 /// A URL begins where a scheme does, so several whole URLs with commas between stay what they are. So does what can't be
 /// taken apart: whoever reads the addresses refuses it.
@@ -36,7 +37,7 @@ fn apart(parts: &[&str]) -> Option<String> {
         .chain([last])
         .collect();
     let is_host = |host: &&str| !host.is_empty() && !host.contains(['/', '?', '#', '@']);
-    // A password with a comma and one of these, as it is, would become hosts and a path: hosts are told, passwords are not.
+    // A password with a comma and one of these signs would be taken for hosts and a path, and hosts are shown in messages.
     let is_whole = !user.contains(['/', '?', '#']) && !end.contains(['@', '#']);
     let urls = hosts.iter().map(|host| format!("{scheme}://{user}{host}{end}"));
     (hosts.iter().all(is_host) && is_whole).then(|| urls.collect::<Vec<_>>().join(","))

@@ -1,6 +1,6 @@
 //! What the URLs of broker, store and outlets name: the scheme is looked at here, once.
 //!
-//! Only which backend it is. Whether the rest is an address says who connects to it, with the setting's name.
+//! Only which backend it is. Whether the rest is an address is said by whoever connects to it, with the setting's name.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -32,7 +32,7 @@ pub enum KafkaServers {
     Off,
     /// Brokers to ask first, each `host:port`, with commas between.
     At(String),
-    /// Something else.
+    /// Something else, which is refused when the settings are looked at.
     Unknown,
 }
 
