@@ -1,8 +1,8 @@
-//! argon2id on memory that is kept: what one hash worked in goes to the next and not back to the allocator.
+//! argon2id (RFC 9106) on memory that is kept: a hash hands its memory to the next hash, not back to the allocator.
 //!
-//! Why: a hash works in some 19 MiB. Given back after each one, the C library keeps them in the arena of whichever
-//! thread asked, and a process that needs two such pieces comes to hold a hundred. Here there are never more than
-//! hashes that ran at once, and each is overwritten with zeros before it is put away.
+//! Why: a hash works in some 19 MiB. When such a piece is freed, the C library keeps it in the arena of the thread that
+//! asked for it, and a process that needs two pieces comes to hold a hundred. Here there are never more pieces than
+//! hashes that ran at once, and each piece is overwritten with zeros before it is put away.
 
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
@@ -17,9 +17,9 @@ use zeroize::Zeroize;
 
 use crate::settings::Argon2 as Cost;
 
-/// OWASP's parameters: KiB times rounds.
+/// The work of OWASP's parameters, in KiB times rounds.
 const USUAL_WORK: u64 = 19_456 * 2;
-/// So many times the usual work is too much.
+/// A cost of more than this many times the usual work is too much.
 const MOST_TIMES: u64 = 8;
 
 /// What a hash costs to make, and so to check: its parameters without its salt, as they stand in a PHC string.
@@ -30,7 +30,7 @@ pub(crate) struct HashCost {
     params: Params,
 }
 
-/// Blocks of 1 KiB. A stored hash that asks for more, and for more than the settings do, is not checked.
+/// In blocks of 1 KiB: 1 GiB. A stored hash that asks for more than this and than the settings is an error to check.
 const MOST_BLOCKS: usize = 1024 * 1024;
 
 /// Hashes at the settings' cost; checks at the cost of the hash that is stored.
@@ -70,7 +70,7 @@ impl Argon2id {
         Ok(self.run(&HashCost::of_parsed(&hash)?.argon2(), password, salt)? == *stored)
     }
 
-    /// What a hash costs that is made now.
+    /// The cost of the hashes that [`Self::hash`] makes.
     pub(crate) fn cost(&self) -> HashCost {
         HashCost {
             algorithm: Algorithm::Argon2id,
@@ -100,14 +100,14 @@ impl Argon2id {
         Ok(Output::new(output)?)
     }
 
-    /// What no hash works in at present; what was put away last is taken first.
+    /// The pieces that no hash works in at present. The one that was put away last is taken first.
     fn kept(&self) -> MutexGuard<'_, Vec<Memory>> {
         self.kept.lock()
     }
 }
 
 impl PartialEq for HashCost {
-    /// By what takes time: whether the length of what comes out was given or is the usual one does not.
+    /// Compares what decides the time: a length of 32 bytes that is given costs the same as one that is left out.
     fn eq(&self, other: &Self) -> bool {
         let key = |cost: &Self| {
             let params = &cost.params;
@@ -126,14 +126,14 @@ impl PartialEq for HashCost {
 }
 
 impl HashCost {
-    /// Whether checking such a hash takes so much more than one of the other, and than the usual, that nobody should pay for
-    /// it but the account that has it.
+    /// Whether this cost is so far above both the other cost and the usual one that only the account with such a hash
+    /// should pay for it.
     pub(crate) fn is_beyond(&self, other: &Self) -> bool {
         let work = |cost: &Self| u64::from(cost.params.m_cost()) * u64::from(cost.params.t_cost());
         work(self) > MOST_TIMES * work(other).max(USUAL_WORK)
     }
 
-    /// Of a PHC string.
+    /// Reads the cost of a PHC string.
     pub(crate) fn of(hash: &str) -> Result<Self> {
         Self::of_parsed(&PasswordHash::new(hash)?)
     }
@@ -151,15 +151,15 @@ impl HashCost {
     }
 }
 
-/// What one hash at a time works in. All of it is zero between two.
+/// The memory that one hash at a time works in. All of it is zero between two hashes.
 #[derive(Default)]
 struct Memory(Vec<Block>);
 
 impl Memory {
-    /// So many blocks; grows once, to what the dearest hash asks for.
+    /// The first `blocks` blocks. Grows when a hash asks for more than any hash before.
     fn of(&mut self, blocks: usize) -> &mut [Block] {
         if self.0.len() < blocks {
-            // Both at once would be in nobody's budget.
+            // The old blocks are freed first: nobody reckons with both at once.
             self.0 = Vec::new();
             self.0 = vec![Block::new(); blocks];
         }

@@ -1,12 +1,12 @@
 //! Threads that hash, and give way to all others.
 //!
-//! A hash keeps a core busy for tens of milliseconds. At the usual priority, as many as there are cores leave a request
-//! that takes microseconds waiting for its turn of some milliseconds; so these run at the lowest. They have all cores while
-//! nobody else wants them, and hardly any while somebody does: a flood of log-ins slows log-ins, and nothing else.
+//! A hash keeps a core busy for tens of milliseconds. If a hash ran on each core at the usual priority, a request that takes
+//! microseconds would wait some milliseconds for its turn. So these threads run at the lowest priority. They have all cores
+//! while nobody else wants them, and hardly any while somebody does: a flood of log-ins slows log-ins, and nothing else.
 //!
-//! Who gives way to all others may stand still at any place for as long as they are busy, so it must hold no lock there that
-//! they wait for. To wake a task is to take such a lock. So what was hashed goes to another thread, of the usual
-//! priority, which wakes those who wait and gives their places back: it alone waits when the channel's lock stands still.
+//! A thread of the lowest priority may stand still at any place while others are busy, so it must never hold a lock that
+//! others wait for. Waking a task takes such a lock. So each result goes to another thread of the usual priority, which
+//! wakes those who wait and gives their places back. Only that thread waits when the channel's lock stands still.
 //!
 //! Not tokio's blocking threads: those serve others too, and a priority, once lowered, stays.
 
@@ -20,9 +20,9 @@ use parking_lot::Mutex;
 /// The lowest priority that still gets turns.
 const LOWEST: i32 = 19;
 
-/// Hashes; what it gives back is done at the usual priority.
+/// Hashes. It gives back what is then done at the usual priority.
 type Job = Box<dyn FnOnce() -> Told + Send>;
-/// Tells who waits.
+/// Hands the result to whoever waits for it, and gives the place back.
 type Told = Box<dyn FnOnce() + Send>;
 
 /// The threads. They end when the last clone is dropped.
@@ -32,7 +32,7 @@ pub(crate) struct HashingThreads {
 }
 
 impl HashingThreads {
-    /// Starts so many, and the one that tells of what they did.
+    /// Starts this many threads for hashing, and the one that hands their results on.
     pub(crate) fn start(threads: usize) -> io::Result<Self> {
         let (jobs, taken) = channel();
         let (done, told) = channel::<Told>();
@@ -49,7 +49,7 @@ impl HashingThreads {
         Ok(Self { jobs })
     }
 
-    /// Has one of them do `work`, and keeps `held` until it is over; `None` when it panicked.
+    /// Has one of the threads do `work`, and keeps `held` until it is over. `None` when the work panicked.
     ///
     /// # Cancel safety
     /// The work goes on, and `held` stays until its end.
@@ -74,7 +74,7 @@ impl HashingThreads {
     }
 }
 
-/// Tells who waits, whatever becomes of one of them.
+/// Hands each result on; a panic in one does not keep the others.
 fn tell_all(told: Receiver<Told>) {
     for tell in told {
         let _ = catch_unwind(AssertUnwindSafe(tell));

@@ -1,4 +1,4 @@
-//! What accounts tell of a journey: whom a key names, and by what else they are known.
+//! What accounts add to a journey: the person that a key names, and the other keys that name the same person.
 
 use common::database::Database;
 use common::operations::{Key, Known};
@@ -7,7 +7,7 @@ use sea_orm::DbErr;
 use crate::profile::Email;
 use crate::tables::users;
 
-/// The accounts that a key names.
+/// The accounts that a key names: by their id, their address or their phone number.
 pub(crate) async fn known(database: Database, key: Key) -> Result<Known, DbErr> {
     let written = key.as_str();
     let address = Email::known_key(written).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the hashes cost that are stored already, found out once at the start.
+//! What the hashes cost that are already stored: found out once, at the start.
 
 use std::time::Duration;
 

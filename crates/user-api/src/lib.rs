@@ -1,9 +1,10 @@
 //! Accounts and sessions over HTTP.
 //!
 //! `startup` puts the parts together; `routes` is the table of operations; `accounts` and `sessions` hold one
-//! operation a file, always in this order: request, refusals, answer, handler, use case. Below them stand
-//! what they share (`state`, `problems`, `profile`, `user`, `passwords` over `argon2id`, `breached`, `known_costs`, `signing_keys`) and
-//! `tables`, which hold every statement; `journey` is what operators are told of accounts. The service talks to no other one: what they need to know is in its events.
+//! operation a file, always in this order: request, refusals, answer, handler, use case. Below them stands
+//! what they share: `state`, `problems`, `profile`, `user`, `passwords` (over `argon2id` and `hashing_threads`),
+//! `breached`, `known_costs` and `signing_keys`. `tables` holds every statement; `journey` is what operators are told
+//! of accounts. The service calls no other service of the system: what the others need to know is in its events.
 
 mod accounts;
 mod argon2id;

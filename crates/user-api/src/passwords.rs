@@ -1,10 +1,10 @@
 //! Hashing and checking passwords: argon2id, on a bounded pool off the async threads.
 //!
-//! A hash takes tens of milliseconds of one core and some 19 MiB on purpose. So no more run at a time
-//! than there are cores, a short queue waits, and who comes after that is told to come again.
+//! On purpose, a hash takes tens of milliseconds of one core and some 19 MiB. So no more run at a time than there
+//! are cores, some more wait in a queue, and who finds the queue full is told at once to come again.
 //!
-//! How long a refusal takes must not tell who has an account. Once the settings have changed, hashes of several costs are
-//! stored; each log-in that succeeds replaces one, and until all are replaced every refusal takes what all costs take together.
+//! How long a refusal takes must not tell who has an account. After a change of the settings, the stored hashes have several
+//! costs, and each log-in that succeeds replaces one hash. So every refusal does the work of all known costs together.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ use crate::{
     settings::Argon2 as Cost,
 };
 
-/// How many may wait for each one that runs: some two seconds of waiting, with the parameters that are built in.
+/// How many hashes may wait for each one that runs: some two seconds of waiting, with the parameters that are built in.
 const QUEUE_PER_SLOT: usize = 96;
-/// Costs of stored hashes that are known at a time, the settings' own included. Settings change seldom.
+/// Most costs that are known at a time, the settings' own included. Settings change seldom.
 const MOST_COSTS: usize = 4;
 
 /// Why a password was neither hashed nor checked.
@@ -75,7 +75,7 @@ impl Passwords {
         let refused = |error: &dyn std::fmt::Display| anyhow::anyhow!("accounts.argon2: {error}");
         let argon2id = Argon2id::new(settings).map_err(|error| refused(&error))?;
         let cost = argon2id.cost();
-        // Found out now, and not by the first who signs up.
+        // A cost that can't be worked is found out now, and not by the first person who signs up.
         argon2id.work_off(&cost, b"nobody").map_err(|error| refused(&error))?;
         Ok(Self {
             hashing: Arc::new(Hashing {
@@ -87,7 +87,8 @@ impl Passwords {
         })
     }
 
-    /// Has every refusal take what a hash of this one's cost takes as well; one that can't be read is passed over.
+    /// From now on every refusal also takes the time of a hash with this one's cost. Passed over are a hash that can't be
+    /// read, a cost far beyond the settings' own, and any cost after the first [`MOST_COSTS`].
     pub(crate) fn expect_cost_of(&self, hash: &str) {
         if let Ok(cost) = HashCost::of(hash) {
             self.hashing.expect(cost);
@@ -107,7 +108,7 @@ impl Passwords {
 
     /// Checks a password, as it was typed, against a hash; with none, takes as long and says no.
     pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<Verdict, PasswordsError> {
-        // Nobody has one that is longer, and it costs what any wrong one does.
+        // No stored password is longer than this. A longer one is hashed as it came, and costs what any wrong one does.
         let is_possible = password.expose_secret().chars().nth(MOST_CHARACTERS).is_none();
         let compared = if is_possible {
             SecretString::from(opaque(password.expose_secret()))
@@ -132,8 +133,8 @@ impl Passwords {
 }
 
 impl Hashing {
-    /// Checks a password in the form in which passwords are compared, then as it was typed: hashes that were made before
-    /// there was that form are of the latter.
+    /// Checks a password in the form in which passwords are compared, then as it was typed: the older hashes were made of
+    /// what was typed.
     fn verify(&self, [compared, typed]: &[SecretString; 2], hash: Option<&str>) -> password_hash::Result<Verdict> {
         let own = hash.and_then(|hash| {
             let cost = HashCost::of(hash);

@@ -12,7 +12,7 @@ pub(crate) static EMAIL_TAKEN: Kind = Kind {
     help: "An account with this address exists. Log in, or use another address.",
 };
 
-/// 401: one of the two is wrong.
+/// 401: the address or the password is wrong. The answer does not say which.
 pub(crate) static BAD_CREDENTIALS: Kind = Kind {
     slug: "bad-credentials",
     status: 401,

@@ -5,8 +5,8 @@
 //! the start.
 //!
 //! They are read again and again, so that a key that was retired in the table is used by nobody any more, and a new one is
-//! published by all replicas before any of them signs with it. A key that can't be used is told and passed over: it keeps
-//! no other from being published, or from being retired.
+//! published by all replicas before any of them signs with it. A key that can't be used is logged and passed over: the
+//! other keys are published and retired as if it were not there.
 
 use std::{
     pin::Pin,
@@ -34,9 +34,9 @@ use crate::tables::signing_keys;
 
 /// Pause between two tries to read the first keys.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
-/// How often they are read again: so long a retired key may still be used.
+/// How often they are read again. A retired key may still be used for this long.
 const REREAD_EVERY: Duration = Duration::from_secs(30);
-/// A token with an unknown key has them read at once, but no more often than this: anybody can make one up.
+/// A token with an unknown key has the keys read at once, but no more often than this: anybody can make such a token up.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a new key is published before it signs: whoever verifies keeps the published ones for five minutes.
 const PUBLISHED_BEFORE: Duration = Duration::from_mins(10);
@@ -136,7 +136,7 @@ impl SigningKeys {
         self.0.ring.load_full().ok_or(NoKeys::NotRead)
     }
 
-    /// Reads them, unless somebody did within `at_least`. Those that are known stay when that fails.
+    /// Reads the keys, unless somebody did within `at_least`. When that fails, the known keys stay.
     async fn read(&self, at_least: Duration) {
         let mut reading = self.0.reading.lock().await;
         let (last, told) = &mut *reading;
@@ -244,7 +244,7 @@ fn ring(newest_first: &[signing_keys::Model], before: Option<&Ring>, now: Timest
     }
     Ring {
         signer: choose(usable, now),
-        // The document is text: nothing in it can't be written.
+        // The document holds strings alone, which can always be written as JSON.
         jwks: serde_json::to_vec(&set).unwrap_or_default().into(),
         verifying: before.map_or_else(|| KeySet::new(&set), |ring| ring.verifying.renewed(&set)),
         unusable,
@@ -255,7 +255,7 @@ fn is_public_key(bytes: &[u8]) -> bool {
     bytes.len() == PUBLIC_KEY_BYTES
 }
 
-/// What signs with a key, if its public half verifies that.
+/// The signer of a key, if its private and its public half belong together.
 fn signer(key: &signing_keys::Model) -> Result<Signer, UnusableKey> {
     let pair = KeyPair::read(&key.private_key)?;
     if pair.public()[..] != key.public_key[..] {
@@ -267,7 +267,7 @@ fn signer(key: &signing_keys::Model) -> Result<Signer, UnusableKey> {
     })
 }
 
-/// The newest that was published for long enough. Where there is none it is the oldest, which all replicas know for longest.
+/// The newest key that was published for long enough; if there is none, the oldest, which all replicas know for longest.
 fn choose(newest_first: Vec<(Timestamp, Signer)>, now: Timestamp) -> Option<Signer> {
     let is_known = |(created_at, _): &(Timestamp, Signer)| *created_at + PUBLISHED_BEFORE <= now;
     let known = newest_first.iter().position(is_known);

@@ -35,7 +35,7 @@ pub struct Backends {
     pub broker: Option<Broker>,
     /// Lives and bounds of the cache of accounts.
     pub cache: CacheOptions,
-    /// The protections that stand; all, but where their cost is measured.
+    /// The protections that are switched on: all of them, except where a benchmark measures their cost.
     pub doors: Doors,
 }
 
@@ -47,8 +47,8 @@ pub struct Running {
     pub operations_address: SocketAddr,
 }
 
-/// Starts the service. It is up when this returns, with or without its database, store and broker;
-/// `tasks` own it from then on.
+/// Starts the service. It listens when this returns, with or without PostgreSQL, store and broker, and is ready
+/// once the database has given the signing keys. `tasks` own it from then on.
 ///
 /// # Errors
 /// When the settings can't be right, a port is taken, or the database has no tables yet.
@@ -74,7 +74,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     passwords.show_in(metrics);
     known_costs::learn(passwords.clone(), kit.database.clone(), &tasks);
     let keys = SigningKeys::open(kit.database.clone(), kit.changes.clone(), &tasks);
-    // Without the keys nobody gets in: the service is not up before they are read.
+    // Without the keys nobody gets in: the service is not ready before they are read.
     let read = keys.clone();
     kit.health.also("database", move || match read.ring() {
         Ok(_) => Readiness::Up,

@@ -61,7 +61,7 @@ impl From<users::Model> for User {
 }
 
 impl User {
-    /// As the cache takes it, with its version.
+    /// The account with its version, in the form in which a load hands it to the cache.
     pub(crate) fn into_loaded(self) -> Loaded<Self> {
         Loaded {
             version: cache_version(self.version),
@@ -90,14 +90,14 @@ pub(crate) fn role_names(roles: &Json) -> Vec<String> {
     names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-/// Versions begin at 1 and only rise.
+/// The version of a row as the cache compares it. Versions begin at 1 and only rise.
 pub(crate) fn cache_version(version: i64) -> u64 {
     u64::try_from(version).unwrap_or(0)
 }
 
 /// The entity tag of an account's version.
 ///
-/// With the account in it: under `/v1/users/me` a client's cache may hold somebody else's.
+/// It holds the account's id as well: under `/v1/users/me` a client's cache may hold the account of somebody else.
 pub(crate) fn etag(id: Uuid, version: u64) -> EntityTag {
     let (mut of_id, mut of_version) = (Uuid::encode_buffer(), itoa::Buffer::new());
     let tag = [id.simple().encode_lower(&mut of_id), "-", of_version.format(version)];

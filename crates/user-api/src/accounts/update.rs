@@ -23,7 +23,7 @@ use crate::{
     user::{User, UserKey, cache_version, etag, person},
 };
 
-/// What an account shows and this does not change, and what it was signed up with.
+/// Members that are refused: what an account shows but this operation does not change, and the password.
 const READ_ONLY: &[&str] = &[
     "id",
     "email",
@@ -115,7 +115,7 @@ async fn commit(state: &Data<State>, mut change: Change, row: &users::Model, now
     let (id, version, user) = (row.id, cache_version(row.version), User::from(row.clone()));
     let (users, database) = (state.users.clone(), state.database.clone());
     change.then(async move { users.put(&UserKey(id), version, &user, now).await });
-    // Until it is known what became of it, and when nobody waits to hear that: what was before must not be answered.
+    // If the outcome stays unknown, or the caller goes away before it is known, the cache forgets the version before.
     let doubt = state.users.doubt(&UserKey(id), version);
     // Told that it failed, the person would send it again and hear that somebody else was faster. The whole row is
     // compared: another change may have made a version of the same number.
@@ -172,7 +172,7 @@ enum Outcome {
     Gone,
 }
 
-/// The account in its next version, and the event that tells of it; of two at once the second sees the first one's.
+/// Writes the account in its next version, and tells the event. Of two changes at once, the second sees the first one's row.
 async fn edit(
     change: &mut Change,
     id: Uuid,

@@ -28,7 +28,8 @@ use crate::settings::{BreachedPolicy, Settings};
 /// The service's name in metrics, spans and readiness.
 pub(crate) const DESTINATION: &str = "breached_passwords";
 
-/// One try's part of the time: the store, which may hang, takes of the rest, and the breaker is to see a service that does.
+/// The part of the time that one try may take. The rest is for the store, which may hang: so a try against a service that
+/// hangs ends by its own deadline, and the breaker counts it.
 const OF_ONE_TRY: f64 = 0.6;
 
 /// Says of a new password whether it is known from a breach, if somebody is to look.
@@ -74,8 +75,8 @@ impl BreachedPasswords {
 
     /// Refuses a password that is known from a breach, where the settings say so.
     ///
-    /// Takes the time of the settings at most, and takes the password when nobody answers in that time or ever did. While the service is waited
-    /// for, the request leaves its place to others.
+    /// Takes the time of the settings at most. When the service does not answer in that time, its last answer counts; when
+    /// there is none, the password is taken. While the service is waited for, the request leaves its place to others.
     pub(crate) async fn check(&self, password: &Password, place: &Place) -> Result<(), Violation> {
         let Some(service) = &self.service else {
             self.metrics.password_check(Outcome::Off.label());
@@ -129,7 +130,7 @@ impl Service {
         );
         let budget = settings.own.providers.breached_passwords.timeout;
         let destination = Destination {
-            // After a failure that came fast; after one try's whole time there is none left.
+            // Used after a failure that came fast: after a try of full length too little time is left.
             retries: 1,
             backoff: Backoff {
                 first: Duration::from_millis(100),
@@ -154,7 +155,7 @@ impl Service {
             return Outcome::Common;
         }
         let (hash, now) = (Hash::of(password), Timestamp::now());
-        // A store has a time of its own.
+        // The store has a deadline of its own, so this needs none.
         let kept = self.kept.get(&hash.prefix, now).await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh) {
             return Outcome::fresh(kept.range.contains(&hash));
@@ -181,7 +182,7 @@ impl Service {
 
     async fn ask(&self, prefix: &str) -> Result<Range, AskError> {
         let url = format!("{}/range/{prefix}", self.url);
-        // Of a parsed address with five digits behind it there is one.
+        // The address was parsed at the start; with a path of plain characters behind it, it still parses.
         let url = Url::parse(&url).map_err(|_| Garbled)?;
         let request = self.client.request(Method::GET, url).header("Add-Padding", "true");
         let answer = self
@@ -192,7 +193,7 @@ impl Service {
         Ok(Range::parse(&answer.body)?)
     }
 
-    /// Keeps an answer, and nobody waits for that.
+    /// Keeps an answer, in the background.
     fn keep(&self, prefix: String, range: Range, now: Timestamp) {
         let kept = self.kept.clone();
         self.tasks.spawn("keep breached passwords", async move {

@@ -10,13 +10,13 @@ use common::{
 
 use super::range::Range;
 
-/// So long nobody is asked again.
+/// For this long an answer counts, and nobody is asked again.
 const FRESH: Duration = Duration::from_hours(24);
-/// So long the last answer is kept for want of another.
+/// For this long the last answer is kept, in case the service gives no other.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Seconds by which the clocks of replicas may differ.
 const CLOCKS_DIFFER: i64 = 60;
-/// Form of what is kept; another one is nothing.
+/// Marks the form of what is kept. A value with another mark counts as absent.
 const MARK: &[u8] = b"r1";
 
 /// The answers of the service by prefix. All replicas share them.
@@ -34,7 +34,7 @@ impl KeptRanges {
         Self(store)
     }
 
-    /// The last answer; none also while the store is away.
+    /// The last answer. `None` also while the store is away.
     pub(super) async fn get(&self, prefix: &str, now: Timestamp) -> Option<KeptRange> {
         decode(&self.0.get(&key(prefix)).await.ok()??, now)
     }
@@ -61,7 +61,7 @@ fn decode(bytes: &[u8], now: Timestamp) -> Option<KeptRange> {
     let age = now.as_seconds().saturating_sub(asked_at);
     Some(KeptRange {
         range: Range::read(rest)?,
-        // One from the future is of a clock that is wrong by more than clocks are.
+        // An answer from further in the future comes from a clock that is wrong: it is not fresh.
         is_fresh: (-CLOCKS_DIFFER..i64::try_from(FRESH.as_secs()).unwrap_or(i64::MAX)).contains(&age),
     })
 }

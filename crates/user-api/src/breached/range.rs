@@ -1,7 +1,7 @@
 //! A password's hash in two parts, and a range of hashes as a service answers it. Pure.
 //!
-//! The service is told the first five digits of a hash (SHA-1), which a thousand or more of those that it knows share, and
-//! answers with all of these. Which one was meant, and whether it is among them, it does not learn.
+//! The service is told the first five digits of a hash (SHA-1). It knows a thousand hashes or more that begin so, and
+//! answers with all of them. It does not learn which one was meant, nor whether that one is among them.
 
 use bytes::{BufMut, BytesMut};
 use sha1::{Digest, Sha1};
@@ -11,8 +11,8 @@ pub(super) const MOST_BYTES: usize = 256 * 1024;
 const MOST_LINES: usize = 4_000;
 /// Digits of a hash behind the five of its prefix.
 const SUFFIX_DIGITS: usize = 35;
-/// The first of these, which are compared and kept: 48 bits. Of 100 billion passwords that are not among 2,000 known ones, one
-/// is taken for one of them.
+/// How many of these digits are compared and kept: the first 12, which are 48 bits. In a range of 2,000 hashes, about one of
+/// 100 billion passwords that are not in it is taken for one that is.
 const KEPT_DIGITS: usize = 12;
 const KEPT_BYTES: usize = KEPT_DIGITS / 2;
 
@@ -38,7 +38,7 @@ impl Hash {
     }
 }
 
-/// What came is no range.
+/// The answer is no range of hashes.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the answer is no range of hashes")]
 pub(super) struct Garbled;
@@ -48,7 +48,8 @@ pub(super) struct Garbled;
 pub(super) struct Range(Vec<u64>);
 
 impl Range {
-    /// Reads lines of the form `<35 digits>:<how often>`. Those of 0 are padding. Without any line it is no range: each has hundreds.
+    /// Reads lines of the form `<35 digits>:<how often>`. A line with 0 is padding. An answer without any line is no range:
+    /// each range has hundreds.
     pub(super) fn parse(answer: &[u8]) -> Result<Self, Garbled> {
         let text = std::str::from_utf8(answer).map_err(|_| Garbled)?;
         let mut known = Vec::new();

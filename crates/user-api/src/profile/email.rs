@@ -18,8 +18,8 @@ use super::{
 const MOST: usize = 254;
 
 /// The same rule for the API's description: dotted atoms of 64 characters at most, and a domain of two labels at least,
-/// the last of which is no number. It has an internationalised domain as its A-label alone: which others there are, no
-/// pattern says.
+/// the last of which is no number. It knows an internationalised domain only as its A-label: a pattern can't say which
+/// other spellings are valid.
 fn pattern() -> String {
     let atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
     let label = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
@@ -75,7 +75,8 @@ impl Email {
         refused("must be an email address such as name@example.com")
     }
 
-    /// The key of an account that somebody names. Rules are for new ones: an account that was made by others keeps its address.
+    /// The key of an account that somebody names; `None` for a text that can't be an address. The rules are for new
+    /// accounts: an account that was made under older rules keeps its address.
     pub(crate) fn known_key(text: &str) -> Option<String> {
         let typed = trimmed(text);
         let key = Self::parse(typed).map(|email| email.key());
@@ -89,7 +90,7 @@ impl Email {
     }
 }
 
-/// Whether any rule ever let it in.
+/// Whether any rule, past or present, let such an address in.
 fn is_storable(text: &str) -> bool {
     text.len() <= MOST && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -101,11 +102,11 @@ fn refused(detail: &'static str) -> Result<Email, Violation> {
     })
 }
 
-/// The domain in ASCII, when mail can go there: labels of letters, digits and hyphens (RFC 5321, 4.1.2), those of other
-/// scripts as UTS 46 has them, and a last one that is no number (RFC 3696, 2), as it is of an address without brackets.
+/// The domain in ASCII, when mail can go there: labels of letters, digits and hyphens (RFC 5321, 4.1.2), labels of other
+/// scripts as UTS 46 maps them. The last label is no number (RFC 3696, 2): with one it would be an IP address.
 fn mail_domain(domain: &str) -> Option<Cow<'_, str>> {
-    // UTS 46 would pass over most of what is not seen; somebody who types that means another domain. The joiners stay: the
-    // scripts that need them say where.
+    // UTS 46 would drop most characters that are not seen, and the mail would go to another domain than the one typed. The
+    // joiners stay: UTS 46 knows where the scripts that need them allow them.
     if domain
         .chars()
         .any(|c| is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}'))

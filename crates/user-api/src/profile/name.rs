@@ -24,8 +24,8 @@ fn form() -> ObjectBuilder {
         .examples([json!("Ada")])
 }
 
-/// 1 to 100 characters on one line, without blanks around them: one at least is seen, none turns the direction of what
-/// follows, and no mail program makes a link of them.
+/// 1 to 100 characters on one line, without blanks around them. At least one is seen, none turns the direction of the text
+/// that follows, and no mail program makes a link of them.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 

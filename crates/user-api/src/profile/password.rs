@@ -9,7 +9,7 @@ use super::{
     unicode::opaque,
 };
 
-/// Fewest and most characters. The upper bound keeps hashing cheap to refuse.
+/// Fewest and most characters. The upper bound makes an endless text cheap to refuse.
 const FEWEST: usize = 8;
 pub(crate) const MOST: usize = 256;
 
@@ -29,7 +29,7 @@ pub(crate) struct Password(SecretString);
 impl Password {
     pub(crate) fn parse(secret: &SecretString) -> Result<Self, Violation> {
         let typed = secret.expose_secret();
-        // Before it is looked at any further, which takes as long as it is.
+        // The length first: any further look takes the longer the text is.
         if typed.chars().nth(MOST).is_some() {
             return Err(Violation {
                 code: "too-long",

@@ -1,4 +1,4 @@
-//! What can't be seen in a text that people type, and how one text is written in more ways than one.
+//! Characters that can't be seen in a text that people type, and the one form of a text that can be typed in several.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// A field of a form that may be left empty: one with nothing but blanks is.
+/// A field of a form that may be left empty. One with nothing but blanks counts as empty: `None`.
 pub(crate) fn given(field: Option<&str>) -> Option<&str> {
     field.filter(|text| !trimmed(text).is_empty())
 }
@@ -34,7 +34,7 @@ pub(super) fn is_invisible(c: char) -> bool {
     is_blank(c) || c == BRAILLE_BLANK || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// A text without the characters that turn the direction of what follows them (UAX 9): behind a name stands other text.
+/// A text without the characters that turn the direction of what follows them (UAX 9): a name stands before other text.
 pub(super) fn without_bidi_controls(text: &str) -> Cow<'_, str> {
     let controls = CodePointSetData::new::<BidiControl>();
     if text.chars().any(|c| controls.contains(c)) {
@@ -43,7 +43,7 @@ pub(super) fn without_bidi_controls(text: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// A password as it is compared, whatever keyboard it was typed on: RFC 8265, 4.2.2, without a refusal of its own.
+/// A password as it is compared, whatever keyboard it was typed on: mapped as RFC 8265, 4.2.2 says, but never refused.
 pub(crate) fn opaque(text: &str) -> String {
     let one_kind_of_blank: String = text.chars().map(|c| if is_blank(c) { ' ' } else { c }).collect();
     ComposingNormalizerBorrowed::new_nfc()

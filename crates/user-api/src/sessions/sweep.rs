@@ -1,8 +1,8 @@
 //! Deletes sessions that nobody has used for very long, in batches, by one replica at a time.
 //!
-//! The lock is there so that one does the work; that a batch is deleted by its present holder and no other is the
-//! database's, by the fencing number. Where the store is away there is no lock, and the numbers do alone: the last who
-//! took one sweeps.
+//! The lock saves work: one replica sweeps, not all. The database makes sure that only the present holder deletes a batch:
+//! it compares fencing numbers. While the store is away there is no lock, and the numbers suffice: the replica that took
+//! the last number sweeps.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) struct Sweep {
 /// How a sweep ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// Nothing is left to delete.
+    /// Nothing is left to delete, or the service is stopping.
     Done,
     /// Another replica sweeps.
     Taken,
@@ -72,12 +72,12 @@ impl Sweep {
         });
     }
 
-    /// Replicas that started together do not ask together.
+    /// Waits for `sweep_every`, a quarter more or less, so that replicas that started together do not ask together.
     async fn pause(&self) {
         tokio::time::sleep(self.settings.sweep_every.mul_f64(rand::random_range(0.75..1.25))).await;
     }
 
-    /// Deletes what has expired by now, unless another replica does.
+    /// Deletes what has expired by now, batch by batch, unless another replica does. Ends after a batch when `stopping`.
     pub(crate) async fn run(&self, stopping: &CancellationToken) -> Result<Ended, DbErr> {
         let guard = match self.locks.try_acquire(SWEEP, "all", LEASE).await {
             Ok(Some(guard)) => Some(guard),
@@ -116,7 +116,7 @@ impl Sweep {
         Ok(number)
     }
 
-    /// Deletes one batch, if `number` is still the highest.
+    /// Deletes one batch and says how many sessions it had; `None` when `number` is no longer the highest.
     pub(crate) async fn delete_batch(&self, number: u64, before: Timestamp) -> Result<Option<u64>, DbErr> {
         let change = self.changes.begin().await?;
         if !fences::is_highest(change.tx(), SWEEP, number).await? {

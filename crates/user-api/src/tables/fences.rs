@@ -1,10 +1,10 @@
 //! Table `fences`: the highest number that was given to a holder of each lock.
 //!
-//! A holder that was paused for longer than its lease has a lower number than the next one, and its writes are refused.
+//! A holder that was paused for longer than its lease has a lower number than the next holder, and its writes are refused.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
-/// Gives the next number for `name`.
+/// Gives the next number for `name`: 1 for the first holder, and each time one more.
 pub(crate) async fn raise(tx: &impl ConnectionTrait, name: &str) -> Result<u64, DbErr> {
     let sql = "INSERT INTO fences (name, number) VALUES ($1, 1) \
                ON CONFLICT (name) DO UPDATE SET number = fences.number + 1 RETURNING number";
@@ -14,8 +14,8 @@ pub(crate) async fn raise(tx: &impl ConnectionTrait, name: &str) -> Result<u64, 
     row.try_get::<i64>("", "number").map(i64::unsigned_abs)
 }
 
-/// Whether `number` is the highest that was given for `name`, until the transaction ends: no higher one is given
-/// before that.
+/// Whether `number` is the highest that was given for `name`. The answer holds until the transaction ends: no higher
+/// number is given before that.
 pub(crate) async fn is_highest(tx: &impl ConnectionTrait, name: &str, number: u64) -> Result<bool, DbErr> {
     let backend = tx.get_database_backend();
     // SQLite's transaction keeps all other writers out.

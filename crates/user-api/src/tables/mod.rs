@@ -1,7 +1,7 @@
 //! The tables of this service, and every statement on them.
 //!
-//! Functions over `&impl ConnectionTrait`, so that the transaction is the caller's. They know no HTTP
-//! and no rule: not found is `Ok(None)`, a broken unique key is a variant of its own.
+//! Functions over `&impl ConnectionTrait`, so that the transaction is the caller's. They know no HTTP and no rule: not
+//! found is `Ok(None)`, and `users::is_email_taken` tells a broken unique key from other errors.
 
 pub(crate) mod fences;
 pub(crate) mod sessions;

@@ -34,7 +34,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The keys in use, the newest first: that one signs, all of them verify.
+/// The keys in use, the newest first. All of them verify; the newest that was published for long enough signs.
 pub(crate) async fn in_use(db: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(Column::RetiredAt.is_null())
@@ -51,7 +51,7 @@ pub(crate) async fn insert(db: &impl ConnectionTrait, key: Model) -> Result<(), 
         .map(|_| ())
 }
 
-/// Lets one process at a time look for keys and make one; ends with the transaction.
+/// Lets one process at a time look for keys and make one. The lock ends with the transaction.
 ///
 /// On SQLite a write transaction is exclusive already.
 pub(crate) async fn lock_for_making(tx: &impl ConnectionTrait) -> Result<(), DbErr> {

@@ -1,4 +1,4 @@
-//! Table `users`.
+//! Table `users`: one row an account.
 
 use common::Timestamp;
 use sea_orm::{
@@ -46,7 +46,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Of an account that may be used.
+/// The status of an account that may be used.
 pub(crate) const ACTIVE: &str = "active";
 
 /// What logging in needs of a user.
@@ -64,8 +64,8 @@ pub(crate) fn insertion(user: Model) -> InsertStatement {
     Entity::insert(user.into_active_model()).into_query()
 }
 
-/// Whether an account was not made because its address belongs to another one: the id is made here, so the one unique
-/// key that can break is the address.
+/// Whether an account was not made because its address belongs to another one. The id is made by this service, so the only
+/// unique key that can break is the address.
 pub(crate) fn is_email_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
@@ -82,9 +82,9 @@ pub(crate) async fn find_locked(tx: &impl ConnectionTrait, id: Uuid) -> Result<O
     found.one(tx).await
 }
 
-/// Writes what the person changed, as the version that follows the one which stands there.
+/// Writes what the person changed. `row.version` is the version in the table plus one.
 ///
-/// Fails when another stands there, which cannot be while the row is locked.
+/// Fails with `RecordNotUpdated` when another version is in the table, which can't be while the row is locked.
 pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
     let update = Entity::update_many()
         .col_expr(Column::Name, Expr::value(row.name.as_str()))
@@ -101,7 +101,7 @@ pub(crate) async fn update(tx: &impl ConnectionTrait, row: &Model) -> Result<(),
     }
 }
 
-/// Looks up by the lower-case form of an address.
+/// Looks an account up by the lower-case form of its address.
 pub(crate) async fn find_credentials(db: &impl ConnectionTrait, email_key: &str) -> Result<Option<Credentials>, DbErr> {
     let row: Option<(Uuid, String, String, Json)> = Entity::find()
         .select_only()
@@ -118,7 +118,8 @@ pub(crate) async fn find_credentials(db: &impl ConnectionTrait, email_key: &str)
     }))
 }
 
-/// The accounts that have this id, this address (in its lower-case form) or this number; a few at most.
+/// The account with this id; if there is none, that with this address (in its lower-case form); if there is none, those
+/// with this phone number, ten at most, the newest first.
 pub(crate) async fn find_by_any(
     db: &impl ConnectionTrait,
     id: Option<Uuid>,
@@ -126,7 +127,7 @@ pub(crate) async fn find_by_any(
 ) -> Result<Vec<Model>, DbErr> {
     const MOST: u64 = 10;
     let mut found = Vec::new();
-    // A statement a way: a disjunction would find no index.
+    // One statement for each way: with an `OR` the database would use no index.
     let ways = [
         id.map(|id| Column::Id.eq(id)),
         Some(Column::EmailKey.eq(email_key)),
@@ -151,7 +152,7 @@ pub(crate) async fn renew_hash(tx: &impl ConnectionTrait, known: &Credentials, r
     update.exec(tx).await.map(|_| ())
 }
 
-/// The hashes of so many of the oldest accounts: those that no log-in has renewed for longest are among them.
+/// The hashes of the oldest accounts, `most` at most. Those that no log-in has renewed for longest are among them.
 pub(crate) async fn oldest_hashes(db: &impl ConnectionTrait, most: u64) -> Result<Vec<String>, DbErr> {
     let oldest = Entity::find()
         .select_only()
