@@ -35,7 +35,7 @@ pub mod header {
     pub const TRACEPARENT: &str = "traceparent";
     /// W3C Trace Context, vendor part.
     pub const TRACESTATE: &str = "tracestate";
-    /// How often the consumer has tried this message through its delay queues.
+    /// How many attempts of the consumer at this message have failed so far.
     pub const ATTEMPT: &str = "waypost-attempt";
     /// Why the first attempt failed.
     pub const FIRST_ERROR: &str = "waypost-first-error";
@@ -45,7 +45,7 @@ pub mod header {
     pub const FAILED_AT: &str = "waypost-failed-at";
     /// Why the message is in a dead-letter queue.
     pub const REASON: &str = "waypost-reason";
-    /// What failed and where, without what differs from message to message: alike for all that failed alike.
+    /// What failed and where, without the parts that differ between messages: messages that failed alike have the same text.
     pub const CAUSE: &str = "waypost-cause";
     /// Id of the replay that put the message back into its queue, if one did.
     pub const REPLAY: &str = "waypost-replay";
@@ -58,7 +58,7 @@ pub trait EventData: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Type with its version; the routing key on the events exchange.
     const TYPE: &'static str;
 
-    /// A usual message: its golden file, the description of messages and tests show this one.
+    /// A usual message. The golden file of the type, the description of messages and tests show this one.
     fn example() -> Self;
 }
 
@@ -78,7 +78,7 @@ pub struct Event<T> {
 }
 
 impl<T: EventData> Event<T> {
-    /// Makes an event with an id of its own (UUIDv7).
+    /// Makes an event with a new id (UUIDv7, RFC 9562) and no cause.
     pub fn new(subject: Uuid, time: OffsetDateTime, data: T) -> Self {
         Self {
             id: Uuid::now_v7(),

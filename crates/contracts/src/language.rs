@@ -1,9 +1,9 @@
-//! The languages that people are written to in: the one list, for what is taken at sign-up and for every text.
+//! The languages in which people are written to. This is the one list: sign-up takes its languages, and every text has them.
 
 /// A language that there are texts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum Language {
-    /// English, which everybody gets who reads none of the others.
+    /// English: what a person gets who reads none of the others.
     En,
     /// Chinese in simplified characters.
     Zh,
@@ -23,8 +23,8 @@ impl Language {
 
     /// The language of a BCP 47 tag (`zh`, `zh-CN`, `zh_Hans_CN`); English when it is none of ours.
     ///
-    /// Ours is Chinese in simplified characters, which `zh` alone means as well. Who reads traditional ones, by the script or by
-    /// the region where the tag names no script, gets English until there is a text in them.
+    /// Our Chinese texts are in simplified characters, and `zh` alone means these. A tag means traditional characters by its
+    /// script (`Hant`) or, without a script, by its region (`TW`, `HK`, `MO`): it gets English, as there is no text in them.
     pub fn of(tag: &str) -> Self {
         let mut parts = tag.split(['-', '_']);
         let first = parts.next().unwrap_or_default();

@@ -25,11 +25,11 @@ pub const EVENTS_EXCHANGE: &str = "waypost.events";
 pub const DEAD_EXCHANGE: &str = "waypost.dead";
 /// Fanout exchange, and its one bounded queue, for events that nobody binds or whose queue is missing.
 pub const UNROUTED: &str = "waypost.unrouted";
-/// For how long it keeps an event, to be seen: so late may a copy come back that somebody moves to its queue by hand.
+/// For how long [`UNROUTED`] keeps an event to be seen. A copy that is moved to its queue by hand may come this late.
 pub const UNROUTED_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// Direct exchange for signs of life between the processes of one service; the routing key is the service. What goes
-/// through it is kept nowhere.
+/// Direct exchange for signs of life between the processes of one service; the routing key is the service. Nothing keeps
+/// what goes through it.
 pub const SIGNS_EXCHANGE: &str = "waypost.signs";
 
 /// A consumer's work queue. Its dead-letter and delay queues derive from it.

@@ -1,11 +1,11 @@
-//! A type, described: for whoever writes down what there is.
+//! A message type as the generated descriptions of all messages need it.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, json_schema};
 
 use crate::EventData;
 
-/// One message type, for descriptions.
+/// One message type: its name, its writer and its schema.
 #[derive(Debug, Clone, Copy)]
 pub struct Described {
     /// Type with its version.

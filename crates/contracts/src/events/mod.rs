@@ -1,7 +1,7 @@
 //! The message types, one file a type and version.
 //!
-//! Consumers ignore fields that they do not know, so a field may be added; one that is taken away
-//! or changes its meaning asks for a new version.
+//! Consumers ignore fields that they do not know, so a field may be added. A field that is taken away, or that
+//! changes its meaning, needs a new version.
 
 mod described;
 mod email_sent;
