@@ -18,9 +18,9 @@ use crate::emails::Emails;
 use crate::retention::TABLES;
 use crate::settings::Settings;
 
-/// Mails in hand at a time: twice as many as conversations with a mail server go on, so that as many may hang.
+/// Mails in hand at a time: twice as many as conversations that go on with a mail server, so that half of them may hang.
 const PLACES: usize = 16;
-/// Of these, to one domain: one whose mails all hang leaves room for others.
+/// Of these, mails to one domain: a domain whose mails all hang leaves room for others.
 const PLACES_PER_DOMAIN: usize = 12;
 /// The mail server's name in metrics.
 const MAIL: &str = "mail";
@@ -71,7 +71,7 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
     };
     let dispatcher = kit.dispatch(MailSender::new(emails, transport), options);
     kit.consume(EMAIL_WORKER_EVENTS, Events { dispatcher });
-    // It knows addresses, and no people.
+    // This service knows addresses, but not whose they are: it adds nothing to what a key names.
     kit.journeys(Tables::InboxAndDeliveries, |_| ready(Ok(Known::default())));
     Ok(Running {
         operations_address: kit.serve_operations()?,

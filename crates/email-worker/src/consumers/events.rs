@@ -13,7 +13,7 @@ pub(crate) struct Events {
 }
 
 impl Intake for Events {
-    /// A mail's rows keep no other's from being written.
+    /// The rows of one mail hold no lock that the rows of another mail wait for.
     const SHARES_A_CHANGE: bool = true;
 
     async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {

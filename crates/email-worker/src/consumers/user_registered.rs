@@ -8,7 +8,7 @@ use contracts::events::UserRegistered;
 use crate::delivery::{CHANNEL, MailOrder, destination};
 use crate::emails::Template;
 
-/// Orders the welcome mail, once for each event; the dispatcher hears of it once it is committed.
+/// Orders the welcome mail, once for each event. The dispatcher is woken after the commit.
 pub(super) async fn take(message: &Message, change: &mut Change, dispatcher: Waker) -> Result<(), Rejection> {
     let UserRegistered { person: user } = message.decode()?;
     let order = MailOrder {

@@ -28,12 +28,12 @@ pub(crate) enum TransportError {
 pub(crate) enum SendError {
     /// The server refused this mail or its recipient for good.
     Rejected(String),
-    /// It may take it later: when the schedule says, or after this.
+    /// The server may take the mail later: when the schedule says, or `after` this time.
     Temporary { error: String, after: Option<Duration> },
-    /// It was told everything and did not answer: the mail may be on its way.
+    /// The text was being sent or had gone, and no answer came: the mail may be on its way.
     Unknown(String),
-    /// It was not told anything about this mail.
+    /// The server was not reached, or took nothing before it heard of the recipient: it is asked again `after` this time.
     Unreachable { error: String, after: Duration },
-    /// It is left alone, as a whole or for this recipient's domain, or all connections are in use.
+    /// The server was not asked: it is left alone, as a whole or for this recipient's domain, or all connections are in use.
     Resting { after: Duration },
 }

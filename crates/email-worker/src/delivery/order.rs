@@ -8,7 +8,7 @@ use crate::emails::Template;
 
 /// The channel of every delivery of this service.
 pub(crate) const CHANNEL: &str = "email";
-/// Names for caps and pauses that mails have between them.
+/// How many names all mails share for caps and pauses.
 const DESTINATIONS: u128 = 1024;
 
 /// What a delivery row keeps of a mail: enough to write it, never the mail itself.
@@ -21,7 +21,7 @@ pub(crate) struct MailOrder {
 }
 
 impl MailOrder {
-    /// What the row keeps; `None`: it is not one of a mail.
+    /// The order that the row keeps; `None` when the row is not one of a mail.
     pub(super) fn of(delivery: &Delivery) -> Option<Self> {
         Self::deserialize(&delivery.payload).ok()
     }
@@ -29,8 +29,8 @@ impl MailOrder {
 
 /// What a mail counts under for caps and pauses: its recipient's domain, since what slows one must not slow another.
 ///
-/// One of a fixed number of names instead of the domain itself: anybody can sign up under any domain, and what rests
-/// is listed in each claim; and a domain may be somebody's name. Two domains that share a name pause together.
+/// It is one of a fixed number of names instead of the domain itself, for two reasons: anybody can sign up under any
+/// domain, and each claim lists what rests; and a domain may be somebody's name. Domains that share a name pause together.
 pub(crate) fn destination(recipient: &str) -> String {
     let domain = recipient.rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
     let number = Uuid::new_v5(&Uuid::NAMESPACE_DNS, domain.as_bytes()).as_u128() % DESTINATIONS;

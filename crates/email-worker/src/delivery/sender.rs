@@ -49,7 +49,7 @@ impl Sender for MailSender {
             Ok(message) => message,
             Err(error @ ComposeError::Address) => return rejected(&error.to_string()),
             Err(error) => {
-                // Ours to repair; the mail waits for the version that can write it.
+                // The defect is ours; the mail waits for a version that can write it.
                 let error = common::process::chain(&error);
                 tracing::error!(delivery = %delivery.id, error, "a mail can't be written");
                 return Outcome::Retry { error, after: None };
@@ -90,7 +90,7 @@ impl Sender for MailSender {
             email_id: delivery.id,
             user_id: order.user_id,
             template: order.template.name().to_owned(),
-            // Of a copy: what asked for the first, since that is what others know.
+            // For a copy this is the event that asked for the first mail, since others know that one.
             source_event_id: delivery.event_id(),
             notification_id: None,
             message_id: self.emails.message_id(delivery.source_event_id, order.template),

@@ -32,8 +32,8 @@ impl Transport {
         }
     }
 
-    /// Hands one mail over. `id` names it where a second try must replace the first; `progress` is told just before
-    /// the text goes.
+    /// Hands one mail over. `id` names its file in a folder, where a second try replaces the first. `progress` is told just
+    /// before the text goes to a mail server.
     ///
     /// # Cancel safety
     /// May be dropped at any point; a connection in the middle of a conversation is then closed.
@@ -44,7 +44,7 @@ impl Transport {
         }
     }
 
-    /// Hands one mail over at once, also to a server that rests: it finds out how that is.
+    /// Hands one mail over at once, also to a server that rests, to find out how the server is.
     ///
     /// # Cancel safety
     /// As [`Self::send`].
@@ -55,7 +55,7 @@ impl Transport {
         }
     }
 
-    /// Whether it refuses us and is left alone for it.
+    /// Whether the mail server is left alone because it refuses us.
     pub(crate) fn refuses(&self) -> bool {
         match self {
             Self::Smtp(smtp) => smtp.refuses(),
@@ -63,7 +63,7 @@ impl Transport {
         }
     }
 
-    /// How the last attempts to reach it went; no mail is made up to find out.
+    /// How the last mails went. No mail is made up to find out, and no connection is opened.
     pub(crate) fn finding(&self) -> Finding {
         match self {
             Self::Smtp(smtp) => smtp.finding(),

@@ -52,7 +52,7 @@ pub(crate) struct Content<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Header<'a> {
     pub(crate) to: &'a str,
-    /// The event that asked for it: its Message-ID, the same at every try.
+    /// The event that asked for the mail. The Message-ID is made of it, so it is the same at every try.
     pub(crate) source_event_id: Uuid,
     pub(crate) date: Timestamp,
 }
@@ -85,7 +85,7 @@ impl Emails {
             date,
         } = header;
         let address: Address = to.parse().map_err(|_| ComposeError::Address)?;
-        // Whoever signed up may not be whom the mail goes to: nothing of theirs becomes a link in it.
+        // Whoever signed up may have given the address of somebody else: nothing that they wrote becomes a link in the mail.
         let name = if may_become_link(content.name) {
             String::new()
         } else {
@@ -106,7 +106,7 @@ impl Emails {
             .raw_header(subject_header(&one_line_subject(&subject)))
             .message_id(Some(message_id))
             .date(system_time(date))
-            // Nobody's out-of-office reply should answer it (RFC 3834); Exchange listens to the second one alone.
+            // No out-of-office reply should answer the mail (RFC 3834). Exchange heeds only the second header.
             .raw_header(plain_header("Auto-Submitted", "auto-generated"))
             .raw_header(plain_header("X-Auto-Response-Suppress", "All"))
             .multipart(body)
@@ -144,14 +144,14 @@ fn subject_header(subject: &str) -> HeaderValue {
 
 /// The recipient: name and address (RFC 5322, 3.4).
 ///
-/// A name that is more than words of letters and digits stands in quotes, and one that is not ASCII, or looks encoded, is
-/// encoded. lettre leaves a dot bare, and there are parsers that read no address behind a name `.`.
+/// A name that is more than words of letters and digits stands in quotes. A name that is not ASCII, or looks encoded, is
+/// encoded. lettre would leave a dot without quotes, and some parsers read no address behind the name `.`.
 fn to_header(name: &str, address: &Address) -> HeaderValue {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == ' ';
     let shown = if name.is_empty() {
         address.to_string()
     } else if !name.is_ascii() || name.contains("=?") {
-        // A line of its own for each: all may be longer than a line should be.
+        // Name and address stand on lines of their own: together they may be too long for one line.
         format!("{}\r\n <{address}>", encoded_words(name))
     } else if name.chars().all(is_word) {
         format!("{name} <{address}>")
@@ -162,7 +162,7 @@ fn to_header(name: &str, address: &Address) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str("To"), shown.clone(), shown)
 }
 
-/// A text as encoded words, each on a line of its own.
+/// A text as encoded words (RFC 2047), each on a line of its own.
 fn encoded_words(text: &str) -> String {
     let mut words = Vec::new();
     let mut rest = text;

@@ -1,10 +1,10 @@
 //! A name made fit for a subject line.
 
-/// Longest name that a mail shows; longer ones are cut.
+/// Longest name that a mail shows, in characters; longer ones are cut.
 const MAX_NAME: usize = 100;
 
-/// A name that can stand on one line of a header or a text: no control characters, no line breaks, no
-/// runs of spaces, not endless.
+/// A name that can stand on one line of a header or a text: no control characters, no line breaks, no runs of spaces, and
+/// not longer than [`MAX_NAME`].
 pub(super) fn one_line(name: &str) -> String {
     let visible = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
     let spaced: String = name.chars().map(|c| if visible(c) { c } else { ' ' }).collect();

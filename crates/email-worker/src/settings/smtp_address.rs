@@ -35,7 +35,7 @@ impl SmtpAddress {
     /// Takes a URL of `mail.url` apart.
     ///
     /// # Errors
-    /// Why it is no address, without its parts.
+    /// A text that says why the URL is no address of a mail server, without any part of it: a part may be a password.
     pub fn of(url: &Url) -> Result<Self, &'static str> {
         let host = url
             .host_str()

@@ -24,7 +24,7 @@ use super::server::Server;
 use super::verdict::{Stage, Verdict};
 use crate::delivery::error::{SendError, TransportError};
 
-/// Who got no turn asks again after this.
+/// A mail that got no turn asks again after this.
 const NO_TURN: Duration = Duration::from_secs(1);
 
 /// A mail server.
@@ -51,8 +51,8 @@ impl Drop for Visit<'_> {
 }
 
 impl Smtp {
-    /// The server of `url`, which is told `hello` unless the URL's path has another name.
-    /// Over TLS the word of `authorities` alone is taken, or else of those that browsers trust.
+    /// The server of `url`. We greet it as `hello`, unless the URL's path has another name.
+    /// Over TLS only certificates from `authorities` are trusted; without them, those that browsers trust.
     pub(crate) fn new(url: &str, hello: &str, authorities: Option<&Authorities>) -> Result<Self, TransportError> {
         Ok(Self {
             server: Server::parse(url, hello, authorities)?,
@@ -77,12 +77,12 @@ impl Smtp {
         }
     }
 
-    /// Whether it refuses us and is left alone for it.
+    /// Whether the server is left alone because it refuses us.
     pub(crate) fn refuses(&self) -> bool {
         self.relay().trouble() == Some(Trouble::Refused)
     }
 
-    /// Sends one mail, once the server is worth it.
+    /// Sends one mail, unless the server or the recipient's domain rests: then it fails at once with [`SendError::Resting`].
     ///
     /// # Cancel safety
     /// A dropped send closes its connection. What the server makes of it is then unknown.
@@ -91,7 +91,7 @@ impl Smtp {
         self.visit(message, progress, pass).await
     }
 
-    /// Sends one mail at once: it finds out how a server is that rests.
+    /// Sends one mail also while the server rests, to find out how it is. Only one mail at a time may do so.
     ///
     /// # Cancel safety
     /// As [`Self::send`].
@@ -208,7 +208,7 @@ impl Smtp {
         })
     }
 
-    /// Answers with the reply to the text.
+    /// Hands the letter over; gives back the server's reply to the text.
     async fn converse(&self, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<String, Failure> {
         let mut connection = self.begin(pace, letter).await?;
         if self.relay().reached() {
@@ -231,8 +231,8 @@ impl Smtp {
         sent
     }
 
-    /// A connection on which the server took the sender: a rested one, or a new one when that took none. It may be
-    /// gone, or have had as many mails as the server allows; what counts is what a new one is told.
+    /// A connection on which the server took the sender: a rested one, or else a new one. A rested connection may be gone,
+    /// or have had as many mails as the server allows, so only what a new connection is told counts as the server's word.
     async fn begin(&self, pace: &mut Pace<'_>, letter: Letter<'_>) -> Result<Connection, Failure> {
         let Deadlines { reuse, step, .. } = pace.deadlines;
         let envelope = letter.envelope;

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::stream::Allowance;
 use super::verdict::Stage;
 
-/// A connection that was greeted. No step has a deadline here: who waits for one sets it.
+/// A connection that was greeted. No step has a deadline here: the caller sets it.
 pub(super) struct Connection {
     smtp: AsyncSmtpConnection,
     allowance: Allowance,
@@ -59,7 +59,7 @@ impl Connection {
         checked(stage, reply, &self.allowance).map(drop)
     }
 
-    /// The text and its end; answers with the reply to it.
+    /// Sends the text and its end; gives back the server's reply.
     pub(super) async fn text(&mut self, text: &[u8]) -> Result<String, Failure> {
         self.allowance.renew();
         let reply = self.smtp.message(text).await;

@@ -26,9 +26,9 @@ enum What {
     Silence,
     /// The connection broke or made no sense.
     Broken(&'static str),
-    /// It is not known to be the one that was meant: what is to be done, where that is known.
+    /// TLS failed, so the server is not known to be the one that was meant. Holds what is to be done, where that is known.
     Untrusted(Option<&'static str>),
-    /// It can't be asked for.
+    /// The server does not offer what the mail or the settings need.
     Unsupported(&'static str),
 }
 
@@ -44,11 +44,11 @@ impl fmt::Debug for Words {
 /// What a failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The server said no, and so much is known of why.
+    /// The server said no; the verdict says what its refusal is about.
     Refused(Verdict),
-    /// It is not there, or does not speak.
+    /// The server is not there, says nothing, or failed at TLS: no conversation began.
     Away,
-    /// It was told everything and did not answer.
+    /// The text was being sent or had gone, and no answer came.
     Unknown,
     /// The conversation broke before the text.
     Broken,
@@ -91,7 +91,7 @@ impl Failure {
     pub(super) fn meaning(&self) -> Meaning {
         match (&self.what, self.stage) {
             (What::Reply { code, enhanced, .. }, stage) => Meaning::Refused(verdict(stage, *code, *enhanced)),
-            // The server, the settings or the recipient would have to change: all of them may.
+            // It may pass: the server, the settings or the recipient's address may change.
             (What::Unsupported(_), Stage::Recipient) => Meaning::Refused(Verdict::Later),
             (What::Unsupported(_), _) => Meaning::Refused(Verdict::Relay),
             (_, Stage::Connect | Stage::Login) => Meaning::Away,
@@ -109,7 +109,7 @@ impl Failure {
         }
     }
 
-    /// All that the server replied, where it did.
+    /// The server's whole reply, if there was one. It may hold personal data: see [`Words`].
     pub(super) fn reply(&self) -> Option<String> {
         match &self.what {
             What::Reply { code, words, .. } => Some(format!("{code} {}", words.0).trim_end().to_owned()),
@@ -193,7 +193,7 @@ impl What {
     }
 }
 
-/// As people know it.
+/// The stage by the SMTP command that people know it by.
 const fn name(stage: Stage) -> &'static str {
     match stage {
         Stage::Connect => "connecting",

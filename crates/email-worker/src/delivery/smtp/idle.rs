@@ -20,7 +20,7 @@ impl Idle {
         idle.pop().map(|(connection, _)| connection)
     }
 
-    /// Keeps as many as may go on at a time.
+    /// Keeps a connection for the next mail; closes it when as many are kept as conversations may go on at a time.
     pub(super) fn keep(&self, connection: Connection) {
         let mut idle = self.lock();
         if idle.len() < LIVELY {

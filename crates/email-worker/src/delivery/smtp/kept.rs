@@ -10,7 +10,7 @@ use super::verdict::Verdict;
 /// The mail server's name in attempts.
 pub(super) const MAIL: &str = "mail";
 
-/// The exchange of a conversation that ended so; none of one that reached nobody. `sent` is the mail as it goes.
+/// The exchange of a conversation with this outcome; `None` when it reached nobody. `sent` is the mail as it goes out.
 pub(super) fn exchange(outcome: &Result<String, Failure>, unsaid: Unsaid, sent: &[u8]) -> Option<Exchange> {
     let (status, reply, reason) = match outcome {
         Ok(reply) => (ExchangeStatus::Accepted, Some(reply.clone()), None),
@@ -25,7 +25,7 @@ pub(super) fn exchange(outcome: &Result<String, Failure>, unsaid: Unsaid, sent: 
     })
 }
 
-/// The exchange on a connection that had rested, after which another one was taken; none where nothing was replied.
+/// The exchange on a rested connection that was of no use, before a new one was opened; `None` when nothing was replied.
 pub(super) fn on_a_rested_one(stale: &Failure, unsaid: &Unsaid) -> Option<Exchange> {
     Some(Exchange {
         provider: MAIL.to_owned(),
@@ -44,8 +44,8 @@ fn status(failure: &Failure) -> ExchangeStatus {
     }
 }
 
-/// What a mail says below its header: as it goes, in lines that are whole again, and as its parts read. Who replies may quote
-/// either.
+/// The body of a mail in each form that a server's reply may quote: as it goes out (with broken lines joined again), and
+/// as its parts read once they are decoded.
 fn text_of(sent: &[u8]) -> String {
     let sent = String::from_utf8_lossy(sent);
     let text = sent.split_once("\r\n\r\n").map_or("", |(_, text)| text);

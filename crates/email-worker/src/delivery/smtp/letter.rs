@@ -20,13 +20,13 @@ pub(super) struct Letter<'a> {
     pub(super) progress: &'a Progress,
 }
 
-/// What the mails to one domain are slowed by.
+/// The domain of the first recipient, in lower case. The mails to one domain are slowed together.
 pub(super) fn domain_of(message: &Message) -> String {
     let to = message.envelope().to().first();
     to.map(|to| to.domain().to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// MAIL FROM.
+/// MAIL FROM; with SMTPUTF8 (RFC 6531) where an address is not ASCII.
 pub(super) async fn greet(connection: &mut Connection, envelope: &Envelope) -> Result<(), Failure> {
     let is_international = |address: &Address| !AsRef::<str>::as_ref(address).is_ascii();
     let mut parameters = Vec::new();

@@ -18,19 +18,19 @@ pub(super) const LIVELY: usize = 8;
 pub(super) struct Deadlines {
     /// For a turn, when every conversation that goes on is lively.
     pub(super) turn: Duration,
-    /// After so long a silence a conversation no longer counts as one that goes on: another has its turn. Short, so
-    /// that mails flow again well within 5 s after as many replies as there are turns got lost at once.
+    /// After this long a silence a conversation no longer counts as one that goes on: another has its turn. It is short, so
+    /// that mails flow again well within 5 s even when as many replies as there are turns got lost at once.
     pub(super) lively: Duration,
     /// Resolving the host, connecting to one of its addresses: a lost packet is sent again after 1 s and 3 s.
     pub(super) dial: Duration,
-    /// The first reply on a rested connection: one that is dead costs no more, one that is slow is tried anew.
+    /// The first reply on a rested connection. A dead connection costs no more than this; a slow one is replaced.
     pub(super) reuse: Duration,
-    /// Any other reply before the text. It holds up nobody else, so it may be as slow as relays are that make
-    /// strangers wait (5 s and 6 s are usual) or ask elsewhere about a recipient.
+    /// Any other reply before the text. It holds up nobody else, so it may be slow: some relays make strangers wait (5 s and
+    /// 6 s are usual), or ask elsewhere about a recipient.
     pub(super) step: Duration,
     /// All steps before the text.
     pub(super) before_text: Duration,
-    /// The text and the reply to it. Slow, since who gives up here doesn't know whether the mail was taken.
+    /// The text and the reply to it. It is long, since who gives up here doesn't know whether the mail was taken.
     pub(super) text: Duration,
     /// Cleaning up a connection after a refusal.
     pub(super) reset: Duration,
@@ -57,7 +57,7 @@ pub(super) struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// Waits for a turn; `None`: there was none in time.
+    /// Waits for a turn; `None` when there was none in time.
     pub(super) async fn begin(turns: &'a Semaphore, deadlines: Deadlines) -> Option<Self> {
         let turn = timeout(deadlines.turn, turns.acquire()).await.ok()?.ok()?;
         Some(Self {
@@ -67,7 +67,8 @@ impl<'a> Pace<'a> {
         })
     }
 
-    /// Waits for a step, `limit` at most; when it is slow, without a turn.
+    /// Waits for a step, `limit` at most; a step before the text ends with `before_text` as well. A step that takes longer
+    /// than `lively` gives the turn back and goes on without it.
     pub(super) async fn step<T>(
         &mut self,
         stage: Stage,

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::rest::{Rest, Ticket, Trouble};
 
-/// So many domains in a row that refuse us, and it is the relay.
+/// When this many domains in a row refuse us, the relay itself is taken to refuse us.
 const DOMAINS_IN_A_ROW: usize = 3;
-/// Domains that may be slowed at a time. Beyond it the one whose rest ends first is forgotten: its next mail asks.
+/// Most domains that are slowed at a time. For one more, the domain whose rest ends first is forgotten: its next mail asks.
 const MAX_SLOWED: usize = 1000;
 
 /// What is known of a mail server, from how the last mails went. Pure: the time is passed in.
@@ -23,7 +23,7 @@ pub(super) struct Relay {
 /// In which way a rest lets a mail in.
 type Admit = fn(&mut Rest, Instant) -> Result<Ticket, Duration>;
 
-/// What a mail was let in under.
+/// The permission of one mail: its domain, and its tickets for the relay and for the pair of relay and domain.
 #[derive(Debug, Clone)]
 pub(super) struct Pass {
     domain: String,
@@ -58,24 +58,24 @@ impl Relay {
         })
     }
 
-    /// The relay took a mail. Whether it had rested.
+    /// The relay took a mail. Answers whether it had rested.
     pub(super) fn took(&mut self, pass: &Pass) -> bool {
         self.refusing.clear();
         self.slowed.remove(&pass.domain);
         self.whole.end()
     }
 
-    /// The relay is there and speaks. Whether it had been away.
+    /// The relay is there and speaks. Answers whether it had been away.
     pub(super) fn reached(&mut self) -> bool {
         self.whole.trouble() != Some(Trouble::Refused) && self.whole.end()
     }
 
-    /// The relay as a whole has this trouble: it rests, so long.
+    /// The relay as a whole has this trouble, and rests. Answers for how long.
     pub(super) fn rest(&mut self, pass: &Pass, trouble: Trouble, now: Instant) -> Duration {
         self.whole.begin(pass.whole, trouble, now)
     }
 
-    /// Perhaps it refuses us: how long it rests, when enough domains said so.
+    /// Perhaps the relay refuses us. When enough domains in a row said so, it rests, and this answers for how long.
     pub(super) fn suspect(&mut self, pass: &Pass, now: Instant) -> Option<Duration> {
         if self.refusing.len() < DOMAINS_IN_A_ROW && !self.refusing.contains(&pass.domain) {
             self.refusing.push(pass.domain.clone());
@@ -83,7 +83,7 @@ impl Relay {
         (self.refusing.len() == DOMAINS_IN_A_ROW).then(|| self.rest(pass, Trouble::Refused, now))
     }
 
-    /// The relay wants less mail for this domain: how long they wait.
+    /// The relay wants less mail for this domain. Answers how long its mails wait.
     pub(super) fn slow(&mut self, pass: &Pass, now: Instant) -> Duration {
         if self.slowed.len() >= MAX_SLOWED && !self.slowed.contains_key(&pass.domain) {
             let soonest = self.slowed.iter().min_by_key(|(_, rest)| rest.until());

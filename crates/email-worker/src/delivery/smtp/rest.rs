@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use common::resilience::Backoff;
 
-/// Who comes while one is finding out asks again after this.
+/// A call that comes while another one is finding out asks again after this.
 const WHILE_PROBED: Duration = Duration::from_secs(2);
 
 /// Why somebody is left alone.
@@ -25,12 +25,12 @@ impl Trouble {
     }
 }
 
-/// A rest: nobody calls until it is over, then one does, to find out; what that one met ends or
+/// A rest. Nobody calls until it is over. Then one call is let in to find out, and what that call meets ends the rest or
 /// lengthens it.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     resting: Option<Resting>,
-    /// Begins and ends so far: those who were let in together lengthen a rest once.
+    /// How often a rest has begun or ended. Calls that were let in at the same count lengthen a rest only once.
     turned: u64,
 }
 
@@ -67,7 +67,7 @@ impl Rest {
         }
     }
 
-    /// Lets a call in to find out at once, or says when to ask again, while another one finds out.
+    /// Lets a call in at once, to find out; says when to ask again while another call finds out.
     pub(super) fn admit_probe(&mut self, now: Instant) -> Result<Ticket, Duration> {
         if let Some(resting) = &mut self.resting {
             resting.until = resting.until.min(now);
@@ -75,7 +75,7 @@ impl Rest {
         self.admit(now)
     }
 
-    /// Begins a rest or lengthens it; gives back what is left of it.
+    /// Begins a rest or lengthens it; answers how long to wait from now.
     pub(super) fn begin(&mut self, ticket: Ticket, trouble: Trouble, now: Instant) -> Duration {
         if let Some(resting) = self.resting.filter(|_| ticket.turned != self.turned) {
             return resting.until.saturating_duration_since(now);
@@ -98,13 +98,13 @@ impl Rest {
         wait
     }
 
-    /// Somebody was answered: ends the rest; whether there was one.
+    /// A call was answered: ends the rest. Answers whether there was one.
     pub(super) fn end(&mut self) -> bool {
         self.turned += 1;
         self.resting.take().is_some()
     }
 
-    /// A call is over; if it was the one that was finding out, the next one is.
+    /// A call is over. If it was the one that was finding out, the next call may find out.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         if let Some(resting) = self
             .resting

@@ -36,7 +36,7 @@ pub(super) struct Server {
     port: u16,
     security: Security,
     credentials: Option<Credentials>,
-    /// What signs in: a server may repeat it.
+    /// The password, which a server may repeat in a reply.
     unsaid: Unsaid,
     hello: ClientId,
 }
@@ -84,7 +84,7 @@ impl Server {
         self.port
     }
 
-    /// What is not kept of its replies, whatever it is sent.
+    /// What is cut out of its replies before they are kept: the password, whatever the mail is.
     pub(super) fn unsaid(&self) -> Unsaid {
         self.unsaid.clone()
     }
@@ -119,7 +119,7 @@ impl Server {
         Ok(connection)
     }
 
-    /// Each address has its own time, so that one which swallows everything does not hide the next.
+    /// Connects to the first address that answers. Each address has its own time: a silent one does not hide the next.
     async fn dial(&self, pace: &mut Pace<'_>) -> Result<TcpStream, Failure> {
         let limit = pace.deadlines.dial;
         let resolving = async {
@@ -156,7 +156,7 @@ fn no_connection() -> Failure {
     Failure::broken(Stage::Connect, "the connection failed")
 }
 
-/// What a system does not let us set makes a mail later or a dead connection known later, no more.
+/// Sets what makes mails fast and dead connections known. Where the system refuses a setting, both only happen later.
 fn prepare(stream: &TcpStream) {
     // Without Nagle's algorithm (RFC 896): a mail's end is a write of its own, which would wait for the
     // acknowledgement of the text, and the server may take 40 ms for that.
@@ -180,7 +180,7 @@ fn starttls(host: &str, authorities: Option<&Authorities>) -> Result<TlsParamete
     parameters.build()
 }
 
-/// User and password of the URL.
+/// User and password of the URL, decoded; `None` for a URL without a password.
 fn login(url: &Url) -> Result<Option<(String, String)>, TransportError> {
     let Some(password) = url.password() else {
         return Ok(None);

@@ -10,11 +10,11 @@ use std::task::{Context, Poll, ready};
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What one step may bring: replies of a few hundred bytes, the certificates of a handshake. `lettre` looks at a
-/// line's length only once it has the whole line.
+/// Most bytes that one step may bring: replies have a few hundred, a handshake has its certificates. The bound is here,
+/// since `lettre` looks at a line's length only once it has the whole line.
 const MAX_REPLY_BYTES: usize = 32 * 1024;
 
-/// How much more may be read, for the stream and whoever waits for the next reply.
+/// How many more bytes may be read. The stream and whoever waits for the next reply share it.
 #[derive(Debug, Clone)]
 pub(super) struct Allowance(Arc<AtomicUsize>);
 
@@ -23,7 +23,7 @@ impl Allowance {
         Self(Arc::new(AtomicUsize::new(MAX_REPLY_BYTES)))
     }
 
-    /// Another reply is awaited.
+    /// Allows the full number of bytes again, for the next reply.
     pub(super) fn renew(&self) {
         self.0.store(MAX_REPLY_BYTES, Ordering::Relaxed);
     }

@@ -54,7 +54,7 @@ pub(super) fn verdict(stage: Stage, code: u16, enhanced: Option<Enhanced>) -> Ve
         (_, 421, _) | (_, _, Some((4, 7, _))) => Verdict::Pair,
         // Nobody was named yet.
         (Connect | Login | Sender, _, _) => Verdict::Relay,
-        // When code and enhanced code differ in class, the one that may pass counts.
+        // When code and enhanced code differ in class, the temporary one (4) counts.
         (_, ..500, _) | (_, _, Some((4, _, _))) => Verdict::Later,
         // Bad address, but the sender's: many servers say so only once a recipient was named.
         (_, _, Some((5, 1, 7 | 8))) => Verdict::Us,
