@@ -1,4 +1,4 @@
-//! What the gateway tells of a journey: by what else a person is known.
+//! What the gateway adds to a journey: the other keys that name the same person.
 
 use common::database::Database;
 use common::operations::{Key, Known};
@@ -6,7 +6,7 @@ use sea_orm::DbErr;
 
 use crate::tables::recipients;
 
-/// The person whose id a key is.
+/// The person whose id the key is; nobody for a key that is no id.
 pub(crate) async fn known(database: Database, key: Key) -> Result<Known, DbErr> {
     let Some(id) = key.id() else {
         return Ok(Known::default());

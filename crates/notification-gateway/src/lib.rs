@@ -2,9 +2,9 @@
 //!
 //! `startup` puts the parts together; `routes` is the table of operations; `consumers` record what an event
 //! asks for, one message type a file; `notifications` holds one operation a file (request, refusals, answer,
-//! handler, use case) and what a notification is; `callbacks` take what providers tell of messages; `channels` talk to providers, from the dispatcher alone.
-//! `journey` is what operators are told of people.
-//! Below them stand `state`, `live`, `published_keys` and `tables`, which hold every statement.
+//! handler, use case) and what a notification is; `callbacks` take what providers tell of messages; `channels`
+//! talk to providers, called by the dispatcher alone; `journey` is what operators are told of people.
+//! Below them stand `state`, `live`, `published_keys` and `tables`, which holds every statement.
 
 mod callbacks;
 mod channels;

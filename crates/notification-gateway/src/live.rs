@@ -43,7 +43,7 @@ pub(crate) struct Live {
     listeners: Arc<Mutex<Listeners>>,
 }
 
-/// One stream's ear; dropping it ends the listening.
+/// What one stream listens with. Dropping it ends the listening.
 pub(crate) struct Subscription {
     live: Live,
     user_id: Uuid,
@@ -77,8 +77,8 @@ impl Live {
         live
     }
 
-    /// Begins to listen; read the database after this, not before, or something falls in between. `None` while twenty of the
-    /// person's streams are here, those included that were told to end and whose clients do not read that.
+    /// Begins to listen. Read the database after this, not before, or a row that comes in between is missed. `None` while
+    /// the person has twenty streams here, streams included that were told to end and whose clients do not read that.
     pub(crate) fn subscribe(&self, user_id: Uuid) -> Option<Subscription> {
         let mut listeners = self.lock();
         let person = listeners.entry(user_id).or_insert_with(|| Person {
@@ -98,10 +98,10 @@ impl Live {
         })
     }
 
-    /// Has the oldest streams of a person end that are more than ten: call it when a new one is sure to begin.
+    /// Ends the oldest streams of a person until ten are left. Call it when a new stream is sure to begin.
     ///
-    /// The oldest may be one whose client went away unseen, and a client that lives comes back and goes on where it was. To
-    /// refuse the new one would be for good, since browsers don't ask again then.
+    /// The client of the oldest may have gone away unseen; if it is still there, it comes back and goes on where it was. To
+    /// refuse the new stream would be worse: browsers do not ask again after a refusal.
     pub(crate) fn end_the_oldest(&self, user_id: Uuid) {
         if let Some(person) = self.lock().get(&user_id) {
             let live: Vec<_> = person.ends.iter().filter(|end| !end.is_cancelled()).collect();
@@ -121,8 +121,8 @@ impl Live {
         }
     }
 
-    /// Asks for everybody who listens, each chunk in its own time: nobody is left out because those before took long. Answers
-    /// with the last failure.
+    /// Asks for everybody who listens, in chunks. Each chunk has a deadline of its own, so that a slow one does not leave
+    /// the next out. Answers with the last failure.
     async fn poll(&self, database: &Database) -> Result<(), sea_orm::DbErr> {
         let people: Vec<Uuid> = self.lock().keys().copied().collect();
         let mut polled = Ok(());

@@ -1,4 +1,4 @@
-//! The public keys that tokens are checked by: fetched, kept, used stale when need be.
+//! The public keys by which tokens are checked: fetched, kept, and used when old while no new ones can be fetched.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use reqwest::Url;
 
 /// How often the keys are fetched anew.
 const FRESH: Duration = Duration::from_mins(5);
-/// After a fetch that failed.
+/// Pause after a fetch that failed.
 const AGAIN: Duration = Duration::from_secs(2);
-/// A token with an unknown key makes us look, but no more often than this: anybody can make one up.
+/// A token with an unknown key makes us fetch, but no more often than this: anybody can make such a token up.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// All tries of one fetch, and one try: a small document of a service next door.
 const CALL: Duration = Duration::from_secs(3);
 const TRY: Duration = Duration::from_secs(1);
-/// How long the breaker keeps fetches back, before its jitter of a fifth: less than [`AGAIN`], so that the fetch in
-/// the background is its probe. That one is paced already, and a token must not wait for a breaker to find out.
+/// How long the breaker keeps fetches back, before its jitter of a fifth. It is less than [`AGAIN`], so that each fetch in
+/// the background may probe: those are paced already, and a token must not wait longer because of the breaker.
 const BREAK: Duration = Duration::from_secs(1);
 
 /// user-api's public keys.
@@ -76,7 +76,7 @@ impl PublishedKeys {
         keys
     }
 
-    /// For readiness: without keys nobody can be told apart; with old ones nearly everybody.
+    /// For readiness. Without keys no token can be checked; with old ones nearly every token can.
     pub(crate) fn state(&self) -> State {
         let known = self.known.read();
         match (&known.keys, known.last_failed) {
@@ -86,7 +86,7 @@ impl PublishedKeys {
         }
     }
 
-    /// Fetches the keys, unless somebody did within `at_least`; answers whether the last fetch went well.
+    /// Fetches the keys, unless somebody did within `at_least`. Answers whether the last fetch went well.
     async fn fetch(&self, at_least: Duration) -> bool {
         let mut last = self.fetching.lock().await;
         if last.is_some_and(|at| at.elapsed() < at_least) {
@@ -155,7 +155,7 @@ mod tests {
         for away in [1, 10, 40, 120, 3600].map(Duration::from_secs) {
             let found = found_after(away, AGAIN);
             assert!(found <= AGAIN, "{found:?} after {away:?}");
-            // Strangers' tokens, which use its probes up, keep it from nothing either.
+            // The same holds while strangers' tokens use its probes up.
             let found = found_after(away, LOOK_AGAIN);
             assert!(found <= AGAIN, "{found:?} after {away:?} of strangers");
         }

@@ -1,4 +1,5 @@
-//! What is this service's own in the settings: whose tokens it takes, and the providers. `defaults.toml` says what each key is for.
+//! What is this service's own in the settings: whose tokens it takes, and the providers. `defaults.toml` says what each
+//! key is for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +15,9 @@ const SANDBOX_URL: &str = "http://127.0.0.1:8090";
 const SANDBOX_ACCOUNT: &str = "AC-development";
 const SANDBOX_TOKEN: &str = "development";
 
-/// What the first provider is called where the others' names stand.
+/// The name that holds use for the first provider. So no other provider may have it.
 const FIRST_PROVIDER: &str = "first";
-/// Providers beside the first.
+/// Most providers beside the first.
 const MOST_PROVIDERS: usize = 15;
 
 /// The settings of this service.
@@ -91,7 +92,7 @@ const fn one_part() -> u32 {
     1
 }
 
-/// What becomes of a message that a provider may have, without a word of it.
+/// What becomes of a message that a provider may have, when the provider did not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterUnknown {
@@ -99,12 +100,12 @@ pub enum AfterUnknown {
     Next,
     /// The same provider gets it again, by the schedule.
     Retry,
-    /// It has failed.
+    /// The message counts as failed, and nobody gets it again.
     Stop,
 }
 
 impl Sms {
-    /// The provider that the section itself has. It comes first, unless another one has the same priority.
+    /// The provider that the section itself has. Its priority is 0, so it comes first, unless another one has 0 as well.
     pub fn first(&self) -> SmsProvider {
         SmsProvider {
             url: self.url.clone(),
@@ -119,7 +120,7 @@ impl Sms {
 }
 
 impl SmsProvider {
-    /// The rate that was agreed with it, when there is one.
+    /// The rate that was agreed with it, in messages a second; `None` for the setting 0, which means no limit.
     pub fn agreed_rate(&self) -> Option<Rate> {
         (self.rate > 0.0).then_some(Rate::Even(self.rate))
     }

@@ -46,8 +46,8 @@ pub struct Running {
 /// Starts the gateway; it ends with `tasks`.
 ///
 /// # Errors
-/// A port that is taken, an address that is none, tables that are missing. Servers that are away
-/// are no error: the gateway waits for them.
+/// When a setting can't be used, a port is taken, or tables are missing. Servers that are away are no error: the gateway
+/// waits for them.
 pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyhow::Result<Running> {
     let parts = Parts {
         tables: migrations::of(Owner::NotificationGateway).names(),
@@ -56,14 +56,14 @@ pub async fn start(settings: Settings, backends: Backends, tasks: Tasks) -> anyh
         tells_events: false,
     };
     let mut kit = Kit::open(&settings, &tasks, parts).await?;
-    // Holds the rate limits; without it they hold for this replica alone.
+    // The store holds the rate limits. While it is away, they hold for each replica by itself.
     let store = kit.store()?;
     let outbound = kit.outbound(&store);
     let keys = published_keys(&settings, &outbound, &tasks)?;
     let channels = Channels::open(&settings.own.providers, &outbound, &mut kit)?;
     let sms = Arc::clone(&channels.sms);
 
-    // No relay: the gateway tells nobody of anything yet. Who adds the first `tell` adds `kit.relay()` here, and `tells_events` above.
+    // No relay: the gateway tells no events yet. The first `tell` needs `kit.relay()` here and `tells_events` above.
     let live = Live::spawn(kit.database.clone(), &tasks);
     let dispatcher = kit.dispatch(channels.clone(), DispatchOptions::new(&settings, &Channels::NAMES));
     channels.show_in(&kit.health, &dispatcher);

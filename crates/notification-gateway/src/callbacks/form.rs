@@ -1,4 +1,4 @@
-//! The form of a call to us, read behind its signature.
+//! The form of a provider's call to us. It is read after the signature's header was found.
 
 use std::pin::Pin;
 
@@ -9,7 +9,7 @@ use common::http::{Describe, FormBody, OperationDoc, Problem};
 
 use crate::state::State;
 
-/// The form of a call that is signed with something. One that can't be read is counted: its provider tells in vain.
+/// The form of a call that has a signature, right or wrong. One that can't be read is counted, since nothing else shows it.
 #[derive(Debug)]
 pub(crate) struct Form(pub(super) FormBody);
 
@@ -17,13 +17,13 @@ impl FromRequest for Form {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
-    /// It stands behind the signature in a handler, and is waited for only where that is there: no call counts twice.
+    /// A handler names the signature first, and the form is read only when the signature is there: no call counts twice.
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = request.app_data::<Data<State>>().cloned();
         let form = FormBody::from_request(request, payload);
         Box::pin(async move {
             let form = form.await;
-            // That no place was free while it came is nothing that is wrong with it.
+            // A 5xx, such as no free place, says nothing against the form.
             if let Err(problem) = &form
                 && problem.kind().status < 500
                 && let Some(state) = state

@@ -1,4 +1,4 @@
-//! What providers tell of messages that they took: one provider's form a file.
+//! What providers tell of messages that they took, by calls to us.
 //!
 //! A call is believed by its signature alone. What it tells moves a delivery on, once, and never back.
 

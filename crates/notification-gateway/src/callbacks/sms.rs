@@ -15,11 +15,11 @@ use super::twilio::Signature;
 use crate::state::State;
 use crate::tables::deliveries::{self, Told};
 
-/// A provider may be faster than we are in writing down that it took the message: so long that is waited for.
+/// A provider may call before we have written down that it took the message. We wait for this long.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Pauses between looks whether it is written down.
+/// Pauses between the looks for the message.
 const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(100), PATIENCE);
-/// Longest id of a message.
+/// Longest id of a message that is looked up, in bytes.
 const MOST_OF_AN_ID: usize = 100;
 
 /// Why a call is refused.
@@ -78,7 +78,7 @@ pub(crate) async fn sms(
     Ok(Answer::no_content())
 }
 
-/// Moves the delivery on, once; waits a moment, at nobody's place, for one that is not written down yet.
+/// Moves the delivery on, once. Waits up to [`PATIENCE`] for one that is not written down yet; others use its place meanwhile.
 async fn take(
     state: &State,
     of: &deliveries::Of<'_>,
@@ -101,13 +101,13 @@ async fn take(
         state.metrics.callback("sms", "applied");
     } else {
         change.roll_back().await;
-        // Told before, or something else was.
+        // This end or another one was told before, or the delivery is being sent again.
         state.metrics.callback("sms", "known");
     }
     Ok(())
 }
 
-/// What a word of Twilio's says of a delivery; `None`: that it is on its way.
+/// The end of a delivery that a status of Twilio's names; `None` while the message is on its way.
 fn end(word: &str) -> Option<Status> {
     match word {
         "delivered" | "read" => Some(Status::Delivered),
@@ -123,7 +123,7 @@ const fn reason(status: Status) -> Reason {
     }
 }
 
-/// A provider's code, as far as it is one.
+/// A provider's error code: `unknown` unless it has 1 to 10 digits.
 fn code(text: &str) -> &str {
     let is_code = (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_code { text } else { "unknown" }

@@ -20,19 +20,19 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use crate::state::State;
 
 const HEADER: &str = "X-Twilio-Signature";
-/// Longest address that is looked at.
+/// Longest called address that is looked at, in bytes.
 const MOST_OF_A_URL: usize = 2_048;
 
-/// What a call says of itself beside its form.
+/// The signature of a call, and the addresses that it may be made over.
 #[derive(Debug)]
 pub(crate) struct Signature {
     given: Vec<u8>,
-    /// The address that was called, as the caller may have written it.
+    /// The address that was called, with each scheme that the caller may have written.
     called: Vec<String>,
 }
 
 impl Signature {
-    /// Whether this token's owner signed the form, for one of these addresses or the one that was called.
+    /// Whether the owner of `token` signed the form, for the address `known` or the one that was called.
     pub(super) fn is_of(&self, token: &str, known: Option<&str>, form: &[(String, String)]) -> bool {
         let addresses = known.into_iter().chain(self.called.iter().map(String::as_str));
         let mut fields: Vec<&(String, String)> = form.iter().collect();
@@ -55,7 +55,7 @@ impl FromRequest for Signature {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    /// What is refused here is counted here: before its form is read, and nobody else hears of it.
+    /// A call that is refused here is counted here, since its form is not read and the handler does not run.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let header = request.headers().get(HEADER);
         let given = header.and_then(|value| STANDARD.decode(value.as_bytes()).ok());

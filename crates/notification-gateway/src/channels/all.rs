@@ -14,7 +14,7 @@ use super::in_app::InApp;
 use super::sms::Sms;
 use crate::settings::Providers;
 
-/// By email-worker, which tells of it in events: no channel of ours.
+/// The channel of mails. Email-worker sends them and tells of them in events; the gateway sends nothing over it.
 pub(crate) const EMAIL: &str = "email";
 
 /// Every channel that the dispatcher sends over.
@@ -27,7 +27,7 @@ impl Channels {
     /// Their names, in deliveries.
     pub(crate) const NAMES: [&'static str; 2] = [InApp::NAME, Sms::NAME];
 
-    /// Opens them, each with its client. What of them an operator may hold is told to the kit, once for all.
+    /// Opens the channels, each with its client. Tells the kit which of them, and which providers, an operator may hold.
     pub(crate) fn open(settings: &Providers, outbound: &Outbound, kit: &mut Kit<'_>) -> anyhow::Result<Self> {
         let holds = kit.holds(vec![Sms::NAME.to_owned()], Sms::deliverers(&settings.sms));
         Ok(Self {
@@ -35,8 +35,8 @@ impl Channels {
         })
     }
 
-    /// Shows in readiness how those stand that call somebody. A provider is judged by its breaker and by what it asked for,
-    /// never probed.
+    /// Shows in readiness the state of the channels that call a provider. A provider is judged by its breaker and by the
+    /// waits that it asked for, and never probed.
     pub(crate) fn show_in(&self, health: &Health, dispatcher: &Waker) {
         let (sms, dispatcher) = (Arc::clone(&self.sms), dispatcher.clone());
         health.register(Sms::NAME, Need::Optional, move || {
@@ -58,7 +58,7 @@ pub(crate) fn plan(notice: &Notice<'_>) -> Vec<Planned> {
 impl Sender for Channels {
     const EFFECTS: &'static [&'static str] = &[Sms::NAME];
 
-    /// What is in the product has arrived with its intake.
+    /// Only SMS has an effect to measure: a notice in the product has arrived when it is taken in.
     fn effect(&self, delivery: &Delivery) -> Option<&'static str> {
         (delivery.channel == Sms::NAME).then_some(Sms::NAME)
     }
@@ -67,7 +67,7 @@ impl Sender for Channels {
         match delivery.channel.as_str() {
             InApp::NAME => InApp.send(delivery, progress).await,
             Sms::NAME => self.sms.send(delivery, progress).await,
-            // A row of a newer version that wrote a channel which this one does not have.
+            // A newer version wrote this row, for a channel that this version does not have.
             other => Outcome::Retry {
                 error: format!("this version has no channel {other}"),
                 after: None,

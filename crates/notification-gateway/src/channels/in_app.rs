@@ -18,7 +18,7 @@ impl Channel for InApp {
         Some(Planned::Arrived(notice.delivery(Self::NAME, Self::NAME), here))
     }
 
-    /// Whatever of it waits is there.
+    /// A row that waits needs no sending: its notification is in the product already.
     async fn send(&self, _: &Delivery, _: &Progress) -> Outcome {
         Outcome::Delivered {
             provider_message_id: None,

@@ -10,11 +10,11 @@ use crate::live::Live;
 use crate::notifications::{notify, welcome};
 use crate::tables::recipients;
 
-/// Takes over the person, and writes their welcome; who follows hears of it once it is committed.
+/// Takes over the person, and writes their welcome. The live streams and the dispatcher hear of it after the commit.
 pub(super) async fn take(message: &Message, change: &mut Change, followers: (Live, Waker)) -> Result<(), Rejection> {
     let now = Timestamp::now();
     let UserRegistered { person } = message.decode()?;
-    // An update that came before it is newer: the welcome goes to who they are now.
+    // If an update came first, it is newer: the welcome goes to the person as they are now.
     let recipient = recipients::upsert(change.tx(), recipient(person, now)).await?;
     let welcome = welcome(&recipient);
     if let Some(seq) = notify(change.tx(), &recipient, message.id, welcome, now).await? {

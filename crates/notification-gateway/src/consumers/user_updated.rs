@@ -9,7 +9,7 @@ use crate::tables::recipients;
 
 /// Takes over what the account says now, unless something newer is known.
 ///
-/// Somebody who is not known yet is from here on; their welcome comes with their registration.
+/// A person who is not known yet is known from here on. Their welcome comes with their registration.
 pub(super) async fn take(message: &Message, change: &mut Change) -> Result<(), Rejection> {
     let UserUpdated { person } = message.decode()?;
     recipients::upsert(change.tx(), recipient(person, Timestamp::now())).await?;

@@ -20,7 +20,7 @@ use utoipa::openapi::{ContentBuilder, Required, ResponseBuilder};
 
 use super::view::NotificationView;
 
-/// A silent connection would be cut by what stands between; also finds out that a client has gone.
+/// Pause between signs of life on a silent stream. Without them a proxy would cut it, and a client that is gone stay unseen.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a client comes back.
 const RECONNECT: Duration = Duration::from_secs(3);
@@ -96,7 +96,7 @@ impl<S: Stream<Item = sse::Event> + 'static> Responder for EventStream<S> {
         // nginx holds an answer back until its buffer is full, unless it is told not to.
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
         if request.version() < Version::HTTP_11 {
-            // Chunks came with HTTP/1.1: to who speaks less, the end of the connection is the end of the stream.
+            // Chunks came with HTTP/1.1. For an older client the stream ends with the connection.
             let head = response.head_mut();
             head.no_chunking(true);
             head.set_connection_type(ConnectionType::Close);

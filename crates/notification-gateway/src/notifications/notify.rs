@@ -16,14 +16,14 @@ pub(crate) struct Content {
     pub(crate) category: &'static str,
     pub(crate) title: String,
     pub(crate) body: String,
-    /// The same for a channel out of the product, where programs make links of what looks like one.
+    /// The same for a channel outside of the product, where programs make links of what looks like one.
     pub(crate) text_outside: String,
     pub(crate) data: Value,
 }
 
-/// Writes a notification and a delivery a channel; the recipient's row is locked by the caller's upsert.
+/// Writes a notification, and one delivery for each channel. The caller's upsert has locked the recipient's row.
 ///
-/// Answers with its number among the person's, or with `None` when this event made it before.
+/// Answers with its number among the person's notifications, or with `None` when this event has made it before.
 pub(crate) async fn notify(
     tx: &impl ConnectionTrait,
     recipient: &recipients::Model,

@@ -19,7 +19,7 @@ const STATES: &str = "^ *(unread|read|archived)? *(, *(unread|read|archived)? *)
 /// Form of a cursor: the number of a notification.
 const CURSOR: &str = "^([1-9][0-9]{0,17})?$";
 
-/// The page that the query asks for. Every rule that does not hold is named.
+/// The page that the query asks for. A refusal names every rule that does not hold.
 #[derive(Debug)]
 pub(crate) struct Requested(pub(crate) Page);
 
@@ -87,7 +87,7 @@ fn cursor(text: &str) -> Result<Option<i64>, Problem> {
     number.map(Some).ok_or_else(|| Problem::new(&kinds::BAD_CURSOR))
 }
 
-/// A set, whatever is said twice: the statement that asks for them has a few forms, not one for each number of words.
+/// The states, each once, also when a word comes twice. So the statement that asks for them has few forms.
 fn states(text: &str) -> Result<Vec<ReadState>, Violation> {
     let mut states = Vec::with_capacity(ReadState::ALL.len());
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {

@@ -29,17 +29,17 @@ use crate::tables::notifications::{self, Page, ReadState};
 
 /// Rows that are read, and kept for a client, at a time.
 const PAGE: u64 = 50;
-/// When a stream that is not read may be gone.
+/// After this a stream that nobody reads may be gone, so that a new one has room.
 const COME_BACK: Duration = Duration::from_secs(15);
-/// After a failure of the database.
+/// Pause after a failure of the database.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why no stream was opened.
 #[derive(Debug, Clone, Copy, EnumIter)]
 pub(crate) enum StreamRefusal {
-    /// A minute late is good enough for a request, but a stream would end as it begins, again and again.
+    /// A request may come with a token that expired less than a minute ago. A stream may not: it would end as it begins.
     TokenExpired,
-    /// Streams that were told to end still take room, since nobody reads them.
+    /// Streams that were told to end still take all the room, since nobody reads them.
     TooMany,
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn stream(
 async fn beginning(state: &State, user_id: Uuid, last_event_id: Option<i64>) -> Result<i64, DbErr> {
     let connection = state.database.read();
     if let Some(seq) = last_event_id {
-        // A number that was never given, as after a restore, must not keep back what comes now.
+        // After a restore a client may name a number that was not given yet. It must not keep back what comes now.
         return Ok(seq.min(newest(connection, user_id).await?));
     }
     let unread = Page {
@@ -169,7 +169,7 @@ impl Feed {
         let mut rows = notifications::after(connection, self.user_id, self.seq, PAGE).await?;
         let count = rows.len();
         let Some(last) = rows.last().map(|row| row.seq) else {
-            // What was announced before the look and is not there now does not come any more.
+            // A number that was announced before this look, and is not found by it, has no row that could still come.
             self.seq = self.seq.max(announced);
             return Ok(0);
         };

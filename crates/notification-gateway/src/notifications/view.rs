@@ -104,7 +104,7 @@ fn join(row: Model, channels: &Channels) -> NotificationView {
     }
 }
 
-/// What a person is told of a failed try. What the provider said may be about us, and is for whoever runs this.
+/// What a person is told of a failed try. The provider's own words may be about our account; they are for operators alone.
 const fn told(status: Status, reason: Option<Reason>, attempts: i32) -> &'static str {
     match (status, reason) {
         (Status::Failed, Some(Reason::Rejected)) => "it was refused for good",

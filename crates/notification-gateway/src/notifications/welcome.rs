@@ -7,8 +7,8 @@ use serde_json::json;
 use super::notify::Content;
 use crate::tables::recipients;
 
-/// Welcomes a person in their language; an unknown one is English. Outside of the product it is without a name that holds a
-/// link: whoever signed up may not be whom the message goes to.
+/// Welcomes a person in their language, or in English when there is no text in theirs. Outside of the product a name that
+/// may become a link is left out: whoever signed up may have given the number of somebody else.
 pub(crate) fn welcome(recipient: &recipients::Model) -> Content {
     let (greeting, comma, body) = match Language::of(&recipient.locale) {
         Language::Zh => ("欢迎", "，", "您的账户已准备就绪。"),

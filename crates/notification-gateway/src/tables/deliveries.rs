@@ -43,7 +43,7 @@ pub(crate) async fn channels(
         .await
 }
 
-/// What the other side told of a message that it had taken.
+/// What a provider told of a message that it had taken.
 pub(crate) struct Told {
     pub(crate) status: Status,
     pub(crate) reason: Reason,
@@ -64,7 +64,7 @@ impl Of<'_> {
     }
 }
 
-/// Moves the delivery of a provider's message on; false when it has ended already, or there is none.
+/// Moves the delivery of a provider's message on; false when it has ended, is being sent right now, or is not there.
 pub(crate) async fn tell(
     connection: &impl ConnectionTrait,
     of: &Of<'_>,
@@ -78,7 +78,7 @@ pub(crate) async fn tell(
         .col_expr(Column::LastError, Expr::value(told.error.clone()))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(of.condition())
-        // Who holds a lease says itself how its send ended.
+        // Whoever holds the lease of a send says how it ended.
         .filter(Column::Status.is_in(from))
         .filter(Column::Status.ne(Status::Sending))
         .exec(connection)

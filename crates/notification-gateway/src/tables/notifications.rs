@@ -76,7 +76,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// Which notifications of a person.
+/// Which notifications of a person a list has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Page {
     /// In one of these states; empty: in any.
@@ -153,7 +153,7 @@ pub(crate) async fn count_unread(connection: &impl ConnectionTrait, user_id: Uui
         .await
 }
 
-/// Writes what the person did with it; `None` when it is not theirs.
+/// Writes what the person did with a notification; `None` when there is none of theirs with this id.
 pub(crate) async fn set_state(
     tx: &impl ConnectionTrait,
     user_id: Uuid,

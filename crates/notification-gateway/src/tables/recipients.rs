@@ -1,4 +1,4 @@
-//! Whom the gateway writes to: its own copy, kept by events.
+//! Whom the gateway writes to: its own copy of each person, which events keep up to date.
 
 use common::Timestamp;
 use common::database::Many;

@@ -5,25 +5,25 @@ use common::outbound::{OutboundError, OutboundResponse};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-/// Codes that come with a 400 and are about our account there: its number is not ours, or can't send there, it may not reach the
-/// country, or is on trial. Another provider, or whoever puts it right, may send the message.
+/// Codes that come with a 400 or 422 and are about our account there: the sender's number is not ours or can't send there,
+/// or the account may not reach the country, or is on trial. Another provider may send the message, or this one later.
 const ABOUT_OUR_ACCOUNT: [i64; 10] = [21212, 21408, 21603, 21606, 21608, 21612, 21659, 21660, 21703, 21705];
 
-/// Codes of another form than 21xxx that are about the recipient's number: it was sent too much.
+/// Codes other than 21xxx that are about the recipient's number: too much was sent to it.
 const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
 
 /// What came of one call at a provider.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It took the message, and calls it so.
+    /// It took the message, under this id.
     Taken { id: String },
     /// It will never take the message.
     Refused(String),
     /// It does not take it now; somebody else may.
     NotNow { said: String, wait: Option<Wait> },
-    /// It may have the message. Whoever says so may want to be called later, all the same.
+    /// It may have the message. An answer that leaves this open may ask for a wait all the same.
     Unknown { said: String, wait: Option<Wait> },
-    /// It was not asked.
+    /// It was not asked: our breaker or limit kept the call back, for this long.
     NotAsked { after: std::time::Duration },
 }
 
@@ -54,7 +54,7 @@ impl Heard {
             Self::Refused(said) => (ExchangeStatus::Rejected, Some(said.clone())),
             Self::NotNow { said, .. } => (ExchangeStatus::Failed, Some(said.clone())),
             Self::Unknown { said, .. } => (ExchangeStatus::Unknown, Some(said.clone())),
-            // One was made, and another one was not let through.
+            // A try was made, and the next one was kept back.
             Self::NotAsked { .. } => (ExchangeStatus::Failed, None),
         }
     }
@@ -100,7 +100,7 @@ fn judge(answer: &OutboundResponse) -> Heard {
     Heard::NotNow { said, wait }
 }
 
-/// Whether a code is about the number that a message goes to. Any other, and none at all, is about our account.
+/// Whether a code is about the number that a message goes to. Any other code, or no code, is about our account.
 fn is_about_one_number(code: i64) -> bool {
     // 21611: our own number has too many messages that wait.
     let is_of_recipient = (21000..22000).contains(&code) && code != 21611 && !ABOUT_OUR_ACCOUNT.contains(&code);
@@ -110,7 +110,7 @@ fn is_about_one_number(code: i64) -> bool {
 fn failure(error: &OutboundError) -> Heard {
     match error {
         OutboundError::Unavailable { retry_after, .. } => Heard::NotAsked { after: *retry_after },
-        // What an answer asked for before a further try was waited for in the call.
+        // A wait that an earlier answer asked for is over: the call waited for it before it tried again.
         error if error.may_be_received() => Heard::Unknown {
             said: error.to_string(),
             wait: None,

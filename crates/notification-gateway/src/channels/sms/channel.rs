@@ -17,9 +17,9 @@ use super::order::order;
 use super::provider::Provider;
 use crate::settings::{AfterUnknown, Sms as SmsSettings};
 
-/// The first provider as a destination that can be held, where there are others: `sms`, its name, means all of them there.
+/// The name under which the first of several providers is held: its own name, `sms`, means all of them in a hold.
 const FIRST: &str = "sms.first";
-/// A delivery waits no longer for a provider's pause, which is no longer either: it may have meant one number.
+/// Where there are other providers, a delivery waits no longer than this for one that asked for a pause.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// While its provider is held, a delivery is looked at again after this: somebody may end the hold at any moment.
 const HELD: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(crate) struct Sms {
 struct Asked {
     said: Vec<String>,
     has_unknown: bool,
-    /// The shortest wait that one of them asked for, while each asked for one.
+    /// The shortest wait that was asked for; none as soon as one of them asked for no wait.
     wait: Option<Wait>,
     /// When the first of those that were not asked is worth asking.
     soonest: Option<Duration>,
@@ -73,7 +73,7 @@ impl Sms {
         })
     }
 
-    /// From now on, providers are asked to tell there what became of a message. Only the first address counts.
+    /// From now on, each message asks its provider to tell this address what became of it. Only the first call counts.
     pub(crate) fn tell_at(&self, url: String) {
         self.callback_url.get_or_init(|| url);
     }
@@ -83,7 +83,7 @@ impl Sms {
         self.callback_url.get().map(String::as_str)
     }
 
-    /// The providers where we have this account: name and token. One without a token is none: anybody could sign for it.
+    /// Name and token of the providers where we have this account. One without a token is left out: anybody could sign.
     pub(crate) fn accounts(&self, account: &str) -> impl Iterator<Item = (Arc<str>, &str)> {
         let with_token = self
             .providers
@@ -110,7 +110,7 @@ impl Sms {
         order.into_iter().map(|place| &self.providers[place]).collect()
     }
 
-    /// For how long this provider is held yet, by itself or with all others.
+    /// For how long this provider is still held, by itself or with all others; `None` when it is not.
     fn held(&self, provider: &Provider) -> Option<Duration> {
         let is_first_of_several = self.providers.len() > 1 && &*provider.name == Self::NAME;
         let own = if is_first_of_several { FIRST } else { &*provider.name };
@@ -153,10 +153,10 @@ impl Channel for Sms {
         let held_by = delivery.provider.as_deref();
         let holder = self.providers.iter().find(|provider| Some(&*provider.name) == held_by);
         if holder.is_some() && self.after_unknown == AfterUnknown::Stop {
-            // Its process ended before the answer.
+            // The process of an earlier try ended before the answer came.
             return unknown(delivery.last_error.clone().unwrap_or_default());
         }
-        // A call that waits for its first try counts as begun too: it waits no longer than its deadline.
+        // A call that still waits for its first try counts as begun, too. It waits no longer than its deadline.
         progress.begin();
         let mut asked = Asked::default();
         for provider in holder.map_or_else(|| self.in_order(), |holder| vec![holder]) {
@@ -165,7 +165,7 @@ impl Channel for Sms {
                 continue;
             }
             if self.after_unknown != AfterUnknown::Next {
-                // Also when the send is broken off.
+                // Before the call, so that it is known also when the send is broken off.
                 progress.held_by(&provider.name);
             }
             let heard = provider.ask((delivery, &message), |kept| progress.note(kept)).await;
@@ -193,7 +193,7 @@ impl Channel for Sms {
                 progress.held_by_nobody();
             }
         }
-        // One that is waited for by itself holds up nobody else.
+        // When only the holder may be asked, the delivery alone waits for it; others may go to another provider.
         asked.outcome(if holder.is_some() {
             Wait::Delivery
         } else {
@@ -213,7 +213,7 @@ impl Asked {
         self.wait = match (self.wait, wait) {
             (None, Some(wait)) if is_first => Some(wait),
             (Some(one), Some(other)) => Some(if one.span() <= other.span() { one } else { other }),
-            // One that names no wait is asked again by the schedule.
+            // A provider that names no wait is asked again by the schedule.
             _ => None,
         };
     }
@@ -233,7 +233,7 @@ impl Asked {
         match (self.soonest, self.wait) {
             _ if self.has_unknown => Outcome::Unknown { error },
             (Some(after), _) if self.said.is_empty() => Outcome::Unavailable { after: rests(after) },
-            // Somebody who was not asked may be there before those who asked for a wait.
+            // A provider that was not asked may be worth asking before the others' waits are over.
             (Some(after), Some(wait)) if after < wait.span() => Outcome::Retry {
                 error,
                 after: Some(Wait::Delivery(after)),
@@ -243,8 +243,8 @@ impl Asked {
     }
 }
 
-/// A provider that may have a message is left alone, if it asked for that: by all messages, also where it is the only one. This one
-/// comes again by the schedule, if at all.
+/// Leaves a provider alone that may have a message, if it asked for a wait: no message goes to it, also where it is the
+/// only one. The message itself comes again by the schedule, if at all.
 fn rest(provider: &Provider, wait: Option<Wait>) {
     if let Some(Wait::Destination(span)) = wait {
         provider.pause(span);

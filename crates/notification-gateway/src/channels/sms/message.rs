@@ -1,4 +1,4 @@
-//! What a delivery row holds for this channel.
+//! What a delivery row holds for this channel, as JSON.
 
 use serde::{Deserialize, Serialize};
 

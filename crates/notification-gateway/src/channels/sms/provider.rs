@@ -37,7 +37,7 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// The provider of these settings. With `alone` there is nobody else to ask, and a call is worth tries of its own.
+    /// The provider of these settings. With `alone` there is nobody else to ask, so a call may have several tries.
     pub(super) fn new(
         (name, settings): (Arc<str>, &SmsProvider),
         all: &SmsSettings,
@@ -56,7 +56,7 @@ impl Provider {
         let destination = Destination {
             places: all.places,
             rate: settings.agreed_rate(),
-            // It may be about one number: the channel reads it and says so.
+            // A wait that it asks for may be about one number: the channel reads the answer and decides.
             pauses_by_itself: false,
             ..usual
         };
@@ -93,7 +93,7 @@ impl Provider {
         })
     }
 
-    /// Asks it to take the message; tells what came of it, and of each try, in `kept`.
+    /// Asks the provider to take the message, and answers what came of it. Calls `kept` with each try that was made.
     pub(super) async fn ask(&self, (delivery, message): (&Delivery, &Message), kept: impl FnMut(Exchange)) -> Heard {
         let mut form = vec![("To", &message.to), ("From", &self.sender), ("Body", &message.text)];
         form.extend(self.callback_url.get().map(|url| ("StatusCallback", url)));
@@ -120,7 +120,7 @@ impl Provider {
         heard
     }
 
-    /// Calls it no more for so long, because it asked for that.
+    /// Does not call the provider for `wait`, because it asked for that.
     pub(super) fn pause(&self, wait: Duration) {
         self.client.pause(wait);
     }
@@ -129,7 +129,7 @@ impl Provider {
         self.client.state()
     }
 
-    /// What is kept of a call: each try that was made. What came of the call came of the last one.
+    /// What is kept of a call: each try that was made. The outcome of the call is the outcome of the last try.
     fn exchanges(&self, heard: &Heard, tries: Vec<Said>, message: &Message) -> Vec<Exchange> {
         let unsaid = Unsaid::default()
             .secret(self.token.expose_secret())
@@ -150,7 +150,7 @@ impl Provider {
         if exchanges.is_empty()
             && let Heard::Unknown { said, .. } = heard
         {
-            // Broken off in the middle of a try.
+            // The call was broken off in the middle of a try.
             exchanges.push(Exchange {
                 provider: self.name.to_string(),
                 status: ExchangeStatus::Unknown,
@@ -197,7 +197,7 @@ fn cut(value: &mut Value) -> bool {
     }
 }
 
-/// What it answered: the status, and the document below it.
+/// The provider's answer as it is kept: the status, and the document on the lines below.
 fn answer(said: &Said) -> Option<String> {
     let status = said.status?;
     let body = String::from_utf8_lossy(&said.body);
