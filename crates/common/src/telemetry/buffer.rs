@@ -31,7 +31,7 @@ pub struct BufferedSpan {
     pub parent_span_id: Option<String>,
     /// Service that made it.
     pub service: String,
-    /// Name.
+    /// Its name, such as `POST /v1/users`.
     pub name: String,
     /// `server`, `client`, `producer`, `consumer`, `internal`.
     pub kind: String,
@@ -44,7 +44,7 @@ pub struct BufferedSpan {
 }
 
 impl SpanBuffer {
-    /// The spans of one trace, in the order in which they started.
+    /// The spans of one trace that are still kept, in the order in which they started.
     pub fn trace(&self, trace_id: &str) -> Vec<BufferedSpan> {
         let mut spans: Vec<_> = self
             .lock()
@@ -56,7 +56,7 @@ impl SpanBuffer {
         spans
     }
 
-    /// The newest traces' root spans, newest first.
+    /// The newest spans of kind `server`, which are the requests that came in: `limit` at most, the last that ended first.
     pub fn roots(&self, limit: usize) -> Vec<BufferedSpan> {
         self.lock()
             .iter()

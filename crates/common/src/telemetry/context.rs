@@ -11,16 +11,16 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 const TRACEPARENT: &str = "traceparent";
-/// Of version 00.
+/// Length of a `traceparent` of version 00.
 const TRACEPARENT_BYTES: usize = 55;
 const TRACESTATE: &str = "tracestate";
-/// Longest `tracestate` that is carried on; W3C asks for at least 512 characters.
+/// Longest `tracestate` that is carried on, in bytes; W3C asks for at least 512 characters. A longer one is dropped.
 const MAX_TRACESTATE: usize = 512;
 
 /// Where a trace stands, in the form in which it crosses a border (W3C Trace Context, level 1).
 ///
-/// Written always, with flag 00 when the trace is not sampled: a receiver without it would begin
-/// a trace of its own in the middle of ours.
+/// It is always written, with flag 00 when the trace is not sampled: a receiver without a context would begin a trace of its
+/// own in the middle of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     /// `00-<trace id>-<span id>-<flags>`
@@ -80,7 +80,7 @@ impl TraceContext {
         self.to_context().span().span_context().is_sampled()
     }
 
-    /// The same trace, recorded or not as it is decided here, without what else the caller sends along.
+    /// The same trace, recorded or not as `is_sampled` says, and without the caller's `tracestate`.
     pub(super) fn decided_here(mut self, is_sampled: bool) -> Self {
         let flags = self.traceparent.len() - 2;
         self.traceparent

@@ -3,10 +3,10 @@
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The collector's address is none.
+    /// `telemetry.otlp_endpoint` is no address.
     #[error("telemetry.otlp_endpoint can't be used")]
     Endpoint(#[source] opentelemetry_otlp::ExporterBuildError),
-    /// The choice of log lines is none.
+    /// `telemetry.log_filter` is no filter.
     #[error("telemetry.log_filter can't be used")]
     LogFilter(#[source] tracing_subscriber::filter::ParseError),
 }

@@ -21,13 +21,13 @@ const QUEUE: usize = 8192;
 const BATCH: usize = 512;
 const EVERY: Duration = Duration::from_secs(1);
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A collector that is away is one line a minute.
+/// A collector that is away makes one log line a minute.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
 /// Marks each span with its service, then hands it to that service's exporter.
 #[derive(Debug)]
 pub(super) struct ByService {
-    /// Whose span it is when the code that made it runs on nobody's behalf.
+    /// The service of spans whose code runs on no service's behalf.
     main: Service,
     exporters: BTreeMap<&'static str, Exporter>,
     buffer: Option<Arc<SpanBuffer>>,
@@ -184,7 +184,7 @@ impl Watched {
         }
     }
 
-    /// Says how many spans were lost: refused with this error, or dropped because too many waited.
+    /// Says how many spans were lost, once a minute at most: refused with this error, or dropped because too many waited.
     fn complain(&self, error: Option<&OTelSdkError>) {
         let Ok(mut last) = self.complained.lock() else { return };
         if last.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {

@@ -22,13 +22,13 @@ use crate::error_chain::chain;
 
 /// The same failure is written at most this often; the next line says how many were left out.
 const SAME_FAILURE_EVERY: Duration = Duration::from_secs(1);
-/// Different failures that are remembered; beyond it the memory starts anew.
+/// Most different failures that are remembered. For one more, all are forgotten.
 const MAX_REMEMBERED: usize = 1000;
 
-/// Longest value of a field, in bytes: lines wait in memory, and what an answer says may be long.
+/// Longest value of a field, in bytes; a longer one is cut. Lines wait in memory, and the text of an answer may be long.
 const MAX_VALUE: usize = 2048;
 
-/// Writes events, as JSON or as text.
+/// Writes events, as JSON or as text. A warning or error that was just written is left out and counted.
 pub(super) struct Lines {
     main: Service,
     json: bool,
@@ -88,7 +88,7 @@ where
     }
 }
 
-/// Writes the fields of spans, which lines of text show. Lines of JSON name the span alone: for them nothing is written.
+/// Writes the fields of spans, for lines of text. Lines of JSON show only the name of a span: for them nothing is written.
 pub(super) struct SpanFields {
     pub(super) json: bool,
 }
@@ -218,7 +218,7 @@ fn cut(value: &str) -> String {
 struct Failures(Mutex<HashMap<String, (Instant, u64)>>);
 
 impl Failures {
-    /// `Some(left out)` when the line is to be written.
+    /// When the line is to be written: how many lines of the same failure were left out since the last one. Else `None`.
     fn admit(&self, failure: String, now: Instant) -> Option<u64> {
         let Ok(mut seen) = self.0.lock() else { return Some(0) };
         if let Some((written, left_out)) = seen.get_mut(&failure) {

@@ -1,11 +1,11 @@
 //! Every metric of the system, with its name and labels: the one place.
 //!
-//! - `table.rs` has a row for each of them, which is all but the recording. It makes [`ALL`], a list of `definition.rs`'s;
-//!   docs/observability.md has the same table for people, and a test holds both, the dashboards and the alert rules to each
-//!   other;
+//! - `table.rs` has a row for each metric: all of it but the recording. It makes [`ALL`], a list of [`Definition`]s.
+//!   docs/observability.md has the same table for people, and a test compares both, the dashboards and the alert rules with
+//!   each other;
 //! - `labels.rs` has their labels. What goes into a label is bounded: a route's pattern, a queue, a channel; never an id or
 //!   an address;
-//! - `held.rs` has what is told of a hold, as one value;
+//! - `held.rs` has the values that are shown of a hold;
 //! - the other files have the methods of [`Metrics`] that record them, a file a theme.
 
 mod cache;
@@ -62,7 +62,8 @@ impl Metrics {
         }))
     }
 
-    /// Has `sampler` set its gauges each time these metrics are read: for what costs nothing to look at.
+    /// Has `sampler` set its gauges each time these metrics are read. It must be quick, and must call neither this function
+    /// nor [`Self::render`]: both wait for a lock that is held meanwhile.
     pub fn at_each_reading(&self, sampler: impl Fn(&Self) + Send + Sync + 'static) {
         let mut samplers = self.0.samplers.lock();
         samplers.push(Box::new(sampler));

@@ -1,4 +1,4 @@
-//! Sampling is decided at the edge, once, and followed everywhere behind it.
+//! Whether a trace is recorded is decided once, at the edge, and followed everywhere behind it.
 
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
@@ -17,8 +17,9 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    /// Follows the flag of a caller who is trusted; without one, records the share `ratio` of requests. A stranger says which
-    /// trace a request belongs to, and no more: else anybody could have everything recorded, or nothing of an attack.
+    /// Follows the flag of a caller who is trusted; without a caller, records the share `ratio` (0 to 1) of requests. A
+    /// stranger only says which trace a request belongs to, and the ratio decides: else anybody could have everything
+    /// recorded, or nothing of an attack.
     pub fn decide(caller: Option<TraceContext>, ratio: f64, trusts_callers: bool) -> Self {
         let caller = match caller {
             Some(stranger) if !trusts_callers => Some(stranger.decided_here(fastrand::f64() < ratio)),

@@ -21,7 +21,7 @@ pub fn scope<F: Future>(service: Service, work: F) -> impl Future<Output = F::Ou
     SERVICE.scope(service, work)
 }
 
-/// On whose behalf the current task runs, when somebody said so.
+/// The service on whose behalf the current task runs; `None` outside of any [`scope`].
 pub fn current_service() -> Option<Service> {
     SERVICE.try_with(|service| *service).ok()
 }

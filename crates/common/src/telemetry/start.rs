@@ -18,15 +18,15 @@ use super::writer::to_stderr;
 use super::{SpanBuffer, TelemetryError};
 use crate::config::{LogFormat, Profile, Service, Settings};
 
-/// What the exporter itself is made of must not make spans: it would feed on itself. Targets match
-/// by prefix. What the layers around a call decide stands in its span, as an event, and not in the log.
+/// The parts that the exporter is made of must not make spans, or each export would make more to export. Targets match by
+/// prefix. The decisions of the layers around a call stand in its span, as events, and not in the log.
 const SPANS: &str = "info,h2=off,hyper=off,tonic=off,tower=off,opentelemetry=off,sqlx=off,lapin=off,reqwest_retry=off,\
                      common::outbound=debug";
-/// Failed exports are counted and told by us, one line a minute; a try that is made again has its span and its count.
+/// Failed exports are not logged by the library but by us, one line a minute. A retried call has its span and its count.
 const LOGS: &str = "info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,sqlx=warn,sea_orm=warn,\
                     lapin=off,reqwest_retry=off,actix_http=off,actix_server=warn,tracing_actix_web=warn,h2=warn,hyper=warn,tonic=warn";
 
-/// What the last log lines may take, of the time for the end.
+/// The part of the time for the end that the last log lines may take.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The process's telemetry, from its start to the last flush.
@@ -34,7 +34,7 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 pub struct Telemetry {
     provider: SdkTracerProvider,
     buffer: Option<Arc<SpanBuffer>>,
-    /// Writes the lines that still wait when it goes, for a second at most.
+    /// When it is dropped, it writes the lines that still wait, for a second at most.
     lines: WorkerGuard,
 }
 
@@ -86,10 +86,10 @@ impl Telemetry {
         self.buffer.clone()
     }
 
-    /// Makes one span and waits until the collector took it.
+    /// Makes one span and waits until the collector took it, `limit` at most.
     ///
     /// # Errors
-    /// What the exporter says, for a person.
+    /// What the exporter says, or that there was no answer in time: a text for a person.
     pub async fn send_test_span(self, limit: Duration) -> Result<(), String> {
         tracing::info_span!("test span").in_scope(|| {});
         let provider = self.provider;
@@ -101,9 +101,9 @@ impl Telemetry {
         }
     }
 
-    /// Sends the spans and writes the log lines that are left, within `limit`.
+    /// Sends the spans that are left, and writes the log lines, which takes 0.5 s of `limit`.
     ///
-    /// Off the runtime's threads: the exporter needs them to make its calls, and a reader of log lines may stall.
+    /// Both happen off the runtime's threads: the exporter needs those for its calls, and a reader of log lines may stall.
     pub async fn stop(self, limit: Duration) {
         let Self { provider, lines, .. } = self;
         let for_spans = limit.saturating_sub(LAST_LINES);

@@ -1,4 +1,4 @@
-//! The way of log lines out of the process: a bounded queue and a thread that alone waits for who reads them.
+//! The way of log lines out of the process: a bounded queue, and a thread that alone waits for whoever reads them.
 //!
 //! A reader that stalls costs lines, which are counted; it never holds up the work, nor the end.
 
@@ -17,7 +17,7 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 /// Lines that this process has lost. One for all, as its standard error is.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Starts the thread that writes to standard error; what still waits is written when the guard goes.
+/// Starts the thread that writes to standard error. The lines that still wait are written when the guard is dropped.
 /// `losses` makes the line that says how many were lost.
 pub(super) fn to_stderr(losses: impl Fn(u64) -> String + Send + 'static) -> (NonBlocking, WorkerGuard) {
     let (lines, guard) = NonBlockingBuilder::default()
@@ -49,7 +49,7 @@ struct TellingLosses<W, F> {
 }
 
 impl<W: Write, F: Fn(u64) -> String> TellingLosses<W, F> {
-    /// Straight to where the lines go: the queue may be full still.
+    /// Says how many lines were lost since it was last said. Writes past the queue, which may still be full.
     fn tell(&mut self) -> io::Result<()> {
         let lost = lost_log_lines();
         if lost == self.told || self.told_at.is_some_and(|at| at.elapsed() < TELL_EVERY) {

@@ -6,8 +6,8 @@ use super::Metrics;
 use super::labels::{CacheLabels, DirectionLabels, LockNameLabels, RefreshLabels};
 
 impl Metrics {
-    /// Has the counters of a cache stand from the beginning, whose first event is what somebody waits for, or which others
-    /// are compared with: what the cache saves of a database that was never asked is all.
+    /// Has counters of a cache, and of its `lock`, stand at 0 from the beginning: those whose first rise matters, and those
+    /// that others are compared with, such as the reads that went to the database.
     pub fn caches(&self, lock: &'static str) {
         for layer in ["l1", "redis", "database"] {
             drop(
@@ -48,7 +48,7 @@ impl Metrics {
             .inc();
     }
 
-    /// The counter of one such outcome, for who counts it at every request.
+    /// The counter of one outcome of [`Self::cache_read`], for who counts it at every request.
     pub fn cache_reads(&self, layer: &'static str, outcome: &'static str) -> Counter {
         self.0
             .series

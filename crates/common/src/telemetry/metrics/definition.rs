@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// No metric here is of another type; a row of one does not compile.
+    /// The kind of a metric of the library. It is called for constants alone, so a row of another type does not compile.
     pub(super) const fn of(metric: MetricType) -> Self {
         match metric {
             MetricType::Counter => Self::Counter,

@@ -47,14 +47,15 @@ impl Metrics {
         self.0.series.deliveries.get_or_create(&labels).inc();
     }
 
-    /// Has a channel's counters of what may arrive twice there from the start, so that their first rise is seen.
+    /// Has a channel's counters of [`Self::maybe_sent`] stand from the start, so that their first rise is seen.
     pub fn dispatches(&self, channel: &str) {
         for cause in ["no_answer", "holder_lost"] {
             let _ = self.0.series.maybe_sent.get_or_create(&CauseLabels::of(channel, cause));
         }
     }
 
-    /// Counts one try of which nobody knows whether it arrived (`waypost_deliveries_maybe_sent_total`).
+    /// Counts one try of which nobody knows whether it arrived (`waypost_deliveries_maybe_sent_total`): `no_answer`,
+    /// `holder_lost`.
     pub fn maybe_sent(&self, channel: &str, cause: &'static str) {
         self.0
             .series

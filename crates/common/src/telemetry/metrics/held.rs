@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Held {
     /// For how long the hold has stood.
     pub age: Duration,
-    /// How long it stands yet.
+    /// How long it still stands.
     pub left: Duration,
     /// How many deliveries are due behind it.
     pub waiting: u64,

@@ -8,9 +8,9 @@ use super::Metrics;
 use super::labels::{BulkheadLabels, LaneLabels, LimitLabels, PlaceLabels, PriorityLabels};
 
 impl Metrics {
-    /// The counter of one outcome of the rate limits (`waypost_limit_decisions_total`), which stands from then on: who
+    /// The counter of one outcome of the rate limits (`waypost_limit_decisions_total`). It stands from this call on, and who
     /// decides on every request keeps it. Outcomes that pass: `leased` (a token that was in hand), `drawn` (from the store),
-    /// `alone` (the store is away), `delayed`; and `refused`.
+    /// `alone` (the store is away), `delayed`. The other outcome is `refused`.
     pub fn limit_decisions(&self, class: &'static str, algorithm: &'static str, outcome: &'static str) -> Counter {
         let labels = LimitLabels {
             class,
@@ -41,7 +41,7 @@ impl Metrics {
             .inc();
     }
 
-    /// Has that counter of a priority stand from the beginning, so that its first rise is seen.
+    /// Has the counter of [`Self::request_shed`] stand for a priority from the beginning, so that its first rise is seen.
     pub fn sheds(&self, priority: &'static str) {
         drop(self.0.series.requests_shed.get_or_create(&PriorityLabels { priority }));
     }

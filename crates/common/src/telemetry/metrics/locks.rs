@@ -18,13 +18,13 @@ impl Metrics {
         self.0.series.locks.get_or_create(&LockLabels { lock, outcome }).inc();
     }
 
-    /// Somebody waited so long for what the holder of a lock does (`waypost_lock_wait_duration_seconds`).
+    /// Records how long somebody waited for what the holder of a lock does (`waypost_lock_wait_duration_seconds`).
     pub fn lock_wait(&self, lock: &'static str, waited: Duration) {
         let waits = self.0.series.lock_waits.get_or_create(&LockNameLabels { lock });
         waits.observe(waited.as_secs_f64());
     }
 
-    /// The same for the sweep of sessions, which takes the lock `lock`.
+    /// Has the counters of the sweep of sessions, and of its lock `lock`, stand from the beginning.
     pub fn sweeps(&self, lock: &'static str) {
         for outcome in ["deleted", "fenced"] {
             drop(self.0.series.sessions_swept.get_or_create(&SweepLabels { outcome }));
@@ -32,7 +32,7 @@ impl Metrics {
         self.locks(lock);
     }
 
-    /// Counts expired sessions (`waypost_sessions_swept_total`): `deleted`; and batches that were `fenced` off.
+    /// Counts expired sessions that were `deleted`, or batches that were `fenced` off (`waypost_sessions_swept_total`).
     pub fn sessions_swept(&self, outcome: &'static str, sessions: u64) {
         self.0
             .series
@@ -41,7 +41,7 @@ impl Metrics {
             .inc_by(sessions);
     }
 
-    /// Counts rows of a table that were kept long enough (`waypost_rows_pruned_total`); 0 has the counter stand.
+    /// Counts deleted rows of a table (`waypost_rows_pruned_total`). With 0 rows the counter only begins to stand.
     pub fn rows_pruned(&self, table: &'static str, rows: u64) {
         self.0
             .series

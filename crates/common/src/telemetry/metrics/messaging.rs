@@ -103,7 +103,7 @@ impl Metrics {
             .set(state);
     }
 
-    /// Messages that no queue is bound to, kept to be seen (`waypost_unrouted_messages`).
+    /// Messages that no queue took, as they are kept to be seen (`waypost_unrouted_messages`).
     pub fn unrouted_messages(&self, messages: u64) {
         self.0
             .series
@@ -116,7 +116,8 @@ impl Metrics {
         self.0.series.unrouted_oldest_age.set(age.as_secs_f64());
     }
 
-    /// Something was missing on the broker, and was last seen at `since` (`waypost_topology_missing_since_timestamp_seconds`).
+    /// Something was missing on the broker, which was last seen whole at `since`
+    /// (`waypost_topology_missing_since_timestamp_seconds`).
     pub fn topology_missing_since(&self, since: Timestamp) {
         self.0.series.topology_missing_since.set(since.as_seconds());
     }

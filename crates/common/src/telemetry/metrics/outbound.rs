@@ -6,8 +6,8 @@ use super::Metrics;
 use super::labels::{CallbackLabels, DestinationLabels, OutboundLabels, TransitionLabels};
 
 impl Metrics {
-    /// The counter of one decision of one layer around the calls to a destination (`waypost_outbound_decisions_total`),
-    /// which stands from then on: who decides on every call keeps it.
+    /// The counter of one decision of one layer around the calls to a destination (`waypost_outbound_decisions_total`). It
+    /// stands from this call on, and who decides on every call keeps it.
     pub fn outbound_decision(&self, destination: &str, layer: &'static str, decision: &'static str) -> Counter {
         let labels = OutboundLabels {
             destination: destination.to_owned(),
@@ -26,7 +26,7 @@ impl Metrics {
         self.0.series.breaker_transitions.get_or_create_owned(&labels)
     }
 
-    /// Counts one call of a provider that tells of a message (`waypost_callbacks_total`).
+    /// Counts one call by which a provider tells of a message (`waypost_callbacks_total`).
     pub fn callback(&self, provider: &'static str, outcome: &'static str) {
         self.0
             .series

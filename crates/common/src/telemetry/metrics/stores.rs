@@ -20,7 +20,7 @@ impl Metrics {
         self.0.series.database_connections_limit.set(limit.into());
     }
 
-    /// Counts one command that was sent to Redis (`waypost_store_command_duration_seconds`): `ok`,
+    /// Records one command that was sent to Redis, by how long it took (`waypost_store_command_duration_seconds`): `ok`,
     /// `timed_out`, `refused`.
     pub fn store_command(&self, command: &'static str, outcome: &'static str, took: Duration) {
         let labels = CommandLabels { command, outcome };

@@ -1,7 +1,7 @@
-//! The table: a row a metric, in the order in which `/metrics` shows them.
+//! The table: a row for each metric, in the order in which `/metrics` shows them.
 //!
-//! A row has the field, its type, name, labels, help and, of a histogram, the boundaries: all that a metric needs beside
-//! the method that records it. The macro makes of it the [`Definition`] in [`ALL`], the field and the registration.
+//! A row has the field, its type, name, labels, help and, for a histogram, the boundaries: all that a metric needs beside
+//! the method that records it. The macro turns a row into the [`Definition`] in [`ALL`], the field and the registration.
 
 use std::sync::atomic::AtomicU64;
 
@@ -31,12 +31,12 @@ const SECONDS: [f64; 17] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
-/// A command to Redis takes a tenth of a millisecond on the same machine and is given up after 50 ms.
+/// In seconds: a command to Redis takes a tenth of a millisecond on the same machine and is given up after 50 ms.
 const COMMAND_SECONDS: [f64; 11] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 ];
 
-/// From a cause to its effect: as a person waits for it, then as somebody who looks into their mail the next day.
+/// From a cause to its effect, in seconds: fine where a person waits for it, then coarse, up to a day.
 const CRITICAL_SECONDS: [f64; 16] = [
     0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0,
 ];
@@ -176,6 +176,6 @@ metrics! {
 }
 
 fn add(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
-    // The encoding adds what every counter's name ends in.
+    // The encoding adds `_total` to every counter's name.
     registry.register(name.strip_suffix("_total").unwrap_or(name), help, metric);
 }
