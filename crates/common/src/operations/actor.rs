@@ -13,7 +13,7 @@ use crate::http::{Describe, OperationDoc, Problem, kinds};
 
 /// The header by which somebody says who they are.
 const HEADER: &str = "X-Operator";
-/// Most characters of it.
+/// Most characters of a name.
 const MOST: usize = 100;
 
 /// Who does something: what `X-Operator` says, else `operator@` and the peer's address.
@@ -28,14 +28,15 @@ impl Actor {
         &self.0
     }
 
-    /// Who has this name; `None` when it is empty, too long or of several lines.
+    /// The actor with this name, without the blanks around it. `None` when the name is empty, has more than 100 characters, or
+    /// has control characters.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim();
         let is_good = (1..=MOST).contains(&name.chars().count()) && is_one_line(name);
         is_good.then(|| Self(name.to_owned()))
     }
 
-    /// Who works on the service's database by a command, and does not say who they are.
+    /// Somebody who works on the service's database by a command and does not say who they are.
     pub fn at_the_command_line() -> Self {
         Self("operator@command-line".to_owned())
     }

@@ -16,7 +16,7 @@ use crate::process::operations::Pages;
 use crate::resilience::Breakers;
 use crate::telemetry::Metrics;
 
-/// What all paths of it begin with.
+/// What all paths of the API begin with.
 const BELOW: &str = "/operations";
 
 /// The operations API of one service.
@@ -26,7 +26,7 @@ pub struct Api {
     parts: Vec<Part>,
 }
 
-/// Some rows, and what they work with.
+/// Some rows of the API, and the state that their handlers work with.
 #[derive(Clone)]
 struct Part {
     rows: fn() -> Vec<Endpoint>,
@@ -62,7 +62,7 @@ impl Api {
         self.parts.push(Part { rows, state });
     }
 
-    /// What the operations port serves of it. Says in the log when that is nothing.
+    /// What the operations port serves of the API. Says in the log when nobody can be let in.
     pub fn pages(&self) -> Pages {
         if self.is_closed {
             tracing::info!("the operations API answers 404: set operations.token to have it");
@@ -77,7 +77,7 @@ impl Api {
     }
 }
 
-/// Those that every service has. The classes are said and not held: there are no limits here.
+/// The rows that every service has. Their classes only describe them: no rate limit is applied here.
 fn rows() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/operations/breakers").get(

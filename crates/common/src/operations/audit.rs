@@ -1,6 +1,6 @@
 //! The table `operations_audit`: who did what to a service, why, when and in which trace.
 //!
-//! A line is written once and never changed. It may name a person in `who` and `reason`: it is for those who run the service.
+//! A line is written once and never changed. Its `who` and `reason` may name a person, so it is for operators alone.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;

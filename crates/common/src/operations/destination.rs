@@ -10,7 +10,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 
 use crate::http::{Describe, OperationDoc, Problem};
 
-/// The `{destination}` of a path, whatever it is called.
+/// The `{destination}` of a path. Nothing is checked: the operation knows which destinations there are.
 pub(super) struct Destination(pub(super) String);
 
 impl FromRequest for Destination {

@@ -1,7 +1,7 @@
 //! Who is let into the operations API.
 //!
-//! With `operations.token` set: who shows it, in every profile. Without: under development whoever is on the machine itself;
-//! in every other profile nobody, as if nothing were there. `/livez`, `/readyz`, `/metrics` and `/version` ask for no token.
+//! With `operations.token` set: whoever shows it, in every profile. Without it: under development whoever is on the machine
+//! itself; in every other profile nobody (404). `/livez`, `/readyz`, `/metrics` and `/version` ask for no token.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use crate::http::claims::token_of;
 use crate::http::{Problem, kinds};
 use crate::telemetry::Metrics;
 
-/// Who is let in, and the counters of those who are not for their token.
+/// What lets somebody in, and the counters of refused requests: those without a token, and those with a wrong one.
 pub(super) struct Guard {
     way: Way,
     without_token: Counter,
@@ -57,7 +57,7 @@ impl Guard {
         matches!(self.way, Way::Closed)
     }
 
-    /// Lets a request in, or says as what it is refused.
+    /// Lets a request in, or gives the problem that it is refused with, and counts a token that is missing or wrong.
     pub(super) fn admit(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         let token = token_of(request.request()).ok();
@@ -89,7 +89,7 @@ impl Way {
         match self {
             Self::Token(token) => {
                 let shown = shown.ok_or(Refused::NoToken)?;
-                // How long it takes says nothing of where two of one length differ.
+                // In constant time: how long it takes does not show where two tokens of one length differ.
                 let is_same = token.expose_secret().as_bytes().ct_eq(shown.as_bytes());
                 bool::from(is_same).then_some(()).ok_or(Refused::BadToken)
             }

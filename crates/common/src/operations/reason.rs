@@ -5,13 +5,13 @@ use crate::http::Violation;
 /// Most characters of a reason.
 const MOST: usize = 500;
 
-/// Why somebody does something: 1 to 500 characters on one line, without the blanks around them. It is for the audit and
-/// for no log line: it may name a person.
+/// Why somebody does something: 1 to 500 characters on one line, without the blanks around them. It may name a person, so
+/// it goes into the audit and into no log line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reason(String);
 
 impl Reason {
-    /// Reads it.
+    /// Takes a text of 1 to 500 characters without control characters; blanks around it are cut.
     ///
     /// # Errors
     /// The rule that it breaks.
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Reason {
     }
 }
 
-/// Whether a text stays on its line of a terminal or a file.
+/// Whether a text stays on one line of a terminal or a file: it has no control characters and no line separators.
 pub(super) fn is_one_line(text: &str) -> bool {
     !text
         .chars()

@@ -1,6 +1,7 @@
-//! `PUT /operations/breakers/{destination}`: has a breaker of this process decide, or not, for a time or until it is set again.
+//! `PUT /operations/breakers/{destination}`: sets whether a breaker of this process decides, for a time or until it is set
+//! again.
 //!
-//! The mode is this process' own: another replica has a breaker of its own, and a start forgets it.
+//! The mode holds for this process alone: each replica has a breaker of its own, and a restart forgets the mode.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -98,7 +99,7 @@ fn span(seconds: i64) -> Result<Duration, Violation> {
     })
 }
 
-/// Sets the mode, once the audit has its line.
+/// Sets the mode, after the audit has its line.
 pub(super) async fn set_breaker(
     state: Data<State>,
     actor: Actor,

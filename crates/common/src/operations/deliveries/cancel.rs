@@ -1,4 +1,4 @@
-//! `POST /operations/deliveries/{id}/cancel`: takes a delivery back that waits. Nothing brings it on again; a copy may be ordered.
+//! `POST /operations/deliveries/{id}/cancel`: takes back a delivery that waits. It stays cancelled; a copy may be ordered.
 
 use actix_web::web::Data;
 
@@ -8,7 +8,7 @@ use crate::dispatch::orders;
 use crate::http::{Answer, JsonBody, OperationError, PathId, Taken};
 use crate::operations::actor::Actor;
 
-/// Takes it back.
+/// Takes the delivery back.
 pub(super) async fn cancel_delivery(
     state: Data<State>,
     actor: Actor,

@@ -42,7 +42,7 @@ impl std::fmt::Debug for Fields {
 }
 
 impl Fields {
-    /// Whether none is there.
+    /// Whether all fields were left out.
     pub(super) const fn are_none(&self) -> bool {
         self.recipient.is_none()
             && self.channel.is_none()
@@ -52,7 +52,7 @@ impl Fields {
             && self.older_than_s.is_none()
     }
 
-    /// Reads them; `at` is where they stand, such as `/filter`.
+    /// Reads the fields; `None` when one breaks a rule. `broken` then names each such field below `at`, such as `/filter`.
     pub(super) fn read(self, at: &str, broken: &mut Violations) -> Option<Filter> {
         let mut text = |name: &str, value: Option<String>| {
             let checked = value.map(short);

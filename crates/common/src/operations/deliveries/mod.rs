@@ -1,4 +1,4 @@
-//! Deliveries as those who run a service see them: which there are, what was exchanged about each, what is to become of one.
+//! Deliveries as operators see them: which there are, what was exchanged about each, and what an operator can do to them.
 
 mod cancel;
 mod filter;

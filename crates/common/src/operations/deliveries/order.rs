@@ -1,4 +1,4 @@
-//! What the actions on deliveries have in common: why, whether only to say what would be done, why not.
+//! What the actions on deliveries have in common: the reason, the dry run, and why an action is not done.
 
 use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ pub(super) enum OrderRefusal {
     Waits,
     /// A copy of it is on its way, or was taken.
     Copied,
-    /// Somebody else sends what travels so.
+    /// Another service sends over this channel.
     NotSentHere,
     /// A copy would have no time left.
     TimeIsOver,
@@ -111,7 +111,7 @@ impl Refusal for OrderRefusal {
     }
 }
 
-/// Why one that is to be tried or taken back can't be, if so.
+/// Ok for a delivery that waits, else why it can't be tried or taken back.
 pub(super) const fn unless_waiting(delivery: &Delivery) -> Result<(), OrderRefusal> {
     match delivery.status {
         Status::Pending => Ok(()),
@@ -120,7 +120,8 @@ pub(super) const fn unless_waiting(delivery: &Delivery) -> Result<(), OrderRefus
     }
 }
 
-/// Why one can't be taken back, if so: of one that was left behind it may yet be told that it was sent.
+/// Ok for a delivery that waits and that nobody has leased, else why it can't be taken back. A lease that was left behind
+/// means that it may have been sent.
 pub(super) fn unless_untouched(delivery: &Delivery) -> Result<(), OrderRefusal> {
     unless_waiting(delivery)?;
     match delivery.lease_holder {
@@ -135,11 +136,12 @@ pub(super) struct Deed<'a> {
     pub(super) name: &'static str,
     pub(super) wanted: &'a Wanted,
     pub(super) delivery: Uuid,
-    /// Why it can't be done to a delivery that stands so, if so.
+    /// Ok when the action may be done to a delivery in this state, else why not.
     pub(super) may: fn(&Delivery) -> Result<(), OrderRefusal>,
 }
 
-/// Carries an action out on one delivery, with its line in the audit; what `act` makes is told of in it.
+/// Carries an action out on one delivery, with its line in the audit, in one transaction. When `act` makes a new delivery,
+/// it gives back its id, which the line and the answer name. A dry run is rolled back.
 pub(super) async fn carry_out(
     state: &State,
     actor: &Actor,
@@ -151,7 +153,7 @@ pub(super) async fn carry_out(
     let done = match orders::locked(change.tx(), deed.delivery).await? {
         None => Err(OrderRefusal::NotFound),
         Some(delivery) => match (deed.may)(&delivery) {
-            // Of a dry run nothing stays; what is asked is the same.
+            // A dry run does all of this, too, and is rolled back below.
             Ok(()) => act(change.tx(), delivery, now).await?,
             Err(refusal) => Err(refusal),
         },

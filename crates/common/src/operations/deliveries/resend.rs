@@ -38,7 +38,7 @@ pub(super) async fn resend_delivery(
     Ok(Answer::taken(&affected))
 }
 
-/// Why no copy can be made of it, if so.
+/// Ok for a delivery that has ended and whose time is not over, else why no copy can be made of it.
 fn unless_ended(delivery: &Delivery) -> Result<(), OrderRefusal> {
     match delivery.status {
         Status::Pending => Err(OrderRefusal::Waits),

@@ -1,4 +1,5 @@
-//! `POST /operations/deliveries/retry-now`: makes all that wait and are meant due at once. One of each destination is its probe.
+//! `POST /operations/deliveries/retry-now`: makes all waiting deliveries that the filter means due at once. One for each
+//! destination is its probe.
 
 use actix_web::web::Data;
 use sea_orm::DbErr;
@@ -57,7 +58,7 @@ impl Wanted {
     }
 }
 
-/// Lets them through: five thousand at most; `more` says that there are others.
+/// Lets the deliveries through, five thousand at most; `more` says that there are others.
 pub(super) async fn retry_deliveries_now(
     state: Data<State>,
     actor: Actor,

@@ -1,5 +1,5 @@
-//! `POST /operations/deliveries/{id}/retry-now`: lets a delivery through at once, as the probe of a relay that rests or of an
-//! open breaker. A hold it does not lift, nor a breaker that is forced open.
+//! `POST /operations/deliveries/{id}/retry-now`: lets a delivery through at once, as the probe of a relay that rests or of
+//! an open breaker. It does not lift a hold or a breaker that is forced open.
 
 use actix_web::web::Data;
 
@@ -9,7 +9,7 @@ use crate::dispatch::orders;
 use crate::http::{Answer, JsonBody, OperationError, PathId, Taken};
 use crate::operations::actor::Actor;
 
-/// Lets it through.
+/// Lets the delivery through.
 pub(super) async fn retry_delivery_now(
     state: Data<State>,
     actor: Actor,

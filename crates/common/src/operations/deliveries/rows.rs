@@ -7,7 +7,7 @@ use super::retry_all::retry_deliveries_now;
 use super::retry_now::retry_delivery_now;
 use crate::http::{Class, Endpoint};
 
-/// Those that every service has which sends.
+/// The rows that every service has that sends.
 pub(crate) fn rows() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/operations/deliveries").get(

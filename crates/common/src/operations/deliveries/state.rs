@@ -10,8 +10,8 @@ pub(crate) struct State {
     pub(crate) changes: Changes,
     /// Wakes the dispatcher.
     pub(crate) waker: Waker,
-    /// What the dispatcher sends over; the table may have others.
+    /// The channels that the dispatcher sends over. The table may have deliveries of others.
     pub(crate) channels: &'static [&'static str],
-    /// Where what became of deliveries is counted.
+    /// Where the ends of deliveries are counted.
     pub(crate) metrics: Metrics,
 }

@@ -26,7 +26,7 @@ pub(super) struct EndHold {
     reason: String,
 }
 
-/// Ends it, in the change that has its line of the audit.
+/// Ends the hold, in the change that has its line of the audit.
 pub(super) async fn end_hold(
     state: Data<State>,
     actor: Actor,
@@ -45,7 +45,7 @@ pub(super) async fn end_hold(
     Ok(Answer::no_content())
 }
 
-/// False when it was not held.
+/// Ends the hold; false when the destination was not held.
 async fn end(state: &State, actor: &Actor, destination: &str, reason: &Reason) -> Result<bool, DbErr> {
     let now = Timestamp::now();
     let action = Action {

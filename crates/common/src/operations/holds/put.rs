@@ -20,7 +20,8 @@ use crate::operations::reason::Reason;
 
 /// What the audit calls it.
 const ACTION: &str = "holds.set";
-/// Seconds that a hold may last: a week at most. What waits is given up after three days of failed tries, and a hold is none.
+/// Seconds that a hold may last: a week at most. A delivery is given up after three days of failed tries, but a hold is no
+/// failed try: what waits behind it is not given up for that.
 const SECONDS: RangeInclusive<i64> = 1..=604_800;
 
 /// How long, and why.
@@ -62,7 +63,7 @@ fn span(seconds: i64) -> Result<Duration, Violation> {
     })
 }
 
-/// Holds it, in the change that has its line of the audit.
+/// Holds the destination, in the change that has its line of the audit. Puts a new end in the place of a hold that stands.
 pub(super) async fn hold(
     state: Data<State>,
     actor: Actor,

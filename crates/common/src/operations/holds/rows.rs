@@ -5,7 +5,7 @@ use super::list::list_holds;
 use super::put::hold;
 use crate::http::{Class, Endpoint};
 
-/// Those that every service has which sends.
+/// The rows that every service has that sends.
 pub(crate) fn rows() -> Vec<Endpoint> {
     vec![
         Endpoint::at("/operations/holds").get(Class::Read, "List the destinations that are held", list_holds),

@@ -10,7 +10,7 @@ use crate::messaging::Changes;
 pub(crate) struct State {
     /// The service's changes, which its audit is written in.
     pub(crate) changes: Changes,
-    /// What this process knows of them.
+    /// What this process knows of the holds.
     pub(crate) holds: Holds,
 }
 

@@ -12,9 +12,9 @@ use crate::Timestamp;
 use crate::database::Many;
 use crate::telemetry::TraceContext;
 
-/// Most events of a kind that are read.
+/// Most events that one statement reads.
 const MOST: usize = 100;
-/// Among so many of the newest that wait, those about somebody are looked for: no index knows whom an event is about.
+/// How many of the newest waiting events are searched for those about somebody: no index has whom an event is about.
 const LOOKED_AT: usize = 20_000;
 
 /// Something that happened.
@@ -54,7 +54,7 @@ impl EventView {
     }
 }
 
-/// Events that wait for the broker: of these ids, or about these people or things, a hundred each.
+/// Events that wait for the broker: those with these ids, and those about these people or things; a hundred of each at most.
 pub(super) async fn waiting(
     connection: &impl ConnectionTrait,
     ids: &[Uuid],
@@ -74,7 +74,7 @@ pub(super) async fn waiting(
         subjects.hold(backend, "aggregate", 1),
     );
     let columns = "SELECT message_id, type AS kind, headers, created_at";
-    // Two statements: a disjunction would have no index.
+    // Two statements: with an `OR` the database would use no index.
     let by_id = format!("{columns} FROM outbox WHERE {is_one} ORDER BY id LIMIT {MOST}");
     let by_subject = format!(
         "{columns} FROM ( \
@@ -105,7 +105,7 @@ fn trace_of(headers: &serde_json::Value) -> Option<String> {
     Some(trace.trace_id().to_owned())
 }
 
-/// Events of these ids that were taken in.
+/// Events with these ids that were taken in, once for each consumer; a hundred at most, the oldest first.
 pub(super) async fn taken(connection: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<EventView>, DbErr> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -117,7 +117,7 @@ pub(super) async fn taken(connection: &impl ConnectionTrait, ids: &[Uuid]) -> Re
     }
     let backend = connection.get_database_backend();
     let ids = Many::ids(ids.iter().copied());
-    // By name: the key of the table begins with it.
+    // The consumers are named as well, since the table's primary key begins with them.
     let consumers = Many::words(QUEUES.iter().map(|queue| queue.name));
     let is_ours = consumers.hold(backend, "consumer", 1);
     let is_one = ids.hold(backend, "message_id", 2);

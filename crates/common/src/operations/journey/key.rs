@@ -1,4 +1,4 @@
-//! What a journey is asked for by.
+//! The key by which a journey is asked for.
 
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ const TRACE_DIGITS: usize = 32;
 pub struct Key(String);
 
 impl Key {
-    /// Reads it.
+    /// Takes a key of 1 to 320 characters without control characters; blanks around it are cut.
     ///
     /// # Errors
     /// The rule that it breaks.
@@ -34,12 +34,12 @@ impl Key {
         &self.0
     }
 
-    /// As the id of a person, an event or a delivery.
+    /// The key as the id of a person, an event or a delivery; `None` when it is no UUID. A trace's id reads as one, too.
     pub fn id(&self) -> Option<Uuid> {
         Uuid::try_parse(&self.0).ok()
     }
 
-    /// As the id of a trace, in lower case.
+    /// The key as the id of a trace, in lower case; `None` when it does not have 32 hexadecimal digits.
     pub(super) fn trace_id(&self) -> Option<String> {
         let is_one = self.0.len() == TRACE_DIGITS && self.0.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_one.then(|| self.0.to_ascii_lowercase())

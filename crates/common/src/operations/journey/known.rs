@@ -10,19 +10,19 @@ use super::key::Key;
 use crate::Timestamp;
 use crate::database::Database;
 
-/// Which of the tables that journeys are read from a service has beside its outbox.
+/// Which tables a service has that journeys are read from.
 #[derive(Debug, Clone, Copy)]
 pub enum Tables {
-    /// None: it takes no events in and sends nothing.
+    /// The outbox alone: it takes no events in and sends nothing.
     Outbox,
-    /// All: what it took in, and what it sends.
+    /// The outbox, and the tables of what it took in and of what it sends.
     InboxAndDeliveries,
 }
 
-/// What a service knows of whom a key names.
+/// What a service knows of the person that a key names.
 #[derive(Default)]
 pub struct Known {
-    /// By what the same person is known elsewhere: their id, an address, a number.
+    /// The other keys of the same person: their id, an address, a number.
     pub(super) keys: Vec<String>,
     /// What there is to say of them.
     pub(super) events: Vec<EventView>,
@@ -36,7 +36,7 @@ impl Known {
         self
     }
 
-    /// Adds something of the service's own that stands since `at`: its id, what it is, how it is.
+    /// Adds something of the service's own: its id, what it is (such as `account`), its state, and when it was made.
     #[must_use]
     pub fn thing(mut self, (id, kind): (uuid::Uuid, &str), state: &str, at: Timestamp) -> Self {
         self.events.push(EventView::of_a_thing((id, kind), state, at));
@@ -44,7 +44,7 @@ impl Known {
     }
 }
 
-/// Finds whom a key names.
+/// Finds the person that a key names.
 pub(crate) type Knows = Arc<dyn Fn(Key) -> Pin<Box<dyn Future<Output = Result<Known, DbErr>> + Send>> + Send + Sync>;
 
 /// What the operation works with.

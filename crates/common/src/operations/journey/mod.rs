@@ -1,5 +1,5 @@
-//! What one service knows of a journey: from an address, a number, a person, an event or a trace to the events and deliveries
-//! that belong to it. `waypost journey` joins the services' answers.
+//! What one service knows of a journey: it leads from an address, a number, a person, an event or a trace to the events and
+//! deliveries that belong to it. `waypost journey` joins the services' answers.
 
 mod events;
 mod key;

@@ -1,4 +1,4 @@
-//! `GET /operations/journey`: what this service knows of it.
+//! `GET /operations/journey`: what this service knows of a journey.
 
 use std::future::{Ready, ready};
 
@@ -46,7 +46,7 @@ pub(crate) fn rows() -> Vec<Endpoint> {
     )]
 }
 
-/// Shows it.
+/// Shows the journey of a key.
 async fn show_journey(
     state: Data<State>,
     Requested(key): Requested,
@@ -77,7 +77,7 @@ async fn show_journey(
     }))
 }
 
-/// By what deliveries of the journey may be known.
+/// The recipients, ids and trace by which deliveries of the journey are found.
 fn keys_of(key: &Key, known: &[String]) -> Keys {
     let mut recipients = vec![key.as_str().to_owned()];
     recipients.extend(known.iter().filter(|one| *one != key.as_str()).cloned());
