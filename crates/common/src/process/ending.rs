@@ -11,14 +11,14 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Left to the process between its last flush and the end by force: its runtime takes 0.2 s of it.
+/// Time for the process between its last flush and the end by force. Its runtime takes 0.2 s of it.
 const LAST_STEPS: Duration = Duration::from_millis(500);
-/// Whoever exits may be held up as well, by a handler or a lock; an abort is not.
+/// How long an exit may take before the process aborts. An exit may be held up by a handler or a lock; an abort is not.
 const EXIT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Hears SIGTERM, SIGINT and SIGHUP, and ends the process by force when it has not ended in time by itself.
 ///
-/// On a thread of its own: neither waits for the async threads, whatever those are held up by.
+/// Both happen on a thread of its own, so neither waits for the async threads, whatever holds those up.
 #[derive(Debug, Clone)]
 pub struct Ending {
     asked: CancellationToken,
@@ -68,7 +68,7 @@ impl Ending {
         self.asked.cancelled().await;
     }
 
-    /// The process ends for a reason of its own, or because it was asked to: its time runs from now on.
+    /// Begins the end, for a reason of the process's own or after it was asked to. Answers by when it has to be over.
     pub fn begin(&self) -> Deadline {
         self.asked.cancel();
         Deadline(Instant::now() + self.limit)
@@ -80,7 +80,7 @@ impl Ending {
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// The time for work before it.
+    /// The time that is left for work before the last steps; zero when there is none.
     pub fn left(self) -> Duration {
         self.0
             .saturating_duration_since(Instant::now())

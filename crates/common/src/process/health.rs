@@ -95,7 +95,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Adds a dependency. `check` is asked at every look and given a second.
+    /// Adds a dependency, in the place of one with the same name. `check` is asked at every look and may take a second.
     pub fn register<F, Fut>(&self, name: &'static str, need: Need, check: F)
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -108,7 +108,8 @@ impl Health {
         self.checks.write().insert(name, (need, check));
     }
 
-    /// Adds a condition to a dependency that was added: it is up only where `condition` is, too.
+    /// Adds a condition to a dependency: while it is up by its check, its state is that of `condition`. Does nothing where
+    /// no dependency has this name.
     pub fn also(&self, name: &'static str, condition: impl Fn() -> State + Send + Sync + 'static) {
         let mut checks = self.checks.write();
         let Some((_, check)) = checks.get_mut(name) else {
@@ -131,12 +132,12 @@ impl Health {
         });
     }
 
-    /// Has what an operator holds shown, by name: the service is degraded while there is any.
+    /// Has the names shown of what an operator holds. The service is degraded while there is any.
     pub fn shows_held(&self, held: impl Fn() -> Vec<String> + Send + Sync + 'static) {
         *self.held.write() = Some(Arc::new(held));
     }
 
-    /// Asks all dependencies, side by side.
+    /// Asks all dependencies, side by side; takes a second at most.
     pub async fn readiness(&self) -> Readiness {
         let checks = self.checks.read().clone();
         let answers = checks.into_iter().map(|(name, (need, check))| async move {

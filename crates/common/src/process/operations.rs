@@ -1,4 +1,5 @@
-//! The operations port: `/livez`, `/readyz`, `/metrics`, `/version`, and what a service adds below `/operations`. Not for the public.
+//! The operations port, which is not for the public: `/livez`, `/readyz`, `/metrics`, `/version`, and what a service adds
+//! below `/operations`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -79,7 +80,7 @@ pub fn serve(settings: &Settings, port: Port, tasks: &Tasks) -> io::Result<Socke
     Ok(bound)
 }
 
-/// A page for GET and HEAD; every other method is told so.
+/// A page for GET and HEAD. Every other method is answered 405.
 fn page<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,

@@ -1,5 +1,5 @@
-//! Refuses requests by a name that is not the machine's: a page in a developer's browser may call any port here by a name of its
-//! own that it has made to mean 127.0.0.1 (DNS rebinding), and would be let read the answers.
+//! Refuses requests whose `Host` is not a name of this machine. Else a page in a developer's browser could call any port
+//! here, by a name of its own that it lets resolve to 127.0.0.1 (DNS rebinding), and could read the answers.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,7 +13,7 @@ use crate::config::Hosts;
 
 /// The layer of a port under development, with the [`Hosts`] that it knows as `app_data`; without them it lets all through.
 ///
-/// Whoever names no host is no browser.
+/// A request without `Host` passes, since every browser sends that header. An unknown name is answered 421.
 ///
 /// # Errors
 /// What the layers inside answer with.

@@ -8,14 +8,14 @@ thread_local! {
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Has panics written as log lines with place and thread alone, in place of the text on standard error.
+/// Has each panic written as a log line with its place and thread only, instead of its text on standard error.
 ///
 /// A panic's text may quote whatever was in hand, personal data too. Call once, when the process logs already.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Where this thread panicked last, for whoever has just caught that; it is told once. Known where [`log_panics`] was called.
+/// Where this thread panicked last, for whoever has just caught the panic. Told once, and only after [`log_panics`].
 pub(crate) fn last_panic_place() -> Option<String> {
     LAST.take()
 }

@@ -14,7 +14,7 @@ use crate::telemetry::{Telemetry, scope};
 
 type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// Runs one service as the binary of its name: the whole of a `main`. Whose settings `start` takes, that service it is.
+/// Runs one service as the binary of its name: the whole of a `main`. The type of the settings says which service it is.
 ///
 /// It answers `--help` and `--version`. It has no other argument: with one it ends by the usage and exit code 2.
 pub fn run_binary<Own, F, Fut, R, E>(start: F) -> ExitCode
@@ -118,8 +118,8 @@ where
     outcome.map_err(|error| Failed { error, code: 1 })
 }
 
-/// Says in the log with which parts of development `service` starts in production, where somebody allowed them, and what it
-/// will send in clear text.
+/// Warns in the log of what is weak in the settings of `service`: the parts of development that it starts with in
+/// production, because somebody allowed them, and the secrets that it sends in clear text.
 pub fn tell_of_weak_parts(service: Service, settings: &Settings) {
     for part in settings.development_parts() {
         tracing::warn!(%service, setting = %part.key, "production runs with a part of development: {}", part.cure);

@@ -21,7 +21,8 @@ const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle streams are cheap (22 kB each); the default of 25,000 would be the first limit.
 const CONNECTIONS_PER_WORKER: usize = 50_000;
 
-/// How each port treats its connections. `refused` is called for each that is closed because its address has as many as it may.
+/// How each port treats its connections. `refused` is called for each connection that is closed at once because its
+/// address has as many as it may.
 pub fn bounded(
     port: &'static str,
     settings: &Http,

@@ -40,7 +40,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// No tasks yet.
+    /// An owner for the tasks of `service`, without any yet.
     pub fn new(service: Service) -> Self {
         Self {
             service,
@@ -88,7 +88,7 @@ impl Tasks {
         &self.stopping
     }
 
-    /// Says that it is time to stop and waits for all tasks, `within` at most; then cuts them off.
+    /// Says that it is time to stop and waits for all tasks, `within` at most. Then cuts them off, within 0.2 s more.
     ///
     /// # Errors
     /// [`Unfinished`] when tasks had to be cut off.

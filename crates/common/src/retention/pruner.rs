@@ -13,13 +13,13 @@ use crate::config::{Retention, Settings};
 use crate::database::{Database, Leadership};
 use crate::telemetry::Metrics;
 
-/// What one process of a service does for all.
+/// The name of the right that one process of a service has for all.
 const RIGHT: &str = "prune";
 /// Rows that one statement deletes at most: it takes some milliseconds, and nobody waits for it longer.
 const BATCH: u64 = 500;
-/// Between two batches others get through: 10,000 rows a second at the very most.
+/// Pause between two batches, in which others get through: so 10,000 rows a second go at the very most.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Rows that are counted at most: the index is read for each.
+/// Rows of a table that are counted at most: the index is read for each.
 const MOST_COUNTED: u64 = 100_000;
 
 /// Keeps the tables of one service small.
@@ -36,9 +36,9 @@ pub struct Pruner {
 pub enum Pruned {
     /// Nothing is left that may go, or the run was asked to stop: how many rows of each table went.
     Done(Vec<(&'static str, u64)>),
-    /// Another process of the service is at it.
+    /// Another process of the service does it.
     Taken,
-    /// The right to it was lost midway, with its connection; whoever comes next goes on.
+    /// The right was lost midway, with its connection. Whoever comes next goes on.
     Lost,
 }
 
@@ -47,7 +47,7 @@ pub enum Pruned {
 pub struct Found {
     /// The table.
     pub table: &'static str,
-    /// Rows that may go, no more than are counted.
+    /// Rows that may go; 100,000 are counted at most.
     pub rows: u64,
     /// Whether there may be more of them.
     pub is_cut: bool,
@@ -64,7 +64,8 @@ impl Pruner {
         }
     }
 
-    /// The time by which rows are old: on PostgreSQL the server's, so that no process whose clock is wrong deletes what all others keep.
+    /// The time by which rows are old: on PostgreSQL the server's, so that a process with a wrong clock does not delete what
+    /// all others keep.
     ///
     /// # Errors
     /// [`DbErr`] when the database does not answer in time.
@@ -82,7 +83,7 @@ impl Pruner {
 
     /// Deletes what may go by now, unless another process does; ends after a batch when `stopping` is cancelled.
     ///
-    /// On SQLite, which has one writer, several may be at it: they share the rows.
+    /// On SQLite, which has one writer, several processes may do it at a time: they share the rows.
     ///
     /// # Errors
     /// [`DbErr`] when the database does not do it in time; what is deleted by then stays deleted.

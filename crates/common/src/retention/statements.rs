@@ -6,10 +6,10 @@ use super::table::{Age, Pruning, Table};
 use crate::Timestamp;
 use crate::database::first_id;
 
-/// Deletes the oldest rows that were made, or last changed, before a time; so many at most.
+/// Deletes the oldest rows that were made, or last changed, before a time; `most` at most.
 ///
-/// On PostgreSQL what makes a row one that may go is asked again of the row itself: it may have changed since it was
-/// chosen. On SQLite nobody writes meanwhile.
+/// On PostgreSQL the condition is asked again of each chosen row, which may have changed since it was chosen. On SQLite
+/// nobody writes meanwhile.
 pub(super) fn delete(
     backend: DbBackend,
     (table, pruning): (&Table, &Pruning),
@@ -25,7 +25,7 @@ pub(super) fn delete(
     Statement::from_sql_and_values(backend, sql, [bound(pruning, before)])
 }
 
-/// Counts the same rows, up to `most`.
+/// Counts the rows that [`delete`] would delete, up to `most`.
 pub(super) fn count(
     backend: DbBackend,
     (table, pruning): (&Table, &Pruning),
@@ -39,7 +39,7 @@ pub(super) fn count(
 
 fn chosen(backend: DbBackend, table: &Table, pruning: &Pruning) -> String {
     let (name, only, age) = (table.name, only(pruning), age(pruning));
-    // SQLite would take an index that has the status, and sort all that have ended.
+    // Without this SQLite would take an index that has the status, and sort all rows that have ended.
     let by = match (backend, pruning.only) {
         (DbBackend::Sqlite, Some(only)) => format!(" INDEXED BY {}", only.index),
         _ => String::new(),

@@ -12,7 +12,7 @@ pub struct Table {
     pub name: &'static str,
     /// Which rows go, or why they stay: a phrase.
     pub about: &'static str,
-    /// How those that go are found; none: they stay.
+    /// How the rows that go are found; `None` when all stay, or go in another way.
     pub pruning: Option<Pruning>,
 }
 
@@ -21,7 +21,7 @@ pub struct Table {
 pub struct Pruning {
     /// The setting that says how long they are kept.
     pub setting: &'static str,
-    /// Its value.
+    /// Reads its value.
     pub kept: fn(&Retention) -> Duration,
     pub(super) key: &'static str,
     pub(super) age: Age,
@@ -58,7 +58,7 @@ impl Pruning {
         }
     }
 
-    /// Rows that were made, or last changed, before this may go.
+    /// The time before which rows must have been made, or last changed, to go.
     pub fn before(&self, retention: &Retention, now: Timestamp) -> Timestamp {
         now - (self.kept)(retention)
     }
@@ -119,8 +119,8 @@ pub const OUTBOX: Table = Table {
     pruning: None,
 };
 
-/// Events that wait for Kafka. They go all the same some day: a Kafka that never comes back, or an outlet that was switched
-/// off, must not fill the database that the service lives by.
+/// Events that wait for Kafka. They go some day even when Kafka has not taken them: a Kafka that never comes back, or an
+/// outlet that was switched off, must not fill the service's own database.
 pub const OUTBOX_KAFKA: Table = Table {
     name: "outbox_kafka",
     about: "events that have waited for Kafka that long; one goes earlier when Kafka has confirmed it",

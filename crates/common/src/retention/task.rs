@@ -6,8 +6,8 @@ use crate::process::{Tasks, chain};
 impl Pruner {
     /// Prunes again and again, for as long as the service lives.
     ///
-    /// The first time comes after a while: what the broker kept for a service that was away for long has arrived by then,
-    /// and meets an inbox that still knows it.
+    /// It waits before the first run. By then the messages have arrived that the broker kept while the service was away, and
+    /// the inbox still knows those that it had taken in before.
     pub fn spawn(self, tasks: &Tasks) {
         for (table, _) in self.pruned() {
             self.metrics.rows_pruned(table.name, 0);
@@ -26,7 +26,7 @@ impl Pruner {
         });
     }
 
-    /// Processes that started together do not ask together.
+    /// Waits for `retention.every`, a quarter more or less, so that processes that started together do not ask together.
     async fn pause(&self) {
         tokio::time::sleep(self.retention.every.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
     }

@@ -34,7 +34,7 @@ pub struct Parts {
     pub broker: Option<Broker>,
     /// Whether the service can do its main job while the broker is away.
     pub broker_is: Need,
-    /// Whether its changes tell of something: who does calls [`Kit::relay`]. Without, no outlet is opened.
+    /// Whether its changes tell events. Such a service calls [`Kit::relay`]. Without, no outlet to Kafka is opened.
     pub tells_events: bool,
 }
 
@@ -44,7 +44,7 @@ pub enum KitError {
     /// The broker's settings can't be right.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// There is to be an outlet to Kafka, and can't be.
+    /// The settings ask for an outlet to Kafka, and it can't be set up.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
     /// The database's settings can't be right, or its tables are missing.
@@ -140,8 +140,8 @@ impl<'a> Kit<'a> {
         }
     }
 
-    /// Publishes what the service's changes tell, and where that is on, to Kafka too. Who never calls `tell` needs no relay
-    /// ([`Parts::tells_events`]).
+    /// Publishes the events that the service's changes tell, also to Kafka where that outlet is on. A service that tells no
+    /// events needs no relay ([`Parts::tells_events`]).
     pub fn relay(&self) {
         spawn_relay(&self.changes, self.broker.clone(), self.metrics.clone(), self.tasks);
         if let Some(kafka) = &self.kafka {
@@ -152,8 +152,8 @@ impl<'a> Kit<'a> {
         }
     }
 
-    /// Lets operators hold these destinations of the service's deliveries, and each of several deliverers, for which none
-    /// waits; shown in readiness and metrics.
+    /// Lets operators hold these destinations of the service's deliveries, and these deliverers: behind a destination its
+    /// deliveries wait, while in the place of a deliverer another one is asked. Holds are shown in readiness and metrics.
     pub fn holds(&mut self, destinations: Vec<String>, deliverers: Vec<String>) -> Holds {
         let holds = Holds::spawn(self.database.clone(), destinations, deliverers, self.tasks);
         let shown = holds.clone();
@@ -193,7 +193,7 @@ impl<'a> Kit<'a> {
         waker
     }
 
-    /// Takes in what comes to `queue`.
+    /// Takes in what comes to `queue`; readiness shows it as `consumer`. A second call would replace the first one there.
     pub fn consume<I: Intake>(&self, queue: Queue, intake: I) {
         let consumer = Consumer {
             queue,
@@ -211,12 +211,13 @@ impl<'a> Kit<'a> {
         Pruner::new(self.settings, self.database.clone(), tables, self.metrics.clone()).spawn(self.tasks);
     }
 
-    /// Adds rows of the service's own to its operations API, whose paths begin with `/operations`, and what they work with.
+    /// Adds rows of the service's own to its operations API, and the state that they work with. Their paths begin with
+    /// `/operations`.
     pub fn add_operations<S: Send + Sync + 'static>(&mut self, state: Arc<S>, rows: fn() -> Vec<Endpoint>) {
         self.operations.add(state, rows);
     }
 
-    /// Has the service tell what it knows of a journey, from these tables and from `knows`, which finds whom a key names.
+    /// Has the service tell what it knows of a journey, from these tables and from `knows`, which finds the person of a key.
     pub fn journeys<F, Fut>(&mut self, tables: Tables, knows: F)
     where
         F: Fn(Key) -> Fut + Send + Sync + 'static,
