@@ -1,8 +1,8 @@
 //! What mail programs turn into a link, though nobody marked it as one.
 //!
-//! A form that anybody may fill in, and whose name goes into a mail, would else carry a stranger's link to whoever the
-//! stranger chooses. Two questions, since two mistakes cost differently: a name that is refused wrongly keeps a person out,
-//! one that is left out of a mail wrongly costs a greeting.
+//! Anybody may fill in a form, and the name in it goes into a mail to an address that they choose: without these checks a
+//! stranger could send a link that way. There are two checks, since two mistakes cost differently: a name that is refused
+//! wrongly keeps a person out; a name that is left out of a mail wrongly costs a greeting.
 
 use std::net::Ipv4Addr;
 
@@ -17,8 +17,9 @@ pub fn holds_link(text: &str) -> bool {
     text.contains("://") || has_www(&text) || domains(&text).any(|domain| domain.is_place())
 }
 
-/// Whether a text is left out of what goes to an address or a number that nobody has proved to be theirs: it holds what any
-/// program may make a link to a page of, a domain alone included. Some names look so: `Dr.Ng`. An address for mail is none.
+/// Whether a text holds anything that a program may make a link to a page of, a domain alone included. Such a text is left
+/// out of messages to an address or a number that nobody has proved to be theirs. Some names look so: `Dr.Ng`. An address
+/// for mail does not.
 #[must_use]
 pub fn may_become_link(text: &str) -> bool {
     let text = as_programs_read(text);
@@ -80,8 +81,8 @@ fn domains(text: &str) -> impl Iterator<Item = Domain<'_>> {
     })
 }
 
-/// Whether at the end of a word a dot stands between a label and what may be an ending: two letters or more of any script, or
-/// an A-label. Numbers are one where they are an IPv4 address.
+/// Whether a word may be a domain: its last dot stands behind a letter or digit and before a possible ending, which is two
+/// or more letters of any script, or an A-label (RFC 5890). An IPv4 address counts as well.
 fn is_domain(word: &str) -> bool {
     let Some((owner, ending)) = word.rsplit_once('.') else {
         return false;

@@ -5,7 +5,8 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// An error and all its causes on one line, the outermost first.
+/// An error and all its causes, the outermost first, with `: ` between. A cause that the text before already ends with is
+/// not repeated. Line breaks inside of a text stay.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -6,7 +6,7 @@
 //! - [`error_chain`]: an error and all its causes on one line
 //! - [`timestamp`]: instants that are stored and compared
 //! - [`autolink`]: what mail programs turn into a link
-//! - [`private_files`]: files that nobody but their owner looks into
+//! - [`private_files`]: files and folders that only their owner can open
 //! - [`tls`]: who is trusted to vouch for servers
 //! - [`config`]: one schema of settings for all binaries
 //! - [`telemetry`]: traces, logs and metrics
@@ -20,11 +20,11 @@
 //! - [`dispatch`]: from a delivery row to its outcome
 //! - [`retention`]: which rows go when they were kept for long enough
 //! - [`http`]: what every public HTTP surface shares
-//! - [`operations`]: what those who run a service may ask it, and what it keeps of that
+//! - [`operations`]: what operators may ask of a service, and the audit of what they did
 //! - [`service`]: what every service opens at its start
 //!
-//! This crate never names a user, an email or a provider, apart from `config/defaults.toml`, whose one
-//! list of keys serves every binary.
+//! This crate never names a user, an email or a provider, apart from two lists that serve every binary: the keys in
+//! `config/defaults.toml` and the metrics in `telemetry/metrics`.
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 pub mod autolink;

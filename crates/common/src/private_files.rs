@@ -9,7 +9,7 @@ const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
 /// What others than the owner may do.
 const OTHERS: u32 = 0o077;
-/// Of a folder that is everybody's, such as `/tmp`.
+/// The sticky bit of a folder that is everybody's, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
 /// Makes a folder, and those above it that are missing, for the owner alone. One that is there stays as it is.
@@ -33,11 +33,12 @@ pub fn make_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Closes what others than the owner can open, of the files and folders that are there, and warns of each. A folder that is
-/// everybody's by its sticky bit stays so; what is somebody else's can't be closed, and is told as well.
+/// Closes those of the files and folders that others than the owner can open, and warns of each in the log. A path that is
+/// missing or a link, and a folder with the sticky bit, stay as they are. One that belongs to somebody else can't be closed:
+/// the log says so.
 pub fn close_to_others<'path>(paths: impl IntoIterator<Item = &'path Path>) {
     for path in paths {
-        // Not through a link: what it names may be somebody's who did not ask for this.
+        // Not through a link: its target may belong to somebody who did not ask for this.
         let Ok(found) = fs::symlink_metadata(path) else {
             continue;
         };

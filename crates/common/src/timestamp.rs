@@ -17,7 +17,7 @@ use time::format_description::well_known::Rfc3339;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Reads the wall clock. Only the edges do; everything else is given `now`.
+    /// Reads the wall clock. Only the edges call it; all other code is given `now`.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn now() -> Self {
         // A clock that stands before 1970 was never set.
@@ -35,7 +35,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Seconds since the epoch, cut.
+    /// Seconds since the epoch, rounded down.
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
@@ -45,12 +45,12 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The same instant as the `time` crate has it.
+    /// The same instant as the `time` crate has it; the epoch when that can't hold it (beyond the year 9999).
     pub fn to_offset(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
-    /// RFC 3339, UTC, with six digits of a second whether they are zeros or not: so such texts sort as the instants do.
+    /// RFC 3339 in UTC, always with six digits behind the second, so that such texts sort as the instants do.
     pub fn to_rfc3339(self) -> String {
         let at = self.to_offset();
         let [hour, minute, second] = [at.hour(), at.minute(), at.second()];

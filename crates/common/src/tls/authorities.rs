@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 
-/// The authorities that a file names: the only ones to trust. Cheap to clone.
+/// The certificates of authorities that a PEM file holds: the only authorities to trust. Cheap to clone.
 #[derive(Clone)]
 pub struct Authorities {
     pem: Arc<[u8]>,
@@ -62,10 +62,10 @@ pub enum AuthoritiesError {
 }
 
 impl Authorities {
-    /// Reads the file that the setting `key` names; `None` when it names none.
+    /// Reads the PEM file that the setting `key` names; `None` when `file` is empty.
     ///
     /// # Errors
-    /// [`AuthoritiesError`] when the file is not to be read, or holds something else.
+    /// [`AuthoritiesError`] when the file can't be read, or holds no certificate or one that can't be an authority's.
     pub fn read(key: &'static str, file: &str) -> Result<Option<Self>, AuthoritiesError> {
         if file.is_empty() {
             return Ok(None);
@@ -98,7 +98,7 @@ impl Authorities {
         }))
     }
 
-    /// The file, for clients that read it themselves.
+    /// The content of the file (PEM), for clients that read it themselves.
     pub fn pem(&self) -> &[u8] {
         &self.pem
     }
@@ -110,10 +110,10 @@ impl std::fmt::Debug for Authorities {
     }
 }
 
-/// How our clients speak TLS: they trust `authorities` alone, or else those that browsers trust.
+/// How our clients speak TLS: they trust `authorities` alone, or else those that browsers trust (Mozilla's list).
 ///
 /// # Errors
-/// [`rustls::Error`] when the library lacks what it is built with.
+/// [`rustls::Error`] when the library is built without a version of TLS that our clients speak.
 pub fn client(authorities: Option<&Authorities>) -> Result<Arc<ClientConfig>, rustls::Error> {
     let roots = authorities.map_or_else(
         || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),

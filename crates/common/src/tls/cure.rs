@@ -1,7 +1,7 @@
 //! What a person does about a server that was not trusted.
 //!
-//! Libraries say what they found, in words of theirs and under some layers of errors. This looks for the one error that
-//! knows, and says what is to be done: no address and no name, so that readiness may show it.
+//! Libraries say what they found in their own words, below several layers of errors. This looks for the error of the TLS
+//! library among them and says what is to be done. The texts hold no address and no name, so that readiness may show them.
 
 use std::error::Error;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustls::CertificateError;
 
-/// Something answers, and it is not TLS.
+/// What to do when something answers that is not TLS.
 pub const NO_TLS: &str =
     "what answers speaks no TLS: correct the scheme or the port of the URL, or switch TLS on there";
 const EXPIRED: &str = "the server's certificate has expired: renew it there";
@@ -21,14 +21,14 @@ const UNKNOWN_ISSUER: &str = "nobody who is trusted vouches for the server's cer
 const REVOKED: &str = "the server's certificate was revoked: have another made";
 const NO_GOOD: &str = "the server's certificate is none that can be taken: have another made";
 
-/// What is to be done about an error, when TLS lies among its causes.
+/// What is to be done about an error; `None` when no error of TLS that has a cure is among its causes.
 pub fn cure(error: &(dyn Error + 'static)) -> Option<&'static str> {
     match tls_error(error)? {
         rustls::Error::InvalidCertificate(problem) => Some(match problem {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => EXPIRED,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TOO_EARLY,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => OTHER_NAME,
-            // An authority that was made anew has the name of the old one and another key.
+            // `BadSignature` as well: an authority that was made anew has the name of the old one and another key.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => UNKNOWN_ISSUER,
             CertificateError::Revoked => REVOKED,
             _ => NO_GOOD,
@@ -38,7 +38,7 @@ pub fn cure(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
 }
 
-/// The error of the TLS library, under those that were laid over it.
+/// The error of the TLS library, among an error and its causes.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -50,7 +50,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     None
 }
 
-/// What an error holds and does not give as its source, but speaks for: its source is the source of that.
+/// The error that a wrapper holds but skips as its source: the wrapper gives the source of the held error as its own.
 fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return Some(error.get_ref()?);

@@ -1,4 +1,4 @@
-//! TLS to servers: who is trusted, and what is to be done where a certificate is not taken.
+//! TLS to servers: which authorities are trusted, and what is to be done when a certificate is not taken.
 //!
 //! Every client of ours checks what a server shows, and takes its authorities from here. Nothing here connects.
 
