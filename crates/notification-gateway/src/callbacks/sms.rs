@@ -78,7 +78,7 @@ pub(crate) async fn sms(
     Ok(Answer::no_content())
 }
 
-/// Moves the delivery on, once. Waits up to [`PATIENCE`] for one that is not written down yet; others use its place meanwhile.
+/// Moves the delivery on, once. Waits up to [`PATIENCE`] for one that is not written down yet, while others use its place.
 async fn take(
     state: &State,
     of: &deliveries::Of<'_>,

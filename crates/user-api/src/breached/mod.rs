@@ -1,9 +1,9 @@
 //! Passwords that are known from breaches: whether a new one is among them, and what follows from that.
 //!
-//! Who tries other people's passwords tries those first. So a new password is looked up, in this order: among the most common
-//! ones, which the program has; in what a service answered before (`kept`); at the service. It is told five digits of a hash
-//! (`range`), never the password or all of the hash. A service that is slow or gone keeps nobody out: the last answer of it
-//! counts, however old, and where there is none the password is taken, and that is counted (`outcome`).
+//! Who tries other people's passwords tries those first. So a new password is looked up, in this order: among the most
+//! common ones, which the program has; in what a service answered before (`kept`); at the service. The service is told
+//! five digits of a hash (`range`), never the password or all of the hash. A service that is slow or gone keeps nobody
+//! out: its last answer counts for thirty days, and without one the password is taken, which is counted (`outcome`).
 //!
 //! Nothing here shows a password or its hash to a log, a span or a metric.
 

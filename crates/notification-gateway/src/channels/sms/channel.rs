@@ -94,7 +94,7 @@ impl Sms {
             .map(|(provider, token)| (Arc::clone(&provider.name), token))
     }
 
-    /// How its providers are, by their breakers and by what they asked for: degraded while some take messages and some do not.
+    /// How its providers are, by their breakers and by the waits that they asked for; degraded while they differ.
     pub(crate) fn state(&self) -> State {
         let states = || self.providers.iter().map(Provider::state);
         match (states().min(), states().max()) {
