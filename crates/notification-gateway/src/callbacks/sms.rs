@@ -101,7 +101,7 @@ async fn take(
         state.metrics.callback("sms", "applied");
     } else {
         change.roll_back().await;
-        // This end or another one was told before, or the delivery is being sent again.
+        // This end was told before, or another one was.
         state.metrics.callback("sms", "known");
     }
     Ok(())

@@ -53,7 +53,7 @@ pub(crate) struct CreateSessionRequest {
     password: SecretString,
 }
 
-/// Where a log-in comes from.
+/// Where a log-in comes from: the client's own name, and the peer of its connection (behind a proxy, the proxy).
 pub(crate) struct Client {
     device: Option<String>,
     address: Option<String>,

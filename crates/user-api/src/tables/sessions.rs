@@ -16,7 +16,7 @@ pub(crate) struct Model {
     pub(crate) user_id: Uuid,
     /// What the client calls itself.
     pub(crate) device: Option<String>,
-    /// Network address that it came from.
+    /// Address of the connection's peer: behind a proxy, the proxy's.
     pub(crate) address: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) last_seen_at: Timestamp,
