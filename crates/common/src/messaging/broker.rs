@@ -1,4 +1,4 @@
-//! The handle to the message broker, whichever there is.
+//! The handle to the message broker: `RabbitMQ`, or one in memory for a single process.
 
 use std::fmt;
 use std::future::Future;
@@ -36,10 +36,10 @@ impl fmt::Debug for Broker {
 }
 
 impl Broker {
-    /// Begins to connect to `RabbitMQ`, in the background and for as long as `tasks` live.
+    /// Begins to connect to `RabbitMQ`, in the background and for as long as `tasks` live. Returns at once.
     ///
     /// # Errors
-    /// [`BrokerError`] when the settings can't be right. A broker that is away is no error.
+    /// [`BrokerError`] when the settings can't be used, or ask for a broker in memory. A broker that is away is no error.
     pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, BrokerError> {
         match &settings.broker.url {
             BrokerUrl::Memory => Err(BrokerError::MemoryBetweenProcesses),
@@ -66,7 +66,7 @@ impl Broker {
         }
     }
 
-    /// As [`Broker::state`], with what to do where that is known.
+    /// As [`Broker::state`], with what is wrong and what cures it, where that is known.
     pub fn finding(&self) -> Finding {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.finding(),
@@ -74,8 +74,10 @@ impl Broker {
         }
     }
 
-    /// Asks every queue whether it has a leader: one that has none takes no messages and gives none. What is wrong, and
-    /// its cure; `None` when each has one.
+    /// Asks every queue whether it has a leader: one that has none takes no messages and gives none.
+    ///
+    /// Answers with what is wrong and its cure; `None` when no queue is known to lack a leader. A queue that can't be asked
+    /// counts as it did before.
     pub async fn queues_without_leader(&self) -> Option<String> {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.leaderless().await,
@@ -83,8 +85,8 @@ impl Broker {
         }
     }
 
-    /// Asks every node that the settings name whether it answers; those that do not, by host and port. One of them is enough
-    /// to work with. Over TLS it is only looked whether the port is open.
+    /// Asks every node that the settings name whether it answers, for 3 s at most. Answers with those that do not, by host
+    /// and port. One node is enough to work with. Over TLS an open port counts as an answer.
     pub async fn nodes_away(&self) -> Vec<String> {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.nodes_away().await,
@@ -94,10 +96,11 @@ impl Broker {
 
     /// Publishes to the events exchange and waits for the confirmation.
     ///
-    /// For the relay, and for tests: a new message goes through an outbox.
+    /// For the relay, and for tests: a new message goes through an outbox. `RabbitMQ` has a time limit to confirm. In memory
+    /// the wait has none: it ends when every bound queue is done with the message.
     ///
     /// # Errors
-    /// [`PublishError`] when it was not confirmed in time.
+    /// [`PublishError`] when it was not confirmed; the variant tells whether it may have arrived.
     pub async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
         let parent = message.trace();
         let kind = message.kind().to_owned();
@@ -118,15 +121,15 @@ impl Broker {
             }
             Kind::Memory(memory) => {
                 let publish = async { memory.publish_event(&kind, &message.into_wire(TraceContext::current())) };
-                // The span ends here: how long the handlers take is told by theirs.
+                // The span ends before `by_all`: how long the handlers take is shown by their own spans.
                 trace::continuing(parent.as_ref(), span, publish).await.by_all().await
             }
         }
     }
 
-    /// Consumes a queue for as long as the service lives, whatever becomes of the broker meanwhile.
+    /// Consumes a queue for as long as the service lives, whatever becomes of the broker meanwhile. Returns at once.
     ///
-    /// When the service stops, no new message is taken and what is in hand is finished.
+    /// When the service stops, no new message is taken. What is in hand has 3 s to finish; then it is handed back.
     pub fn consume<I: Intake>(&self, consumer: Consumer<I>, metrics: &Metrics, tasks: &Tasks) -> Consuming {
         metrics.consumes(consumer.queue.name);
         metrics.critical_times(consumer.queue.bindings);
@@ -142,7 +145,7 @@ impl Broker {
     /// Tells the other processes of `service` what a dispatcher of this one has in hand.
     ///
     /// # Errors
-    /// [`PublishError`] when the broker did not confirm it. In memory there is nobody to tell.
+    /// [`PublishError`] when the broker did not confirm it; in memory always, since there is no other process to tell.
     pub(crate) async fn vouch(&self, service: Service, sign: &SignOfLife) -> Result<(), PublishError> {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.vouch(service, sign).await,
@@ -150,7 +153,7 @@ impl Broker {
         }
     }
 
-    /// Hears what the processes of `service` tell, itself included. Never returns.
+    /// Calls `heard` with each sign of life of the processes of `service`, this one included. Never returns.
     pub(crate) async fn hear(&self, service: Service, heard: impl FnMut(SignOfLife)) {
         match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.hear(service, heard).await,
@@ -158,7 +161,7 @@ impl Broker {
         }
     }
 
-    /// The dead letters of `queue`, for those who run the system; `database` is its consumer's.
+    /// The dead letters of `queue`, for those who run the system; `database` is the one of the queue's consumer.
     pub fn letters(&self, queue: Queue, database: Database) -> DeadLetters {
         match &self.0 {
             Kind::Rabbit(rabbit) => DeadLetters::on_rabbit(queue, rabbit.clone(), database),
@@ -166,10 +169,10 @@ impl Broker {
         }
     }
 
-    /// Looks at the oldest messages that were set aside from `queue`; they stay where they are.
+    /// Looks at the oldest messages that were set aside from `queue`, `limit` at most; they stay where they are.
     ///
     /// # Errors
-    /// [`PublishError::Unavailable`] when the broker does not answer.
+    /// [`PublishError::Unavailable`] when the broker, or in memory the consumer's database, does not answer.
     pub async fn dead_letters(&self, queue: Queue, limit: u16) -> Result<Vec<DeadLetter>, PublishError> {
         let wires = match &self.0 {
             Kind::Rabbit(rabbit) => rabbit.dead_letters(queue, limit).await?,
@@ -196,7 +199,7 @@ impl Broker {
         }
     }
 
-    /// Has the connection replaced that publishes go over: a broker may refuse over one what it takes over another.
+    /// Replaces the connection for publishes: a broker may refuse a message over one connection and take it over another.
     pub(super) fn connect_anew(&self) {
         if let Kind::Rabbit(rabbit) = &self.0 {
             rabbit.connect_anew();
@@ -208,13 +211,13 @@ impl Broker {
     /// In memory a confirmation waits for the handlers, retries included, so many more may be open.
     pub(super) fn window(&self) -> usize {
         match &self.0 {
-            // What one read of the outbox takes: while rows are deleted and read, enough are still on their way.
+            // As many as one read of the outbox takes: enough are on their way while rows are deleted and read.
             Kind::Rabbit(_) => 200,
             Kind::Memory(_) => 1_000,
         }
     }
 
-    /// As the semantic conventions name it.
+    /// The broker's name in spans, for `messaging.system`.
     fn system(&self) -> &'static str {
         match &self.0 {
             Kind::Rabbit(_) => "rabbitmq",

@@ -1,9 +1,9 @@
 //! A change: a transaction, the events that tell of it, and what follows its commit.
 //!
-//! What a comment would have to ask for is here a matter of types. Events are encoded when they are told and
-//! written last, so that an aggregate's rows are locked before; the relay is woken after the commit; a cache
-//! or a live stream hears of a change that is committed, and of no other. What may be forgotten by a crash
-//! after the commit (waking, follow-ups) is found in another way: whoever is woken also looks by itself.
+//! The types keep the order of the steps, so that no caller has to. Events are encoded when they are told, and written
+//! last: the aggregate's rows are locked by then. The relay is woken after the commit. A cache or a live stream hears only
+//! of a change that is committed. A crash right after the commit may lose the waking and the follow-ups; that is no harm,
+//! since whoever is woken also looks by itself.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The changes of `service`, in its database; one in a process, or the relay is not woken.
+    /// The changes of `service`, in its database. Made once in a process and cloned: another one would not wake the relay.
     pub fn new(service: Service, database: Database) -> Self {
         Self {
             database,
@@ -72,13 +72,13 @@ impl Changes {
         Change { tx, told: self.told() }
     }
 
-    /// Opens a change that is the making of one row and the events that tell of it: in one statement, where the
-    /// database can.
+    /// Opens a change that makes one row and tells events of it: one statement on PostgreSQL, a transaction on SQLite.
+    /// Nothing is sent to the database yet.
     pub fn creation(&self, row: InsertStatement) -> Creation {
         Creation::new(self.database.clone(), row, self.told())
     }
 
-    /// What is told with a change that begins now.
+    /// The events and follow-ups of a change that begins now: none yet.
     fn told(&self) -> Told {
         Told::new(self.outbox.clone(), self.observer.clone())
     }
@@ -114,9 +114,9 @@ impl Change {
         &self.tx
     }
 
-    /// Adds an event that tells of the change, with where the trace stands now.
+    /// Adds an event that tells of the change, with the current trace.
     ///
-    /// It is written with the commit, behind all rows.
+    /// It is written by [`Change::commit`], after all rows of the change.
     ///
     /// # Errors
     /// [`OutboxError`] when the event can't travel; the change should then be dropped.
@@ -124,9 +124,10 @@ impl Change {
         self.told.tell(event)
     }
 
-    /// Adds what is done once the change is committed, and never otherwise.
+    /// Adds work that is done only once the change is committed.
     ///
-    /// A crash may leave it out, and so may the end of the change's time: it must be found in another way too.
+    /// It is left out when the process crashes or the change's time is over: whatever it does must come about in another way
+    /// too.
     pub fn then(&mut self, follow_up: impl Future<Output = ()> + Send + 'static) {
         self.told.then(follow_up);
     }
@@ -137,7 +138,7 @@ impl Change {
     /// [`DbErr`] when the change is not committed, or when the database does not say so in time.
     ///
     /// # Cancel safety
-    /// Dropped before the commit's answer, whether it is committed is unknown; after it, follow-ups are left out.
+    /// Dropped before the database answered, the change may be committed or not; dropped later, follow-ups are left out.
     pub async fn commit(self) -> Result<(), DbErr> {
         let Self { tx, mut told } = self;
         let deadline = tx.deadline();
@@ -146,14 +147,14 @@ impl Change {
         Ok(())
     }
 
-    /// As [`Self::commit`]; where the answer to it is lost, `is_there` is asked whether the change is committed.
+    /// As [`Self::commit`]; where the database's answer is lost, `is_there` is asked whether the change is committed.
     ///
-    /// For what is made once: who is told that it failed would meet its own work when trying again. `is_there` reads
-    /// on another connection, by an id or a row that only this change has written. What is there is followed as after
-    /// any commit, within half a second: a cache would else go on with what was before.
+    /// For what can be made only once: a caller who is told of a failure and tries again would meet their own work.
+    /// `is_there` reads on another connection, by an id or a row that only this change has written. If the change is there,
+    /// its follow-ups run as after any commit, within half a second: a cache would otherwise keep the old state.
     ///
     /// # Errors
-    /// As [`Self::commit`]. That the change is not committed is certain only when the database could be asked.
+    /// As [`Self::commit`]. Where the answer was lost and `is_there` failed too, the change may be committed all the same.
     pub async fn commit_or_find(self, is_there: impl Future<Output = Result<bool, DbErr>>) -> Result<(), DbErr> {
         let Self { tx, mut told } = self;
         let deadline = tx.deadline();
@@ -166,7 +167,7 @@ impl Change {
 
     /// Takes all of it back: no row, no event, no follow-up.
     ///
-    /// Dropping a change does the same, but later: the connection says so when it is used next.
+    /// Dropping a change does the same, but later: the connection sends the rollback when it is used next.
     pub async fn roll_back(self) {
         self.tx.roll_back().await;
     }

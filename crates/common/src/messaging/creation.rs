@@ -1,9 +1,9 @@
 //! A change that makes one row: the row and the events that tell of it, in one statement.
 //!
-//! Why: a transaction is four round trips (begin, row, events, commit), and a connection that nobody else can have
-//! meanwhile. PostgreSQL takes both rows in one statement, which is a transaction by itself: `WITH made AS (INSERT ..)
-//! INSERT INTO outbox ..`. Nothing has to be locked before the events are written, since nobody else can know of an
-//! aggregate that is only being made. SQLite has no such statement; there it is a [`Change`](super::Change).
+//! Why: a transaction takes four round trips (begin, row, events, commit), and nobody else can have its connection
+//! meanwhile. PostgreSQL takes the row and its events in one statement, which is a transaction by itself: `WITH made AS
+//! (INSERT ..) INSERT INTO outbox ..`. Nothing has to be locked before the events are written, since nobody else can know
+//! of an aggregate that is only being made. SQLite has no such statement: there a transaction does it.
 
 use std::future::Future;
 use std::iter;
@@ -42,12 +42,12 @@ impl Creation {
         self.told.then(follow_up);
     }
 
-    /// Makes the row and its events, wakes the relay, and runs the follow-ups; within 2.5 s. Where the answer is lost,
-    /// `is_there` is asked whether the row is there; as [`Change::commit_or_find`](super::Change::commit_or_find).
+    /// Makes the row and its events, wakes the relay, and runs the follow-ups; within 2.5 s. Where the database's answer is
+    /// lost, it takes longer: `is_there` is asked whether the row is there, half a second each time, and the statement may
+    /// be tried once more; as [`Change::commit_or_find`](super::Change::commit_or_find).
     ///
     /// # Errors
-    /// [`DbErr`], a broken unique key among them. That nothing is made is certain only when the database could be
-    /// asked.
+    /// [`DbErr`], also for a broken unique key. Where the answer was lost and `is_there` failed too, the row may be there.
     pub async fn commit_or_find<F>(self, is_there: impl Fn() -> F) -> Result<(), DbErr>
     where
         F: Future<Output = Result<bool, DbErr>>,
@@ -70,14 +70,14 @@ impl Creation {
         self.told.reached(Step::EventsWritten);
         let looks = || within(LOOK, is_there());
         let written = match write().await {
-            // A connection that turns out to be dead is replaced once, as at the begin of a transaction.
+            // Once more, as at the begin of a transaction: the pool may have handed out a connection that was dead.
             Err(error)
                 if is_transient(&error)
                     && Instant::now() + DEADLINE / 2 < deadline
                     && matches!(looks().await, Ok(false)) =>
             {
                 match write().await {
-                    // The first has done it all the same: the second met its key.
+                    // The first try has made the row all the same: the second met its key.
                     Err(_) if matches!(looks().await, Ok(true)) => Ok(()),
                     again => again.map(drop),
                 }
@@ -109,7 +109,7 @@ impl Creation {
     }
 }
 
-/// The row and the rows of the outbox, and of the one for Kafka, as one statement.
+/// The row, the rows of the outbox and those of the outbox for Kafka, as one statement.
 fn whole(row: InsertStatement, (events, copies): (InsertStatement, Option<InsertStatement>)) -> WithQuery {
     let made = iter::once(("made", row));
     together(made.chain(copies.map(|copies| ("copied", copies))), events)

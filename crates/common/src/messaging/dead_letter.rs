@@ -10,7 +10,7 @@ use crate::telemetry::TraceContext;
 /// A message that was set aside, without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadLetter {
-    /// Work queue that it came from.
+    /// Name of the work queue that it came from.
     pub queue: String,
     /// Id of the message, where it had one.
     pub id: Option<String>,
@@ -19,19 +19,19 @@ pub struct DeadLetter {
     pub kind: Option<String>,
     /// Why it was set aside.
     pub reason: String,
-    /// How often it was tried.
+    /// How many attempts were counted; 0 when the broker set it aside before one had failed.
     pub attempts: u32,
-    /// When it was set aside, RFC 3339 UTC.
+    /// When it was set aside, RFC 3339 UTC, where that is known.
     pub time: Option<String>,
-    /// Trace that it belongs to.
+    /// Id of the trace that it belongs to, 32 hexadecimal digits.
     pub trace_id: Option<String>,
-    /// Alike for all letters of a queue and a type that failed alike.
+    /// Twelve hexadecimal digits, the same for all letters of one queue and one type that failed alike.
     pub fingerprint: String,
-    /// What failed, without what differs from message to message.
+    /// What failed, without the ids, numbers and quotations that differ from message to message.
     pub cause: String,
-    /// Why the first attempt failed.
+    /// Why the first attempt failed; `None` when the message was refused at once.
     pub first_error: Option<String>,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed that might have been followed by another; how it ended is in `reason`.
     pub last_error: Option<String>,
 }
 

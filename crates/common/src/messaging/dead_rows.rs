@@ -1,7 +1,8 @@
 //! Dead letters as rows of the consuming service's own database: where they are kept while the broker is in memory.
 //!
-//! A row is there until its message is taken in or somebody drops it. Who wants it back in its queue writes down the headers
-//! that it is to come with (`asked`); the process that has the queue finds it there, now or at its next start.
+//! A row stays until its message is taken in or somebody drops it. Whoever wants the message back in its queue writes the
+//! headers of the copy into the row (`ask`). The process that has the queue finds such rows (`asked`), now or at its next
+//! start.
 
 use std::collections::BTreeMap;
 
@@ -30,10 +31,10 @@ pub(super) struct Row {
     pub(super) wire: Wire,
 }
 
-/// How a row stands that somebody wanted back in its queue.
+/// What became of a row that somebody wanted back in its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Its process has not taken it, or is not done with it.
+    /// The process that has the queue has not taken it yet, or is not done with it.
     Asked,
     /// It was tried and set aside again.
     DeadAgain,
@@ -56,7 +57,7 @@ pub(super) async fn insert(database: &Database, queue: &str, letter: &Wire, now:
         .map(drop)
 }
 
-/// Keeps a letter that came from row `id` and was set aside again.
+/// Keeps a letter that was put back from row `id` and set aside again; it can be asked for anew.
 pub(super) async fn keep_again(database: &Database, id: i64, letter: &Wire, now: Timestamp) -> Result<(), DbErr> {
     row::Entity::update_many()
         .col_expr(row::Column::Headers, Expr::value(envelope(letter)?))
@@ -105,7 +106,7 @@ pub(super) async fn body(database: &Database, id: i64) -> Result<Option<Vec<u8>>
     body.into_tuple().one(database.read()).await
 }
 
-/// The body of a letter that somebody wants back in its queue.
+/// The body of a letter that somebody wants back in its queue; `None` when it is gone or nobody wants it.
 pub(super) async fn asked_body(database: &Database, id: i64) -> Result<Option<Vec<u8>>, DbErr> {
     let body = row::Entity::find_by_id(id)
         .filter(row::Column::AskedAt.gt(0))
@@ -114,7 +115,7 @@ pub(super) async fn asked_body(database: &Database, id: i64) -> Result<Option<Ve
     body.into_tuple().one(database.read()).await
 }
 
-/// Wants row `id` back in its queue, as `copy` says; false when it is gone or somebody wants it already.
+/// Asks for row `id` to go back into its queue, with the headers of `copy`; false when it is gone or asked for already.
 pub(super) async fn ask(database: &Database, id: i64, copy: &Wire, now: Timestamp) -> Result<bool, DbErr> {
     let asked = row::Entity::update_many()
         .col_expr(row::Column::AskedAt, Expr::value(now.as_micros()))
@@ -126,10 +127,10 @@ pub(super) async fn ask(database: &Database, id: i64, copy: &Wire, now: Timestam
     Ok(asked.rows_affected == 1)
 }
 
-/// What somebody wants back in a queue, as it is to come, but for the bodies.
+/// The letters that somebody wants back in a queue, the oldest first: with the headers of the copy, without the bodies.
 pub(super) async fn asked(database: &Database, queue: &str, limit: u64) -> Result<Vec<Row>, DbErr> {
     let rows: Vec<(i64, Option<Vec<u8>>)> = of(queue)
-        // Greater than nothing: an index finds it on both databases.
+        // Not `IS NOT NULL`: so an index is used on both databases.
         .filter(row::Column::AskedAt.gt(0))
         .select_only()
         .columns([row::Column::Id, row::Column::ReplayHeaders])
@@ -146,7 +147,7 @@ pub(super) async fn asked(database: &Database, queue: &str, limit: u64) -> Resul
         .collect()
 }
 
-/// How these rows stand; those that are not in the answer are gone.
+/// What became of these rows; those that are not in the answer are gone.
 pub(super) async fn standing(database: &Database, ids: &[i64]) -> Result<BTreeMap<i64, Standing>, DbErr> {
     let connection = database.read();
     let backend = connection.get_database_backend();
@@ -191,7 +192,7 @@ fn wire(headers: &[u8]) -> Result<Wire, DbErr> {
 }
 
 fn unreadable(error: impl std::borrow::Borrow<serde_json::Error>) -> DbErr {
-    // Without what it quotes.
+    // Without the error's text, which may quote the headers.
     DbErr::Json(format!("the headers of a dead letter: {:?}", error.borrow().classify()))
 }
 

@@ -7,7 +7,7 @@ use crate::tls::AuthoritiesError;
 /// Why there is no broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The settings ask for memory, and this process is not the only one.
+    /// The settings ask for a broker in memory, which can't join several processes.
     #[error(
         "broker.url is memory://, but a memory broker cannot join separate processes; \
          set it to amqp://.. or start everything in one process with `waypost run`"
@@ -29,22 +29,22 @@ pub enum BrokerError {
     Namespace,
 }
 
-/// Why a publish does not count.
+/// Why a publish was not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Nothing was sent.
+    /// Nothing was sent. In memory and for a sign of life also: it was sent, and nobody confirmed it.
     #[error("the broker is away or takes no messages")]
     Unavailable,
-    /// It may have arrived. Sent again with the same id, a copy is dropped by the receivers' inboxes.
+    /// It may have arrived. It can be sent again with the same id: the receivers' inboxes drop a copy.
     #[error("the broker did not confirm in time")]
     Unknown,
-    /// A queue is full, or the broker could not store it.
+    /// A queue is full or has no leader, or the broker could not store the message.
     #[error("the broker refused the message")]
     Refused,
-    /// No queue took it, not even the one for what nobody wants: the topology is missing.
+    /// No queue took it, not even the one for events that nobody binds: a part of the topology is missing.
     #[error("the broker has no queue for the message")]
     Unroutable,
-    /// The message is larger than what is taken there. No other attempt changes that, a setting of theirs does.
+    /// The message is larger than Kafka's topic takes. Another attempt does not help; a larger limit on the topic does.
     #[error("the message is larger than what is taken there")]
     TooLarge,
 }
@@ -55,10 +55,10 @@ pub enum DeadLettersError {
     /// The broker does not answer, or broke off.
     #[error("the broker broke off: {0}")]
     Broker(String),
-    /// Somebody else holds them, and did not end in time.
+    /// Another command works on them, and did not end within the time that one waits for it.
     #[error("another command works on these dead letters; try again when it has ended")]
     Held,
-    /// Some that were there did not come.
+    /// The broker counted more letters than it handed out.
     #[error("the broker handed out {read} of {total} dead letters; somebody else takes them too")]
     Short {
         /// How many came.

@@ -1,20 +1,20 @@
-//! What makes two failures the same one: who failed on what, and the error without what differs from message to message.
+//! When two failures count as the same: same queue, same type of message, same error but for ids, numbers and the like.
 
 use uuid::Uuid;
 
-/// Stands for what differs.
+/// Stands for a part of an error's text that differs from message to message.
 const ANY: &str = "*";
-/// Characters of a fingerprint; among a million kinds of failure two alike are unlikely.
+/// Hexadecimal digits of a fingerprint; among a million kinds of failure it is unlikely that two share one.
 const DIGITS: usize = 12;
 
-/// What failed: the kind of failure, and its text without ids, numbers, addresses and quotations.
+/// What failed: the kind of failure, and its text with `*` for ids, numbers, addresses and quotations.
 pub(super) fn cause(kind: &str, text: &str) -> String {
     let mut words: Vec<&str> = vec![];
     let unquoted = without_quotations(text);
     for word in unquoted.split_whitespace() {
         let differs = word.contains(|c: char| c.is_ascii_digit() || c == '@');
         let word = if differs { ANY } else { word };
-        // A number of values in a row is a list.
+        // Several values in a row are a list: one `*` stands for it, however long it is.
         if word != ANY || words.last() != Some(&ANY) {
             words.push(word);
         }
@@ -22,7 +22,8 @@ pub(super) fn cause(kind: &str, text: &str) -> String {
     format!("{kind}: {}", words.join(" "))
 }
 
-/// A short name for `cause` at this queue and type of message: the same in every process and every release.
+/// A short name for `cause` at this queue and type of message: the first digits of a UUIDv5 (RFC 9562). It is the same in
+/// every process and every release.
 pub(super) fn fingerprint(queue: &str, kind: &str, cause: &str) -> String {
     let whole = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{queue}\n{kind}\n{cause}").as_bytes());
     let mut digits = whole.simple().to_string();

@@ -1,4 +1,4 @@
-//! What a consumer has taken in before: the reason why a redelivery changes nothing.
+//! The messages that a consumer has taken in before: because of them a message that comes again changes nothing.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::database::Many;
 
-/// What is taken in.
+/// A message that is taken in, as the inbox keeps it.
 pub(super) struct Taken<'a> {
     pub(super) id: Uuid,
-    /// For those who ask later what happened: its type and its trace.
+    /// Its type and its trace are kept for those who ask later what happened.
     pub(super) kind: &'a str,
     pub(super) trace_id: &'a str,
 }
@@ -26,8 +26,8 @@ impl Taken<'_> {
 
 /// Remembers that `consumer` takes the message in, in the transaction `tx` of its effects.
 ///
-/// `false`: it was taken in before; the caller changes nothing and acknowledges. Two deliveries at
-/// once are told apart by the unique key: the second waits for the first's commit.
+/// `false`: it was taken in before; the caller changes nothing and acknowledges. Of two deliveries at
+/// the same time, the unique key makes the second wait for the first one's commit.
 pub(super) async fn first_time(
     tx: &impl ConnectionTrait,
     consumer: &str,
@@ -58,7 +58,8 @@ pub(super) async fn first_times(
     mut messages: Vec<Taken<'_>>,
     now: Timestamp,
 ) -> Result<HashSet<Uuid>, DbErr> {
-    // In one order everywhere: of two batches with the same messages one waits for the other, and never both.
+    // In the order of their ids everywhere: of two batches with the same messages one waits for the other, not each for
+    // the other.
     messages.sort_unstable_by_key(|message| message.id);
     messages.dedup_by_key(|message| message.id);
     let backend = tx.get_database_backend();

@@ -1,8 +1,8 @@
 //! The broker of the embedded process: the same contract as `RabbitMQ`'s, in memory.
 //!
-//! Keeps nothing that matters: a publish is confirmed only when every bound queue is done with the
-//! message for good: handled, or among the dead letters in the consumer's database (`dead_rows.rs`). What an operator
-//! wants back from there is found by itself, now or at the next start.
+//! Nothing is lost with the process: a publish is confirmed only when every bound queue is done with the message for good.
+//! By then it is handled, or among the dead letters in the consumer's database (`dead_rows.rs`). The consumer looks there
+//! for letters that an operator wants back in the queue.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
@@ -27,7 +27,7 @@ use crate::database::Database;
 use crate::process::chain;
 use crate::resilience::Backoff;
 
-/// How often somebody looks for letters that are wanted back.
+/// How often a consumer looks for letters that an operator wants back.
 const LOOK: Duration = Duration::from_secs(1);
 /// Letters that are on their way back at a time; the others wait in their rows.
 const MAX_REPLAYS: u64 = 1_000;
@@ -47,9 +47,9 @@ struct MemoryQueue {
 struct QueueState {
     ready: VecDeque<Item>,
     consumers: usize,
-    /// The last consumer has left: nobody will ever confirm.
+    /// The last consumer has left, and none has come since: what comes is dropped, unconfirmed.
     closed: bool,
-    /// Where the last consumer that came keeps its dead letters.
+    /// Where the consumer that came last keeps its dead letters.
     database: Option<Database>,
     /// Rows of dead letters that are on their way back.
     replaying: HashSet<i64>,
@@ -116,7 +116,7 @@ impl Memory {
     }
 }
 
-/// What becomes of a message in each of its queues.
+/// Tells when each queue of a message is done with it.
 #[must_use = "a publish counts when every queue is done with the message"]
 pub(super) struct Handled(Vec<oneshot::Receiver<()>>);
 
@@ -190,14 +190,14 @@ impl Drop for Joined<'_> {
         if state.consumers == 0 {
             state.closed = true;
             let dropped = std::mem::take(&mut state.ready);
-            // Each lets go of its row, for which it asks for the state.
+            // Unlocked first: an item that is dropped locks the state to let go of its row.
             drop(state);
             drop(dropped);
         }
     }
 }
 
-/// What a message waits for before its next attempt; none when it is settled.
+/// A message that waits, and how long, before its next attempt; `None` when it is settled.
 type Later = Option<(Duration, Item)>;
 type Attempt<'a> = Pin<Box<dyn Future<Output = Later> + Send + 'a>>;
 type Waiting = Pin<Box<dyn Future<Output = Item> + Send>>;
@@ -233,7 +233,7 @@ pub(super) async fn consume<I: Intake>(memory: Memory, processor: Processor<I>) 
         }
     }
     while in_hand.next().await.is_some() {}
-    // What waits for its next attempt is dropped here, unconfirmed: it is still in its outbox, or in its row.
+    // A message that waits for its next attempt is dropped here, unconfirmed: it is still in its outbox, or in its row.
 }
 
 fn wait(waiting: &FuturesUnordered<Waiting>, later: Later) {
@@ -244,7 +244,7 @@ fn wait(waiting: &FuturesUnordered<Waiting>, later: Later) {
     }));
 }
 
-/// Makes one attempt at a message and settles it, once: it is moved in and gone after.
+/// Makes one attempt at a message and settles it. It takes the item by value, so that nobody can settle it twice.
 async fn attempt<I: Intake>(processor: &Processor<I>, item: Item) -> Later {
     let Item { wire, done, row } = item;
     let id = row.as_ref().map(|row| row.id);
@@ -257,14 +257,14 @@ async fn attempt<I: Intake>(processor: &Processor<I>, item: Item) -> Later {
         }
     };
     if settled {
-        // A publisher that no longer waits sends the message again; the inbox drops the copy.
+        // A publisher that no longer waits will send the message again; the inbox drops the copy.
         let _ = done.send(());
     }
     None
 }
 
-/// Writes down what became of a message, of row `id` or of none, before it is confirmed, however often it takes. False when
-/// the service stops before: then the message comes again.
+/// Writes down what became of a message, before it is confirmed; tries until that succeeds. `id` is the row of the dead
+/// letter that it was, if it was one. False when the service stops before: then the message comes again.
 async fn written<I: Intake>(processor: &Processor<I>, id: Option<i64>, dead: Option<&Wire>) -> bool {
     let (database, queue) = (processor.database(), processor.queue.name);
     let mut retry = 0;
@@ -310,7 +310,7 @@ async fn take_back_once(memory: &Memory, queue: &MemoryQueue, database: &Databas
         let mut wire = row.wire;
         if let Some(body) = dead_rows::asked_body(database, row.id).await? {
             wire.body = body.into();
-            // Whether it is done with, its row tells.
+            // Nobody waits for this: its row tells whether it is done with.
             let (done, _) = oneshot::channel();
             queue.give_back(Item {
                 wire,

@@ -26,7 +26,7 @@ pub struct OutboundMessage {
 }
 
 impl OutboundMessage {
-    /// Writes `event` of `source` in the form in which it travels.
+    /// Writes `event` of `source` in the form in which it travels: CloudEvents 1.0, binary mode.
     ///
     /// # Errors
     /// When the data can't be written as JSON.
@@ -54,7 +54,7 @@ impl OutboundMessage {
         })
     }
 
-    /// A message from parts that were stored, or that a test makes up; nothing is checked.
+    /// A message from parts that were stored, or that a test invents; nothing is checked.
     pub fn from_parts(id: Uuid, kind: String, headers: BTreeMap<String, String>, body: Bytes) -> Self {
         let wire = Wire {
             content_type: Some(CONTENT_TYPE.to_owned()),
@@ -116,7 +116,7 @@ pub struct Message {
     pub time: Timestamp,
     /// The event that caused it.
     pub causation_id: Option<Uuid>,
-    /// Which attempt this is: 1 at the first, one more after each delay queue.
+    /// Which attempt this is, from 1. What was handed back, since the message was not to blame, does not count.
     pub attempt: u32,
     /// The data, as JSON.
     pub body: Bytes,
@@ -126,7 +126,7 @@ impl Message {
     /// Reads the data as `T`.
     ///
     /// # Errors
-    /// [`Rejection::DeadLetter`] when it is of another type or is no valid `T`: no retry changes that.
+    /// [`Rejection::DeadLetter`] when it is of another type or is no valid `T`: no retry would change that.
     pub fn decode<T: EventData>(&self) -> Result<T, Rejection> {
         if self.kind != T::TYPE {
             return Err(Rejection::dead_letter(format!(
@@ -138,7 +138,7 @@ impl Message {
         serde_json::from_slice(&self.body).map_err(|error| Rejection::dead_letter(undecodable(&error)))
     }
 
-    /// The message that `event` of `source` arrives as: for tests of intakes.
+    /// The message as which `event` of `source` arrives, at its first attempt: for tests of intakes.
     ///
     /// # Errors
     /// When the data can't be written as JSON.
@@ -155,7 +155,7 @@ impl Message {
         })
     }
 
-    /// Reads the envelope of what arrived from `queue`; otherwise says what is wrong with it.
+    /// Reads and checks the envelope of what arrived from `queue`; the error says what is wrong, without quoting the body.
     pub(super) fn read(queue: &Queue, wire: &Wire) -> Result<Self, String> {
         let content_type = wire.content_type.as_deref().unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -227,7 +227,7 @@ fn undecodable(error: &serde_json::Error) -> String {
     format!("undecodable: {what} at line {} column {}", error.line(), error.column())
 }
 
-/// `text`, cut to `bytes` at most.
+/// `text`, cut to `bytes` at most, between two characters.
 pub(super) fn limited(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }

@@ -9,16 +9,16 @@
 //! 3. the [`Broker`] (RabbitMQ, or memory for one process) routes it to every bound queue;
 //! 4. a [`Consumer`] opens a change, remembers the message in the inbox, hands it to its [`Intake`] and settles
 //!    it exactly once: done, tried again later through a delay queue, or set aside in the dead-letter queue.
-//!    What was taken in before changes nothing. While the consumer's own database is in trouble it takes no
-//!    message, and what it has in hand goes back uncounted (`consumer/gate.rs`).
+//!    A message that was taken in before changes nothing. While the consumer's own database is in trouble, it takes no
+//!    message, and what it has in hand goes back without a counted attempt (`consumer/gate.rs`).
 //!
-//! What was set aside is looked at, replayed and dropped by those who run the system ([`DeadLetters`]): from the broker's
-//! dead-letter queue, or, where the broker is in memory, from a table of the consumer's (`dead_rows.rs`).
+//! Those who run the system look at what was set aside, replay it or drop it ([`DeadLetters`]). It lies in the broker's
+//! dead-letter queue, or, where the broker is in memory, in a table of the consumer's (`dead_rows.rs`).
 //!
 //! Where `outlets.kafka` is on, a change writes its events a second time, and a second relay ([`spawn_kafka_relay`]) publishes
 //! those to Kafka, for other systems ([`Kafka`]). No service reads there.
 //!
-//! Beside it runs what is no message: a sign of life (`sign.rs`), told to who listens and kept by nobody.
+//! Signs of life go over the broker too (`sign.rs`). They are no messages: those who listen hear them, nobody keeps them.
 //!
 //! What must not be here: a publish of a new message other than from an outbox; a transaction that
 //! is open while the broker is waited for; an await on the broker without a deadline; a body in a

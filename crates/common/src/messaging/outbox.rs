@@ -1,9 +1,10 @@
 //! The outbox: events that wait, in a table of the service's own, for the relay to publish them.
 //!
-//! Where Kafka is to have the events too, they are written once more in the same change, into a table of its relay's
-//! own. Not into the same one behind a column: what waits for Kafka, however much, then lies in no read, count or delete
-//! of the broker's relay; a version that knows of no outlet, beside this one during a roll-out, would publish such rows
-//! to the broker and delete them; and a message's id stays unique in its table.
+//! Where Kafka is to have the events too, the same change writes them once more, into a table for Kafka's relay. Why not one
+//! table with a column for the outlet:
+//! - what waits for Kafka, however much, slows no read, count or delete of the broker's relay;
+//! - during a roll-out, an older release that knows of no outlet would publish such rows to the broker and delete them;
+//! - a message's id stays unique in its table.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -33,7 +34,7 @@ pub enum OutboxError {
 }
 
 impl From<OutboxError> for Rejection {
-    /// It came with the message: another attempt would fail in the same way.
+    /// Makes it a dead letter: the event follows from the message, so another attempt would fail in the same way.
     fn from(error: OutboxError) -> Self {
         Self::dead_letter(error.to_string())
     }
@@ -44,12 +45,12 @@ pub(super) const FOR_BROKER: &str = "outbox";
 /// The table of what waits for Kafka.
 pub(super) const FOR_KAFKA: &str = "outbox_kafka";
 
-/// Where a service leaves its events, in the transaction of what they tell of. Cheap to clone.
+/// Where a service leaves its events, in the transaction of the change that they tell of. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Outbox {
     service: Service,
     committed: Arc<Notify>,
-    /// Wakes Kafka's relay; without one, no event is written for it.
+    /// Wakes Kafka's relay; `None`: no event is written for it.
     for_kafka: Option<Arc<Notify>>,
 }
 
@@ -62,7 +63,7 @@ impl Outbox {
         }
     }
 
-    /// The same, and what is left in it is left for Kafka too.
+    /// The same outbox, which writes each event for Kafka too.
     pub(super) fn and_for_kafka(self) -> Self {
         Self {
             for_kafka: Some(Arc::new(Notify::new())),
@@ -70,7 +71,7 @@ impl Outbox {
         }
     }
 
-    /// The row of an event, in the form in which it travels, with where the trace stands.
+    /// The row of an event, in the form in which it travels, with `trace` in its headers.
     pub(super) fn row_of<T: EventData>(
         &self,
         event: &Event<T>,
@@ -114,7 +115,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// What writes `rows` for the broker, and what writes them for Kafka where that is on.
+    /// The statement that writes `rows` for the broker, and the one that writes them for Kafka, where that is on.
     pub(super) fn inserts(&self, rows: Vec<row::ActiveModel>) -> (InsertStatement, Option<InsertStatement>) {
         let insert = row::Entity::insert_many(rows).into_query();
         let copy = self

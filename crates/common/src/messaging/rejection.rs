@@ -1,4 +1,4 @@
-//! Why a message was not taken in, and whether that may pass.
+//! Why a message was not taken in, and whether another attempt may help.
 
 use std::error::Error;
 use std::fmt;
@@ -9,9 +9,9 @@ use crate::database::{is_data_refused, is_in_trouble_within, is_transient_within
 
 /// Why a message was not taken in.
 pub enum Rejection {
-    /// It may pass: the message comes again, at once for a moment's trouble, else later.
+    /// The trouble may pass: the message is tried again, at once where a moment is enough, otherwise later.
     Retry(Box<dyn Error + Send + Sync>),
-    /// It can't pass: the message is set aside.
+    /// No other attempt would help: the message is set aside.
     DeadLetter {
         /// For whoever looks at the dead letters; holds no personal data.
         reason: String,
@@ -52,7 +52,7 @@ impl fmt::Debug for Rejection {
 }
 
 impl From<DbErr> for Rejection {
-    /// Data that the database can't hold is set aside: it came with the message.
+    /// Sets the message aside when the database can't hold its data; anything else is tried again.
     fn from(error: DbErr) -> Self {
         if is_data_refused(&error) {
             // Without the error's text, which may quote the data.

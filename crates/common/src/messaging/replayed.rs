@@ -6,11 +6,11 @@ use uuid::Uuid;
 use super::wire::Wire;
 use crate::telemetry::TraceContext;
 
-/// Prefix of the headers by which we say what became of a message.
+/// Prefix of the headers that say what became of a message; they are ours.
 const OURS: &str = "waypost-";
 
-/// The copy of `letter` that replay `replay` sends, in `trace`. Nothing of the broker's goes along, and nothing of the attempts
-/// before, but for where the first trace is found.
+/// The copy of `letter` that the replay with the id `replay` sends, as a part of `trace`. It leaves out the broker's headers
+/// and ours about earlier attempts; the message's first trace is kept in a header of its own.
 pub(super) fn replayed(letter: &Wire, replay: Uuid, trace: TraceContext) -> Wire {
     let first = first_trace(letter);
     let mut copy = letter.clone();
@@ -24,12 +24,12 @@ pub(super) fn replayed(letter: &Wire, replay: Uuid, trace: TraceContext) -> Wire
     copy
 }
 
-/// The trace of the message's first life.
+/// The trace in which the message was first published, before any replay.
 pub(super) fn first_trace(letter: &Wire) -> Option<TraceContext> {
     TraceContext::parse(letter.header(header::FIRST_TRACE), None).or_else(|| letter.trace())
 }
 
-/// The replay that last put the message back.
+/// The id of the replay that last put the message back, if one did.
 pub(super) fn replay_of(letter: &Wire) -> Option<Uuid> {
     letter.header(header::REPLAY)?.parse().ok()
 }

@@ -1,13 +1,13 @@
-//! A sign of life of a dispatcher that does not reach its database: what it has in hand.
+//! The sign of life that a dispatcher gives over the broker while it does not reach its database.
 
 use uuid::Uuid;
 
-/// Longest sign that is read, in bytes: some hundred deliveries.
+/// Longest sign that is read, in bytes: room for 4,095 deliveries, and a dispatcher has some hundred in hand.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// A sign of life of a dispatcher that does not reach its database: what it has in hand.
 ///
-/// It is no event: it says what is so now, nobody stores it, and one that is lost is followed by the next.
+/// It is no event: it tells only of this moment, nobody stores it, and after one that is lost comes the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SignOfLife {
     /// The dispatcher.
@@ -22,7 +22,7 @@ impl SignOfLife {
         ids.flat_map(|id| *id.as_bytes()).collect()
     }
 
-    /// Reads what another process wrote; `None` for anything else.
+    /// Reads what [`Self::to_bytes`] wrote, 16 bytes for each id with the dispatcher's first; `None` for anything else.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (ids, rest) = bytes.as_chunks::<16>();
         if bytes.len() > MAX_BYTES || !rest.is_empty() {

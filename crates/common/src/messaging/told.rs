@@ -19,7 +19,7 @@ use crate::telemetry::TraceContext;
 type FollowUp = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) type Observer = Arc<dyn Fn(Step) + Send + Sync>;
 
-/// For looking a change up whose commit was not answered, and as long again for what follows it: its own time is over
+/// Longest look for a change whose commit was not answered; its follow-ups get as long again. The change's own time is over
 /// by then, and somebody waits.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 
@@ -28,9 +28,9 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 pub enum Step {
     /// The events stand in the outbox; nothing is committed.
     EventsWritten,
-    /// Rows and events are committed; nobody knows.
+    /// Rows and events are committed; nobody was told yet.
     Committed,
-    /// The relay was woken; no follow-up has run.
+    /// The relay was woken, where there are events; no follow-up has run.
     Woken,
 }
 
@@ -65,7 +65,7 @@ impl Told {
         self.follow_ups.push(Box::pin(follow_up));
     }
 
-    /// What writes the rows of the outbox with the change, for the broker and, where that is on, for Kafka.
+    /// Takes the events out, as the statements that write them: for the broker and, where that is on, for Kafka.
     pub(super) fn take_inserts(&mut self) -> (InsertStatement, Option<InsertStatement>) {
         self.outbox.inserts(std::mem::take(&mut self.events))
     }
@@ -83,7 +83,7 @@ impl Told {
         self.observer.iter().for_each(|observer| observer(step));
     }
 
-    /// Says that rows and events are committed: the relay is woken.
+    /// To be called when rows and events are committed: wakes the relay if there are events.
     pub(super) fn committed(&self) {
         self.reached(Step::Committed);
         if self.tells {
@@ -92,7 +92,7 @@ impl Told {
         self.reached(Step::Woken);
     }
 
-    /// Runs what follows the commit, in its order, for as long as there is time.
+    /// Runs the follow-ups in their order, until `deadline`; the rest is left out.
     pub(super) async fn follow(self, deadline: Instant) {
         let following = async {
             for follow_up in self.follow_ups {
@@ -104,10 +104,10 @@ impl Told {
         }
     }
 
-    /// After a commit that failed with `error`: goes on as after any other when it is there all the same.
+    /// After a commit that failed with `error`: where the change is there all the same, goes on as after any commit.
     ///
     /// # Errors
-    /// `error` when it is not, or when the database can't be asked.
+    /// `error` when the change is not there or the database can't be asked. It is asked only where `error` is transient.
     pub(super) async fn follow_if_there(
         self,
         error: DbErr,

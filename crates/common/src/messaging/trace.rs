@@ -1,4 +1,5 @@
-//! The spans of a message's way, and the context they run in.
+//! The spans of a message's way, and the trace context that they run in. Their fields are named by OpenTelemetry's semantic
+//! conventions for messaging, as far as those have a name.
 
 use std::future::Future;
 
@@ -11,7 +12,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::telemetry::TraceContext;
 
-/// The span of one publish, for a trace that is recorded.
+/// The span of one publish. Its parent is set by [`continuing`].
 pub(super) fn producer(system: &str, destination: &str, kind: &str, id: &str) -> Span {
     info_span!(
         parent: None,
@@ -28,7 +29,7 @@ pub(super) fn producer(system: &str, destination: &str, kind: &str, id: &str) ->
     )
 }
 
-/// The span of one attempt to process a message.
+/// The span of one attempt to process a message. Its parent is set by [`continuing`].
 pub(super) fn consumer(system: &str, queue: &str, kind: &str, id: &str) -> Span {
     info_span!(
         parent: None,
@@ -45,7 +46,8 @@ pub(super) fn consumer(system: &str, queue: &str, kind: &str, id: &str) -> Span 
     )
 }
 
-/// The span of a dead letter's way back from `system` to its queue: it begins a trace, which links to the message's `first`.
+/// The span of a dead letter's way back into its queue on the broker `system`. It begins a trace of its own, which links to
+/// the message's `first` one.
 pub(super) fn replay((system, queue): (&str, &str), (kind, id): (&str, &str), first: Option<&TraceContext>) -> Span {
     let span = info_span!(
         parent: None,

@@ -25,7 +25,7 @@ impl Wire {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// A header that counts; 0 when it is absent or no number.
+    /// A header that holds a count; 0 when it is absent or no number.
     pub(super) fn count(&self, name: &str) -> u32 {
         self.header(name).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
@@ -34,7 +34,7 @@ impl Wire {
         self.headers.insert(name.to_owned(), value.into());
     }
 
-    /// The producer's trace context; `None` when it is absent or breaks the specification.
+    /// The producer's trace context; `None` when it is absent or breaks W3C Trace Context.
     pub(super) fn trace(&self) -> Option<TraceContext> {
         TraceContext::parse(self.header(header::TRACEPARENT), self.header(header::TRACESTATE))
     }
@@ -47,7 +47,7 @@ impl Wire {
         self.set(header::TRACEPARENT, trace.traceparent);
     }
 
-    /// Takes off what the broker wrote for itself.
+    /// Removes the headers that belong to the broker.
     pub(super) fn strip_brokers_own(&mut self) {
         self.headers.retain(|name, _| !is_brokers_own(name));
     }

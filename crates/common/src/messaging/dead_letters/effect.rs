@@ -15,14 +15,14 @@ pub enum Effect {
     Known,
     /// It was set aside again.
     DeadAgain,
-    /// Neither in the time that there was: it waits for its consumer, or for its next attempt.
+    /// Nothing was known when the wait ended: it waits for its consumer, or for its next attempt.
     NotYet,
     /// Somebody else has put it back already.
     Taken,
 }
 
 impl Effect {
-    /// For a person.
+    /// The same in words, for a person.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -37,20 +37,20 @@ impl Effect {
 /// A replay and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// As it was.
+    /// The letter as it was before.
     pub letter: DeadLetter,
     /// What came of it.
     pub effect: Effect,
-    /// The trace of its new life.
+    /// Id of the trace that the replay began; `None` where somebody else had put it back.
     pub trace_id: Option<String>,
 }
 
-/// A letter that was put back, while nobody knows what comes of it.
+/// A letter that was put back, while it is not known what comes of it.
 pub(super) struct Sent {
     pub(super) letter: DeadLetter,
     pub(super) replay: Uuid,
     pub(super) message: Option<Uuid>,
-    /// The consumer had taken it in before.
+    /// Whether the consumer had taken it in before.
     pub(super) known: bool,
     pub(super) row: Option<i64>,
     pub(super) trace_id: String,

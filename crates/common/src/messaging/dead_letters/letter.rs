@@ -9,15 +9,15 @@ use crate::messaging::rabbit::Held;
 use crate::messaging::replayed::first_trace;
 use crate::messaging::wire::Wire;
 
-/// A dead letter in hand. Dropped, it stays where it is.
+/// A dead letter in hand. When it is dropped, it stays where it is.
 pub struct Letter {
-    /// What a list shows of it.
+    /// The letter as a list shows it.
     pub shown: DeadLetter,
     pub(super) wire: Wire,
     pub(super) at: At,
 }
 
-/// Where it lies.
+/// Where a letter lies.
 pub(super) enum At {
     /// On the broker, handed out.
     Broker(Held),
@@ -34,7 +34,7 @@ impl Letter {
         }
     }
 
-    /// Its headers, as it came.
+    /// Its headers, as they came: name and value.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.wire
             .headers
@@ -47,7 +47,7 @@ impl Letter {
         self.wire.content_type.as_deref()
     }
 
-    /// The trace of the message's first life, where a replay began another.
+    /// Id of the trace in which the message was first published, where a replay has begun another one since.
     pub fn first_trace_id(&self) -> Option<String> {
         self.wire.header(header::FIRST_TRACE)?;
         first_trace(&self.wire).map(|trace| trace.trace_id().to_owned())

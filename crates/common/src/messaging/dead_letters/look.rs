@@ -19,8 +19,8 @@ use crate::telemetry::TraceContext;
 /// Rows of a page.
 const PAGE: u64 = 200;
 
-/// A look at the dead letters of one queue. Dropped, all that it did not take stay where they are; [`Look::close`] also sees
-/// to it that the next look finds them at once.
+/// A look at the dead letters of one queue. When it is dropped, all letters that it did not take stay where they are. After
+/// [`Look::close`] the next look finds them at once.
 pub struct Look {
     letters: DeadLetters,
     pages: Pages,
@@ -31,20 +31,21 @@ enum Pages {
     Table { after: i64, total: u64 },
 }
 
-/// Where a letter is that was to go back.
+/// Where a letter is after an attempt to put it back.
 enum Back {
     InQueue,
-    /// In its row, wanted by the process that has the queue.
+    /// In its row, marked for the process that has the queue.
     Asked(i64),
     /// Somebody else was first.
     Taken,
 }
 
 impl DeadLetters {
-    /// Begins a look at all that are there. On the broker one look at a time is under way; this one waits for its turn.
+    /// Begins a look at all that are there. On the broker only one look at a time is under way: this one waits for its
+    /// turn, about 30 s at most.
     ///
     /// # Errors
-    /// [`DeadLettersError`] when they can't be looked at, or another look does not end.
+    /// [`DeadLettersError`] when they can't be looked at, or another look does not end by then.
     pub async fn open(&self) -> Result<Look, DeadLettersError> {
         let letters = self.clone();
         let pages = match &letters.kept {
@@ -62,7 +63,8 @@ impl DeadLetters {
 }
 
 impl Look {
-    /// How many there were when the look began; where it went on, with what came since.
+    /// How many letters there were when the look began. [`Replays::watch`](super::Replays::watch) adds those that come
+    /// later.
     pub fn total(&self) -> u64 {
         match &self.pages {
             Pages::Broker { dead, .. } => dead.total().into(),
@@ -70,7 +72,8 @@ impl Look {
         }
     }
 
-    /// Whether they have been held for so long that the look must be closed and begun again.
+    /// Whether the letters were held for so long (10 min) that the look must be closed and begun again: the broker takes
+    /// them back after half an hour.
     pub fn is_held_long(&self) -> bool {
         match &self.pages {
             Pages::Broker { dead, .. } => dead.is_held_long(),
@@ -78,10 +81,10 @@ impl Look {
         }
     }
 
-    /// The next letters, the oldest first; none when all were seen.
+    /// The next letters, some hundred at most, the oldest first; empty when all were seen.
     ///
     /// # Errors
-    /// [`DeadLettersError`] when they can't be had, or not all.
+    /// [`DeadLettersError`] when they can't be read, or when the broker hands out fewer than it counted.
     pub async fn next(&mut self) -> Result<Vec<Letter>, DeadLettersError> {
         let queue = self.letters.queue.name;
         match &mut self.pages {
@@ -104,7 +107,7 @@ impl Look {
         }
     }
 
-    /// The body of a letter.
+    /// The body of a letter; empty where its row is gone.
     ///
     /// # Errors
     /// [`DeadLettersError`] when it can't be read.
@@ -118,7 +121,7 @@ impl Look {
     /// Drops a letter for good; false when somebody else did.
     ///
     /// # Errors
-    /// [`DeadLettersError`] when it is not known to be gone.
+    /// [`DeadLettersError`] when it may still be there.
     pub async fn discard(&mut self, letter: Letter) -> Result<bool, DeadLettersError> {
         match (&mut self.pages, &letter.at) {
             (Pages::Broker { dead, .. }, At::Broker(held)) => dead.take(held).await.map(|()| true),
@@ -127,14 +130,14 @@ impl Look {
         }
     }
 
-    /// Ends the look: what was not taken is there for the next one.
+    /// Ends the look, and waits, 10 s at most, until the letters that were not taken are there for the next one.
     pub async fn close(self) {
         if let Pages::Broker { dead, .. } = self.pages {
             dead.close().await;
         }
     }
 
-    /// Puts a letter back into its queue, in a trace of its own that links to the first. `None`: somebody else does.
+    /// Puts a letter back into its queue, in a trace of its own that links to the first. `None`: somebody else did.
     pub(super) async fn send_back(&mut self, letter: Letter) -> Result<Option<Sent>, DeadLettersError> {
         let message: Option<Uuid> = letter.shown.id.as_deref().and_then(|id| id.parse().ok());
         let known = match message {
@@ -180,7 +183,7 @@ impl Look {
     async fn put_back(&mut self, letter: &Letter, copy: &Wire) -> Result<Back, DeadLettersError> {
         match (&mut self.pages, &letter.at) {
             (Pages::Broker { rabbit, dead }, At::Broker(held)) => {
-                // In this order: a process that is killed between the two makes a double, which the inbox drops.
+                // The copy first: a process that is killed between the two leaves a double, which the inbox drops.
                 rabbit.put_into(self.letters.queue, copy).await?;
                 dead.take(held).await?;
                 Ok(Back::InQueue)
@@ -198,7 +201,7 @@ impl Look {
         Ok(inbox::known(self.letters.database.read(), self.letters.queue.name, ids).await?)
     }
 
-    /// What came to the broker's dead letters since all were seen; nothing where they are rows.
+    /// The letters that came to the broker's dead-letter queue since all were seen; none where letters are rows.
     pub(super) async fn arrived(&mut self) -> Result<Vec<Letter>, DeadLettersError> {
         if let Pages::Broker { dead, .. } = &mut self.pages {
             dead.go_on().await?;

@@ -1,7 +1,8 @@
-//! Dead letters as those work on them who run the system: list, show, replay, drop.
+//! What those who run the system do with dead letters: list, show, replay, drop.
 //!
-//! They stay where they are: in `<queue>.dead` on RabbitMQ, in the consumer's database where the broker is in memory. A look
-//! ([`Look`]) goes through those of one queue and holds a few at a time; a process that is killed meanwhile loses none.
+//! The letters lie in `<queue>.dead` on RabbitMQ, or in the consumer's database where the broker is in memory. A look
+//! ([`Look`]) goes through those of one queue and takes none out unless it is told to. A process that is killed meanwhile
+//! loses none.
 
 mod effect;
 mod letter;

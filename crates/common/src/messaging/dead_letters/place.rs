@@ -11,12 +11,12 @@ use crate::messaging::rabbit::Rabbit;
 #[derive(Clone)]
 pub struct DeadLetters {
     pub(super) queue: Queue,
-    /// The consumer's own: its inbox tells what became of a message.
+    /// The database of the queue's consumer: its inbox tells what became of a message.
     pub(super) database: Database,
     pub(super) kept: Kept,
 }
 
-/// Who keeps them.
+/// Who keeps the letters.
 #[derive(Clone)]
 pub(super) enum Kept {
     /// The broker, in a queue.

@@ -1,4 +1,4 @@
-//! Replays of one command: what was sent, and what comes of each.
+//! The replays of one command: which letters it put back, and what comes of each.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,20 +12,20 @@ use crate::messaging::dead_rows::{self, Standing};
 use crate::messaging::error::DeadLettersError;
 use crate::messaging::replayed::replay_of;
 
-/// How many are asked for in one statement.
+/// How many replays one statement asks for.
 const AT_ONCE: usize = 200;
 
 /// What one command put back into a queue, until it is known what came of each.
 #[derive(Default)]
 pub struct Replays {
     open: HashMap<Uuid, Sent>,
-    /// Those that were set aside again: one command replays nothing twice.
+    /// Replays whose letter was set aside again: one command replays none twice.
     dead_again: HashSet<Uuid>,
     told: Vec<Told>,
 }
 
 impl Replays {
-    /// Whether the letter is one that this command put back, and that was set aside again.
+    /// Whether this command put the letter back, and it was set aside again. If so, notes that as the effect of the replay.
     pub fn is_own(&mut self, letter: &Letter) -> bool {
         let Some(replay) = replay_of(&letter.wire) else {
             return false;
@@ -40,11 +40,11 @@ impl Replays {
     /// Puts a letter back into its queue: as it first came, but with a new budget of attempts and a trace of its own.
     ///
     /// # Errors
-    /// [`DeadLettersError`] when that is not known to have been done; the letter is then still there, possibly beside its copy.
+    /// [`DeadLettersError`] when that may not have been done; the letter is then still there, possibly beside its copy.
     pub async fn send(&mut self, look: &mut Look, letter: Letter) -> Result<(), DeadLettersError> {
         let shown = letter.shown.clone();
         match look.send_back(letter).await? {
-            // What the broker has delivers itself; a row waits for its process.
+            // The broker delivers the copy and the inbox drops it. A row goes only when its process has taken it.
             Some(sent) if sent.known && sent.row.is_none() => self.told.push(sent.told(Effect::Known)),
             Some(sent) => {
                 self.open.insert(sent.replay, sent);
@@ -58,15 +58,15 @@ impl Replays {
         Ok(())
     }
 
-    /// How many are open.
+    /// How many replays have no known effect yet.
     pub fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// Looks what came of those that are open. On the broker, all letters of `look` must have been seen.
+    /// Looks at what came of the open replays. On the broker, all letters of `look` must have been seen before.
     ///
     /// # Errors
-    /// [`DeadLettersError`] when that can't be seen; nothing that was told is lost.
+    /// [`DeadLettersError`] when that can't be read; what is known already is kept.
     pub async fn watch(&mut self, look: &mut Look) -> Result<(), DeadLettersError> {
         loop {
             let arrived = look.arrived().await?;
@@ -80,7 +80,7 @@ impl Replays {
         self.look_after(look).await
     }
 
-    /// Looks what was taken in of those that are open, while letters of `look` are still to be seen.
+    /// Looks at which open replays were taken in. May be called while letters of `look` are still to be seen.
     ///
     /// # Errors
     /// As [`Self::watch`].
@@ -89,12 +89,12 @@ impl Replays {
         self.watch_inbox(look).await
     }
 
-    /// What is known by now, each once.
+    /// Takes out the effects that are known by now: each is told once.
     pub fn told(&mut self) -> Vec<Told> {
         std::mem::take(&mut self.told)
     }
 
-    /// Ends the wait: the rest is not known.
+    /// Ends the wait: as [`Self::told`], with [`Effect::NotYet`] for all replays that are still open.
     pub fn give_up(&mut self) -> Vec<Told> {
         let rest = self.open.drain().map(|(_, sent)| sent.told(Effect::NotYet));
         self.told.extend(rest);
