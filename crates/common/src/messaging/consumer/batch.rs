@@ -1,7 +1,7 @@
 //! Several messages in one change: all of them are taken in, or none is.
 //!
-//! Why: what a message costs is its commit more than its rows. Where the change does not come to be, whoever is to blame,
-//! each message goes by itself, with its own attempt, its own reason and its own way; nothing is settled here.
+//! Why: the commit costs more than the rows of a message. Where the common change fails, whatever the cause, each message
+//! is processed by itself, with its own attempt, reason and settlement; nothing is settled here.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -22,12 +22,12 @@ use crate::messaging::wire::Wire;
 use crate::telemetry::TraceContext;
 
 impl<I: Intake> Processor<I> {
-    /// How many messages may share a change.
+    /// How many messages may share a change; 1 where the intake does not allow it.
     pub(in crate::messaging) fn batch(&self) -> usize {
         if I::SHARES_A_CHANGE { self.options.batch } else { 1 }
     }
 
-    /// Takes all of them in, in one change; `false`: none is, and each is to go by itself.
+    /// Takes all of them in, in one change; `false`: none was taken in, and each is to be processed by itself.
     pub(in crate::messaging) async fn process_together(&self, wires: impl Iterator<Item = &Wire>) -> bool {
         let wires: Vec<&Wire> = wires.collect();
         let taking = AssertUnwindSafe(self.take_together(&wires)).catch_unwind();
@@ -65,7 +65,7 @@ impl<I: Intake> Processor<I> {
         }
     }
 
-    /// Has each message that is new leave its effects in the change; answers with those.
+    /// Has each new message leave its effects in the change; answers with the new ones.
     async fn fill<'a>(
         &self,
         change: &mut Change,
@@ -86,12 +86,12 @@ impl<I: Intake> Processor<I> {
         let too_late = |_| Err(Rejection::retry("several messages took longer than their change may"));
         let mut new = Vec::new();
         for (message, (wire, trace)) in messages.iter().zip(wires.iter().zip(&traces)) {
-            // Known before, or come twice just now.
+            // Passes over a message that was taken in before, and the second of two copies in this batch.
             if unknown.remove(&message.id) {
                 let id = limited(wire.header(header::ID).unwrap_or("none"), 36);
                 let span = || trace::consumer(self.system, self.queue.name, &message.kind, id);
                 let taking = timeout_at(deadline, self.intake.take(message, change));
-                // In the trace that the inbox names, whether the message came with it or has it from here.
+                // In the trace that the inbox row names: the message's own, or the fresh one that it got above.
                 let taken = trace::continuing(Some(trace), span, taking).await;
                 taken.unwrap_or_else(too_late)?;
                 new.push(message);

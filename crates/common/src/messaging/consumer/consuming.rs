@@ -15,7 +15,7 @@ impl Consuming {
         Self(gate.clone())
     }
 
-    /// Degraded while no message is taken because the consumer's own database is in trouble.
+    /// [`State::Degraded`] while no message is taken because the consumer's own database is in trouble; else [`State::Up`].
     pub fn state(&self) -> State {
         self.0.health()
     }

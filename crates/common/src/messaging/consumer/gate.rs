@@ -1,7 +1,7 @@
-//! The gate before a consumer: closed while what the consumer itself needs is in trouble.
+//! The gate before a consumer: closed while the consumer's own database is in trouble.
 //!
-//! A message that meets a database that is away, locked or closed to us says nothing about the message. It goes
-//! back, uncounted, and no other is taken until the database answers and one message, the probe, got through. The
+//! When a message fails because the database is away, locked or refuses us, the message is not to blame. It goes back
+//! without a counted attempt. No other is taken until the database answers and one message, the probe, got through. The
 //! broker's channel stays open all the while: closing it would count a delivery against each message in hand.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::process;
 use crate::resilience::Backoff;
 use crate::telemetry::Metrics;
 
-/// Pauses between probes. Asking costs one short transaction.
+/// Pauses before probes. To ask the database costs one short transaction.
 const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(250), Duration::from_secs(5));
 
 /// How far a gate is open.
@@ -21,7 +21,7 @@ const PAUSES: Backoff = Backoff::doubling(Duration::from_millis(250), Duration::
 enum State {
     /// Messages are taken.
     Open,
-    /// None is taken; what is in hand is finished.
+    /// None is taken; those in hand are still finished.
     Draining,
     /// None is taken until a probe is due.
     Closed,
@@ -29,7 +29,7 @@ enum State {
     Probing,
 }
 
-/// What decides, apart from clocks and brokers.
+/// The gate's state and the rules by which it changes, without clock or broker, so that tests can play it.
 #[derive(Debug, Clone, Copy)]
 struct Position {
     state: State,
@@ -48,7 +48,7 @@ impl Position {
         }
     }
 
-    /// Something failed for want of the database. `random` shortens the pause, so that replicas spread.
+    /// Something failed for want of the database. `random`, from 0 to 1, shortens the pause, so that replicas spread.
     fn fail(&mut self, now: Instant, random: f64) {
         match self.state {
             State::Open => (self.state, self.since) = (State::Draining, now),
@@ -61,7 +61,7 @@ impl Position {
         self.probe_at = now + PAUSES.delay(self.failed_probes, random);
     }
 
-    /// Whether this opens the gate.
+    /// A message did not fail for want of the database; answers whether that opens the gate: it was the probe.
     fn succeed(&mut self, now: Instant) -> bool {
         let opens = self.state == State::Probing;
         if opens {
@@ -108,7 +108,7 @@ impl Gate {
         let _ = self.position.subscribe().wait_for(|at| at.state != State::Open).await;
     }
 
-    /// What was in hand when the gate closed is finished.
+    /// To be called when all messages that were in hand are finished: a draining gate is closed then.
     pub(in crate::messaging) fn drained(&self) {
         self.change(|at| {
             if at.state == State::Draining {
@@ -117,7 +117,7 @@ impl Gate {
         });
     }
 
-    /// There is no message to probe with, and the database answers: the next may come.
+    /// The database answers, and the queue has no message to probe with: opens the gate.
     pub(in crate::messaging) fn has_no_probe(&self) {
         self.succeeded();
     }
@@ -149,7 +149,7 @@ impl Gate {
 
     /// A message did not fail for want of the database.
     pub(super) fn succeeded(&self) {
-        // The way of every message: nothing to write while the gate is open.
+        // Called for every message: there is nothing to change while the gate is open.
         if self.is_open() {
             return;
         }

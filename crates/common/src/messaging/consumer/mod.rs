@@ -1,4 +1,4 @@
-//! Consumers: what an intake is, and what happens to a message around it. Nothing here knows a broker.
+//! Consumers: what an intake is, and what is done with a message before and after it. Nothing here knows a broker.
 
 mod batch;
 mod consuming;

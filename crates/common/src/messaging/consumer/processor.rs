@@ -27,7 +27,7 @@ use crate::messaging::wire::Wire;
 use crate::process::{chain, last_panic_place};
 use crate::telemetry::{Metrics, TraceContext};
 
-/// Waits before the further tries that a moment's trouble gets while the message is in hand.
+/// Waits before further tries in place: a trouble that lasts a moment is tried again while the message is in hand.
 const IN_PLACE: [Duration; 3] = [
     Duration::from_millis(50),
     Duration::from_millis(100),
@@ -36,7 +36,7 @@ const IN_PLACE: [Duration; 3] = [
 
 /// How long what is in hand may go on when the service stops; then it is handed back.
 const LAST_WORK: Duration = Duration::from_secs(3);
-/// How much longer than its change an intake may take: what waits for the database fails first, and says so.
+/// How much longer than its change an intake may take: a statement of the change then fails first, with its own error.
 const AFTER_ITS_CHANGE: Duration = Duration::from_millis(250);
 
 /// Takes one message at a time through the intake and says how to settle it.
@@ -51,10 +51,10 @@ pub(in crate::messaging) struct Processor<I> {
     pub(in crate::messaging) metrics: Metrics,
 }
 
-/// How an attempt stands with the database, for when its time is over.
+/// Whether an attempt had trouble with the database: tells whose fault it is when the attempt's time is over.
 #[derive(Default)]
 struct Standing {
-    /// It waits for the database, in no code of the intake's.
+    /// It waits for the database, outside of the intake's code.
     asks: AtomicBool,
     /// An earlier try failed for want of the database.
     failed: AtomicBool,
@@ -105,7 +105,7 @@ impl<I: Intake> Processor<I> {
     /// message begins with.
     ///
     /// # Cancel safety
-    /// Called again, it goes on where it was.
+    /// When it is called again, a pause goes on where it was, and a question to the database is asked again.
     pub(in crate::messaging) async fn probe_is_due(&self) {
         loop {
             self.gate.pause().await;
@@ -130,7 +130,7 @@ impl<I: Intake> Processor<I> {
         noted.map(drop)
     }
 
-    /// Makes one attempt. The caller carries out the settlement, whatever it is, exactly once.
+    /// Makes one attempt, within the handler's time. The caller carries out the settlement, whatever it is, exactly once.
     pub(in crate::messaging) async fn process(&self, mut wire: Wire) -> Settlement {
         let parent = wire.trace();
         let kind = limited(wire.header(header::TYPE).unwrap_or("unknown"), 100).to_owned();
@@ -171,7 +171,7 @@ impl<I: Intake> Processor<I> {
         });
         match &outcome {
             Err(Failure::NotIts(error)) => self.gate.failed(error),
-            // Whatever came of the message, the database took its inbox row.
+            // Whatever came of the message, the database was not the reason.
             _ => self.gate.succeeded(),
         }
         outcome
@@ -203,7 +203,7 @@ impl<I: Intake> Processor<I> {
                 Rejection::Retry(error) => error,
             };
             match waits.next() {
-                // Behind a closed gate the trouble is more than a moment's.
+                // Behind a closed gate the trouble lasts longer than a moment.
                 Some(wait) if momentary && self.gate.is_open() => sleep(*wait).await,
                 _ if own_trouble => return Err(Failure::NotIts(chain(error.as_ref()))),
                 _ => return Err(Failure::Retry(chain(error.as_ref()))),
@@ -243,7 +243,7 @@ impl<I: Intake> Processor<I> {
         }
     }
 
-    /// How long after it happened an event was taken in.
+    /// Records how long after it happened an event was taken in (`waypost_critical_time_seconds`).
     pub(super) fn measure(&self, message: &Message) {
         if let Some(kind) = self.queue.bindings.iter().find(|kind| **kind == message.kind) {
             self.metrics.critical_time(kind, Timestamp::now().since(message.time));
@@ -257,7 +257,7 @@ impl<I: Intake> Processor<I> {
             Settlement::Ack => {}
             Settlement::HandBack { .. } => {
                 trace::failed();
-                // Why, the gate says once for all.
+                // The gate has logged the reason, once for all messages.
                 tracing::debug!(queue, kind, id, "a message was handed back");
             }
             Settlement::Delay { after, copy } => {

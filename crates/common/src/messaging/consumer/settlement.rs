@@ -9,11 +9,11 @@ use crate::messaging::fingerprint::cause;
 use crate::messaging::message::limited;
 use crate::messaging::wire::Wire;
 
-/// A handler that panics on the same message so often is never asked again.
+/// After so many panics of a handler on one message, the message is set aside.
 const MAX_PANICS: u32 = 5;
-/// Longest text of an error or a reason that travels in a header.
+/// Longest text of an error or a reason that travels in a header, in bytes.
 const MAX_TEXT_BYTES: usize = 500;
-/// Counts panics among the attempts.
+/// Header that counts how many of the attempts panicked.
 const PANICS: &str = "waypost-panics";
 
 /// Why an attempt failed.
@@ -22,7 +22,7 @@ pub(super) enum Failure {
     Dead(String),
     /// The handler panicked, at a place in the code where that is known.
     Panic(Option<String>),
-    /// The consumer's own database is in trouble, or its process ends: nothing that the message brought about.
+    /// The consumer's own database is in trouble, or its process ends: the message is not to blame.
     NotIts(String),
 }
 
@@ -86,7 +86,7 @@ impl Settlement {
         }
     }
 
-    /// As the metric names it.
+    /// Its name in the metric `waypost_messages_total`.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Ack => "ack",
