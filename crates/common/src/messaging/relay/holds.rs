@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::resilience::Backoff;
 
-/// What is held back. What was, is remembered for a while, so that it waits longer the next time.
+/// Keys that are held back. One whose time is over is remembered for a while, so that it waits longer the next time.
 pub(super) struct Holds<K> {
     waits: Backoff,
     held: HashMap<K, Held>,
@@ -20,7 +20,7 @@ struct Held {
     times: u32,
 }
 
-/// How many are remembered at most beyond those that are held back.
+/// How many keys are remembered at most beside those that are held back.
 const REMEMBERED: usize = 1_000;
 
 impl<K: Eq + Hash + Clone> Holds<K> {
@@ -31,7 +31,8 @@ impl<K: Eq + Hash + Clone> Holds<K> {
         }
     }
 
-    /// Holds `key` back, for longer than the last time; `None`: it is held back already, and stays so as it is.
+    /// Holds `key` back, for longer than the last time; answers for how long. `None`: it is held back already, and its time
+    /// does not change.
     pub(super) fn hold(&mut self, key: K, now: Instant) -> Option<Duration> {
         let times = match self.held.get(&key) {
             Some(held) if now < held.until => return None,
@@ -49,7 +50,7 @@ impl<K: Eq + Hash + Clone> Holds<K> {
         self.held.remove(key).is_some()
     }
 
-    /// Forgets what was held back long ago, and all that was when there is too much of it.
+    /// Forgets keys whose time has been over for long. Where too many are remembered, forgets all whose time is over.
     pub(super) fn forget_old(&mut self, now: Instant) {
         self.held.retain(|_, held| now < held.until + self.waits.limit);
         if self.held.len() - self.running(now).count() > REMEMBERED {
@@ -57,7 +58,7 @@ impl<K: Eq + Hash + Clone> Holds<K> {
         }
     }
 
-    /// All that are held back now.
+    /// All keys that are held back now.
     pub(super) fn running(&self, now: Instant) -> impl Iterator<Item = &K> {
         self.held
             .iter()
@@ -65,18 +66,18 @@ impl<K: Eq + Hash + Clone> Holds<K> {
             .map(|(key, _)| key)
     }
 
-    /// All that are known, held back or not.
+    /// All keys that are known, held back or remembered.
     pub(super) fn known(&self) -> impl Iterator<Item = &K> {
         self.held.keys()
     }
 
-    /// Those whose time is over.
+    /// The keys whose time is over and that are still remembered.
     pub(super) fn over(&self, now: Instant) -> Vec<K> {
         let over = self.held.iter().filter(|(_, held)| now >= held.until);
         over.map(|(key, _)| key.clone()).collect()
     }
 
-    /// When the first time is over of those that are held back.
+    /// The earliest end among all keys that are known; it may have passed.
     pub(super) fn next_over(&self) -> Option<Instant> {
         self.held.values().map(|held| held.until).min()
     }

@@ -1,15 +1,17 @@
-//! The low-water mark: the id below which nobody has to look for events any more.
+//! The low-water mark: the id up to which nobody has to look for events any more.
 //!
-//! Why: rows that were sent stay in the table until vacuum takes them, and vacuum takes none while somebody holds an old
-//! snapshot. A read that begins at the first row goes through all of them: 50 ms instead of 0.6 ms after 300,000. A read
-//! that begins behind the mark does not.
+//! Why: PostgreSQL keeps deleted rows in the table until vacuum takes them, and vacuum takes none while somebody holds an
+//! old snapshot. A read that begins at the first row goes through all of them: 50 ms instead of 0.6 ms after 300,000. A
+//! read that begins behind the mark does not.
 //!
-//! Why it is not simply the highest id that was sent: ids are handed out before a commit, so that a row with a lower one
-//! may be committed later. Ids up to a candidate were all handed out before it was read. Whoever got one either has its
-//! transaction's number within the time of one statement, or never writes. So the candidate ripens for that long; then
-//! a number is drawn, the fence, and when no transaction runs any more whose number is as low, every row up to the
-//! candidate is committed and seen, or never comes. The mark moves up to the candidate, and never past a row that is
-//! still there.
+//! Why the mark is not the highest id that was sent: ids are handed out before the commit, so a row with a lower id may be
+//! committed later. The mark moves in these steps:
+//! 1. the highest id that was read becomes the candidate: it and all lower ids have been handed out by then;
+//! 2. it ripens for as long as one statement may take. Whoever got such an id has a transaction number by then, or never
+//!    writes;
+//! 3. a transaction number is drawn, the fence. All those writers have lower ones;
+//! 4. when no transaction runs whose number is the fence or lower, every row up to the candidate is committed, or never
+//!    comes. The mark moves up to the candidate, but never past a row that is still there.
 
 use std::time::Duration;
 
@@ -18,20 +20,20 @@ use tokio::time::Instant;
 use super::rows::Horizon;
 use crate::database::DEADLINE;
 
-/// How long a candidate waits for its fence. The server ends every statement of ours in less.
+/// How long a candidate ripens before its fence. The server ends every statement of ours sooner.
 const RIPENS: Duration = DEADLINE;
-/// How often the rows below the mark are looked for all the same.
+/// How often the relay makes sure that there is no row below the mark.
 const WHOLE: Duration = Duration::from_mins(1);
-/// The same after a look that nobody answered.
+/// The same after a look that failed.
 const WHOLE_AGAIN: Duration = Duration::from_secs(10);
 
-/// How far the relay has come for good. Made anew by whoever takes over: it knows of nothing that others have seen.
+/// How far the relay has come for good. A new leader begins at 0: what another leader has seen, it does not know.
 pub(super) struct Mark {
     at: i64,
     highest: i64,
     candidate: Option<Candidate>,
     whole_at: Instant,
-    /// The lowest number of a transaction that runs, and since when it is that.
+    /// The lowest number of a transaction that runs, and since when it has been the lowest.
     oldest: Option<(i64, Instant)>,
 }
 
@@ -53,7 +55,7 @@ impl Mark {
         }
     }
 
-    /// Events up to this id are done with, or never come.
+    /// The mark: rows up to this id are done with, or never come.
     pub(super) fn at(&self) -> i64 {
         self.at
     }
@@ -63,7 +65,7 @@ impl Mark {
         self.highest = self.highest.max(id);
     }
 
-    /// Takes what a look at the horizon showed; `true`: a fence is wanted.
+    /// Takes what a look at the horizon showed; `true`: the candidate is ripe, and [`Self::fence`] is to be called.
     pub(super) fn sees(&mut self, horizon: &Horizon, now: Instant) -> bool {
         self.note_oldest(horizon, now);
         match self.candidate {
@@ -90,14 +92,14 @@ impl Mark {
         }
     }
 
-    /// The fence that was wanted: every number that a transaction has by now is as low, or lower.
+    /// Takes the fence that was wanted: a new transaction number. Who had a number before has a lower one.
     pub(super) fn fence(&mut self, number: i64) {
         if let Some(candidate) = &mut self.candidate {
             candidate.fence = Some(number);
         }
     }
 
-    /// Whether it is time to look at the rows below the mark all the same.
+    /// Whether it is time to look for rows below the mark.
     pub(super) fn wants_the_whole(&self, now: Instant) -> bool {
         self.at > 0 && now >= self.whole_at
     }
@@ -107,7 +109,8 @@ impl Mark {
         self.whole_at = now + WHOLE_AGAIN;
     }
 
-    /// The lowest id of all rows. One below the mark should not be; it is published all the same.
+    /// Takes the lowest id of all rows; `true`: it lies below the mark, where no row should be. The mark then goes back to
+    /// 0, so that the row is published.
     pub(super) fn sees_the_whole(&mut self, first: Option<i64>, now: Instant) -> bool {
         self.whole_at = now + WHOLE;
         let is_below = first.is_some_and(|first| first <= self.at);
@@ -117,7 +120,7 @@ impl Mark {
         is_below
     }
 
-    /// How long the oldest transaction that writes has run at least.
+    /// How long at least the oldest transaction that writes has run; zero where none was seen.
     pub(super) fn oldest_writer(&self, now: Instant) -> Duration {
         self.oldest.map_or(Duration::ZERO, |(_, since)| now - since)
     }

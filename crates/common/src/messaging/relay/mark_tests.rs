@@ -13,9 +13,9 @@ struct Writer {
     commits: bool,
 }
 
-/// What the database does within a tenth of a second.
+/// The time that one step of the model stands for.
 const STEP: Duration = Duration::from_millis(100);
-/// How many steps the server lets a statement take: between its id and its number no more may pass.
+/// How many steps the server lets a statement take: a writer gets its number within so many steps after its id.
 const STATEMENT: u64 = 20;
 
 fn writers() -> impl Strategy<Value = Vec<Writer>> {
@@ -36,7 +36,7 @@ struct Run {
     mark: i64,
 }
 
-/// Runs the relay beside the writers; a read goes behind the mark alone, and what it finds is published and deleted.
+/// Runs the relay beside the writers. A read sees only rows behind the mark; what it finds is published and deleted.
 fn run(writers: &[Writer]) -> Run {
     let begin = Instant::now();
     let mut mark = Mark::new(begin);

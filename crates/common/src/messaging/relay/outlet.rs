@@ -12,7 +12,7 @@ use crate::messaging::message::OutboundMessage;
 use crate::messaging::outbox::{FOR_BROKER, FOR_KAFKA};
 use crate::telemetry::Metrics;
 
-/// What one relay publishes to, and what is its own: a table, a leader, figures.
+/// What one relay publishes to. Each has a table, a leader and metrics of its own.
 #[derive(Clone)]
 pub(super) enum Outlet {
     Broker(Broker),
@@ -20,7 +20,7 @@ pub(super) enum Outlet {
 }
 
 impl Outlet {
-    /// The table that it empties; also the word by which replicas tell each other of commits.
+    /// The table that the relay empties; also the name of the channel on which replicas tell each other of commits.
     pub(super) fn table(&self) -> &'static str {
         match self {
             Self::Broker(_) => FOR_BROKER,
@@ -28,7 +28,7 @@ impl Outlet {
         }
     }
 
-    /// What its leader has the right to: older versions know the lock by these words.
+    /// What the leader has the right to. The lock is known by these words, to older releases too: they must not change.
     pub(super) fn right(&self) -> &'static str {
         match self {
             Self::Broker(_) => "outbox relay",
@@ -36,7 +36,7 @@ impl Outlet {
         }
     }
 
-    /// Under which name its messages are counted.
+    /// The name under which its messages are counted in metrics.
     pub(super) fn counted_as(&self) -> &'static str {
         match self {
             Self::Broker(_) => EVENTS_EXCHANGE,
@@ -71,7 +71,7 @@ impl Outlet {
         }
     }
 
-    /// Has the connection replaced that publishes go over, where one may refuse what another takes.
+    /// Replaces the connection for publishes, where one connection may refuse what another takes.
     pub(super) fn connect_anew(&self) {
         match self {
             Self::Broker(broker) => broker.connect_anew(),
@@ -88,7 +88,7 @@ impl Outlet {
         }
     }
 
-    /// How many aggregates may be begun with now, whatever room there is.
+    /// How many aggregates the outlet would begin with now; the window may have less room.
     pub(super) fn takes(&self) -> usize {
         match self {
             Self::Broker(_) => usize::MAX,
@@ -96,13 +96,13 @@ impl Outlet {
         }
     }
 
-    /// Whether some of its messages may stay where they are while others go. Of the broker's, all do or none; Kafka's partitions
+    /// Whether it may be out of reach for some aggregates only. The broker is there for all or for none; Kafka's partitions
     /// have a leader each.
     pub(super) fn fails_in_parts(&self) -> bool {
         matches!(self, Self::Kafka(_))
     }
 
-    /// Shows how many rows wait.
+    /// Shows in `metrics` how many rows wait.
     pub(super) fn shows_pending(&self, metrics: &Metrics, rows: u64) {
         match self {
             Self::Broker(_) => metrics.outbox_pending(rows),
@@ -118,7 +118,8 @@ impl Outlet {
         }
     }
 
-    /// Shows how far the relay has come for good; of the broker's alone, and the oldest writer is the same for both.
+    /// Shows the mark and the age of the oldest writer, for the broker's relay alone. Kafka's mark has no metric, and the
+    /// oldest writer is the same for both.
     pub(super) fn shows_mark(&self, metrics: &Metrics, id: i64, oldest_writer: Duration) {
         match self {
             Self::Broker(_) => metrics.outbox_mark(id, oldest_writer),
@@ -126,14 +127,14 @@ impl Outlet {
         }
     }
 
-    /// Nothing waits for it.
+    /// Tells the outlet that no row waits for it.
     pub(super) fn nothing_waits(&self) {
         if let Self::Kafka(kafka) = self {
             kafka.nothing_waits();
         }
     }
 
-    /// Another relay leads, and shows and sends all of it.
+    /// Tells the outlet that another relay leads, which sends all of it and shows it in its own metrics.
     pub(super) fn stands_by(&self, metrics: &Metrics) {
         if let Self::Kafka(kafka) = self {
             kafka.stands_by();

@@ -1,4 +1,5 @@
-//! What a relay asks of its outbox's table. Each statement has one text, whatever it leaves out.
+//! The statements of a relay on its outbox's table. What a statement leaves out is in its parameters, so that its text is
+//! always the same and stays prepared.
 
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryResult, Statement, Value};
 use uuid::Uuid;
@@ -7,28 +8,28 @@ use crate::Timestamp;
 use crate::database::{Database, Many};
 use crate::messaging::outbox::row;
 
-/// Columns of a row, in no statement `*`.
+/// The columns of a row, by name: no statement reads `*`.
 const COLUMNS: &str = "id, aggregate, message_id, type, headers, body, created_at";
 
-/// Rows that are counted at most: the relay waits for it.
+/// Rows that are counted at most: the relay waits for the count.
 const MOST_COUNTED: u64 = 100_000;
 
-/// What a read leaves where it is.
+/// The rows that a read leaves out.
 pub(super) struct NotNow {
-    /// Ids up to this one: nothing is there any more, or will be.
+    /// Ids up to this one: no row is there any more, and none will come.
     pub(super) mark: i64,
     /// Aggregates.
     pub(super) aggregates: Vec<Uuid>,
-    /// Types, and every aggregate that has a row of one: its rows must not overtake each other.
+    /// Types, and with each type every aggregate that has a row of it: an aggregate's rows must not overtake each other.
     pub(super) kinds: Vec<String>,
 }
 
-/// Who writes, and what waits, in one snapshot of PostgreSQL's.
+/// The transactions that run and the rows that wait, in one snapshot of PostgreSQL's. Numbers are transaction ids (`xid8`).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Horizon {
-    /// The lowest number of a transaction that runs; where none runs, that of the next.
+    /// The lowest number of a transaction that runs (`pg_snapshot_xmin`); where none runs, `next_number`.
     pub(super) oldest_running: i64,
-    /// The lowest number that no transaction had when this was seen, as far as ended ones tell.
+    /// One more than the highest number of a transaction that has ended (`pg_snapshot_xmax`).
     pub(super) next_number: i64,
     /// The lowest id of a row behind the mark.
     pub(super) first_waiting: Option<i64>,
@@ -68,7 +69,7 @@ impl Rows {
         self.rows(sql, values).await
     }
 
-    /// The oldest rows of one aggregate that has a row of type `kind`: enough to try whether it may leave.
+    /// The oldest rows of one aggregate that has a row of type `kind`: to try whether messages of that type are taken again.
     pub(super) async fn probe(&self, kind: &str, not_now: &NotNow, limit: u64) -> Result<Vec<row::Model>, DbErr> {
         let table = self.table;
         let aggregates = Many::ids(not_now.aggregates.iter().copied());
@@ -98,9 +99,9 @@ impl Rows {
         connection.execute_raw(statement).await.map(drop)
     }
 
-    /// Who writes, and what waits behind `mark`; on PostgreSQL alone.
+    /// The transactions that run, and the first row that waits behind `mark`; on PostgreSQL alone.
     pub(super) async fn horizon(&self, mark: i64) -> Result<Horizon, DbErr> {
-        // In one statement: what it sees is what the transactions have left that it takes for ended.
+        // In one statement, so in one snapshot: the rows of every transaction that it counts as ended are seen.
         let sql = format!(
             "SELECT pg_snapshot_xmin(now.shot)::text::bigint AS oldest, pg_snapshot_xmax(now.shot)::text::bigint AS next, \
                     (SELECT min(id) FROM {} WHERE id > $1) AS first \
@@ -115,13 +116,13 @@ impl Rows {
         })
     }
 
-    /// Draws the next transaction's number, for a transaction that does nothing else.
+    /// Draws a transaction number, by a transaction that does nothing else; on PostgreSQL alone.
     pub(super) async fn fence(&self) -> Result<i64, DbErr> {
         let sql = "SELECT pg_current_xact_id()::text::bigint AS number";
         self.one(sql, Vec::new()).await?.try_get("", "number")
     }
 
-    /// The lowest id of all rows, however many dead ones lie before it.
+    /// The lowest id of all rows; slow where many deleted rows lie before it.
     pub(super) async fn first(&self) -> Result<Option<i64>, DbErr> {
         let sql = format!("SELECT min(id) AS first FROM {}", self.table);
         self.one(sql, Vec::new()).await?.try_get("", "first")

@@ -1,4 +1,4 @@
-//! The relay's task: asks to lead, reads what waits, deletes what is through.
+//! The relay's task: asks to lead, reads the rows that wait, has them published, deletes those that were confirmed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,18 +21,18 @@ use crate::messaging::kafka::Kafka;
 use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
-/// How long a commit that woke nobody waits at most; also how often a stand-by asks to lead.
+/// How long an event waits at most whose commit woke no relay; also how often a stand-by asks to lead.
 const POLL: Duration = Duration::from_secs(1);
 /// How often the backlog is counted.
 const MEASURE: Duration = Duration::from_secs(5);
-/// Rows that one read takes at most. No more than can be begun: rows that are read and left are read again.
+/// Rows that one read takes at most. A read takes no more than can be begun with: rows that are left are read again.
 const BATCH: u64 = 200;
 /// A stand-by tells of its commits no more often than this.
 const GATHER: Duration = Duration::from_millis(10);
-/// How long the end waits for confirmations that are due; what it misses is sent again.
+/// How long the end waits for confirmations that are due; what is not confirmed by then is sent again.
 const LAST_CONFIRMS: Duration = Duration::from_secs(2);
 
-/// Publishes the service's outbox for as long as the service lives.
+/// Publishes the service's outbox, in a task of its own, for as long as the service lives. Returns at once.
 pub fn spawn_relay(changes: &Changes, broker: Broker, metrics: Metrics, tasks: &Tasks) {
     let committed = changes.outbox().committed();
     let relay = Relay::new(changes, (Outlet::Broker(broker), committed), metrics, tasks);
@@ -40,7 +40,7 @@ pub fn spawn_relay(changes: &Changes, broker: Broker, metrics: Metrics, tasks: &
 }
 
 /// Publishes what is written for Kafka, for as long as the service lives: a relay of its own, which holds up no other and
-/// is held up by none. Changes that write nothing for Kafka ([`Changes::and_for_kafka`]) need none.
+/// is held up by none. Does nothing where `changes` write no events for Kafka (see [`Changes::and_for_kafka`]).
 pub fn spawn_kafka_relay(changes: &Changes, kafka: Kafka, metrics: Metrics, tasks: &Tasks) {
     if let Some(committed) = changes.outbox().committed_for_kafka() {
         let relay = Relay::new(changes, (Outlet::Kafka(kafka), committed), metrics, tasks);
@@ -57,7 +57,7 @@ struct Relay {
 }
 
 impl Relay {
-    /// The relay of `outlet`, woken by what is notified with it.
+    /// The relay of `outlet`, which `committed` wakes.
     fn new(changes: &Changes, (outlet, committed): (Outlet, Arc<Notify>), metrics: Metrics, tasks: &Tasks) -> Self {
         Self {
             rows: Rows {
@@ -73,7 +73,7 @@ impl Relay {
 
     async fn run(self) {
         let mut leadership = Leadership::of(&self.rows.database, self.outlet.right());
-        // Whatever is awaited in here is dropped when the service stops: no statement that hangs holds its end up.
+        // Everything that is awaited in here is dropped when the service stops: a statement that hangs holds up no end.
         while let Some(asked) = self.stopping.run_until_cancelled(Box::pin(leadership.ask())).await {
             match asked {
                 Ok(true) => {
@@ -100,7 +100,7 @@ impl Relay {
     /// Waits until it is time to ask again; meanwhile whoever leads is told of what is committed here.
     async fn stand_by(&self, leadership: &mut Leadership) {
         let until = Instant::now() + POLL;
-        // Time alone ends it: where commits never cease, one has always come before the wait is looked at.
+        // The time is checked on its own: where commits never cease, the wait for one never runs into its timeout.
         while Instant::now() < until && timeout_at(until, self.committed.notified()).await.is_ok() {
             leadership.tell(self.outlet.table()).await;
             sleep(GATHER).await;
@@ -149,7 +149,7 @@ impl Relay {
         }
     }
 
-    /// Reads what may be published now and begins to.
+    /// Reads what may be published now and begins to publish it.
     async fn look(&self, work: &mut Work) {
         self.delete(work).await;
         let now = Instant::now();
@@ -178,7 +178,7 @@ impl Relay {
         }
     }
 
-    /// Begins with one of the aggregates whose messages could not go.
+    /// Tries again one of the aggregates whose messages could not go, if one is due.
     async fn try_again(&self, work: &mut Work, now: Instant) {
         let Some((aggregate, id)) = work.due_for_another_try(now) else {
             return;
@@ -192,7 +192,7 @@ impl Relay {
         }
     }
 
-    /// Deletes what was confirmed. What can't be deleted now is kept in mind: nothing is read before it is.
+    /// Deletes what was confirmed. What can't be deleted now is remembered, and nothing new is read before it is deleted.
     async fn delete(&self, work: &mut Work) {
         while let Some(ids) = work.confirmed() {
             if let Err(error) = within(DEADLINE, self.rows.delete(&ids)).await {
@@ -203,7 +203,7 @@ impl Relay {
         }
     }
 
-    /// Moves the mark as far as it may.
+    /// Takes the next step of moving the mark (`mark.rs`), and shows where it is.
     async fn move_mark(&self, mark: &mut Mark) {
         let moving = async {
             let horizon = self.rows.horizon(mark.at()).await?;
@@ -240,7 +240,7 @@ impl Relay {
     }
 
     async fn measure(&self, mark: i64) {
-        // The age first, and whatever becomes of the count: it is not needed.
+        // The age first: it is shown even when the count takes too long.
         if let Ok(oldest) = within(DEADLINE, self.rows.oldest(mark)).await {
             let age = oldest.map_or(Duration::ZERO, |created_at| Timestamp::now().since(created_at));
             self.outlet.shows_oldest_age(&self.metrics, age);
@@ -253,7 +253,7 @@ impl Relay {
         }
     }
 
-    /// Takes the confirmations that are due; begins nothing new.
+    /// Waits for the aggregates that are on their way and deletes what is confirmed; begins no other.
     async fn finish(&self, mut work: Work) {
         let rest = async {
             self.delete(&mut work).await;

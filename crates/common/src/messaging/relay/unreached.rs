@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Aggregates that are left out of reads at most. Each read names all of them.
+/// How many aggregates are left out of reads at most: each read names all of them.
 const MOST: usize = 5_000;
 /// Wait between a try that failed and the next one.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Aggregates that are left alone. One of them at a time is tried again, in turn: when that goes through, all are free. So each
-/// takes a slot of the window once, and not as often as it waits.
+/// Aggregates that are left alone. One of them at a time is tried again, in turn; when it goes through, all are free. So
+/// those that can't go do not fill the window again and again.
 #[derive(Debug, Default)]
 pub(super) struct Unreached {
-    /// Each with the id of its first row: of that one it is known where it lies, without an index.
+    /// Each with the id of its first row: that row is found by its id, and needs no index on the aggregate.
     all: HashMap<Uuid, i64>,
-    /// The same, the one first that is tried next.
+    /// The same aggregates; the first is tried next.
     in_turn: VecDeque<Uuid>,
     tried: Option<Uuid>,
     /// Before this, none is tried.
@@ -25,7 +25,8 @@ pub(super) struct Unreached {
 }
 
 impl Unreached {
-    /// Leaves `aggregate` alone, whose row `id` could not go, unless too many are: then it is read again with the others.
+    /// Leaves `aggregate` alone, whose row `id` could not go. Where too many are left alone already, it is not added, and is
+    /// read again as usual.
     pub(super) fn add(&mut self, aggregate: Uuid, id: i64, now: Instant) {
         if self.all.len() < MOST && self.all.insert(aggregate, id).is_none() {
             self.in_turn.push_back(aggregate);
@@ -38,7 +39,8 @@ impl Unreached {
         self.all.keys()
     }
 
-    /// One that is to be tried now, if none is, and its row. It stays left alone.
+    /// The aggregate that is to be tried now, and its row; `None` while another is tried or the pause lasts. Reads still
+    /// leave it out.
     pub(super) fn next(&mut self, now: Instant) -> Option<(Uuid, i64)> {
         if self.tried.is_some() || self.rests_until.is_some_and(|until| now < until) {
             return None;
@@ -50,14 +52,14 @@ impl Unreached {
         Some((next, id))
     }
 
-    /// Something of `aggregate` went: where it is the one that was tried, all may.
+    /// A message of `aggregate` went: if it is the one that was tried, all are free.
     pub(super) fn went(&mut self, aggregate: Uuid) {
         if self.tried == Some(aggregate) {
             *self = Self::default();
         }
     }
 
-    /// Nothing of `aggregate` could go: where it is the one that was tried, another is, after a while.
+    /// Nothing of `aggregate` could go: if it is the one that was tried, the next one is tried after a pause.
     pub(super) fn failed_again(&mut self, aggregate: Uuid, now: Instant) {
         if self.tried.take_if(|tried| *tried == aggregate).is_some() {
             self.rests_until = Some(now + PAUSE);

@@ -1,8 +1,8 @@
 //! How a commit of one replica wakes the relay of another: `LISTEN` and `NOTIFY`.
 //!
 //! The commit itself notifies nobody: PostgreSQL lets one notifying transaction commit at a time, and every sign-up would
-//! stand in that queue. A replica that does not lead tells the one that does, after its commits, some of them with one
-//! word. What is not heard is found by the leader's poll.
+//! stand in that queue. A replica that does not lead notifies the one that does after its commits, once for those that come
+//! close together. A notification that is lost does no harm: the leader's poll finds the rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use tokio::time::{sleep, timeout};
 use crate::database::{ANSWER, Database, lost, within};
 use crate::process::chain;
 
-/// The channel is a service's own, also where several share a database. A name has less than 64 bytes: a schema's may be as
-/// long by itself.
+/// Gives the channel's name, which is a service's own even where several share a database. PostgreSQL allows less than 64
+/// bytes, and a schema's name may be as long by itself: so its hash stands there.
 const NAME: &str = "SELECT 'waypost ' || $1 || ' ' || md5(current_schema())";
-/// How often a listener that heard nothing makes sure that it would.
+/// How often a listener that heard nothing makes sure that its connection lives.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Wait before a listener that ended is made anew.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Wakes `committed` with every word of another replica of what `channel` is for. Never returns.
+/// Wakes `committed` with every notification of another replica on `channel`. Never returns; on SQLite it never wakes.
 ///
 /// # Cancel safety
-/// Dropped with the right to lead.
+/// It may be dropped at any time: the connection closes, and notifications are missed from then on.
 pub(super) async fn listen(database: &Database, channel: &str, committed: &Arc<Notify>) {
     if !database.is_postgres() {
         return std::future::pending().await;
@@ -46,7 +46,7 @@ pub(super) async fn listen(database: &Database, channel: &str, committed: &Arc<N
 /// Listens until the connection is lost.
 async fn hear(database: &Database, channel: &str, committed: &Notify) -> Result<(), DbErr> {
     let mut ear = within(ANSWER, async { open(database, channel).await.map_err(lost) }).await?;
-    // What was committed before is looked for.
+    // Commits from before this connection listened are looked for.
     committed.notify_one();
     loop {
         match timeout(SILENCE, ear.try_recv()).await {
@@ -61,7 +61,7 @@ async fn hear(database: &Database, channel: &str, committed: &Notify) -> Result<
     }
 }
 
-/// A listener on a connection of its own: it takes none from the pool's places for good.
+/// A listener on a connection of its own, so that it does not hold one of the pool's for good.
 async fn open(database: &Database, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = database.unguarded().get_postgres_connection_pool().connect_options();
     let pool = PgPoolOptions::new()

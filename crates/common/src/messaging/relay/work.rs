@@ -20,14 +20,14 @@ use crate::messaging::outbox::row;
 use crate::resilience::Backoff;
 use crate::telemetry::Metrics;
 
-/// How long an aggregate waits whose row can't be read: somebody has to look at it.
+/// How long an aggregate waits whose row can't be read or is too large for the outlet: somebody has to look at it.
 const UNREADABLE: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_mins(1));
-/// How long a type waits that the broker refuses. One of its messages asks whether the queue is full still.
+/// How long a type of message waits that the broker refuses. Then one of its messages is sent to see whether there is room.
 const REFUSED: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(2));
-/// RabbitMQ 3.10 tells a channel that a full queue has room again when a message leaves it, and not when its limit is
-/// raised or taken away. A channel that is refused for so long is replaced, with its connection.
+/// RabbitMQ 3.10 tells a channel that a full queue has room again when a message leaves the queue, but not when the queue's
+/// limit is raised or removed. A channel that is refused for so long is replaced, with its connection.
 const DEAF: Duration = Duration::from_secs(15);
-/// Aggregates that may be held back before the relay stops reading further.
+/// How many aggregates may be held back as unreadable before the relay stops reading.
 const MAX_HELD: usize = 1_000;
 
 /// Rows that one statement deletes.
@@ -41,19 +41,19 @@ pub(super) struct Work {
     unreadable: Holds<Uuid>,
     /// Aggregates that the outlet could not send, where it may fail in parts.
     unreached: Option<Unreached>,
-    /// Types whose queue is full. A queue is so for all of its messages, whichever was refused.
+    /// Types of message that the broker refused: their queue is full, for every message of the type.
     refused: Holds<String>,
-    /// Since when the broker refuses something, or was last connected to anew for it.
+    /// Since when the broker refuses something; set again when the connection is replaced for that reason.
     refused_since: Option<Instant>,
     confirmed: Vec<i64>,
-    /// Behind which all rows are.
+    /// All rows lie behind it.
     pub(super) mark: Mark,
 }
 
 /// How far the messages of one aggregate came.
 struct Published {
     aggregate: Uuid,
-    /// The type that this was to tell something about.
+    /// The type for which this was the probe, if it was one.
     probe: Option<String>,
     confirmed: Vec<Confirmed>,
     failure: Option<Failure>,
@@ -70,7 +70,7 @@ enum Failure {
 }
 
 impl Work {
-    /// Nothing yet, for `outlet`.
+    /// Nothing in hand yet, with the window of `outlet`.
     pub(super) fn of(outlet: &Outlet) -> Self {
         Self {
             unreached: outlet.fails_in_parts().then(Unreached::default),
@@ -92,7 +92,7 @@ impl Work {
         }
     }
 
-    /// Whether more may be begun.
+    /// Whether more aggregates may be begun with; also forgets holds that ended long ago.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
         self.unreadable.forget_old(now);
         self.confirmed.is_empty()
@@ -100,7 +100,7 @@ impl Work {
             && self.unreadable.running(now).count() < MAX_HELD
     }
 
-    /// How many aggregates may be begun.
+    /// How many aggregates the window has room for.
     pub(super) fn room(&self) -> u64 {
         u64::try_from(self.window.saturating_sub(self.publishing.len())).unwrap_or(u64::MAX)
     }
@@ -112,12 +112,12 @@ impl Work {
         NotNow {
             mark: self.mark.at(),
             aggregates: self.busy.iter().chain(unreadable).chain(unreached).copied().collect(),
-            // Until a probe got through, not until its time is over.
+            // A type stays held until a probe of it got through, also after its time is over.
             kinds: self.refused.known().cloned().collect(),
         }
     }
 
-    /// Types that are to be probed, with one message each. Each is held back again by this, for longer.
+    /// The types that are to be probed now, with one message each. The call holds each back again, for longer.
     pub(super) fn due_for_a_probe(&mut self, now: Instant) -> Vec<String> {
         let kinds = self.refused.over(now);
         for kind in &kinds {
@@ -145,7 +145,7 @@ impl Work {
         self.refused.next_over()
     }
 
-    /// Nothing waits of this type: there is nothing to hold back.
+    /// Holds the type back no longer: no message of it waits.
     pub(super) fn release(&mut self, kind: &str) {
         self.refused.release(&kind.to_owned());
     }
@@ -186,12 +186,12 @@ impl Work {
         })));
     }
 
-    /// An aggregate whose messages could not go, and that is to be tried again, with the id of the first of them.
+    /// An aggregate that could not go and is to be tried again now, with the id of its first row.
     pub(super) fn due_for_another_try(&mut self, now: Instant) -> Option<(Uuid, i64)> {
         self.unreached.as_mut()?.next(now)
     }
 
-    /// Begins to publish the `rows` of an aggregate that is tried again.
+    /// Begins to publish the `rows` of an aggregate that is tried again; forgets it when there are none.
     pub(super) fn try_again(&mut self, aggregate: Uuid, rows: Vec<row::Model>, outlet: &Outlet, metrics: &Metrics) {
         if rows.is_empty() {
             self.unreached.iter_mut().for_each(|all| all.forget(aggregate));
@@ -202,15 +202,15 @@ impl Work {
             .push(Box::pin(in_order(aggregate, rows, outlet.clone(), metrics.clone())));
     }
 
-    /// That could not be begun with.
+    /// An aggregate that was to be tried again could not be read: the next one is tried after a pause.
     pub(super) fn not_tried(&mut self, aggregate: Uuid, now: Instant) {
         if let Some(unreached) = &mut self.unreached {
             unreached.failed_again(aggregate, now);
         }
     }
 
-    /// Waits until an aggregate's messages are through, or one of them is not; takes all that are.
-    /// Says whether looking for more is worthwhile. `None`: nothing is on its way.
+    /// Waits until an aggregate's messages are confirmed or one of them failed; takes every aggregate that is that far.
+    /// Says whether it is worth looking for more rows. `None`: nothing is on its way.
     pub(super) async fn next_published(&mut self) -> Option<bool> {
         let mut next = Some(self.publishing.next().await?);
         let mut look = false;
@@ -221,18 +221,18 @@ impl Work {
         Some(look)
     }
 
-    /// Some of the ids that the broker confirmed and that are still rows; `None`: there are none.
+    /// Some of the ids that were confirmed and whose rows are still there; `None`: there are none.
     pub(super) fn confirmed(&self) -> Option<Vec<i64>> {
         let some = &self.confirmed[..self.confirmed.len().min(MAX_DELETED)];
         (!some.is_empty()).then(|| some.to_vec())
     }
 
-    /// The first `count` of them are gone.
+    /// The rows of the first `count` confirmed ids are deleted.
     pub(super) fn forget_confirmed(&mut self, count: usize) {
         self.confirmed.drain(..count);
     }
 
-    /// Notes whether messages of `aggregate` can go.
+    /// Notes whether messages of `aggregate` can reach the outlet, where it may fail in parts.
     fn note_reach(&mut self, aggregate: Uuid, any_went: bool, failure: Option<&Failure>, now: Instant) {
         let Some(unreached) = &mut self.unreached else {
             return;
@@ -262,7 +262,7 @@ impl Work {
             failure,
         } = published;
         self.busy.remove(&aggregate);
-        // Others of the type may have left before the queue was full: only what was sent after says that it is not.
+        // Only a probe tells that there is room: others of the type may have been sent before the queue was full.
         if let Some(kind) = probe
             && confirmed.iter().any(|one| one.kind == kind)
             && self.refused.release(&kind)
@@ -299,7 +299,7 @@ impl Work {
     }
 }
 
-/// Publishes one aggregate's rows, each after the one before it was confirmed, up to the first that is not.
+/// Publishes one aggregate's rows, each once the one before it is confirmed. Ends with the first that is not.
 async fn in_order(aggregate: Uuid, rows: Vec<row::Model>, outlet: Outlet, metrics: Metrics) -> Published {
     let mut published = Published {
         aggregate,
