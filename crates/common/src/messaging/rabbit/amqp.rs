@@ -7,12 +7,12 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::messaging::wire::{Wire, is_brokers_own};
 
-/// Kept on the broker's disk.
+/// AMQP's delivery mode for messages that the broker keeps on disk.
 const PERSISTENT: u8 = 2;
-/// Headers must fit one frame of 128 KiB beside the properties; foreign ones beyond this are not sent on.
+/// Headers and properties must fit into one frame of 128 KiB. Headers beyond this limit are left out, foreign ones first.
 const MAX_HEADERS_BYTES: usize = 64 * 1024;
 
-/// Reads a message that arrived.
+/// Reads a message that arrived. Headers that are no text, whole number or truth value are left out.
 pub(super) fn read(delivery: Delivery) -> Wire {
     let properties = &delivery.properties;
     let mut wire = Wire {
@@ -28,10 +28,10 @@ pub(super) fn read(delivery: Delivery) -> Wire {
     wire
 }
 
-/// What a header takes beside its name and its text: their lengths and the type.
+/// The bytes that a header takes beside its name and its text: their lengths and the type.
 const HEADER_OVERHEAD_BYTES: usize = 6;
 
-/// Writes the properties of a message that leaves.
+/// Writes the properties of a message that is sent, without the headers that belong to the broker.
 pub(super) fn properties(wire: &Wire) -> BasicProperties {
     let mut table = FieldTable::default();
     let mut left = MAX_HEADERS_BYTES;
@@ -60,7 +60,7 @@ pub(super) fn properties(wire: &Wire) -> BasicProperties {
     properties
 }
 
-/// How much a header matters: ours on what became of the message, the trace, the envelope, all others.
+/// The order in which headers are written: ours on what became of the message, the trace, the envelope, all others.
 fn rank(name: &str) -> u8 {
     match name {
         _ if name.starts_with("waypost-") => 0,

@@ -41,7 +41,7 @@ pub(in crate::messaging) struct Rabbit {
 }
 
 impl Rabbit {
-    /// Begins to connect: two connections, as a blocked publisher's connection takes no acks either.
+    /// Begins to connect, over two connections: one that the broker blocks for publishes takes no acknowledgements either.
     pub(in crate::messaging) fn connect(
         nodes: &SecretString,
         settings: &config::Broker,
@@ -98,7 +98,7 @@ impl Rabbit {
         }
     }
 
-    /// Asks every queue whether it has a leader; what is wrong, and its cure.
+    /// Asks every queue whether it has a leader; answers with what is wrong and its cure, as far as is known.
     pub(in crate::messaging) async fn leaderless(&self) -> Option<String> {
         let _ = self.scout.look().await;
         self.scout.leaders.cure()
@@ -113,7 +113,7 @@ impl Rabbit {
         self.publisher.link().state() == State::Up
     }
 
-    /// Resolves when publishes have a chance; for ever pending when the service stops before.
+    /// Resolves when publishes have a chance; never when the service stops before.
     pub(in crate::messaging) async fn ready(&self) {
         self.publisher.link().up().await;
     }
@@ -143,12 +143,12 @@ impl Rabbit {
         tasks.spawn("consumer", worker.run());
     }
 
-    /// Tells the other processes of `service` what this one has in hand.
+    /// Tells the processes of `service` what a dispatcher of this one has in hand.
     pub(in crate::messaging) async fn vouch(&self, service: Service, sign: &SignOfLife) -> Result<(), PublishError> {
         signs::tell(&self.names, self.publisher.link(), service.name(), sign).await
     }
 
-    /// Hears what the processes of `service` tell. Never returns.
+    /// Calls `heard` with each sign of life of the processes of `service`. Never returns.
     pub(in crate::messaging) async fn hear(&self, service: Service, heard: impl FnMut(SignOfLife)) {
         signs::hear(&self.names, &self.consuming, service.name(), heard).await;
     }
@@ -160,7 +160,7 @@ impl Rabbit {
         DeadQueue::open(&self.names, session, queue.name).await
     }
 
-    /// Puts a message into a queue, past the exchanges.
+    /// Puts a message into a queue directly, past the events exchange.
     pub(in crate::messaging) async fn put_into(&self, queue: Queue, wire: &Wire) -> Result<(), PublishError> {
         self.publisher.publish(&Destination::Work(queue.name), wire).await
     }

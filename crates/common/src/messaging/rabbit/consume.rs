@@ -29,16 +29,16 @@ use crate::messaging::wire::Wire;
 /// Wait before a consumer that ended is set up again.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Consumes one queue, over as many connections as it takes.
+/// Consumes one queue: on a channel, and on a new one whenever that or its connection is lost.
 pub(super) struct Worker<I> {
     pub(super) names: Arc<Names>,
-    /// The connection that messages come over, and are acknowledged on.
+    /// The connection over which messages come and are acknowledged.
     pub(super) link: Link,
     pub(super) settler: Settler,
     pub(super) processor: Processor<I>,
 }
 
-/// Messages that are worked on, each to its settlement.
+/// The messages that are worked on: each future ends when its message is settled.
 type InHand<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
 
 /// Whether a channel can be worked on.
@@ -53,7 +53,7 @@ enum Channels {
 impl<I: Intake> Worker<I> {
     /// Consumes until the service stops, then finishes what is in hand.
     pub(super) async fn run(self) {
-        // Outlives a connection: an intake that has committed also finishes what it does after.
+        // Outlives a connection: what has begun is finished, though its message may come again.
         let mut in_hand = InHand::new();
         let mut wait = Duration::ZERO;
         loop {
@@ -67,8 +67,8 @@ impl<I: Intake> Worker<I> {
         while in_hand.next().await.is_some() {}
     }
 
-    /// Works on one channel until it is of no use or the service stops. Nothing that slows the consumer down
-    /// closes it: that would count a delivery against each message in hand.
+    /// Works on one channel until it is of no use or the service stops. A closed gate or a change of pace does not close the
+    /// channel: closing it would count a delivery against each message in hand.
     async fn work<'a>(&'a self, held: &Held, in_hand: &mut InHand<'a>) {
         loop {
             if !self.processor.gate.is_open() && self.probe(held, in_hand).await == Channels::Over {
@@ -80,8 +80,8 @@ impl<I: Intake> Worker<I> {
         }
     }
 
-    /// Takes messages while the gate is open, and until more may be in hand. What the broker handed out already is taken
-    /// too: giving it back would count a delivery against it.
+    /// Takes messages until the gate closes, or the slow start is over and more may be in hand. At the end, messages that
+    /// the broker has handed out already are taken too: giving one back would count a delivery against it.
     async fn take<'a>(&'a self, held: &Held, in_hand: &mut InHand<'a>) -> Channels {
         let queue = self.processor.queue.name;
         let Some(consumer) = beside(in_hand, self.subscribed(held)).await else {
@@ -115,12 +115,12 @@ impl<I: Intake> Worker<I> {
                         in_hand.push(Box::pin(self.several(held.clone(), together)));
                         in_hand.extend(alone.map(|one| Box::pin(self.several(held.clone(), vec![one])) as _));
                     }
-                    // The end of the stream is never the end of the work: the broker took the consumer away.
+                    // The stream ends only when the broker took the consumer away; the work goes on with a new one.
                     Some(Err(_)) | None => return Channels::Over,
                 },
             }
         };
-        // A broker that does not answer holds up no intake.
+        // Beside the messages in hand: a broker that does not answer must not hold them up.
         let Some(rest) = beside(in_hand, take_the_rest(held, consumer)).await else {
             held.session.give_up("a consumer could not be cancelled");
             return Channels::Over;
@@ -131,7 +131,7 @@ impl<I: Intake> Worker<I> {
         end
     }
 
-    /// A consumer on the channel, with as many messages in hand as the pace allows; `None`: the channel is of no use.
+    /// Begins a consumer on the channel, with as many messages in hand as the pace allows. `None`: the channel is of no use.
     async fn subscribed(&self, held: &Held) -> Option<Consumer> {
         let queue = self.processor.queue.name;
         let error = match within(CALL, self.subscribe(held)).await {
@@ -158,7 +158,7 @@ impl<I: Intake> Worker<I> {
             .await
     }
 
-    /// Waits behind the closed gate, and tries one message at a time until one gets through.
+    /// Waits while the gate is closed, and tries one message at a time until one gets through and opens it.
     async fn probe(&self, held: &Held, in_hand: &mut InHand<'_>) -> Channels {
         let Processor { gate, stopping, .. } = &self.processor;
         while in_hand.next().await.is_some() {}
@@ -188,14 +188,14 @@ impl<I: Intake> Worker<I> {
         Channels::Good
     }
 
-    /// A channel on the connection that works, as often as it takes.
+    /// Opens a channel on a connection that works; tries until it succeeds.
     async fn channel(&self, mut wait: Duration) -> Held {
         let queue = self.processor.queue.name;
         loop {
             tokio::time::sleep(wait).await;
             wait = AGAIN;
             let session = self.link.connected().await;
-            // Whoever consumes a queue without a leader loses the connection, and others with it.
+            // Whoever consumes a queue without a leader loses the connection, which other queues' consumers use too.
             session.leaders().allow(&self.names.work(queue)).await;
             match within(CALL, session.connection.create_channel()).await {
                 Ok(channel) => return self.held(session, channel),
@@ -219,7 +219,7 @@ impl<I: Intake> Worker<I> {
         }
     }
 
-    /// Takes in what came together: in one change, or where that does not succeed, each by itself.
+    /// Takes in messages that came together: in one change, or, where that fails, each by itself.
     async fn several(&self, held: Held, deliveries: Vec<Delivery>) {
         let came: Vec<(Receipt, Wire)> = deliveries
             .into_iter()
@@ -227,7 +227,7 @@ impl<I: Intake> Worker<I> {
             .collect();
         let wires = || came.iter().map(|(_, wire)| wire);
         if came.len() > 1 && self.processor.process_together(wires()).await {
-            // One by one: an acknowledgement of many would be one of what is still worked on, too.
+            // One by one: AMQP's acknowledgement of many would include messages that are still worked on.
             for (receipt, _) in came {
                 self.settler.settle(&held, receipt, Settlement::Ack).await;
             }
@@ -242,7 +242,7 @@ impl<I: Intake> Worker<I> {
     }
 }
 
-/// Awaits `work` while what is in hand goes on.
+/// Awaits `work` while the work on messages in hand goes on.
 async fn beside<T>(in_hand: &mut InHand<'_>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
@@ -253,14 +253,15 @@ async fn beside<T>(in_hand: &mut InHand<'_>, work: impl Future<Output = T>) -> T
     }
 }
 
-/// Ends the consumer, keeps its channel, and takes what was handed out already. `None`: the broker does not answer.
+/// Ends the consumer, keeps its channel, and takes the messages that were handed out already. `None`: the broker does not
+/// answer.
 async fn take_the_rest(held: &Held, mut consumer: Fuse<Consumer>) -> Option<Vec<Delivery>> {
     let cancel = held
         .channel
         .basic_cancel(consumer.get_ref().tag(), BasicCancelOptions::default());
     within(CALL, cancel).await.ok()?;
     let mut rest = Vec::new();
-    // Cancelled, the stream ends behind what was delivered before.
+    // After the cancellation the stream gives what was delivered before, and then ends.
     while let Ok(Some(Ok(delivery))) = timeout(CALL, consumer.next()).await {
         rest.push(delivery);
     }

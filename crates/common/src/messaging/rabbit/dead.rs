@@ -1,8 +1,8 @@
-//! The dead letters of one queue, for one who works on all of them: looked at without being taken.
+//! The dead letters of one queue, for a command that goes through all of them: looked at without being taken.
 //!
-//! A letter that was handed out and not acknowledged stays the broker's: it goes back when the channel ends, however that
-//! ends. Who looks holds back from others what was handed out, so whoever comes second waits for a turn: it is an exclusive
-//! queue, which goes with its connection.
+//! A letter that was handed out and not acknowledged stays the broker's: it goes back to its queue when the channel ends,
+//! for whatever reason. Until then nobody else can see it. So commands go one after the other: each declares an exclusive
+//! queue, the turn, which only one connection can have and which goes with that connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,16 +29,17 @@ use crate::messaging::wire::Wire;
 
 /// Longest wait for a turn.
 const TURN: Duration = Duration::from_secs(30);
-/// Between two looks at what is not there yet.
+/// Pause between two looks at something that is not there yet.
 const AGAIN: Duration = Duration::from_millis(100);
-/// What was held by a connection that is gone comes back within so many looks.
+/// How many looks at most the count of letters may take to stand still: those that a lost connection held come back.
 const LOOKS: u32 = 20;
 /// Letters that are asked for at a time: from the first, doubling, to the most; fewer when they are large.
 const FIRST_WINDOW: u32 = 16;
 const MOST_WINDOW: u32 = 512;
-/// Above so many bytes of a window the next is half as large.
+/// When the letters of one window have more bytes than this, the next window is half as large.
 const LARGE_WINDOW: usize = 2 * 1024 * 1024;
-/// The broker takes back what is not acknowledged within half an hour, and the channel with it.
+/// Longest time for one look. The broker closes a channel on which a letter is unacknowledged for half an hour
+/// (`consumer_timeout`).
 const LONGEST_HOLD: Duration = Duration::from_mins(10);
 
 /// A letter that was handed out; it goes back unless it is taken.
@@ -48,9 +49,9 @@ pub(in crate::messaging) struct Held(Acker);
 pub(in crate::messaging) struct DeadQueue {
     name: String,
     turn: String,
-    /// What is handed out is handed out here.
+    /// Letters are handed out on this channel.
     channel: Channel,
-    /// For all else, and for the turn.
+    /// For all else: counting, and the turn.
     aside: Channel,
     opened: Instant,
     total: u32,
@@ -67,7 +68,7 @@ impl From<CallError> for DeadLettersError {
 }
 
 impl DeadQueue {
-    /// Waits for its turn, and begins with what is there.
+    /// Waits for its turn, and counts the letters that are there.
     pub(super) async fn open(names: &Names, session: Arc<Session>, queue: &str) -> Result<Self, DeadLettersError> {
         let (name, turn) = (names.dead(queue), names.dead_turn(queue));
         let aside = take_turn(&session, &turn).await?;
@@ -87,17 +88,17 @@ impl DeadQueue {
         })
     }
 
-    /// How many there were, and came since.
+    /// How many letters there were, with those that came until the last [`Self::go_on`].
     pub(in crate::messaging) fn total(&self) -> u32 {
         self.total
     }
 
-    /// Whether they were held for so long that they must go back before all is done.
+    /// Whether letters were held for so long that they must go back, even if not all were seen.
     pub(in crate::messaging) fn is_held_long(&self) -> bool {
         self.opened.elapsed() > LONGEST_HOLD
     }
 
-    /// The next letters; none when all were read.
+    /// The next letters; empty when all were read.
     pub(in crate::messaging) async fn next(&mut self) -> Result<Vec<(Wire, Held)>, DeadLettersError> {
         let want = self.window.min(self.total - self.read);
         if want == 0 {
@@ -120,7 +121,7 @@ impl DeadQueue {
         Ok(deliveries.into_iter().map(letter).collect())
     }
 
-    /// Has [`Self::next`] go on with what has come since.
+    /// Lets [`Self::next`] go on with the letters that have come since.
     pub(in crate::messaging) async fn go_on(&mut self) -> Result<(), DeadLettersError> {
         let ready = within(CALL, count(&self.aside, &self.name)).await?;
         self.total = self.read + ready.unwrap_or(0);
@@ -137,7 +138,7 @@ impl DeadQueue {
         Ok(())
     }
 
-    /// Gives back what was not taken, sees that it is there, and ends the turn.
+    /// Gives back the letters that were not taken, waits until they are in the queue, and ends the turn.
     pub(in crate::messaging) async fn close(self) {
         let held = self.read - self.taken;
         let back = async {
@@ -147,7 +148,7 @@ impl DeadQueue {
             }
             Ok(())
         };
-        // They come back also when nobody waits for it.
+        // An error is no harm: the letters come back even when nobody waits for them.
         let _ = within(CONFIRM, back).await;
         let ending = async {
             let options = QueueDeleteOptions::default();
@@ -157,7 +158,8 @@ impl DeadQueue {
         let _ = within(CALL, ending).await;
     }
 
-    /// A consumer of its own for each few: its window is what the client holds, and all is still held by one channel.
+    /// Has up to `want` letters handed out, to a consumer that is begun for them: the prefetch counts for each consumer
+    /// alone, so letters that are held already do not use it up. The channel holds all of them.
     async fn hand_out(&self, want: u32) -> Result<Vec<Delivery>, CallError> {
         let qos = BasicQosOptions::default();
         let prefetch = u16::try_from(want).unwrap_or(u16::MAX);
@@ -171,7 +173,7 @@ impl DeadQueue {
         while deliveries.len() < usize::from(prefetch) {
             match timeout(CALL, consumer.next()).await {
                 Ok(Some(delivery)) => deliveries.push(delivery?),
-                // Nobody hands out more.
+                // The broker has handed out all that it has.
                 Ok(None) | Err(_) => break,
             }
         }
@@ -184,7 +186,7 @@ impl DeadQueue {
     }
 }
 
-/// Has the turn, which ends with the channel's connection or with [`DeadQueue::close`].
+/// Waits for the turn and takes it; it ends with the channel's connection or with [`DeadQueue::close`].
 async fn take_turn(session: &Session, turn: &str) -> Result<Channel, DeadLettersError> {
     let end = Instant::now() + TURN;
     loop {
@@ -205,7 +207,7 @@ async fn take_turn(session: &Session, turn: &str) -> Result<Channel, DeadLetters
     }
 }
 
-/// How many there are, once what somebody held who is gone is back.
+/// How many letters there are, once the count stands still: letters that a lost connection held come back first.
 async fn settled_count(channel: &Channel, name: &str) -> Result<u32, DeadLettersError> {
     let mut before = None;
     let mut ready = 0;
@@ -226,7 +228,7 @@ fn is_locked(error: &lapin::Error) -> bool {
         if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED))
 }
 
-/// What was handed out, with the broker's own word on when it set the message aside where we have none.
+/// A letter that was handed out. Where we did not write when it was set aside, the time is the broker's (`x-death`).
 fn letter(delivery: Delivery) -> (Wire, Held) {
     let held = Held(delivery.acker.clone());
     let brokers_time = died_at(&delivery);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 /// How long a message waits at most for others that share its change.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Messages as they are taken in.
+/// Messages that came close together, as they are to be taken in.
 pub(super) struct Gathered {
     /// They may share a change.
     pub(super) together: Vec<Delivery>,
@@ -18,12 +18,12 @@ pub(super) struct Gathered {
     pub(super) alone: Option<Delivery>,
 }
 
-/// The messages that come with this one: those of 5 ms, `most` at most.
+/// The first message and those that come within 5 ms after it, `most` at most.
 ///
-/// One that was handed out before shares with nobody: it may be why whoever had it did not settle it.
+/// One that was handed out before is alone: it may be the reason why the consumer that had it did not settle it.
 ///
-/// The stream is fused since lapin tells its end once, and is silent from then on: met in here, it is met again by whoever
-/// reads on.
+/// The stream is fused because lapin tells its end only once and gives nothing from then on. When the end comes in here,
+/// the caller meets it again at the next read.
 pub(super) async fn gather<S>(first: Delivery, most: usize, stream: &mut Fuse<S>) -> Gathered
 where
     S: Stream<Item = Result<Delivery, lapin::Error>> + Unpin,

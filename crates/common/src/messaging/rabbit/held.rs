@@ -1,4 +1,4 @@
-//! What a delivery is settled with: its channel, and whoever moves copies.
+//! What settles a delivery: its channel, and the publisher that moves copies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::resilience::Backoff;
 /// Waits between attempts to move a message.
 const WAITS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(5));
 
-/// Where a delivery can be acknowledged; on no other channel.
+/// The channel of a delivery: on no other can it be acknowledged.
 #[derive(Clone)]
 pub(super) struct Held {
     pub(super) session: Arc<Session>,
@@ -30,7 +30,7 @@ pub(super) struct Held {
     pub(super) hand: Arc<Hand>,
 }
 
-/// What came over a channel, and what of it is done with.
+/// Counts the deliveries that came over a channel, and those of them that are settled.
 #[derive(Default)]
 pub(super) struct Hand {
     taken: AtomicU64,
@@ -38,7 +38,7 @@ pub(super) struct Hand {
 }
 
 impl Hand {
-    /// How many came.
+    /// How many deliveries came.
     pub(super) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }
@@ -80,7 +80,7 @@ pub(super) struct Settler {
 }
 
 impl Settler {
-    /// Settles one delivery, once: both are moved in and gone after.
+    /// Settles one delivery. It takes receipt and settlement by value, so that nobody can settle it twice.
     pub(super) async fn settle(&self, held: &Held, receipt: Receipt, settlement: Settlement) {
         let queue = self.queue;
         let moved = match settlement {
@@ -100,8 +100,8 @@ impl Settler {
         held.is_done_with(receipt.is_first_delivery);
     }
 
-    /// Puts a copy where it belongs and waits for the confirmation: only then is the original done
-    /// with. A crash between the two makes a double, which the inbox drops.
+    /// Puts a copy where it belongs and waits for the confirmation, tries included: only then may the original be
+    /// acknowledged. A crash between the two leaves a double, which the inbox drops. `false`: the original comes again.
     async fn move_to(&self, held: &Held, destination: &Destination<'_>, copy: &Wire) -> bool {
         let mut retry = 0;
         while let Err(error) = self.publisher.publish(destination, copy).await {

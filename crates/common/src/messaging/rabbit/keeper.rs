@@ -12,14 +12,14 @@ use super::session::Session;
 use super::topology::Topology;
 use super::unrouted::Unrouted;
 
-/// How often somebody looks: what is missing is there again within 5 s.
+/// Longest pause between two looks: so what is missing is declared again within 5 s.
 const LOOK: Duration = Duration::from_secs(2);
-/// Least wait between two looks, however many ask.
+/// Shortest pause between two looks, however many ask for one.
 const LEAST: Duration = Duration::from_millis(200);
 
 /// Declares again what is missing, and has what waited for it moved to where it belongs.
 ///
-/// Every process does, for all queues: the worker of the one that is missing may be down.
+/// Every process does so for all queues: the service that consumes the missing one may be down.
 pub(super) struct Keeper {
     pub(super) topology: Arc<Topology>,
     /// Not the connection that publishes: it answers nothing while the broker takes no messages.
@@ -47,7 +47,7 @@ impl Keeper {
                 }
             }
         };
-        // Beside it: what waits may be much, and what is missing must not wait for it.
+        // Beside the first loop: there may be many events to move, and a missing queue must not wait for that.
         let sorting = async {
             loop {
                 let session = link.connected().await;
@@ -74,7 +74,7 @@ async fn give_up_unless(session: &Session, look: impl Future<Output = Result<(),
     }
 }
 
-/// Many processes that started together do not look together.
+/// A pause of random length, so that processes that started together do not look together.
 fn pause() -> Duration {
     LOOK.mul_f64(rand::random_range(0.75..1.0))
 }

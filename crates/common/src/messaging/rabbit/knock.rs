@@ -6,14 +6,14 @@ use tokio::net::TcpStream;
 
 use super::deadline::{CONNECT, CallError, within};
 
-/// What a client of AMQP 0.9.1 says first. A server that lives answers it.
+/// The protocol header of AMQP 0-9-1 (section 4.2.2 of its specification): what a client sends first. A server answers it.
 const HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
 
 /// Asks whether anybody answers at a node that was silent before.
 ///
-/// An attempt of lapin's to connect that is given up leaves a thread and a socket behind for as
-/// long as the peer keeps silent; one an attempt would fill the process while a broker hangs. This
-/// one leaves nothing. Over TLS, which it does not speak, it only looks whether the port is open.
+/// When an attempt of lapin's to connect is given up, it leaves a thread and a socket behind for as long as the peer is
+/// silent: while a broker hangs, every further attempt would add one. A knock leaves nothing behind. It does not speak
+/// TLS: there it only looks whether the port is open.
 pub(super) async fn knock(node: &AMQPUri) -> Result<(), CallError> {
     let address = (node.authority.host.as_str(), node.authority.port);
     let asking = async {

@@ -1,9 +1,9 @@
 //! Which queues have no leader, as far as is known.
 //!
 //! On RabbitMQ 3.10 the supervisor of at-least-once dead-lettering can die for good. From then on a queue with that
-//! strategy that needs a leader gets none: publishes to it are refused, and whoever consumes or reads it has its whole
+//! strategy that needs a new leader gets none: publishes to it are refused, and whoever consumes or reads it has its whole
 //! connection closed. Nothing but a restart of the node cures it, and the broker tells nobody which queues these are.
-//! So whoever fails in a way that points to it says so here, and somebody asks (`scout.rs`).
+//! So a part that fails in a way that points to it reports a suspicion here, and the scout asks the queues (`scout.rs`).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout};
 
 use super::deadline::CallError;
 
-/// How long a consumer waits for somebody to ask.
+/// How long a consumer waits at most for the scout's answer to a suspicion.
 const SUSPICION: Duration = Duration::from_secs(10);
-/// How long every leader that was found is believed in: a full queue refuses as one without a leader does, for hours.
+/// For how long a refusal is no suspicion after every leader was found: a full queue refuses in the same way, for hours.
 const BELIEF: Duration = Duration::from_secs(30);
 
 /// What is known of the queues' leaders.
@@ -28,21 +28,21 @@ pub(super) struct Leaders(watch::Sender<Known>);
 struct Known {
     is_suspected: bool,
     without: BTreeSet<String>,
-    /// When each was found.
+    /// When every queue was last found to have a leader; `None` where the last look found otherwise.
     all_at: Option<Instant>,
 }
 
-/// What asking every queue came to.
+/// What a look at every queue found.
 #[derive(Default)]
 pub(super) struct Found {
     /// Those that have no leader.
     pub(super) without: BTreeSet<String>,
-    /// Whether some did not answer: of those it is what was known before.
+    /// Whether some queues did not answer; of those `without` says what was known before.
     pub(super) is_partial: bool,
 }
 
 impl Leaders {
-    /// Has somebody ask, unless every leader was found just now: something failed as it may for want of one.
+    /// Reports a failure that a missing leader may have caused. The scout asks, unless it found every leader just now.
     pub(super) fn suspect(&self) {
         self.0.send_if_modified(|known| {
             let is_known = known.all_at.is_some_and(|at| at.elapsed() < BELIEF);
@@ -50,7 +50,8 @@ impl Leaders {
         });
     }
 
-    /// Has somebody ask, when this is how the broker fails for want of a leader and of nothing else; says whether it is.
+    /// Reports `error`. The scout asks if it is the broker's internal error, by which it tells of a missing leader; answers
+    /// whether it is.
     pub(super) fn suspect_after(&self, error: &CallError) -> bool {
         let is_internal = is_internal(error);
         if is_internal {
@@ -60,24 +61,25 @@ impl Leaders {
         is_internal
     }
 
-    /// Whether `queue` has none, as far as is known.
+    /// Whether `queue` is known to have no leader.
     pub(super) fn lacks(&self, queue: &str) -> bool {
         self.0.borrow().without.contains(queue)
     }
 
-    /// Resolves when a queue may be without a leader.
+    /// Resolves when a queue is suspected or known to have no leader.
     pub(super) async fn are_doubted(&self) {
         self.until(|known| known.is_suspected || !known.without.is_empty())
             .await;
     }
 
-    /// Resolves when nothing is known against `queue`. What is suspected is waited for, but not for ever.
+    /// Resolves when `queue` may be consumed: a suspicion is waited out, for 10 s at most, and a leader that is known to be
+    /// missing for as long as it takes.
     pub(super) async fn allow(&self, queue: &str) {
         let _ = timeout(SUSPICION, self.until(|known| !known.is_suspected)).await;
         self.until(|known| !known.without.contains(queue)).await;
     }
 
-    /// Takes what was found, and says it once. Where some did not answer, they are suspected still.
+    /// Takes what a look found, and logs it when it changed. Where some queues did not answer, the suspicion stays.
     pub(super) fn note(&self, found: Found) {
         let Found { without, is_partial } = found;
         let all = !is_partial && without.is_empty();
@@ -104,7 +106,7 @@ impl Leaders {
     }
 }
 
-/// Whether the broker fails as it does for want of a leader.
+/// Whether this is the broker's internal error (AMQP's 541), with which it answers for a queue without a leader.
 pub(super) fn is_internal(error: &CallError) -> bool {
     let CallError::Lapin(error) = error else { return false };
     matches!(error.kind(), ErrorKind::ProtocolError(error)

@@ -37,8 +37,8 @@ pub(super) struct Link {
 type Cure = Arc<RwLock<Option<&'static str>>>;
 
 impl Link {
-    /// Keeps a connection for as long as the service lives. At its end the last one stays open
-    /// until its users have finished.
+    /// Keeps a connection for as long as the service lives, in a task of its own. When the service stops, the last one stays
+    /// open until its users have finished.
     pub(super) fn spawn(purpose: &'static str, nodes: Nodes, topology: Arc<Topology>, tasks: &Tasks) -> Self {
         let (sender, current) = watch::channel(None);
         let cure = Cure::default();
@@ -87,7 +87,7 @@ impl Link {
         self.state() == State::Degraded
     }
 
-    /// Waits for a connection that works; for ever when the service stops before there is one.
+    /// Waits for a connection that works; never returns when the service stops before there is one.
     pub(super) async fn connected(&self) -> Arc<Session> {
         let mut current = self.current.clone();
         loop {
@@ -160,7 +160,7 @@ impl Supervisor {
         }
     }
 
-    /// Lets a connection be used until it is of no use any more; whether there is to be another.
+    /// Lets a connection be used until it is of no use any more. `false`: the service stops, and there is to be no other.
     async fn keep(&self, session: Session) -> bool {
         let (purpose, address) = (self.purpose, &session.node);
         tracing::info!(purpose, address, "connected to the broker");
@@ -173,7 +173,7 @@ impl Supervisor {
         true
     }
 
-    /// Keeps what is known of one node while others, of which less is known, are tried.
+    /// Keeps the cure that was found at one node while the others are tried in the same round.
     fn note(&self, cure: Option<&'static str>, begins_anew: bool) {
         let mut known = self.cure.write();
         if begins_anew || known.is_none() {

@@ -1,11 +1,11 @@
 //! RabbitMQ: quorum queues, confirmed publishes, two supervised connections.
 //!
-//! lapin's own recovery is switched off. It rebuilds parts, and a part that is not rebuilt is a
-//! consumer that nobody misses; here a connection that breaks or falls silent is closed and replaced as
-//! a whole (`session.rs`, `link.rs`), and whoever used it begins anew on the next one. What is missing on the
-//! broker itself is declared again (`keeper.rs`), and what waited for it is moved to it (`unrouted.rs`).
-//! A queue that has no leader is found and told (`leaders.rs`, `scout.rs`), and a consumer that the broker lost is made
-//! anew (`watch.rs`). Every await on lapin has a deadline (`deadline.rs`): some of its calls can wait for ever.
+//! lapin, the AMQP client, has a recovery of its own, which is switched off: it rebuilds a connection in parts, and nobody
+//! notices a consumer that was not rebuilt. Here a connection that breaks or falls silent is closed and replaced as a whole
+//! (`session.rs`, `link.rs`), and whoever used it begins anew on the next one. What is missing on the broker is declared
+//! again (`keeper.rs`), and events that waited for it are moved to it (`unrouted.rs`). A queue that has no leader is found
+//! and reported (`leaders.rs`, `scout.rs`), and a consumer that the broker lost is made anew (`watch.rs`). Every await on
+//! lapin has a deadline (`deadline.rs`): some of its calls can wait for ever.
 
 mod amqp;
 mod client;

@@ -6,22 +6,22 @@ use contracts::topology::{DEAD_EXCHANGE, EVENTS_EXCHANGE, SIGNS_EXCHANGE, UNROUT
 
 use crate::messaging::error::BrokerError;
 
-/// AMQP names have at most 255 bytes; ours need some of them.
+/// AMQP names have at most 255 bytes; the namespace leaves room for the rest of our names.
 const MAX_NAMESPACE: usize = 100;
 
 /// Where a message is sent.
 pub(super) enum Destination<'a> {
-    /// The events exchange, by its type.
+    /// The events exchange; the message's type is the routing key.
     Event(&'a str),
-    /// A work queue, past the exchanges.
+    /// A work queue, past the events exchange.
     Work(&'a str),
-    /// A queue's delay queue.
+    /// The delay queue of a work queue for this wait.
     Delay(&'a str, Duration),
-    /// A queue's dead letters.
+    /// The dead letters of a work queue.
     Dead(&'a str),
 }
 
-/// The names of exchanges and queues on the broker: those of `contracts`, behind the namespace.
+/// The names of exchanges and queues on the broker: those of `contracts`, with the namespace before them.
 pub(super) struct Names {
     prefix: String,
 }
@@ -44,7 +44,7 @@ impl Names {
         self.of(EVENTS_EXCHANGE)
     }
 
-    /// An exchange of an earlier release.
+    /// An exchange of an earlier release, which is deleted.
     pub(super) fn former_bypass(&self) -> String {
         self.of("waypost.bypass")
     }
@@ -74,7 +74,7 @@ impl Names {
         format!("{}.dead", self.of(queue))
     }
 
-    /// The queue that whoever works on a queue's dead letters holds meanwhile.
+    /// The exclusive queue that a command holds while it works on a queue's dead letters.
     pub(super) fn dead_turn(&self, queue: &str) -> String {
         format!("{}.turn", self.dead(queue))
     }
@@ -84,7 +84,7 @@ impl Names {
         format!("{}.retry.{}", self.of(queue), after.as_millis())
     }
 
-    /// Exchange and routing key. The empty exchange routes to the queue of the key's name.
+    /// Exchange and routing key. The exchange with the empty name routes to the queue that has the key's name.
     pub(super) fn route(&self, destination: &Destination<'_>) -> (String, String) {
         match destination {
             Destination::Event(kind) => (self.events(), (*kind).to_owned()),

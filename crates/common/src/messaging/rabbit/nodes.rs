@@ -10,8 +10,8 @@ use super::deadline::CONNECT;
 use super::knock::knock;
 use crate::messaging::error::BrokerError;
 
-/// Seconds. For the broker, which hands out anew what a connection held when it missed two: our side finds a
-/// silent one sooner, but a broker that can't hear of it goes on handing messages to it.
+/// In seconds. For the broker's sake: after two missed heartbeats it hands out anew what the connection held. Our side
+/// finds a silent connection sooner, but can't tell a broker that it does not reach, which goes on handing out over it.
 const HEARTBEAT: u16 = 3;
 
 /// The broker's nodes, and how TLS is spoken to them.
@@ -22,9 +22,9 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Reads the nodes' URLs, which have commas between.
+    /// Reads the nodes' URLs, with commas between them.
     ///
-    /// Each process has an order of its own: they begin at different nodes, and when one dies, those that it served
+    /// The order is random. So processes begin at different nodes, and when a node dies, those that were connected to it
     /// spread over the others.
     pub(super) fn read(urls: &str, tls: RustlsConnector) -> Result<Self, BrokerError> {
         let mut addresses = read(urls)?;
@@ -32,14 +32,14 @@ impl Nodes {
         Ok(Self { addresses, tls })
     }
 
-    /// All of them, each with its index, in a round that begins at this one.
+    /// All nodes, each with its index, in a round that begins at index `begin`.
     pub(super) fn round(&self, begin: usize) -> impl Iterator<Item = (usize, &AMQPUri)> {
         let nodes = self.addresses.iter().enumerate();
         nodes.cycle().skip(begin).take(self.addresses.len())
     }
 
-    /// Those that do not answer, by host and port; each is given as long as a connection may take. Over TLS a port that is
-    /// open is an answer.
+    /// The nodes that do not answer, by host and port. All are asked at once, each for as long as a connection may take.
+    /// Over TLS an open port counts as an answer.
     pub(super) async fn away(&self) -> Vec<String> {
         let asked = self.addresses.iter().map(async |node| (place(node), knock(node).await));
         let answers = join_all(asked).await.into_iter();
@@ -65,7 +65,7 @@ pub(super) fn place(node: &AMQPUri) -> String {
 fn read(urls: &str) -> Result<Vec<AMQPUri>, BrokerError> {
     let node = |address: &str| {
         let mut uri: AMQPUri = address.trim().parse().map_err(|_| BrokerError::Url)?;
-        // The client's own reading knows names alone: of an IPv6 address it makes `localhost`.
+        // lapin's own reading knows host names only: it makes `localhost` of an IPv6 address.
         if let Ok(Some(Host::Ipv6(host))) = Url::parse(address.trim()).map(|url| url.host().map(|host| host.to_owned()))
         {
             uri.authority.host = host.to_string();

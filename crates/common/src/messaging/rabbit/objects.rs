@@ -8,15 +8,15 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use super::names::Names;
 
-/// A message that killed its consumer so often is set aside. It guards against crashes only:
+/// A message that was handed out and not settled so often is set aside by the broker. It guards against crashes only:
 /// every message that a lost consumer had prefetched counts a delivery, worked on or not.
 const DELIVERY_LIMIT: i64 = 20;
-/// Looking at a message that was set aside gives it back each time; that must never cost it.
+/// For queues whose messages are looked at: each look gives them back, which counts a delivery, and must never cost one.
 const NO_DELIVERY_LIMIT: i64 = 1_000_000;
-/// What nobody binds is kept in this number, and for [`UNROUTED_FOR`], to be seen.
+/// So many events that nobody binds are kept at most, and for [`UNROUTED_FOR`], so that somebody can see them.
 const MAX_UNROUTED: i64 = 10_000;
 
-/// An exchange; durable.
+/// A durable exchange.
 pub(super) struct Exchange {
     pub(super) name: String,
     pub(super) kind: ExchangeKind,
@@ -29,7 +29,7 @@ pub(super) struct DeclaredQueue {
     pub(super) arguments: FieldTable,
 }
 
-/// From an exchange, by a key, to a queue or another exchange.
+/// Routes from an exchange, by a routing key, to a queue or another exchange.
 pub(super) struct Binding {
     pub(super) from: String,
     pub(super) key: String,
@@ -48,15 +48,15 @@ pub(super) struct Objects {
     pub(super) queues: Vec<DeclaredQueue>,
     /// In this order: what receives is bound before what sends to it.
     pub(super) bindings: Vec<Binding>,
-    /// Stands while the bindings of an events exchange that was missing are made: an event that comes when only some
-    /// of its queues are bound waits among the unrouted for the others.
+    /// Stands only while the bindings of an events exchange that was missing are made: an event that comes when only some
+    /// of its queues are bound then goes to the unrouted too, and is moved to the others from there.
     pub(super) catch_all: Binding,
     /// Exchanges that earlier releases declared and nobody needs any more.
     pub(super) former: Vec<String>,
 }
 
 impl Objects {
-    /// All of it; the queues wait as long as `ladder` says between the attempts at a message.
+    /// Everything, with a delay queue of each work queue for each wait of `ladder`.
     pub(super) fn of(names: &Names, ladder: &[Duration]) -> Self {
         let mut objects = Self {
             exchanges: exchanges(names),

@@ -1,9 +1,9 @@
 //! The slow start of a consumer: one message at a time, until some came that nobody had in hand before.
 //!
-//! Why: a message that kills its process takes along whatever else that process has in hand, and each such loss counts
-//! as a delivery of all of them. With 50 in hand, 39 innocent ones went to the dead letters with the guilty one. What
-//! was in hand comes back before what is new. So a new channel begins with one, and as long as messages come back that
-//! were handed out before, each is alone.
+//! Why: when a message kills its process, the process loses all other messages in hand too, and the broker counts a
+//! delivery of each. With 50 in hand, 39 innocent ones went to the dead letters with the guilty one. What was in hand comes
+//! back before what is new. So a new channel begins with one message, and as long as messages come back that were handed
+//! out before, each is alone in hand.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
 
-/// So many messages must be settled at their first delivery.
+/// How many messages must be settled at their first delivery before more than one may be in hand.
 const CLEAN: usize = 3;
 
-/// How many messages a channel's consumer holds.
+/// How many messages the consumer of one channel may have in hand.
 pub(super) struct Pace {
     queue: &'static str,
     full: u16,
@@ -24,7 +24,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// That of a channel which is new.
+    /// The pace of a new channel: one message, and `full` later.
     pub(super) fn new(queue: &'static str, full: u16, metrics: Metrics) -> Self {
         let pace = Self {
             queue,
@@ -40,7 +40,7 @@ impl Pace {
         pace
     }
 
-    /// Whether it is one at a time still.
+    /// Whether it is still one message at a time.
     pub(super) fn is_slow(&self) -> bool {
         !self.risen.is_cancelled()
     }
@@ -55,7 +55,7 @@ impl Pace {
         self.risen.cancelled().await;
     }
 
-    /// A message is settled, which was handed out for the first time or was not.
+    /// Counts a message that is settled, if it was handed out for the first time.
     pub(super) fn settled(&self, is_first_delivery: bool) {
         if self.is_slow() && is_first_delivery && self.clean.fetch_add(1, Ordering::Relaxed) + 1 >= CLEAN {
             self.risen.cancel();

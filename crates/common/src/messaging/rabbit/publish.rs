@@ -28,7 +28,7 @@ pub(super) struct Publisher {
     window: Arc<Semaphore>,
 }
 
-/// A message as it goes out.
+/// A message as it is sent.
 struct Sent<'a> {
     exchange: &'a str,
     key: &'a str,
@@ -49,11 +49,11 @@ impl Publisher {
         &self.link
     }
 
-    /// Sends the message and waits for the confirmation, for as long as a confirmation may take.
+    /// Sends the message and waits for the confirmation, for 10 s at most, after a wait for a place that may take as long.
     ///
-    /// lapin hands a message that came back to whichever publish of its channel is confirmed next. An event
-    /// comes back only when even the queue of what nobody binds is missing; what goes to one queue comes back
-    /// whenever that is missing, so it goes out alone on its channel.
+    /// A message that no queue takes comes back, and lapin hands it to whichever publish of its channel is confirmed next.
+    /// An event comes back only when even the queue of events that nobody binds is missing. A message to one queue comes
+    /// back whenever that queue is missing, so it is sent alone on its channel.
     pub(super) async fn publish(&self, destination: &Destination<'_>, wire: &Wire) -> Result<(), PublishError> {
         let Ok(Ok(_permit)) = timeout(CONFIRM, self.window.acquire()).await else {
             return Err(PublishError::Unavailable);
@@ -88,7 +88,8 @@ async fn alone(session: &Session, message: &Sent<'_>) -> Result<Option<Box<Basic
     settled(session, sending).await
 }
 
-/// Sends another publish's message again, which came back to this one: the other was told that all is well.
+/// Sends another publish's message again, which came back to this one. The other publish was confirmed: nobody else sends
+/// the message again.
 async fn give_on(session: &Session, returned: Box<BasicReturnMessage>) {
     let message = Sent {
         exchange: returned.exchange.as_str(),
@@ -122,14 +123,14 @@ async fn send(channel: &Channel, message: &Sent<'_>) -> Result<Confirmation, lap
     sent.await?.await
 }
 
-/// What came of a publish; what came back with the confirmation had no queue to take it.
+/// What came of a publish: a message that came back with the confirmation, if one did, or why it is not confirmed.
 async fn settled(
     session: &Session,
     sending: impl Future<Output = Result<Confirmation, lapin::Error>>,
 ) -> Result<Option<Box<BasicReturnMessage>>, PublishError> {
     let confirmed = tokio::select! {
         confirmed = within(CONFIRM, sending) => confirmed,
-        // Somebody else found that nobody answers, or the service stops and can't wait as long.
+        // Another task found that the broker does not answer, or the service stops and can't wait as long.
         () = session.broken() => return Err(PublishError::Unknown),
         () = session.ended() => return Err(PublishError::Unknown),
     };
@@ -157,7 +158,7 @@ async fn settled(
     }
 }
 
-/// lapin refused before it wrote anything.
+/// Whether lapin refused the call before it wrote anything.
 fn was_not_sent(error: &CallError) -> bool {
     let CallError::Lapin(error) = error else { return false };
     matches!(

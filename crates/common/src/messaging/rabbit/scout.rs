@@ -1,6 +1,6 @@
 //! Asks which queues have no leader.
 //!
-//! Over a connection that has no other use: the broker closes the whole connection over which such a queue is read.
+//! It uses a connection of its own: the broker closes the whole connection over which a queue without a leader is read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use super::session::{Cut, is_channels};
 use super::socket::{self, Socket};
 use super::topology::counts;
 
-/// How often somebody looks at most, and again while a queue is without a leader.
+/// Pause after a look: before the next one that a suspicion asks for, and while a queue is known to have no leader.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Looks for queues without a leader.
@@ -27,17 +27,17 @@ pub(super) struct Scout {
     /// The names of all queues.
     pub(super) queues: Arc<[String]>,
     pub(super) leaders: Arc<Leaders>,
-    /// The node that answered last: a silent one before it would cost each look its time.
+    /// Index of the node that answered last, which is asked first: a silent one before it would cost each look its timeout.
     pub(super) answering: AtomicUsize,
 }
 
 impl Scout {
-    /// Looks whenever something is suspected, and again until it is well.
+    /// Looks whenever something is suspected, and again until every queue has a leader or `stopping` is cancelled.
     pub(super) async fn run(self: Arc<Self>, stopping: CancellationToken) {
         let watching = async {
             loop {
                 self.leaders.are_doubted().await;
-                // The broker is away: that is told by others.
+                // The broker is away: the connections report that.
                 if let Err(error) = self.look().await {
                     tracing::debug!(%error, "the queues' leaders can't be asked for yet");
                 }
@@ -47,7 +47,8 @@ impl Scout {
         stopping.run_until_cancelled(watching).await;
     }
 
-    /// Asks each queue, and notes those that have no leader. One that does not answer hides no other: of it stays what was known.
+    /// Asks each queue, and notes those that have no leader. One that does not answer keeps what was known of it, and the
+    /// others are asked all the same.
     pub(super) async fn look(&self) -> Result<(), CallError> {
         let mut found = Found::default();
         let mut asking: Option<Asking> = None;
@@ -58,7 +59,7 @@ impl Scout {
             };
             match ask(&open.connection, queue).await {
                 Ok(()) => asking = Some(open),
-                // The connection went with it.
+                // The broker has closed the connection: the next queue is asked over a new one.
                 Err(error) if is_internal(&error) => {
                     found.without.insert(queue.clone());
                 }
@@ -97,24 +98,24 @@ impl Scout {
     }
 }
 
-/// A connection that has no other use; whatever becomes of it, its socket goes with it.
+/// The scout's own connection; when it is dropped, its socket is cut.
 struct Asking {
     connection: Connection,
     _cut: Cut,
 }
 
-/// Asks the queue something that its leader answers. It hands out no message that anybody else would get.
+/// Asks the queue something that its leader answers; an internal error says that there is none. No message is taken away.
 async fn ask(connection: &Connection, queue: &str) -> Result<(), CallError> {
     let channel = within(CALL, connection.create_channel()).await?;
     match within(CALL, counts(&channel, queue)).await? {
-        // Without a leader the broker says that there is nothing, and nobody.
+        // Of a queue without a leader the broker says that it has no message and no consumer.
         Some(counts) if counts.is_nothing() => {}
         Some(_) | None => return Ok(()),
     }
-    // A message that came just now is given back with the channel.
+    // A message that has come since is given back when the channel closes.
     match within(CALL, channel.basic_get(queue.into(), BasicGetOptions::default())).await {
         Ok(_) => within(CALL, channel.close(200, "looked".into())).await,
-        // Refused: there is somebody who refuses.
+        // A refusal on the channel is an answer too.
         Err(CallError::Lapin(error)) if is_channels(&error) => Ok(()),
         Err(error) => Err(error),
     }

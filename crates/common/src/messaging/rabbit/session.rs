@@ -20,8 +20,8 @@ use super::nodes::place;
 use super::socket::{self, Socket};
 use super::topology::Topology;
 
-/// How often the broker is asked for a sign of life: a connection may look well and be dead. What it
-/// sends itself, confirmations and heartbeats, comes too seldom or only to those who wait.
+/// How often the broker is asked for a sign of life: a connection may look well and be dead. What the broker sends of its
+/// own accord does not tell soon enough: heartbeats are too rare, and confirmations come only after publishes.
 const PULSE: Duration = Duration::from_secs(1);
 
 /// Channels that carry one publish at a time.
@@ -33,9 +33,9 @@ pub(super) struct Session {
     /// Host and port of the node that it leads to.
     pub(super) node: String,
     pub(super) connection: Connection,
-    /// For many publishes at a time; in confirm mode.
+    /// Carries many publishes at a time; in confirm mode.
     pub(super) channel: Channel,
-    /// For one publish at a time each; in confirm mode.
+    /// Each carries one publish at a time; in confirm mode.
     single: Vec<Mutex<Channel>>,
     next_single: AtomicUsize,
     probe: Channel,
@@ -46,7 +46,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects and declares the topology. What fails leaves nothing behind.
+    /// Connects and declares the topology. When it fails or is dropped, it cuts the connection and leaves nothing behind.
     pub(super) async fn open(
         purpose: &'static str,
         (node, tls, name): (AMQPUri, RustlsConnector, &str),
@@ -54,7 +54,7 @@ impl Session {
         stopping: CancellationToken,
     ) -> Result<Self, CallError> {
         let (socket, at) = (Socket::default(), place(&node));
-        // Until it is a session's, whoever gives it up cuts it.
+        // Cuts the socket unless a session comes of it.
         let cut_if_dropped = Cut(Some(socket.clone()));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connection = within(CONNECT, socket::connect(node, properties, socket.clone(), tls)).await?;
@@ -84,7 +84,7 @@ impl Session {
         })
     }
 
-    /// Has the whole connection replaced, and closes this one at once: whoever waits on it hears of it.
+    /// Closes this connection at once, so that everybody who waits on it fails, and has it replaced by a new one.
     pub(super) fn give_up(&self, why: &str) {
         if !self.broken.is_cancelled() {
             tracing::warn!(purpose = self.purpose, why, "a connection to the broker is given up");
@@ -93,7 +93,7 @@ impl Session {
         }
     }
 
-    /// Has somebody look at once whether the topology is all there: the connection is well, something else is missing.
+    /// Reports that something is missing on the broker: the keeper looks at the topology at once. The connection stays.
     pub(super) fn misses(&self, what: &str) {
         tracing::warn!(purpose = self.purpose, what, "something is missing on the broker");
         self.topology.look_at_once();
@@ -104,7 +104,7 @@ impl Session {
         self.topology.leaders()
     }
 
-    /// A channel on which nothing else waits for its confirmation meanwhile.
+    /// A channel that is the caller's alone until the guard is dropped. Waits while another publish has it.
     pub(super) async fn single(&self) -> MutexGuard<'_, Channel> {
         let next = self.next_single.fetch_add(1, Ordering::Relaxed);
         self.single[next % self.single.len()].lock().await
@@ -115,13 +115,13 @@ impl Session {
         self.broken.cancelled().await;
     }
 
-    /// Resolves when what still waits for a confirmation at the end has waited long enough.
+    /// Resolves 2 s after the service stops: publishes wait no longer than that for their confirmation then.
     pub(super) async fn ended(&self) {
         self.stopping.cancelled().await;
         sleep(LAST_CONFIRM).await;
     }
 
-    /// The broker takes no publishes: it is short of memory or disk.
+    /// Whether the broker takes no publishes over this connection, since it is short of memory or disk.
     pub(super) fn is_blocked(&self) -> bool {
         self.connection.status().blocked()
     }
@@ -130,7 +130,7 @@ impl Session {
         !self.broken.is_cancelled() && self.connection.status().connected()
     }
 
-    /// Watches over the connection until it is of no use and says why; `None`: the service stops.
+    /// Watches over the connection until it is of no use, and answers with the reason; `None`: the service stops.
     pub(super) async fn watch(&self) -> Option<String> {
         let mut events = self.connection.events_listener();
         let mut pulse = std::pin::pin!(pulse(&self.connection, &self.probe));
@@ -142,7 +142,7 @@ impl Session {
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(why)) => tracing::error!(why, "the broker takes no messages"),
                     Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes messages again"),
-                    // What closes one channel only is for those who use it.
+                    // An error that closes one channel only is handled by those who use the channel.
                     Some(Event::Error(error)) if is_channels(&error) => {}
                     Some(Event::Error(error)) => return Some(error.to_string()),
                     Some(_) => {}
@@ -163,7 +163,7 @@ async fn confirming(connection: &Connection) -> Result<Channel, lapin::Error> {
     Ok(channel)
 }
 
-/// Asks for a sign of life again and again, until none comes. What is asked needs no right and no queue.
+/// Asks for a sign of life again and again; returns when none comes. The call (`basic.qos`) needs no right and no queue.
 async fn pulse(connection: &Connection, probe: &Channel) -> CallError {
     let mut pulse = interval(PULSE);
     pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -183,7 +183,7 @@ async fn pulse(connection: &Connection, probe: &Channel) -> CallError {
     }
 }
 
-/// Cuts a connection that came to nothing.
+/// Cuts the socket when it is dropped, for a connection that came to nothing.
 pub(super) struct Cut(pub(super) Option<Socket>);
 
 impl Cut {

@@ -19,12 +19,12 @@ use super::session::Session;
 use crate::messaging::error::PublishError;
 use crate::messaging::sign::SignOfLife;
 
-/// How often a listener makes sure that it would hear.
+/// How often a listener renews its binding: the exchange may have been deleted and declared again.
 const BIND_AGAIN: Duration = Duration::from_secs(5);
 /// Wait before a listener that ended is set up again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Tells every process of `service` that listens. Rare, so it takes a channel of its own each time.
+/// Sends a sign to every process of `service` that listens, within 2.5 s. Signs are rare: each has a channel of its own.
 ///
 /// # Errors
 /// [`PublishError::Unavailable`] when the broker did not confirm it.
@@ -53,7 +53,7 @@ pub(super) async fn tell(names: &Names, link: &Link, service: &str, sign: &SignO
     }
 }
 
-/// Hears what the processes of `service` tell. Never returns.
+/// Calls `heard` with each sign of the processes of `service`. Never returns.
 pub(super) async fn hear(names: &Names, link: &Link, service: &str, mut heard: impl FnMut(SignOfLife)) {
     loop {
         let session = link.connected().await;
@@ -83,7 +83,7 @@ pub(super) async fn hear(names: &Names, link: &Link, service: &str, mut heard: i
     }
 }
 
-/// Where signs are heard.
+/// A queue of this process alone, and the consumer that reads signs from it.
 struct Ears {
     channel: Channel,
     queue: ShortString,
@@ -110,7 +110,7 @@ async fn listen(names: &Names, session: &Session, service: &str) -> Result<Ears,
     Ok(Ears { channel, queue, signs })
 }
 
-/// Has the signs of `service` come to the queue; harmless when they do already.
+/// Binds the queue to the signs of `service`; harmless when it is bound already.
 async fn bind(channel: &Channel, names: &Names, queue: &ShortString, service: &str) -> Result<(), lapin::Error> {
     declare(channel, names).await?;
     channel
@@ -124,7 +124,8 @@ async fn bind(channel: &Channel, names: &Names, queue: &ShortString, service: &s
         .await
 }
 
-/// Durable, though what goes through it is not: RabbitMQ 4 frowns on what is neither durable nor exclusive.
+/// Declares the exchange of signs. It is durable, though the signs are not: RabbitMQ 4 warns of what is neither durable nor
+/// exclusive.
 async fn declare(channel: &Channel, names: &Names) -> Result<(), lapin::Error> {
     let durable = ExchangeDeclareOptions {
         durable: true,

@@ -13,17 +13,19 @@ use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::lookup_host;
 
-/// A connection that carries nothing asks the peer's system so early, and then so often, whether it is there.
+/// TCP keepalive: after [`IDLE`] without traffic it asks the peer's system whether it is there, then after each [`AGAIN`];
+/// [`TIMES`] questions without an answer end the connection.
 const IDLE: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(2);
 const TIMES: u32 = 3;
-/// What was written and not even received by the peer's system for so long ends the connection.
+/// The connection ends when the peer's system has not received what was written for so long; on Linux alone
+/// (`TCP_USER_TIMEOUT`).
 const UNRECEIVED: Duration = Duration::from_secs(10);
 
 /// A second handle to the socket below a connection, to cut it.
 ///
-/// lapin closes a connection by asking the broker to: one that does not answer would keep the socket and
-/// its thread, and the broker what it had handed out over it.
+/// lapin closes a connection by asking the broker to. When the broker does not answer, the socket and its thread would stay,
+/// and the broker would keep what it had handed out over the connection.
 #[derive(Clone, Default)]
 pub(super) struct Socket(Arc<Mutex<Option<TcpStream>>>);
 
@@ -31,7 +33,7 @@ impl Socket {
     /// Ends the connection at once, whatever the peer does.
     pub(super) fn cut(&self) {
         if let Some(stream) = &*self.0.lock() {
-            // Already closed is as good.
+            // An error means that it is closed already, which is as good.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -41,7 +43,7 @@ impl Socket {
     }
 }
 
-/// Connects over a socket that notices a peer that is gone, and that `kept` can cut; with `amqps://`, over TLS on it.
+/// Connects over a socket that notices when its peer is gone and that `kept` can cut; for `amqps://` over TLS.
 pub(super) async fn connect(
     node: AMQPUri,
     properties: ConnectionProperties,

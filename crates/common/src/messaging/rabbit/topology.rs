@@ -24,9 +24,9 @@ use crate::telemetry::Metrics;
 pub(super) struct Topology {
     objects: Objects,
     metrics: Metrics,
-    /// The process's connections declare one after the other.
+    /// Held while one connection of this process declares; the others wait.
     declaring: tokio::sync::Mutex<()>,
-    /// When all of it was last seen to be there.
+    /// When the look began that last saw all of it.
     whole: Mutex<Option<Timestamp>>,
     asked: Notify,
     leaders: Arc<Leaders>,
@@ -49,7 +49,7 @@ impl Topology {
         self.objects.queues.iter().map(|queue| queue.name.clone()).collect()
     }
 
-    /// Declares all of it; what is there already stays as it is.
+    /// Declares all of it, within 30 s; what is there already stays as it is.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), CallError> {
         let declaring = async {
             let _one_at_a_time = self.declaring.lock().await;
@@ -63,9 +63,9 @@ impl Topology {
         self.suspecting(declared)
     }
 
-    /// Looks whether all of it is there, and declares again what is not.
+    /// Looks whether all of it is there, and declares again what is not; within 30 s.
     ///
-    /// Nothing tells of a binding that is gone, so bindings are made again each time.
+    /// AMQP has no way to ask for a binding, so bindings are made again each time.
     pub(super) async fn look(&self, connection: &Connection) -> Result<(), CallError> {
         let looking = async {
             let _one_at_a_time = self.declaring.lock().await;
@@ -95,7 +95,7 @@ impl Topology {
         })
     }
 
-    /// Has [`Self::asked`] resolve: somebody met something that is missing.
+    /// Asks for a look now: [`Self::asked`] resolves.
     pub(super) fn look_at_once(&self) {
         self.asked.notify_one();
     }
@@ -139,7 +139,7 @@ impl Topology {
         channel.close(200, "declared".into()).await
     }
 
-    /// Whether the exchange is missing that every event goes to. A new one leads nowhere at first.
+    /// Whether the events exchange is missing. One that is declared anew has no bindings at first.
     async fn misses_events(&self, connection: &Connection) -> Result<bool, lapin::Error> {
         let channel = connection.create_channel().await?;
         let is_events = |exchange: &&Exchange| exchange.name == self.objects.catch_all.from;
@@ -152,7 +152,7 @@ impl Topology {
         Ok(!is_there)
     }
 
-    /// Makes all bindings, and only then takes away what stood in for them, whoever made it.
+    /// Makes all bindings, and only then removes the one that stood in for them, which another process may have made.
     async fn bind_all(&self, channel: &Channel) -> Result<(), lapin::Error> {
         for binding in &self.objects.bindings {
             bind(channel, binding).await?;
@@ -160,7 +160,7 @@ impl Topology {
         unbind(channel, &self.objects.catch_all).await
     }
 
-    /// Names what is not there. Asking for it costs the channel.
+    /// The names of exchanges and queues that are not there. The broker closes the channel at each such question.
     async fn missing(&self, connection: &Connection) -> Result<Vec<String>, lapin::Error> {
         let mut missing = Vec::new();
         let mut channel = connection.create_channel().await?;
@@ -210,7 +210,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// What the broker also says of a queue whose leader is gone, or does not answer in time.
+    /// Whether all counts are zero: the broker says so too of a queue whose leader is gone or does not answer in time.
     pub(super) fn is_nothing(&self) -> bool {
         self.messages == 0 && self.consumers == 0
     }
@@ -277,7 +277,7 @@ async fn bind(channel: &Channel, binding: &Binding) -> Result<(), lapin::Error> 
     }
 }
 
-/// Takes a binding between exchanges away; one that is not there is no error.
+/// Removes a binding between exchanges; one that is not there is no error.
 async fn unbind(channel: &Channel, binding: &Binding) -> Result<(), lapin::Error> {
     let Target::Exchange(exchange) = &binding.to else {
         return Ok(());

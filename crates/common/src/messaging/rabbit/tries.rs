@@ -1,15 +1,15 @@
-//! Which pause stands between one try to connect and the next.
+//! The pauses between one try to connect and the next.
 
 use std::time::Duration;
 
 use crate::resilience::Backoff;
 
-/// Waits when every node was tried.
+/// Waits after every node was tried.
 const WAITS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(1));
-/// A connection that lasted so long was a good one: the next is tried at once.
+/// A connection that lasted so long was a good one: the waits begin again with the shortest.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 
-/// Counts the tries over all nodes: the next is tried at once, and all of them again after a pause.
+/// Counts the tries over all nodes: after a failure the next node is tried at once, and after all of them there is a pause.
 pub(super) struct Tries {
     nodes: usize,
     failed: usize,
@@ -25,7 +25,7 @@ impl Tries {
         }
     }
 
-    /// The pause after a node that could not be connected to; none while others are left.
+    /// The pause after a node that could not be connected to; zero while others are left.
     pub(super) fn after_failure(&mut self) -> Duration {
         self.failed += 1;
         if self.failed < self.nodes {
@@ -35,8 +35,8 @@ impl Tries {
         self.wait()
     }
 
-    /// The pause after a connection that lived so long. One that ends as soon as it is used, for want of
-    /// a right, must not be opened in a loop.
+    /// The pause after a connection that lived for `life`; never zero. One that ends as soon as it is used, for want of a
+    /// right, must not be opened in a loop.
     pub(super) fn after_life(&mut self, life: Duration) -> Duration {
         self.failed = 0;
         if life >= GOOD_LIFE {
@@ -45,7 +45,7 @@ impl Tries {
         self.wait()
     }
 
-    /// Whether no node has been tried since all of them were, or since one was connected to.
+    /// Whether a new round over the nodes begins: none has failed since the last round or the last connection.
     pub(super) fn begin_anew(&self) -> bool {
         self.failed == 0
     }

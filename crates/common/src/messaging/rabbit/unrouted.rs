@@ -22,33 +22,33 @@ use crate::Timestamp;
 use crate::messaging::wire::Wire;
 use crate::telemetry::Metrics;
 
-/// What stays is looked through again this often, although its number did not change.
+/// Events that stay are looked through again this often, even if their number did not change.
 const AGAIN: Duration = Duration::from_secs(30);
-/// So many times as long as it took to find nothing, nobody looks: there may be very much that stays.
+/// After a look that moved nothing, the pause is so many times as long as the look took: very many events may stay.
 const REST: u32 = 9;
 
-/// Looks after the queue of what found no queue.
+/// Looks after the queue of events that found no queue of their own.
 ///
-/// An event of a type that some of our queues bind is there because one of them was missing. Which one, it does
-/// not say, so each gets a copy; the inboxes drop those that came before. All else stays, to be seen.
+/// An event is there although some of our queues bind its type, because one of them was missing. It does not say which one,
+/// so each gets a copy; the inboxes drop copies of what came before. Other events stay, so that somebody can see them.
 pub(super) struct Unrouted {
     names: Arc<Names>,
     publisher: Publisher,
     metrics: Metrics,
-    /// What stayed when it was last looked through.
+    /// How many events stayed at the last look through the queue; `u32::MAX` when it broke off.
     left: u32,
     rest_until: Instant,
     again_at: Instant,
 }
 
-/// What came of looking through it.
+/// What came of a look through the queue.
 #[derive(Default)]
 struct Sorted {
     moved: u32,
     left: u32,
     /// Age of the oldest that stays.
     oldest: Duration,
-    /// A queue did not take what is its own.
+    /// A queue did not take an event that belongs to it; the look broke off there.
     is_stuck: bool,
 }
 
@@ -65,7 +65,7 @@ impl Unrouted {
         }
     }
 
-    /// Looks how many there are, and through them when that may be worthwhile.
+    /// Counts the events, and looks through them when it may be worth it.
     pub(super) async fn look(&mut self, session: &Session) -> Result<(), CallError> {
         let channel = within(CALL, session.connection.create_channel()).await?;
         let name = self.names.unrouted();
@@ -82,14 +82,14 @@ impl Unrouted {
             let sorted = self.sort(&channel, waiting).await?;
             self.remember(&sorted, now);
         }
-        // What stays goes back with the channel.
+        // Events that stay go back to the queue when the channel closes.
         within(CALL, channel.close(200, "looked".into())).await
     }
 
     fn remember(&mut self, sorted: &Sorted, began: Instant) {
         self.left = if sorted.is_stuck { u32::MAX } else { sorted.left };
         let (now, took) = (Instant::now(), began.elapsed());
-        // What is moved may have more of its kind behind it; strangers alone are not worth all of the time.
+        // After an event that was moved there may be more to move. Events that stay alone are not worth so much time.
         let is_idle = sorted.moved == 0 && !sorted.is_stuck;
         self.rest_until = if is_idle { now + (took * REST).min(AGAIN) } else { now };
         self.again_at = now + AGAIN;
@@ -104,7 +104,7 @@ impl Unrouted {
         }
     }
 
-    /// Takes them out one after the other, those that were there at the beginning, and moves what is ours.
+    /// Gets the first `waiting` events one after the other, and moves those that belong to our queues.
     async fn sort(&self, channel: &Channel, waiting: u32) -> Result<Sorted, CallError> {
         let mut sorted = Sorted::default();
         let name = self.names.unrouted();
@@ -130,7 +130,7 @@ impl Unrouted {
         Ok(sorted)
     }
 
-    /// Whose it is: of every queue that binds the type, or of the one before whose entry it was sent to.
+    /// The queues it belongs to: all that bind its type, or the one to whose entry exchange it was sent.
     fn owners(&self, delivery: &Delivery) -> Vec<Queue> {
         let (exchange, key) = (delivery.exchange.as_str(), delivery.routing_key.as_str());
         let is_event = exchange == self.names.events();
@@ -151,7 +151,7 @@ impl Unrouted {
     }
 }
 
-/// How old an event is by its own account; one that does not say is taken for new.
+/// How old an event is by its own time; zero where it has none.
 fn age(wire: &Wire) -> Duration {
     let time = wire.header(header::TIME);
     let time = time.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());

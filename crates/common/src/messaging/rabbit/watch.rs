@@ -1,4 +1,4 @@
-//! Watches over a consumer from the broker's side: one that the broker no longer has is missed by nobody else.
+//! Watches over a consumer by asking the broker: nothing else notices that the broker has lost it.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Resolves, with why, when the consumer must be made anew: for two looks the broker knows of none and nothing came, or
-    /// messages wait and none comes to one that has nothing in hand.
+    /// Resolves with the reason when the consumer must be made anew. That is so when at two looks in a row, with no message
+    /// between them, the broker knows of no consumer, or messages wait while this one has none in hand.
     pub(super) async fn misses(&self, held: &Held) -> &'static str {
         let mut looks = Looks::default();
         loop {
@@ -37,7 +37,7 @@ impl Watch<'_> {
                 }
                 Ok(counts)
             };
-            // A connection that does not answer is found by its pulse, a queue that is gone by its consumer's end.
+            // Not handled here: the pulse finds a connection that is silent, the end of the consumer a queue that is gone.
             let Ok(Some(counts)) = within(CALL, looking).await else {
                 continue;
             };
@@ -55,7 +55,7 @@ impl Watch<'_> {
     }
 }
 
-/// What the look before showed: how many messages had come by then.
+/// What the look before showed. The numbers say how many messages had come by then.
 #[derive(Default)]
 struct Looks {
     /// The broker knew of no consumer.
@@ -65,10 +65,10 @@ struct Looks {
 }
 
 impl Looks {
-    /// Takes what a look showed; why the consumer must be made anew, if it must.
+    /// Takes what a look showed; answers why the consumer must be made anew, if it must.
     ///
-    /// The broker also counts nothing, and nobody, when the queue's leader does not answer it within 250 ms: only the
-    /// second such answer in a row is believed.
+    /// The broker also answers with no message and no consumer when the queue's leader does not answer it within 250 ms:
+    /// so only the second such answer in a row is believed.
     fn misses(&mut self, counts: &Counts, taken: u64, is_empty: bool) -> Option<&'static str> {
         let is_alone = counts.consumers == 0;
         let was_alone = std::mem::replace(&mut self.alone_at, is_alone.then_some(taken));
