@@ -1,4 +1,4 @@
-//! The client of Kafka where the program was built without it: it can't be had.
+//! Stands in for Kafka's client in a program that was built without it: it can't be made.
 
 use std::convert::Infallible;
 use std::future::Ready;
@@ -9,7 +9,7 @@ use super::record::Record;
 use super::trouble::Watch;
 use crate::messaging::error::PublishError;
 
-/// There is none.
+/// A client that nobody can make.
 #[derive(Clone)]
 pub(super) struct Producer(Infallible);
 

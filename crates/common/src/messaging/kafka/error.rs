@@ -1,6 +1,6 @@
 //! Why there is no outlet to Kafka.
 
-/// Why there is no outlet to Kafka. That Kafka is away is no error.
+/// Why there is no outlet to Kafka. It is no error that Kafka is away: the outlet waits for it.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
     /// The settings name no Kafka: there is nothing to open.

@@ -14,12 +14,12 @@ use crate::messaging::trace;
 use crate::process::Finding;
 use crate::telemetry::TraceContext;
 
-/// The outlet's name: as the semantic conventions have the system, in metrics and in `/readyz`.
+/// The outlet's name in metrics, in `/readyz`, and in spans (`messaging.system` of the semantic conventions).
 pub(in crate::messaging) const NAME: &str = "kafka";
 /// How many aggregates' messages may wait for their confirmation at once: as many as one read of the outbox takes.
 pub(in crate::messaging) const WINDOW: usize = 200;
 
-/// The outlet to Kafka. Cheap to clone; all clones send over one connection a broker.
+/// The outlet to Kafka. Cheap to clone; all clones share one client, with one connection to each of Kafka's brokers.
 #[derive(Clone)]
 pub struct Kafka {
     producer: Producer,
@@ -39,7 +39,7 @@ impl Kafka {
     /// Begins to connect, in the background and for as long as a clone of it lives. Kafka need not be there.
     ///
     /// # Errors
-    /// [`KafkaError`] when no Kafka is named, or when this program can't speak to one.
+    /// [`KafkaError`] when no Kafka is named, this program can't speak to one, or the client refuses its settings.
     pub fn connect(settings: &Settings) -> Result<Self, KafkaError> {
         let outlet = &settings.outlets.kafka;
         let KafkaServers::At(servers) = &outlet.url else {
@@ -53,12 +53,12 @@ impl Kafka {
         })
     }
 
-    /// How Kafka is, as far as this process has seen, and what to do where it is away.
+    /// How Kafka is, as far as this process has seen, and what cures it where events can't go.
     pub fn finding(&self) -> Finding {
         self.watch.finding()
     }
 
-    /// Asks Kafka for the topic; answers with the number of its partitions.
+    /// Asks Kafka for the topic, for `patience` at most; answers with the number of its partitions.
     ///
     /// # Errors
     /// What is wrong, in words, when the topic is not there, or nobody answers in time.
@@ -66,10 +66,10 @@ impl Kafka {
         self.producer.partitions(patience).await
     }
 
-    /// Publishes to the topic, and waits until every replica in step has it.
+    /// Publishes to the topic, and waits until every in-sync replica has the message, for 35 s at most.
     ///
     /// # Errors
-    /// [`PublishError`] when that was not confirmed in time.
+    /// [`PublishError`] when it was not confirmed; the variant tells whether it may have arrived.
     pub(in crate::messaging) async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
         let parent = message.trace();
         let (kind, id) = (message.kind().to_owned(), message.id().to_string());
@@ -90,13 +90,13 @@ impl Kafka {
         if self.watch.is_in_trouble() { 1 } else { WINDOW }
     }
 
-    /// Nothing is to be sent from here: another relay leads.
+    /// To be called when another relay leads: forgets the trouble, and what is still on its way.
     pub(in crate::messaging) fn stands_by(&self) {
         self.watch.forgets();
         self.producer.recall();
     }
 
-    /// Nothing waits: there is nothing that could not go.
+    /// To be called when no row waits: the trouble of earlier events is over.
     pub(in crate::messaging) fn nothing_waits(&self) {
         self.watch.forgets();
     }

@@ -1,9 +1,9 @@
 //! The client of Kafka: librdkafka's idempotent producer.
 //!
-//! It connects, retries and reconnects by itself, in threads of its own; what it has not delivered after
-//! [`DELIVERY`] it gives back. The relay then has it sent again, so a copy may arrive, behind the first and never before the
-//! event ahead of it: of a key one message is on its way at a time. What a relay that lost its lock had on the way may arrive
-//! still, as a copy behind what the next leader has sent meanwhile.
+//! It connects, retries and reconnects by itself, in threads of its own. What it has not delivered after [`DELIVERY`] it
+//! gives back, and the relay sends it again. So a copy may arrive behind the first one, but never before the event ahead of
+//! it: of each key one message is on its way at a time. When a relay loses its lock, what it had on the way may still
+//! arrive, as a copy behind what the next leader has sent meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,20 +22,21 @@ use super::record::Record;
 use super::trouble::{Trouble, Watch};
 use crate::messaging::error::PublishError;
 
-/// How long the client tries to deliver a message, its connections made anew meanwhile.
+/// How long the client tries to deliver a message, with new connections where the old ones are lost.
 const DELIVERY: Duration = Duration::from_secs(30);
-/// Longest that its answer is waited for; it comes within [`DELIVERY`] unless the client itself stands still.
+/// Longest wait for the client's answer; it comes within [`DELIVERY`] unless the client itself stands still.
 const ANSWER: Duration = Duration::from_secs(35);
 /// How long a topic may be missing before messages are given back.
 const NEW_TOPIC: Duration = Duration::from_secs(5);
-/// How often the client tells to whom it is connected.
+/// How often the client reports to which brokers it is connected.
 const LOOK: Duration = Duration::from_secs(5);
 /// Largest message, its headers included, that the client takes: a body of `MAX_BODY_BYTES` and 64 KiB.
 const LARGEST: usize = contracts::envelope::MAX_BODY_BYTES + 64 * 1024;
-/// Bytes of a batch, unless one message alone has more. Kafka refuses a batch that is larger than its topic takes as a whole,
-/// whoever is in it; a small one is refused only for a message that is too large by itself, and has it alone.
+/// Most bytes of a batch, unless one message alone has more. Kafka refuses a batch as a whole when its topic takes less.
+/// With small batches this happens only to a message that is too large by itself, and such a message is alone in its batch.
 const BATCH: usize = 64 * 1024;
-/// Messages that the client holds at most: the relay's window, with room for what it has given up and the client has not.
+/// Messages that the client holds at most: the relay's window, and room for messages that the relay has given up and the
+/// client has not.
 const HELD: usize = 1_000;
 
 /// The client. Cheap to clone; all clones are one.
@@ -49,8 +50,9 @@ struct Inner {
     client: Mutex<Arc<Client>>,
 }
 
-/// One client of librdkafka. Its end joins its threads and may wait for half a minute, for a name that is looked up:
-/// no task, no worker of tokio's and no end of the process may wait for that. So a plain thread does, and nobody joins it.
+/// One client of librdkafka. When it ends, it joins its threads, and may wait half a minute for one that looks up a host's
+/// name. No task, no worker of tokio's and no end of the process may wait so long. So a plain thread does, and nobody joins
+/// it.
 struct Client(Option<FutureProducer<Ear>>);
 
 impl Client {
@@ -59,7 +61,7 @@ impl Client {
         Ok(Arc::new(Self(Some(client))))
     }
 
-    /// The client; `None` in its end alone, when nobody has it any more.
+    /// The client; `None` only while it is dropped.
     fn own(&self) -> Option<&FutureProducer<Ear>> {
         self.0.as_ref()
     }
@@ -69,14 +71,14 @@ impl Drop for Client {
     fn drop(&mut self) {
         if let Some(client) = self.0.take() {
             let end = std::thread::Builder::new().name("end of Kafka's client".to_owned());
-            // Where no thread is to be had, it ends here.
+            // Where no thread can be made, the client ends here, and this thread waits.
             drop(end.spawn(move || drop(client)));
         }
     }
 }
 
 impl Producer {
-    /// Begins to connect to `servers`, which have commas between.
+    /// Begins to connect to `servers`: `host:port`, with commas between them.
     pub(super) fn connect(servers: &str, topic: &str, watch: Watch) -> Result<Self, KafkaError> {
         let config = config(servers);
         let client = Client::open(&config, &watch).map_err(|error| KafkaError::Client(error.to_string()))?;
@@ -88,7 +90,7 @@ impl Producer {
         })))
     }
 
-    /// Asks for the topic, and how many partitions it has.
+    /// Asks how many partitions the topic has; the error says what is wrong, in words.
     pub(super) async fn partitions(&self, patience: Duration) -> Result<usize, String> {
         let (client, topic) = (self.0.client.lock().clone(), self.0.topic.clone());
         let asking = tokio::task::spawn_blocking(move || {
@@ -135,7 +137,7 @@ impl Producer {
                 Ok(())
             }
             Ok(Ok(Err((error, _)))) => Err(self.failed(&client, &error)),
-            // The client was replaced, or stands still.
+            // The client was replaced, or stood still for longer than it may.
             Ok(Err(_)) | Err(_) => {
                 inner.watch.failed(Trouble::Away, Instant::now());
                 Err(PublishError::Unknown)
@@ -143,8 +145,8 @@ impl Producer {
         }
     }
 
-    /// Forgets what is still on its way, as far as it has not left: the next leader sends it. In the client it would be sent
-    /// for as long as [`DELIVERY`], behind what that leader has sent by then.
+    /// Drops messages that the client has not sent yet, by replacing it: the next leader sends them. The old client would
+    /// try for as long as [`DELIVERY`], and send them behind what that leader has sent by then.
     pub(super) fn recall(&self) {
         let client = self.0.client.lock().clone();
         if client.own().is_some_and(|own| own.in_flight_count() > 0) {
@@ -166,10 +168,10 @@ impl Producer {
         error
     }
 
-    /// Replaces a client that is to send no more, or never will: its numbers are no longer those that Kafka expects.
+    /// Replaces a client that is to send no more, or that can't: Kafka expects other numbers than it would send.
     fn replace(&self, old: &Arc<Client>, why: &str) {
         let mut client = self.0.client.lock();
-        // Another message has met the same, and did it.
+        // The failure of another message has replaced it already.
         if !Arc::ptr_eq(&client, old) {
             return;
         }
@@ -183,7 +185,7 @@ impl Producer {
     }
 }
 
-/// The trouble that an error is, and what the relay is to do; no trouble: it is this one message's.
+/// What an error means for the outlet, and what the relay is told; `None`: the trouble is this one message's.
 fn judge(code: Option<RDKafkaErrorCode>) -> (Option<Trouble>, PublishError) {
     use RDKafkaErrorCode as Code;
     match code {
@@ -197,35 +199,35 @@ fn judge(code: Option<RDKafkaErrorCode>) -> (Option<Trouble>, PublishError) {
             | Code::NotEnoughReplicas
             | Code::NotEnoughReplicasAfterAppend
             | Code::PolicyViolation
-            // Of a whole batch: whose fault it is, Kafka does not say.
+            // These are said of a whole batch: Kafka does not say which message is at fault.
             | Code::InvalidRecord
             | Code::InvalidMessageSize,
         ) => (Some(Trouble::Refuses), PublishError::Unavailable),
-        // Its queue is full of what it could not deliver.
+        // The client's queue is full of messages that it could not deliver.
         Some(Code::QueueFull) => (Some(Trouble::Away), PublishError::Unavailable),
         _ => (Some(Trouble::Away), PublishError::Unknown),
     }
 }
 
-/// What the client is told; the rest are its own defaults.
+/// The client's settings; what is not named here is librdkafka's default.
 fn config(servers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", servers)
         .set("client.id", "waypost")
-        // Acknowledged by all replicas in step, retried without limit within the time, numbered against doubles.
+        // It implies: acknowledged by all in-sync replicas, retried without limit within the time, numbered against doubles.
         .set("enable.idempotence", "true")
         .set("message.timeout.ms", DELIVERY.as_millis().to_string())
         .set("message.max.bytes", LARGEST.to_string())
         .set("batch.size", BATCH.to_string())
         .set("queue.buffering.max.messages", HELD.to_string())
-        // The topic is its owner's: one that a client has made has as many partitions as the broker thinks right.
+        // The topic's owner creates it: one that is made for a client has the broker's default number of partitions.
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.propagation.max.ms", NEW_TOPIC.as_millis().to_string())
         .set("statistics.interval.ms", LOOK.as_millis().to_string())
-        // The partition that Java's clients choose: who joins topics by key finds the keys where they look.
+        // The partition that Java's clients choose for a key: a reader that joins topics by key finds it in the same one.
         .set("partitioner", "murmur2_random")
-        // Back within two seconds of a broker's return.
+        // Connected again within two seconds after a broker has come back.
         .set("reconnect.backoff.max.ms", "2000")
         .set("socket.connection.setup.timeout.ms", "5000")
         .set("socket.keepalive.enable", "true")
@@ -233,11 +235,11 @@ fn config(servers: &str) -> ClientConfig {
     config
 }
 
-/// Hears what the client tells of itself, in its own threads.
+/// Hears what the client reports of itself; called in the client's threads.
 struct Ear(Watch);
 
 impl ClientContext for Ear {
-    /// Each lost connection is a line of theirs; what it means is one of ours.
+    /// Logs at debug: librdkafka has a line for each lost connection, and [`Watch`] logs what it means for events.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(?level, facility, line, "librdkafka");
     }

@@ -1,16 +1,16 @@
 //! A message as Kafka has it: CloudEvents 1.0 in binary mode (Kafka protocol binding 1.0).
 //!
-//! The attributes are headers with the prefix `ce_`, the body is the data alone, the key is the subject: what has one key
-//! lies in one partition, in order.
+//! The attributes are headers with the prefix `ce_`, the body is the data alone, and the key is the subject: all events of
+//! one subject lie in one partition, in order.
 
 use bytes::Bytes;
 use contracts::envelope::header;
 
 use crate::messaging::wire::Wire;
 
-/// Prefix of the attributes' headers on AMQP; there by the AMQP protocol binding.
+/// Prefix of the attributes' headers on AMQP, by CloudEvents' AMQP protocol binding.
 const ON_AMQP: &str = "cloudEvents_";
-/// The same on Kafka.
+/// The same on Kafka, by CloudEvents' Kafka protocol binding.
 const ON_KAFKA: &str = "ce_";
 /// The header of the attribute `datacontenttype`, which has no prefix.
 const CONTENT_TYPE: &str = "content-type";
@@ -25,7 +25,7 @@ pub(super) struct Record {
 }
 
 impl From<Wire> for Record {
-    /// Takes the attributes and the trace; what the services write for each other alone stays behind.
+    /// Takes the attributes and the trace; headers that the services write only for each other are left out.
     fn from(wire: Wire) -> Self {
         let key = wire.header(header::SUBJECT).map(str::to_owned);
         let content_type = wire.content_type.map(|kind| (CONTENT_TYPE.to_owned(), kind));

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::process::{Finding, State};
 
-/// How long the outlet leaves Kafka alone after a failure, and while there is trouble, after each attempt. Whoever commits
-/// meanwhile wakes the relay for nothing.
+/// How long the outlet leaves Kafka alone after a failure; while there is trouble, also after each attempt begins. The relay
+/// sends nothing meanwhile, although commits wake it.
 const REST: Duration = Duration::from_secs(1);
 
 /// What keeps events from going.
@@ -19,12 +19,12 @@ pub(super) enum Trouble {
     Away,
     /// The topic is not there.
     NoTopic,
-    /// Kafka refuses what it is sent: for want of a right, or of replicas.
+    /// Kafka refuses what it is sent: for example, a right is missing, or too few replicas are in sync.
     Refuses,
 }
 
 impl Trouble {
-    /// What is to be done; no address.
+    /// What cures it, in words; holds no address.
     const fn cure(self) -> &'static str {
         match self {
             Self::Away => {
@@ -39,13 +39,14 @@ impl Trouble {
     }
 }
 
-/// The trouble of one outlet, if any. Cheap to clone; all clones tell of the same.
+/// The trouble of one outlet, if any. Cheap to clone; all clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Why the last event could not go. A connection heals nothing of it: a broker that answers may have no leader to ask.
+    /// Why the last event could not go. A new connection does not clear it: the broker may answer while the partition has no
+    /// leader.
     failure: Option<Trouble>,
     /// Whether the client said that it has no connection.
     is_cut_off: bool,
@@ -54,7 +55,7 @@ struct Seen {
 }
 
 impl Watch {
-    /// An event could not go for this.
+    /// An event could not go because of `trouble`.
     pub(super) fn failed(&self, trouble: Trouble, now: Instant) {
         self.note(|seen| {
             seen.rest(now);
@@ -62,7 +63,7 @@ impl Watch {
         });
     }
 
-    /// An event is sent.
+    /// An event is about to be sent: while there is trouble, a rest begins.
     pub(super) fn tries(&self, now: Instant) {
         let mut seen = self.0.lock();
         if seen.trouble().is_some() {
@@ -70,17 +71,17 @@ impl Watch {
         }
     }
 
-    /// An event went.
+    /// An event was delivered: the trouble is over.
     pub(super) fn delivered(&self) {
         self.note(|seen| *seen = Seen::default());
     }
 
-    /// The client is connected to a broker, or to none; of what its brokers do it knows nothing.
+    /// The client is connected to a broker, or to none. That tells nothing of whether the brokers take events.
     pub(super) fn connected(&self, is_connected: bool) {
         self.note(|seen| seen.is_cut_off = !is_connected);
     }
 
-    /// What could not go is no more this outlet's.
+    /// Forgets why events could not go: they are no longer this outlet's. A lost connection stays noted.
     pub(super) fn forgets(&self) {
         self.note(|seen| {
             seen.failure = None;
@@ -88,7 +89,7 @@ impl Watch {
         });
     }
 
-    /// Whether an event would hardly go.
+    /// Whether there is trouble, so that an event would probably not go.
     pub(super) fn is_in_trouble(&self) -> bool {
         self.0.lock().trouble().is_some()
     }
@@ -98,7 +99,7 @@ impl Watch {
         self.0.lock().rests_until.filter(|until| now < *until)
     }
 
-    /// For `/readyz`: without Kafka the service does all that it is for.
+    /// For `/readyz`: at most degraded, since the service does its work without Kafka.
     pub(super) fn finding(&self) -> Finding {
         match self.0.lock().trouble() {
             None => State::Up.into(),
@@ -110,7 +111,7 @@ impl Watch {
         }
     }
 
-    /// Notes what was seen, and logs where the trouble is another by that.
+    /// Notes what was seen, and logs it when the trouble has changed by that.
     fn note(&self, see: impl FnOnce(&mut Seen)) {
         let mut seen = self.0.lock();
         let before = seen.trouble();
@@ -128,7 +129,7 @@ impl Seen {
         self.failure.or(self.is_cut_off.then_some(Trouble::Away))
     }
 
-    /// Rests for a time; one that runs is not made longer, or failures side by side would never let another attempt be.
+    /// Begins a rest. One that runs is not made longer: else many failures side by side would never let it end.
     fn rest(&mut self, now: Instant) {
         if self.rests_until.is_none_or(|until| until <= now) {
             self.rests_until = Some(now + REST);
