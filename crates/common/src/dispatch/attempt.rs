@@ -1,6 +1,6 @@
 //! The table `delivery_attempts`: what was exchanged with whom about a delivery.
 //!
-//! All that reached somebody stands here, whether it cost the delivery an attempt or not.
+//! Every exchange that reached a provider stands here, whether it cost the delivery an attempt or not.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
@@ -15,21 +15,21 @@ use crate::database::Many;
 
 /// Longest reason that is kept, in bytes.
 const REASON_LIMIT: usize = 500;
-/// The newest exchanges of a delivery that are read: the others say the same, most often.
+/// How many exchanges of a delivery are read, the newest: older ones mostly say the same.
 const SHOWN: usize = 20;
-/// In later tries of a delivery what they answered is not kept: it is the same again, and one may be tried for long.
+/// After so many tries of a delivery, answers are not kept any more: they repeat, and a delivery may be tried for long.
 const ANSWERS_UNTIL: i32 = 100;
 
-/// One exchange with one who was to deliver.
+/// One exchange with a provider about a delivery.
 #[derive(Clone, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "delivery_attempts")]
 pub struct Model {
     /// Its id, which grows with time.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// What was to be delivered.
+    /// Id of the delivery that it was about.
     pub delivery_id: Uuid,
-    /// In which of its attempts, from 1.
+    /// In which attempt at the delivery, from 1.
     pub attempt: i32,
     /// When its outcome was written down.
     pub at: Timestamp,
@@ -37,11 +37,11 @@ pub struct Model {
     pub provider: String,
     /// What came of it.
     pub status: ExchangeStatus,
-    /// What they answered, in their words: without what was sent and without secrets.
+    /// What the provider answered, in its words, at most 4096 bytes: without what was sent and without secrets.
     pub answer: Option<String>,
-    /// Why it ended so, in ours.
+    /// Why it ended so, in our words, at most 500 bytes.
     pub reason: Option<String>,
-    /// When the delivery was to be tried after it, where it was.
+    /// When the delivery was to be tried again; only at the last exchange of an attempt, and only if it was.
     pub next_attempt_at: Option<Timestamp>,
 }
 
@@ -73,9 +73,9 @@ pub struct Exchange {
     pub provider: String,
     /// What came of it.
     pub status: ExchangeStatus,
-    /// What they answered, whole: [`super::Unsaid`] takes out what is not to be kept. It is for the table and for no log line.
+    /// What they answered, after [`super::Unsaid`] cut out what must not be kept. For the table, never for a log line.
     pub answer: Option<String>,
-    /// Why it ended so: no secret, no address.
+    /// Why it ended so; holds no secret and no address.
     pub reason: Option<String>,
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Reads so many rows of each delivery as are shown, from the end of the index.
+/// SQL: reads the newest [`SHOWN`] rows of each delivery, from the end of the index.
 fn newest(backend: DbBackend, ids: &Many) -> String {
     const COLUMNS: &str =
         "a.id, a.delivery_id, a.attempt, a.at, a.provider, a.status, a.answer, a.reason, a.next_attempt_at";

@@ -1,4 +1,4 @@
-//! Which rows a dispatcher takes, and how those that were left behind come back.
+//! Which due rows a dispatcher takes, and how rows that another one left behind become due again.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Delivery, delivery};
 use crate::Timestamp;
 use crate::database::{Database, Many};
 
-/// Candidates looked at for each row that may be claimed: room to leave busy destinations out.
+/// How many candidates are looked at for each row that may be claimed, so that busy destinations can be passed over.
 const CANDIDATES: usize = 8;
 
 /// What may be claimed.
@@ -23,28 +23,30 @@ pub(super) struct Wanted {
     pub(super) lease: Duration,
     /// Who claims.
     pub(super) holder: Uuid,
-    /// What this dispatcher or another works on: a third one may have taken it for left behind and given it back.
+    /// Deliveries that this dispatcher or another works on. Their rows may be due: a third dispatcher may have believed that
+    /// they were left behind, and given them back.
     pub(super) spoken_for: Vec<Uuid>,
     /// Destinations that have sends under way, and how many.
     pub(super) busy: Vec<(String, usize)>,
     /// Destinations that are full.
     pub(super) full: Vec<String>,
-    /// Destinations that rest: they get what an operator lets through, and nothing else.
+    /// Destinations that rest: only deliveries that an operator lets through are claimed for them.
     pub(super) resting: Vec<String>,
     /// Recipients who have all the sends under way that they may have.
     pub(super) served: Vec<String>,
 }
 
-/// Takes the lease of due rows, no destination and no recipient above its cap, one of each first.
+/// Takes the lease of due rows. No destination and no recipient gets more than its cap, and each destination gets a first
+/// row before any gets a second.
 ///
-/// Whoever has a thousand messages due holds up neither those of others nor other destinations: each claim takes at most a cap
-/// of theirs, and passes them by while they have that many under way.
+/// A recipient with a thousand messages due holds up neither other recipients nor other destinations: each claim takes at
+/// most their cap, and passes them over while they have that many under way.
 ///
 /// One statement, committed at once. On PostgreSQL the candidates are locked and locked ones
 /// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
 ///
-/// While an operator holds something, one statement for each of what is not held: what is held may be very much, and is not
-/// read. Recipients have their cap in each of them then.
+/// While an operator holds a destination, there is one statement for each destination that is not held: so the rows that are
+/// held, which may be very many, are not read. A recipient's cap then counts for each statement by itself.
 pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) -> Result<Vec<Delivery>, DbErr> {
     let Some(mut open) = open(database, now).await? else {
         let all = Share {
@@ -53,7 +55,7 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
         };
         return claim_share(database, wanted, all, now).await;
     };
-    // Where there are fewer places than these, each is the first one now and then.
+    // In random order: with fewer places than destinations, each comes first now and then.
     fastrand::shuffle(&mut open);
     let mut claimed = Vec::new();
     for (at, of) in open.iter().enumerate() {
@@ -74,7 +76,7 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
 #[derive(Clone, Copy)]
 struct Share<'a> {
     limit: usize,
-    /// Only of this, as [`whole`] says it.
+    /// Only rows whose destination is part of this one, in the words of [`whole`].
     of: Option<&'a str>,
 }
 
@@ -158,7 +160,7 @@ fn columns() -> String {
     names.join(", ")
 }
 
-/// How many sends each destination has under way: one JSON object, so that the statement stays the same.
+/// How many sends each destination has under way, as one JSON object, so that the statement's text stays the same.
 fn busy(wanted: &Wanted) -> String {
     let busy: serde_json::Map<_, _> = wanted
         .busy
@@ -191,10 +193,11 @@ pub(super) struct LeftBehind {
     pub(super) channel: String,
 }
 
-/// Gives back what a dispatcher left behind that gives no sign of life any more.
+/// Makes due again what a dispatcher left behind: rows in `sending` whose lease has run out. Each may have been sent.
 ///
-/// It may have been sent. Not what is `spoken_for`: after a while without the database those leases have run out, and
-/// what was sent meanwhile is about to be recorded. The row keeps its holder until somebody takes it. What an operator let through was tried.
+/// It leaves out what is `spoken_for`: after a while without the database those leases have run out too, but their outcome
+/// is about to be recorded. A row keeps its holder until somebody takes it. A row that an operator let through has had its
+/// try: it is let through no more.
 pub(super) async fn reap(database: &Database, spoken_for: &[Uuid], now: Timestamp) -> Result<Vec<LeftBehind>, DbErr> {
     let backend = database.write().get_database_backend();
     let spoken_for = Many::ids(spoken_for.iter().copied());
@@ -216,10 +219,10 @@ pub(super) async fn reap(database: &Database, spoken_for: &[Uuid], now: Timestam
         .collect()
 }
 
-/// Gives back what `holder` took at one of these times and was not told of: the answers to its claims were lost.
+/// Makes due again what `holder` claimed at one of these times without learning of it: the answers to its claims were lost.
 ///
-/// It costs no attempt. A claim is known by its time, so that neither this statement nor a claim does harm
-/// when it reaches the database late.
+/// It costs no attempt. A claim is known by its time, so neither this statement nor a claim does harm when it reaches the
+/// database late.
 pub(super) async fn give_back_untold(
     database: &Database,
     holder: Uuid,
@@ -239,7 +242,7 @@ pub(super) async fn give_back_untold(
     Ok(database.write().execute_raw(statement).await?.rows_affected())
 }
 
-/// The oldest due row of each channel.
+/// For each channel that has due rows, since when the oldest has been due.
 pub(super) async fn oldest_due(database: &Database, now: Timestamp) -> Result<Vec<(String, Timestamp)>, DbErr> {
     #[derive(FromQueryResult)]
     struct Oldest {

@@ -79,7 +79,7 @@ async fn on_postgres_a_lease_lives_by_the_databases_clock_not_by_a_replicas() {
     }
 }
 
-/// A thousand of `mail`, which is held, are due before four of each other.
+/// A thousand deliveries to `mail`, which is held, are due before four to each other destination.
 async fn beside_a_hold(database: &Database, now: Timestamp) {
     let tx = database.unguarded().begin().await.unwrap();
     let add = async |destination: String, due: Timestamp| {
@@ -107,7 +107,7 @@ async fn beside_a_hold(database: &Database, now: Timestamp) {
     database.write().execute_unprepared("ANALYZE").await.unwrap();
 }
 
-/// What each is part of, sorted.
+/// The destinations that the claimed deliveries are part of, sorted.
 fn wholes(claimed: &[Delivery]) -> Vec<String> {
     let mut wholes: Vec<String> = claimed
         .iter()
@@ -118,7 +118,7 @@ fn wholes(claimed: &[Delivery]) -> Vec<String> {
     wholes
 }
 
-/// What the database says of a statement's way to its rows; PostgreSQL does it, too.
+/// The database's plan for a statement; PostgreSQL runs the statement too.
 async fn explained(database: &Database, mut statement: Statement) -> String {
     let (explain, column) = match statement.db_backend {
         DbBackend::Postgres => ("EXPLAIN (ANALYZE)", 0),
@@ -179,7 +179,7 @@ async fn what_is_held_is_not_read_and_all_others_have_their_share() {
             assert!(plan.contains("deliveries_whole"), "{plan}");
             assert!(!plan.contains("Rows Removed by Filter"), "{plan}");
         } else {
-            // It counts no rows; but it goes to what the share is of, and to no other.
+            // SQLite's plan counts no rows; but it shows that only rows of the share's destination are read.
             assert!(plan.contains("USING INDEX deliveries_whole (<expr>=?)"), "{plan}");
             assert!(!plan.contains("SCAN deliveries"), "{plan}");
         }

@@ -1,14 +1,14 @@
-//! Since when the database is reached without a break.
+//! Since when a dispatcher has reached the database without a break.
 
 use std::time::{Duration, Instant};
 
-/// Longest time between two looks at the database that is no break.
+/// Two answers of the database that lie further apart than this have a break between them.
 const BREAK: Duration = Duration::from_secs(5);
 
 /// Since when this dispatcher reaches the database without a break.
 ///
-/// After an outage every lease has run out, those of holders that live included. Each holder needs a moment to say so;
-/// until then nobody may take what it has sent.
+/// After an outage every lease has run out, also those of holders that live. Each holder needs a moment to renew them; until
+/// then nobody may take over what it has in hand.
 #[derive(Debug, Default)]
 pub(super) struct Contact {
     since: Option<Instant>,
@@ -25,12 +25,12 @@ impl Contact {
         self.last = Some(now);
     }
 
-    /// It did not.
+    /// The database did not answer.
     pub(super) fn failed(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether it has answered all the time for so long.
+    /// Whether it has answered without a break for `time`.
     pub(super) fn has_lasted(&self, time: Duration, now: Instant) -> bool {
         self.since.is_some_and(|since| now.duration_since(since) >= time)
     }

@@ -15,7 +15,7 @@ use super::settle::{hand_back, settle};
 use super::{Delivery, Outcome};
 use crate::Timestamp;
 
-/// A delivery that is made later than this begins a trace of its own, with a link to the old one.
+/// A try later than this after the delivery was asked for begins a trace of its own, with a link to the old one.
 const TRACE_LIFE: Duration = Duration::from_hours(1);
 
 /// How a try ended.
@@ -23,9 +23,9 @@ enum End {
     Told(Outcome),
     /// The lease was lost before the other side could have it.
     LeaseLost,
-    /// The service stops, and the other side can't have it yet.
+    /// The service stops, and the other side can't have the delivery yet.
     Stopped,
-    /// The service ends, and the other side may have it.
+    /// The service ends, and the other side may have the delivery.
     CutOff,
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn deliver<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery
     .await;
 }
 
-/// Continues the trace in which the delivery was asked for.
+/// The span of a try. It continues the trace in which the delivery was asked for, or links to it when that is long ago.
 fn span(delivery: &Delivery) -> Span {
     let span = info_span!(
         "deliver",
@@ -84,7 +84,7 @@ async fn send<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery: &Delivery) -
         })
     };
     tokio::select! {
-        // Nothing begins that is to be broken off.
+        // The interruption is looked at first: a send that would be broken off does not begin.
         biased;
         end = interruption(shared, hold) => end,
         outcome = tokio::time::timeout(shared.options.send_timeout, sending) => match outcome {

@@ -10,12 +10,12 @@ use crate::telemetry::TraceContext;
 #[derive(Clone, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "deliveries")]
 pub struct Model {
-    /// Its id; also the key by which a destination may know a second try.
+    /// Its id; also the idempotency key, by which a destination can recognise a second try.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     /// The event that asked for it.
     pub source_event_id: Uuid,
-    /// How it travels.
+    /// Name of the channel over which it travels.
     pub channel: String,
     /// To whom; unique together with the event and the channel.
     pub recipient: String,
@@ -25,37 +25,37 @@ pub struct Model {
     pub status: Status,
     /// Why, once it has ended.
     pub reason: Option<Reason>,
-    /// Tries that were begun.
+    /// How many tries were begun and counted, the one under way included.
     pub attempts: i32,
-    /// Not before this.
+    /// It is not tried before this time.
     pub next_attempt_at: Timestamp,
-    /// While it is being sent: until when that is believed.
+    /// While it is being sent: when the lease ends unless it is renewed.
     pub lease_until: Option<Timestamp>,
-    /// Grows with each lease.
+    /// One more with each lease: an outcome under an older number is refused.
     pub lease_number: i64,
     /// Which dispatcher has it, or left it behind.
     pub lease_holder: Option<Uuid>,
-    /// Not after this.
+    /// It is not tried after this time; none: it does not expire.
     pub expires_at: Option<Timestamp>,
     /// Higher goes first.
     pub priority: i32,
-    /// The trace that it belongs to.
+    /// The trace in which it was asked for (W3C Trace Context).
     pub traceparent: Option<String>,
-    /// Its vendor part.
+    /// The vendors' part of that trace context.
     pub tracestate: Option<String>,
     /// What the sender needs.
     pub payload: Json,
     /// How the last try failed.
     pub last_error: Option<String>,
-    /// Who was asked to deliver it.
+    /// Provider that has it, or may have it and is to be asked again; none where no provider may have it.
     pub provider: Option<String>,
-    /// What they call it.
+    /// The provider's own id for it.
     pub provider_message_id: Option<String>,
-    /// Whether an operator lets it through at once: it is the probe of a destination that rests, in its next try.
+    /// Whether an operator lets it through: its next try is made even while its destination rests, as a probe.
     pub retry_now: bool,
     /// The delivery that this one is a copy of, which an operator ordered.
     pub resend_of: Option<Uuid>,
-    /// The event that asked for the first of them.
+    /// For a copy: the event that asked for the first delivery.
     pub origin_event_id: Option<Uuid>,
     /// When it was asked for.
     pub created_at: Timestamp,
@@ -70,7 +70,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// When the event happened that asked for it: the time in its id, a `UUIDv7`; of any other, when it was asked for.
+    /// When the event happened that asked for it: the time in the event's id, if that is a `UUIDv7`, else `created_at`.
     pub(super) fn caused_at(&self) -> Timestamp {
         let in_id = self.source_event_id.get_timestamp().map(|at| at.to_unix());
         let micros = in_id.and_then(|(seconds, nanos)| {
@@ -80,7 +80,7 @@ impl Model {
         micros.map_or(self.created_at, Timestamp::from_micros)
     }
 
-    /// The event that it goes back to: for a copy, the one that asked for the first.
+    /// Id of the event that it goes back to: for a copy, the one that asked for the first delivery.
     pub fn event_id(&self) -> Uuid {
         self.origin_event_id.unwrap_or(self.source_event_id)
     }

@@ -1,7 +1,7 @@
-//! The dispatcher's task: claims what is due and has a place, and hands it to sends.
+//! The dispatcher's task: claims due deliveries for which there is a place, and sends each in a task of its own.
 //!
-//! What another dispatcher left behind is given back only when this one has reached the database for half a lease
-//! without a break: after an outage all leases have run out, and every holder that lives must have its chance first.
+//! What another dispatcher left behind is made due again only when this one has reached the database for half a lease
+//! without a break: after an outage all leases have run out, and every holder that lives must get to renew its own first.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use crate::messaging::{Broker, Changes};
 use crate::process::{Tasks, chain};
 use crate::telemetry::Metrics;
 
-/// After a failure of the database.
+/// Pause after a failure of the database.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// One statement that claims or gives back; the server ends it sooner.
+/// Longest wait for one statement that claims or gives back; the server ends it sooner.
 const STATEMENT: Duration = Duration::from_millis(2500);
 /// How often the age of the oldest due row is measured.
 const MEASURE: Duration = Duration::from_secs(5);
@@ -31,20 +31,22 @@ const MEASURE: Duration = Duration::from_secs(5);
 /// Works on a table of deliveries; any number of dispatchers may work on one.
 #[derive(Debug)]
 pub struct Dispatcher<S> {
-    /// Where the deliveries are.
+    /// The changes of the service, in whose database the deliveries are.
     pub changes: Changes,
     /// What sends them.
     pub sender: S,
-    /// How.
+    /// How it works.
     pub options: DispatchOptions,
-    /// By which dispatchers know of each other when one does not reach the database; without it, by the database alone.
+    /// Over it, a dispatcher that does not reach the database tells the others what it has in hand. Without a broker, only
+    /// the database tells.
     pub broker: Option<Broker>,
 }
 
 impl<S: Sender> Dispatcher<S> {
-    /// Starts it.
+    /// Starts it, in tasks of its own, and returns at once with what wakes it when rows are due.
     ///
-    /// It ends with `tasks`: takes no new work, hands back what has not begun, waits for what has.
+    /// It ends with `tasks`: it takes no new work, hands back sends that have not begun, and waits for those that have, for
+    /// [`DispatchOptions::drain`] at most.
     pub fn spawn(self, metrics: Metrics, tasks: &Tasks) -> Waker {
         let Self {
             changes,
@@ -83,7 +85,8 @@ struct Rounds<S> {
     contact: Contact,
     reaped: Option<Instant>,
     measured: Option<Instant>,
-    /// Claims that failed lately, and may have taken rows all the same: when, by either clock.
+    /// Claims that failed lately and may have taken rows all the same: when each was made, by the monotonic clock and by the
+    /// wall clock.
     untold: Vec<(Instant, Timestamp)>,
 }
 
@@ -109,7 +112,7 @@ impl<S: Sender> Rounds<S> {
         }
     }
 
-    /// Takes up all that is due and has a place.
+    /// Claims and sends until nothing is due or no place is free.
     async fn round(&mut self) -> Result<(), DbErr> {
         if !self.untold.is_empty() {
             self.give_back_untold().await?;
@@ -146,7 +149,7 @@ impl<S: Sender> Rounds<S> {
         Ok(())
     }
 
-    /// Gives back what other dispatchers left behind.
+    /// Makes due again what other dispatchers left behind. While the contact has not lasted, it only pings the database.
     async fn reap(&self) -> Result<(), DbErr> {
         let shared = &self.shared;
         if !self.contact.has_lasted(shared.options.lease / 2, Instant::now()) {
@@ -162,8 +165,8 @@ impl<S: Sender> Rounds<S> {
         Ok(())
     }
 
-    /// Gives back what claims took whose answers were lost. Again and again for as long as a lease: a claim may reach
-    /// the database long after it was given up here.
+    /// Makes due again what was taken by claims whose answers were lost. It is repeated for as long as a lease: a claim may
+    /// reach the database long after it was given up here.
     async fn give_back_untold(&mut self) -> Result<(), DbErr> {
         let shared = &self.shared;
         let claims: Vec<_> = self.untold.iter().map(|(_, at)| *at).collect();

@@ -17,23 +17,23 @@ pub struct NewDelivery {
     pub source_event_id: Uuid,
     /// How it travels.
     pub channel: &'static str,
-    /// To whom; one event makes one delivery a channel and recipient.
+    /// To whom; one event makes at most one delivery for each channel and recipient.
     pub recipient: String,
-    /// What is called: the unit of caps and pauses.
+    /// What is called; caps and pauses count for each destination.
     pub destination: String,
-    /// Who delivers it.
+    /// Provider that has it, if one has; a try replaces it.
     pub provider: Option<String>,
     /// What the sender needs.
     pub payload: Value,
-    /// Not before this; at once without it.
+    /// It is not tried before this time; none: it is due at once.
     pub deliver_at: Option<Timestamp>,
-    /// Not after this.
+    /// It is not tried after this time; none: it does not expire.
     pub expires_at: Option<Timestamp>,
     /// Higher goes first; 0 is usual.
     pub priority: i32,
 }
 
-/// How a delivery ended that this dispatcher did not make.
+/// How a delivery stands that no dispatcher of this service made.
 #[derive(Debug, Clone)]
 pub struct Settled {
     /// Where it stands.
@@ -45,7 +45,7 @@ pub struct Settled {
 }
 
 impl NewDelivery {
-    /// A delivery at once, without provider, expiry or payload, and of usual priority.
+    /// A delivery that is due at once, without provider, expiry or payload, and of usual priority.
     pub fn new(source_event_id: Uuid, channel: &'static str, recipient: String, destination: String) -> Self {
         Self {
             id: Uuid::now_v7(),
@@ -72,9 +72,10 @@ impl std::fmt::Debug for NewDelivery {
     }
 }
 
-/// Adds a delivery that is due at once or from its `deliver_at` on, with the current trace; wake the dispatcher after the commit.
+/// Adds a delivery that is due at once or from its `deliver_at` on, with the current trace. Wake the dispatcher after the
+/// commit.
 ///
-/// Answers with its id, or with `None` when the event asked for it before.
+/// Answers with its id, or with `None` when the event has asked for a delivery to this recipient over this channel before.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -82,7 +83,7 @@ pub async fn enqueue(tx: &impl ConnectionTrait, delivery: NewDelivery, now: Time
     insert(tx, row(delivery, now)).await
 }
 
-/// Adds a delivery that was made elsewhere, so that its life can be read beside the others.
+/// Adds a delivery that was made elsewhere, so that it can be looked up like the others. It counts one attempt.
 ///
 /// Answers with its id, or with `None` when it was there already.
 ///

@@ -1,4 +1,4 @@
-//! Finds deliveries: by what an operator knows of them.
+//! Finds deliveries by what an operator knows of them.
 
 use std::time::Duration;
 
@@ -11,27 +11,27 @@ use super::{Delivery, Reason, Status};
 use crate::Timestamp;
 use crate::database::first_id;
 
-/// The copies of so many events are looked for, where a trace is asked for.
+/// Where a trace is asked for, copies are looked for of the deliveries of so many events at most.
 const COPIES_OF: usize = 20;
-/// So many rows are looked at for one page, where no index knows those that are meant.
+/// How many rows are looked at for one page at most, where no index leads to those that match.
 const LOOKED_AT: u64 = 50_000;
-/// A delivery's id is at most so much younger than its time, or older.
+/// Longest distance between the time in a delivery's id and its `created_at`.
 const APART: Duration = Duration::from_mins(1);
 
-/// What deliveries are asked for: all that are of each kind which is named.
+/// Which deliveries are asked for: those that match every field that is set.
 #[derive(Clone, Default)]
 pub struct Filter {
-    /// To whom: whatever the column holds, in any case of letters.
+    /// To whom: the whole text of the column, in upper or lower case.
     pub recipient: Option<String>,
-    /// How they travel.
+    /// Name of their channel.
     pub channel: Option<String>,
-    /// What is called for them: a destination, all that is part of it, or who was asked.
+    /// A destination, which includes all that is part of it, or the provider that has or may have them.
     pub destination: Option<String>,
     /// Where they stand.
     pub status: Option<Status>,
     /// Why.
     pub reason: Option<Reason>,
-    /// Asked for so long ago at least.
+    /// They were asked for at least so long ago.
     pub older_than: Option<Duration>,
 }
 
@@ -57,7 +57,7 @@ impl Filter {
             .add_option(older)
     }
 
-    /// The part that an index in the order of ids knows.
+    /// The part of the condition for which there is an index in the order of ids.
     fn indexed(&self, now: Timestamp) -> Condition {
         let made = self.older_than.map(|age| Column::Id.lt(first_id(now - age + APART)));
         Condition::all()
@@ -66,7 +66,7 @@ impl Filter {
             .add_option(made)
     }
 
-    /// Whether most of what an index finds may be others.
+    /// Whether most of the rows that an index finds may not match.
     const fn is_scanned(&self) -> bool {
         self.recipient.is_none() && (self.channel.is_some() || self.destination.is_some() || self.reason.is_some())
     }
@@ -75,20 +75,21 @@ impl Filter {
 /// A page of what was found.
 #[derive(Debug)]
 pub struct Page {
-    /// Those, the newest first.
+    /// The deliveries, the newest first.
     pub deliveries: Vec<Delivery>,
-    /// The next page has what is older than this one; none: there is no next page. A page may be short and have a next one all
-    /// the same: so many rows were looked at for it as may be for one.
+    /// The next page begins behind this id; none: there is no next page. A short page may have a next one: the search for
+    /// one page ends when it has looked at 50,000 rows.
     pub next: Option<Uuid>,
 }
 
-/// Whether it is for somebody, as an index has it.
+/// SQL: the recipient is this one, in upper or lower case, in the words of the index.
 fn is_to(recipient: &str) -> Expr {
     let given = Func::lower(Expr::value(recipient));
     Expr::expr(Func::lower(Expr::col((Entity, Column::Recipient)))).eq(given)
 }
 
-/// `mail` is all mail, whose parts have numbers (`mail-7`) or names (`mail.backup`).
+/// SQL: the destination or the provider is this one. `mail` includes its parts, which have numbers (`mail-7`) or names
+/// (`mail.backup`).
 fn goes_to(destination: &str) -> Condition {
     let literal: String = destination
         .chars()
@@ -102,7 +103,7 @@ fn goes_to(destination: &str) -> Condition {
         .add(Column::Provider.eq(destination))
 }
 
-/// Finds deliveries, the newest first; `before` is where the page before ended.
+/// Finds deliveries, the newest first, `limit` a page at most; `before` is [`Page::next`] of the page before.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
@@ -146,24 +147,24 @@ async fn find_among(
     Ok(Page { deliveries, next })
 }
 
-/// By what single deliveries may be known.
+/// What single deliveries are known by.
 #[derive(Clone, Default)]
 pub struct Keys {
-    /// Recipients, as the column has them.
+    /// Recipients, in upper or lower case.
     pub recipients: Vec<String>,
     /// Deliveries, or events that asked for them.
     pub ids: Vec<Uuid>,
-    /// A trace.
+    /// A trace, by its 32 hexadecimal digits.
     pub trace_id: Option<String>,
 }
 
-/// Finds the deliveries that any of the keys is of, the newest first.
+/// Finds the deliveries that any of the keys belongs to, the newest first, `limit` at most.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
 pub async fn find_by_keys(connection: &impl ConnectionTrait, keys: &Keys, limit: u64) -> Result<Vec<Delivery>, DbErr> {
     let mut found: Vec<Delivery> = Vec::new();
-    // A statement a way: each has its index, and a disjunction would have none.
+    // One statement for each key: each uses its index, and one statement with OR would use none.
     let by_recipient = keys
         .recipients
         .iter()

@@ -1,6 +1,6 @@
 //! The table `holds`: destinations that an operator leaves alone for a time. One shape in every service that sends.
 //!
-//! A claim reads the table itself, so a hold is every dispatcher's from its commit on, and ends by itself.
+//! Every claim reads the table, so a hold counts for all dispatchers from its commit on, and ends by itself at its time.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
@@ -9,21 +9,21 @@ use sea_orm::{DbBackend, IntoActiveModel, QueryOrder, Statement};
 use crate::Timestamp;
 use crate::database::Database;
 
-/// Deliveries that wait of which a count looks at most, whether they are due or not.
+/// How many waiting deliveries one count looks at most at, whether they are due or not.
 const MOST_COUNTED: u32 = 10_000;
 
 /// A destination that is held.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "holds")]
 pub struct Model {
-    /// What is held: a destination, all that is part of it, or one of those who deliver.
+    /// What is held: a destination, which includes all that is part of it, or a provider.
     #[sea_orm(primary_key, auto_increment = false)]
     pub destination: String,
     /// Until when.
     pub until: Timestamp,
     /// Why, for those who run the service.
     pub reason: String,
-    /// Who said so, by their own word.
+    /// Who ordered it, as they named themselves.
     pub who: String,
     /// Since when.
     pub since: Timestamp,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// Holds a destination, in place of a hold that it had.
+/// Holds a destination; replaces a hold that it had.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -68,7 +68,7 @@ pub async fn end(tx: &impl ConnectionTrait, destination: &str, now: Timestamp) -
     Ok(found.is_some_and(|hold| hold.until > now))
 }
 
-/// What is held, by name.
+/// The holds whose time is not over at `now`, in the order of their names.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
@@ -77,7 +77,7 @@ pub async fn list(connection: &impl ConnectionTrait, now: Timestamp) -> Result<V
     held.order_by_asc(Column::Destination).all(connection).await
 }
 
-/// SQL: nobody holds the destination of a row of `deliveries`, nor that which it is part of. `$1` is the time.
+/// SQL: neither the destination of a row of `deliveries` nor the one that it is part of is held. `$1` is the time.
 pub(super) fn not_held(backend: DbBackend) -> String {
     let whole = whole(backend);
     if backend == DbBackend::Postgres {
@@ -91,8 +91,8 @@ pub(super) fn not_held(backend: DbBackend) -> String {
     format!("deliveries.destination NOT IN {held} AND {whole} NOT IN {held}")
 }
 
-/// SQL: what the destination of a row of `deliveries` is part of, in the words of the index on it: `mail` and `webhook` of
-/// `mail-7` and `webhook.<id>`; of one that is no part, itself.
+/// SQL: the whole that the destination of a row of `deliveries` is part of, in the words of the index on it: `mail` for
+/// `mail-7`, `webhook` for `webhook.<id>`; a destination that is no part is its own whole.
 pub(super) const fn whole(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "split_part(translate(deliveries.destination, '.', '-'), '-', 1)",
@@ -103,9 +103,9 @@ pub(super) const fn whole(backend: DbBackend) -> &'static str {
     }
 }
 
-/// What something waits for and nobody holds, as [`whole`] says it; `None`: nothing at all is held.
+/// The destinations, as [`whole`] names them, that deliveries wait for and nobody holds; `None`: nothing is held at all.
 ///
-/// It reads a row of each, however many wait there.
+/// It reads one row of each destination, however many wait there.
 pub(super) async fn open(database: &Database, now: Timestamp) -> Result<Option<Vec<String>>, DbErr> {
     let connection = database.write();
     let held = list(connection, now).await?;
@@ -126,7 +126,7 @@ pub(super) async fn open(database: &Database, now: Timestamp) -> Result<Option<V
     Ok(Some(open))
 }
 
-/// SQL: what something waits for, each once, by a look at the index for each.
+/// SQL: the destinations that deliveries wait for, each once, found by one look at the index for each.
 fn waited_for(backend: DbBackend) -> String {
     let (whole, rows) = (whole(backend), by_whole(backend));
     let first =
@@ -143,12 +143,12 @@ fn waited_for(backend: DbBackend) -> String {
 const fn by_whole(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "deliveries",
-        // It would read all that waits, by another index, and sort it.
+        // Without the hint SQLite would read all rows that wait, by another index, and sort them.
         _ => "deliveries INDEXED BY deliveries_whole",
     }
 }
 
-/// How many deliveries are due behind a hold, among the first ten thousand that wait for it and what it is part of.
+/// How many deliveries are due behind a hold, counted among the first ten thousand that wait for the same [`whole`].
 pub(super) async fn waiting(connection: &impl ConnectionTrait, held: &str, now: Timestamp) -> Result<u64, DbErr> {
     let counting = counting(connection.get_database_backend(), held, now);
     let row = connection.query_one_raw(counting).await?;
@@ -156,8 +156,8 @@ pub(super) async fn waiting(connection: &impl ConnectionTrait, held: &str, now: 
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
 }
 
-/// The limit stands below the conditions: what is not due, or of another part, ends the read as well. In the order of the
-/// index, so that what is due comes first.
+/// The limit stands below the conditions: rows that are not due, or of another part, count towards it too, so that the read
+/// ends. It reads in the order of the index, by priority and then by time.
 pub(super) fn counting(backend: DbBackend, held: &str, now: Timestamp) -> Statement {
     let sql = format!(
         "SELECT COUNT(*) AS waiting FROM ( \

@@ -1,8 +1,8 @@
 //! What a process knows of the holds of its service: for readiness, metrics, and senders who choose between providers.
 //!
-//! It looks at the table a second after it has seen it, and knows at once what was ordered of it itself. So what it knows is a
-//! second old, and older only while the database is slow, up to [`STATEMENT`] a look, or does not answer: then it is what was
-//! seen last, and each hold ends at its time all the same. Counting what waits may take long, and delays no look.
+//! It looks at the table each second, and learns at once what is ordered in this process. So what it knows is about a second
+//! old. While the database is slow (a look may take up to [`STATEMENT`]) or does not answer, it is what was seen last; each
+//! hold ends at its time all the same. Counting what waits may take long, and delays no look.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::telemetry::Held;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it counts what is due behind the holds.
 const COUNT: Duration = Duration::from_secs(5);
-/// One look; the server ends it sooner.
+/// Longest wait for one look; the server ends it sooner.
 const STATEMENT: Duration = Duration::from_millis(2500);
 
 /// What a process knows of the holds of its service. Cheap to clone.
@@ -31,7 +31,7 @@ struct Known {
     database: Database,
     /// What can be held.
     destinations: Vec<String>,
-    /// Those of them that deliveries go to.
+    /// Those of them that deliveries go to: the destinations without the providers.
     counted: Vec<String>,
     held: RwLock<Seen>,
 }
@@ -41,7 +41,7 @@ struct Known {
 struct Seen {
     /// Nothing is known before the first look.
     holds: Option<BTreeMap<String, Hold>>,
-    /// How many orders of an operator were taken over.
+    /// How many orders of an operator were given to this process.
     orders: u64,
 }
 
@@ -55,8 +55,8 @@ struct Hold {
 }
 
 impl Holds {
-    /// Those of a service whose deliveries go to these destinations, by the hands of these deliverers, where there are
-    /// several; begins to look at them.
+    /// The holds of a service whose deliveries go to `destinations`. Where several providers may make a delivery,
+    /// `deliverers` names them. Begins to look at the table, in a task of its own.
     pub fn spawn(database: Database, destinations: Vec<String>, deliverers: Vec<String>, tasks: &Tasks) -> Self {
         let holds = Self::of(database, destinations, deliverers);
         let (looking, stopping) = (holds.clone(), tasks.stopping().clone());
@@ -84,15 +84,15 @@ impl Holds {
         &self.0.destinations
     }
 
-    /// What is held at this moment, by name.
+    /// The names of what is held at `now`, in order.
     pub fn held(&self, now: Timestamp) -> Vec<String> {
         let seen = self.0.held.read();
         let still = seen.holds.iter().flatten().filter(|(_, hold)| hold.until > now);
         still.map(|(name, _)| name.clone()).collect()
     }
 
-    /// For how long a destination is held yet; `None`: it is not. Before the first look all are, for a moment: without the
-    /// database, which a look needs, nothing is claimed either.
+    /// How much longer a destination is held; `None`: it is not held. Before the first look it answers with a second for
+    /// every destination. That holds up nothing: without the database, which a look needs, nothing is claimed either.
     pub fn left(&self, destination: &str, now: Timestamp) -> Option<Duration> {
         let seen = self.0.held.read();
         let Some(holds) = &seen.holds else {
@@ -102,7 +102,7 @@ impl Holds {
         (until > now).then(|| until.since(now))
     }
 
-    /// How a destination is held at this moment; `None`: it is not.
+    /// A destination's hold: its age, the time left and how many deliveries wait; `None`: it is not held at `now`.
     pub fn shown(&self, destination: &str, now: Timestamp) -> Option<Held> {
         let seen = self.0.held.read();
         let hold = seen.holds.as_ref()?.get(destination)?;
@@ -113,11 +113,12 @@ impl Holds {
         })
     }
 
-    /// Takes over what was committed here, before the next look. A look that is under way may not have seen it.
+    /// Takes over an order that this process has committed, without waiting for the next look; `until` is `None` when the
+    /// hold was ended. A look that is under way may not have seen it, and is made again.
     pub(crate) fn heed(&self, destination: &str, until: Option<Timestamp>) {
         let mut seen = self.0.held.write();
         seen.orders += 1;
-        // Before the first look nothing has to be taken over: it finds it.
+        // Before the first look there is nothing to change: that look will find the order.
         let Some(all) = seen.holds.as_mut() else {
             return;
         };
@@ -140,11 +141,11 @@ impl Holds {
             match within(STATEMENT, list(read, Timestamp::now())).await {
                 Ok(rows) => {
                     if !self.take_over(rows, before) {
-                        // It may be older than what was ordered meanwhile: looked at again at once.
+                        // What it saw may be older than an order that came meanwhile: look again at once.
                         continue;
                     }
                 }
-                // What is known ends by itself; nothing is claimed meanwhile either.
+                // The known holds end by themselves; and without the database nothing is claimed.
                 Err(error) => tracing::debug!(error = chain(&error), "holds can't be read"),
             }
             tokio::time::sleep(LOOK).await;
@@ -155,7 +156,7 @@ impl Holds {
         self.0.held.read().orders
     }
 
-    /// Takes over what a look saw that began after so many `orders`; false when there was one more since.
+    /// Takes over what a look saw. `orders` is their number when the look began; false when another has come since.
     fn take_over(&self, rows: Vec<Model>, orders: u64) -> bool {
         let mut seen = self.0.held.write();
         if seen.orders != orders {
@@ -174,7 +175,7 @@ impl Holds {
         true
     }
 
-    /// Beside the looks: each count may take seconds.
+    /// Counts again and again, beside the looks: a count may take seconds.
     async fn count_on(&self) {
         // The first look is over by then, as a rule.
         let mut pause = LOOK;
@@ -201,7 +202,7 @@ impl Holds {
         }
     }
 
-    /// What is held and deliveries go to. None waits for one of several deliverers: the others take it.
+    /// The held destinations, without providers: no delivery waits for one provider of several, since the others take it.
     fn to_count(&self, now: Timestamp) -> Vec<String> {
         let mut held = self.held(now);
         held.retain(|name| self.0.counted.contains(name));
@@ -224,7 +225,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// Of a service that has SMS and two who deliver them; nobody looks at the table.
+    /// The holds of a service that has SMS and two providers for it; no task looks at the table.
     async fn holds(kept: &TestDatabase) -> Holds {
         let mut settings = Settings::for_tests(Service::NotificationGateway);
         settings.database.url = kept.url().into();

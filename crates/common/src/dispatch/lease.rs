@@ -1,8 +1,8 @@
-//! Keeps the leases of what is in hand, for as long as it takes.
+//! Renews the leases of the deliveries in hand, until each is done with.
 //!
-//! The sign of life is one statement for all of them. When the database does not take it, it goes over the broker:
-//! other dispatchers then leave alone what this one has in hand. Only a holder that reaches neither, while another
-//! reaches the database, is taken for dead.
+//! One statement renews all of them: it is the dispatcher's sign of life. When the database does not take it, the sign goes
+//! over the broker: other dispatchers then leave alone what this one has in hand. A holder is believed dead only when it
+//! reaches neither, while another reaches the database.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::database::within;
 use crate::messaging::{Broker, SignOfLife};
 use crate::process::chain;
 
-/// One sign of life.
+/// Longest wait for the database to take one sign of life.
 const ANSWER: Duration = Duration::from_secs(2);
-/// After one that did not get through, the next comes soon: the database may be back.
+/// Pause after a sign that the database did not take: it may be back soon.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The other dispatchers of the service, and the way to them.

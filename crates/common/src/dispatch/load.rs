@@ -17,11 +17,11 @@ use crate::database::Database;
 use crate::messaging::Changes;
 use crate::telemetry::Metrics;
 
-/// So many deliveries of others are believed at most: some dozen dispatchers that all lost the database.
+/// How many deliveries of other dispatchers are believed at most: room for some dozen that all lost the database.
 const MAX_OTHERS: usize = 10_000;
-/// A send that has begun and is not answered by then takes no place any more.
+/// A send that has waited for its answer for longer than this takes no place any more.
 const SILENT: Duration = Duration::from_secs(3);
-/// So many times the places are under way at most, those that wait for their answers included.
+/// How many sends may be under way, those without a place included: so many times the places.
 const MAX_SILENT: usize = 8;
 
 /// What the dispatcher and its sends share.
@@ -32,14 +32,14 @@ pub(super) struct Shared<S> {
     pub(super) options: DispatchOptions,
     pub(super) metrics: Metrics,
     pub(super) stopping: CancellationToken,
-    /// This dispatcher, in the rows that it has taken.
+    /// Id of this dispatcher in the rows that it has taken.
     pub(super) holder: Uuid,
     wake: Waker,
     freed: Notify,
     load: Mutex<Load>,
 }
 
-/// Tells a dispatcher that rows are due now, and tells what it was asked by those who are called. Cheap to clone.
+/// Wakes a dispatcher when rows are due, and knows which destinations asked for a pause. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Waker {
     due: Arc<Notify>,
@@ -71,9 +71,9 @@ impl Waker {
 struct Load {
     in_hand: HashMap<Uuid, Arc<Hold>>,
     resting: HashMap<String, Instant>,
-    /// What another holder, which may not reach the database, said that it has, and until when it is believed.
+    /// Deliveries that another holder said over the broker that it has in hand, and until when that is believed.
     others: HashMap<Uuid, Instant>,
-    /// The last sign of life that reached anybody.
+    /// When the last sign of life was given that the database or the broker took.
     sign: Option<Instant>,
 }
 
@@ -96,8 +96,8 @@ impl Load {
         self.counted(|hold| &hold.destination)
     }
 
-    /// The places that are taken, by what `of` says of each. A send that waits for its answer for long takes none: the other
-    /// side may never say anything, and others must not wait for that.
+    /// The places that are taken, counted by what `of` names. A send that has waited long for its answer takes none: the
+    /// other side may never answer, and others must not wait for that.
     fn counted(&self, of: impl Fn(&Hold) -> &String) -> HashMap<String, usize> {
         let mut counted = HashMap::new();
         for hold in self
@@ -161,14 +161,14 @@ impl<S: Sender> Shared<S> {
         self.load().in_hand.values().cloned().collect()
     }
 
-    /// What nobody may take: what is under way here, and what another holder says that it has.
+    /// What this dispatcher must not claim or give back: what is under way here, and what another holder says that it has.
     pub(super) fn spoken_for(&self) -> Vec<Uuid> {
         let mut load = self.load();
         load.others.retain(|_, until| *until > Instant::now());
         load.in_hand.keys().chain(load.others.keys()).copied().collect()
     }
 
-    /// Believes another holder that it has these in hand, for as long as a lease.
+    /// Believes another holder that it has these in hand, for as long as a lease; up to [`MAX_OTHERS`] in all.
     pub(super) fn believe(&self, deliveries: impl IntoIterator<Item = Uuid>) {
         let until = Instant::now() + self.options.lease;
         let mut load = self.load();
@@ -183,7 +183,7 @@ impl<S: Sender> Shared<S> {
         load.sign = load.sign.max(Some(asked));
     }
 
-    /// Until when nobody else takes this one.
+    /// Until when no other dispatcher takes this delivery over.
     pub(super) fn believed_until(&self, hold: &Hold) -> Instant {
         let sign = self.load().sign.map_or(hold.since, |sign| sign.max(hold.since));
         sign + self.options.lease
@@ -223,8 +223,8 @@ impl<S: Sender> Shared<S> {
         (wanted.limit > 0).then_some(wanted)
     }
 
-    /// Leaves a destination alone for a while, which it `asked` for or not; a shorter while than one that is under way changes
-    /// nothing.
+    /// Leaves a destination alone for `pause`; `asked`: the destination itself wanted that. A pause that is under way is
+    /// never made shorter.
     pub(super) fn pause(&self, destination: &str, pause: Duration, asked: bool) {
         let until = Instant::now() + pause;
         if asked {
@@ -260,7 +260,7 @@ impl<S: Sender> Drop for Slot<S> {
         let options = &self.shared.options;
         let busy = load.busy();
         let left = busy.get(&self.hold.destination).copied().unwrap_or_default();
-        // At half, not at each: a claim for every single place would cost a statement a send.
+        // When half is free, not each time: to claim for every single place would cost a statement for each send.
         if busy.values().sum::<usize>() <= options.places / 2 || left <= options.places_per_destination / 2 {
             self.shared.wake.wake();
         }

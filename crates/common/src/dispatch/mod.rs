@@ -1,21 +1,21 @@
 //! The second step of every message to the outside: from a delivery row to its outcome.
 //!
 //! A consumer only [`enqueue`]s, in its own transaction. The [`Dispatcher`]
-//! claims rows that are due, spread over destinations, hands each to the service's [`Sender`] and
-//! writes the outcome, what was exchanged with whom and whatever the sender adds, in one transaction.
+//! claims rows that are due, spread over destinations, and hands each to the service's [`Sender`]. In one transaction it
+//! writes the outcome, what was exchanged with each provider, and whatever the sender adds.
 //!
 //! What holds at all times:
 //! - [`Status`] has one transition table, and every UPDATE carries its part of it: a final state is final;
-//! - who sends holds a lease, with a number; a result under an older number is refused. It is kept for as long as
-//!   its holder reaches the database or the broker; one that runs out goes back to `pending`, so no crash leaves a
+//! - who sends holds a lease, with a number; a result under an older number is refused. The lease is kept for as long as
+//!   its holder reaches the database or the broker. When it runs out, the row goes back to `pending`: so no crash blocks a
 //!   row for ever;
-//! - what the other side can't have yet is handed back at a stop and costs no attempt; what it may have is waited
-//!   for, and said to be unknown when no answer came;
+//! - when the service stops, a delivery that the other side can't have yet is handed back and costs no attempt. One that it
+//!   may have is waited for; when no answer comes, its outcome is unknown;
 //! - `next_attempt_at` is the only schedule;
 //! - no transaction is open while a sender works;
-//! - what an operator holds is not claimed, and what one lets through at once is the probe of a destination that rests.
+//! - what an operator holds is not claimed. What an operator lets through is sent even while its destination rests.
 //!
-//! It never names a channel, a provider or a person, and never talks to the outside itself.
+//! This module never names a channel, a provider or a person, and never talks to the outside itself.
 
 pub mod attempt;
 mod claim;

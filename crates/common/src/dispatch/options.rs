@@ -7,27 +7,27 @@ use crate::config::Settings;
 /// How a dispatcher works.
 #[derive(Debug, Clone)]
 pub struct DispatchOptions {
-    /// Channels whose metrics are there from the start.
+    /// Names of the channels; their metrics are shown from the start.
     pub channels: &'static [&'static str],
     /// Waits between tries; the last one repeats.
     pub retry_delays: Vec<Duration>,
-    /// So long after it was asked for, a delivery that keeps failing has failed.
+    /// A delivery that keeps failing has failed when so much time has passed since it was asked for.
     pub give_up_after: Duration,
-    /// How long a claim holds without a sign of life.
+    /// How long a lease lasts without a sign of life.
     pub lease: Duration,
     /// How often a sign of life is given.
     pub renew: Duration,
-    /// How often rows are looked for that nobody woke us for.
+    /// How often due rows are looked for when nothing wakes the dispatcher.
     pub poll: Duration,
-    /// Sends under way at a time.
+    /// Sends under way at a time; one that has waited long for its answer does not count.
     pub places: usize,
     /// Of these, to one destination.
     pub places_per_destination: usize,
-    /// Of these, to one recipient; a claim that meets one of theirs under way may go one short of twice as far.
+    /// Of these, to one recipient. A recipient who has fewer under way may get as many again: one claim counts by itself.
     pub places_per_recipient: usize,
-    /// One send; a sender that takes longer is broken off and tried again.
+    /// Longest time for one send; one that takes longer is broken off and tried again by the schedule.
     pub send_timeout: Duration,
-    /// After the signal to stop, sends that have begun have this long; then what became of them is unknown.
+    /// How long sends that have begun may go on after the signal to stop; after that, what became of them is unknown.
     pub drain: Duration,
 }
 
@@ -45,7 +45,7 @@ impl DispatchOptions {
             places_per_destination: 32,
             places_per_recipient: 2,
             send_timeout: Duration::from_secs(90),
-            // The rest is for writing down what is unknown.
+            // The rest of the drain is for writing down outcomes that are unknown.
             drain: settings.process.drain.mul_f64(0.75),
         }
     }

@@ -1,4 +1,4 @@
-//! What operators order for deliveries: to go at once, not to go, to go once more. Each is part of a change of the caller's.
+//! What operators order for deliveries: to go at once, not to go, to go once more. An order is part of the caller's change.
 
 use std::collections::HashSet;
 
@@ -16,19 +16,19 @@ use crate::telemetry::TraceContext;
 
 /// Most deliveries that one order lets through.
 const MOST: usize = 5_000;
-/// One that is let through alone goes before those that wait for their turn.
+/// The priority of a delivery that is let through alone: it goes before those that wait for their turn.
 const URGENT: i32 = 100;
 
-/// What an order for many came to.
+/// How many deliveries an order for many has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Affected {
-    /// So many.
+    /// Their number.
     pub deliveries: usize,
-    /// Whether there are more, which the same order reaches next.
+    /// Whether there are more; the same order, given again, reaches them.
     pub has_more: bool,
 }
 
-/// A delivery as it stands, which stays so until the transaction ends.
+/// Reads a delivery and locks its row until the transaction ends; `None` when there is none with this id.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -36,7 +36,7 @@ pub async fn locked(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Delive
     Entity::find_by_id(id).lock(LockType::Update).one(tx).await
 }
 
-/// Lets one that waits through at once, as the probe of a destination that rests; false when it does not wait.
+/// Lets a waiting delivery through at once, even while its destination rests; false when it is not waiting.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -52,7 +52,8 @@ pub async fn let_through(tx: &impl ConnectionTrait, id: Uuid, now: Timestamp) ->
     Ok(tx.execute_raw(statement).await?.rows_affected() == 1)
 }
 
-/// Those that wait and are meant by a filter, five thousand at most; of a priority the last to be tried first.
+/// The waiting deliveries that match a filter, five thousand at most, and whether there are more. Lowest priority first; of
+/// one priority, those that would be tried last.
 async fn waiting(
     connection: &impl ConnectionTrait,
     filter: &Filter,
@@ -63,7 +64,7 @@ async fn waiting(
         .columns([Column::Id, Column::Destination])
         .filter(Column::Status.eq(Status::Pending))
         .filter(filter.condition(now))
-        // The index of what is due, from its end: nothing is sorted.
+        // In the order of the index of due rows, from its end: nothing has to be sorted.
         .order_by_asc(Column::Priority)
         .order_by_desc(Column::NextAttemptAt)
         .limit(MOST as u64 + 1);
@@ -73,7 +74,7 @@ async fn waiting(
     Ok((rows, has_more))
 }
 
-/// How many [`let_all_through`] would let through.
+/// How many deliveries [`let_all_through`] would let through now.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
@@ -89,8 +90,8 @@ pub async fn count_waiting(
     })
 }
 
-/// Makes all that wait and are meant by a filter due at once, five thousand at most. Of each destination one is its probe: the
-/// others go when that one is through.
+/// Makes the waiting deliveries that match a filter due at once, five thousand at most. One of each destination is let
+/// through even while that rests, as its probe; the others go when the destination rests no more.
 ///
 /// # Errors
 /// [`DbErr`] when a statement fails.
@@ -117,7 +118,8 @@ pub async fn let_all_through(tx: &impl ConnectionTrait, filter: &Filter, now: Ti
     })
 }
 
-/// Takes one back that waits; false when it does not wait, or whoever had it in hand may yet tell what came of it.
+/// Cancels a waiting delivery; false when it is not waiting, or when a dispatcher that had it in hand may still record how
+/// its try ended.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -134,7 +136,7 @@ pub async fn cancel(tx: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Resu
     Ok(done.rows_affected == 1)
 }
 
-/// Whether a copy of a delivery, or a copy of such a copy, is on its way or was taken.
+/// Whether a copy of a delivery, or a copy of such a copy, waits, is being sent, was accepted or was delivered.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.
@@ -151,10 +153,10 @@ pub async fn is_being_resent(connection: &impl ConnectionTrait, original: &Deliv
     Ok(found.one(connection).await?.is_some())
 }
 
-/// Orders a copy of one that has ended, due at once; answers with its id.
+/// Adds a copy of a delivery that has ended, due at once; answers with the copy's id.
 ///
-/// Deliveries are unique by (source event, channel, recipient): a copy's source event is the order itself, so that each order
-/// makes one; what asked for the first stays in `origin_event_id`.
+/// Deliveries are unique by (source event, channel, recipient). So a copy's source event is a new id, which stands for the
+/// order; the event that asked for the first delivery is kept in `origin_event_id`.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -172,7 +174,7 @@ pub async fn resend(tx: &impl ConnectionTrait, original: Delivery, now: Timestam
         lease_until: None,
         lease_number: 0,
         lease_holder: None,
-        // What an operator lifted was the first one.
+        // Not the original's: an operator may have raised that.
         priority: 0,
         retry_now: false,
         traceparent: Some(trace.traceparent),

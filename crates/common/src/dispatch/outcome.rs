@@ -5,24 +5,24 @@ use std::time::Duration;
 use super::{Delivery, DispatchOptions, Reason, Status};
 use crate::Timestamp;
 
-/// A destination that is not available is not asked again sooner.
+/// Shortest wait before a destination that is not available is asked again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// One that asks to be called again later is not called sooner, even if it says "at once": it would do so for ever.
+/// Shortest wait before a destination that asks to be called later is called again: it might say "at once" for ever.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// A delivery waits no longer for what the other side asks for: any sender may pass on any number.
+/// Longest wait that the other side can ask for: a sender may pass on any number.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
-/// A wait was asked for by one delivery and may mean no more than that: the destination is asked again after this.
+/// Longest pause of a whole destination: the wait was asked for at one delivery, and may concern that one alone.
 const LONGEST_DESTINATION_PAUSE: Duration = Duration::from_mins(1);
 /// Longest error text that is kept, in bytes.
 const ERROR_LIMIT: usize = 500;
-/// So many tries a delivery has, however old it is: it may have been held, or its tries cut short by the end of their
-/// process. One that had more may be what ends them.
+/// How many tries a delivery has however old it is: it may have been held, or its tries were cut short when their process
+/// ended. One that was cut short more often may itself be what ends the process.
 const CUT_SHORT: i32 = 5;
-/// Said of a delivery whose destination could not be asked.
+/// The error of a delivery whose destination was not available.
 const RESTS: &str = "the destination rests";
-/// Said of a delivery whose holder gave no sign of life any more.
+/// The error of a delivery whose holder gave no sign of life any more.
 pub(super) const LEFT_BEHIND: &str = "whoever sent it was lost; it may have arrived";
-/// Instead of words that the database refused.
+/// Stands in for a text that the database refused.
 const NO_TEXT: &str = "what was said can't be stored";
 /// Longest message id of a provider that is kept, in bytes.
 const ID_LIMIT: usize = 200;
@@ -32,12 +32,12 @@ const ID_LIMIT: usize = 200;
 pub enum Outcome {
     /// The other side took responsibility.
     Accepted {
-        /// What it calls the message.
+        /// The provider's own id for the message.
         provider_message_id: Option<String>,
     },
     /// It arrived.
     Delivered {
-        /// What the other side calls the message.
+        /// The provider's own id for the message.
         provider_message_id: Option<String>,
     },
     /// It will not arrive.
@@ -58,33 +58,33 @@ pub enum Outcome {
     Retry {
         /// What went wrong; no secret, no address.
         error: String,
-        /// What the other side asked for; otherwise the schedule says.
+        /// The wait that the other side asked for; `None`: the schedule says.
         after: Option<Wait>,
     },
-    /// The other side was told everything and did not say what it made of it. It is tried again by the schedule
-    /// and may arrive twice.
+    /// The other side may have it, and no answer came that says so. It is tried again by the schedule, and may arrive
+    /// twice.
     Unknown {
         /// What went wrong; no secret, no address.
         error: String,
     },
-    /// It was not tried: the breaker is open or the bulkhead full. Costs no attempt.
+    /// It was not tried, for example since a breaker is open or a bulkhead full. It costs no attempt.
     Unavailable {
         /// When it is worth asking again, and whether everything that goes there waits so long.
         after: Wait,
     },
 }
 
-/// When the other side wants to be called again: a second to a day.
+/// How long to wait before the next try. It is bounded: a second to a day, for [`Outcome::Unavailable`] 100 ms to a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// For this delivery: it is its recipient who has had enough. Nobody else waits.
+    /// Only this delivery waits: the limit that was met is its recipient's.
     Delivery(Duration),
-    /// For all that goes there; the others wait a minute at most, since it may mean no more than this one.
+    /// All deliveries to the destination wait; the others a minute at most, since it may concern this one alone.
     Destination(Duration),
 }
 
 impl Wait {
-    /// How long.
+    /// How long, as it was asked for: without the bounds.
     pub const fn span(self) -> Duration {
         match self {
             Self::Delivery(span) | Self::Destination(span) => span,
@@ -93,7 +93,7 @@ impl Wait {
 }
 
 impl Outcome {
-    /// How long the other side wants this delivery to wait.
+    /// How long this delivery is to wait by the other side's wish, within the bounds.
     fn requested_wait(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { after } => Some(after.span().clamp(SHORTEST_PAUSE, LONGEST_WAIT)),
@@ -116,7 +116,7 @@ impl Outcome {
         }
     }
 
-    /// Without what no database takes, and no longer than is kept: the other side may say anything.
+    /// Takes out control characters and cuts texts to what is kept: the other side may say anything.
     fn clean(mut self) -> Self {
         match &mut self {
             Self::Accepted { provider_message_id } | Self::Delivered { provider_message_id } => {
@@ -141,14 +141,14 @@ pub(super) struct Transition {
     pub(super) attempts: i32,
     pub(super) next_attempt_at: Timestamp,
     pub(super) last_error: Option<String>,
-    /// Who has it, or may have it and is to be asked again.
+    /// Provider that has it, or may have it and is to be asked again.
     pub(super) provider: Option<String>,
     pub(super) provider_message_id: Option<String>,
     /// Whether it is still let through at once.
     pub(super) retry_now: bool,
 }
 
-/// The row of a delivery whose lease is handed back; a try that was broken off for it costs no attempt.
+/// The row of a delivery whose lease is handed back: due at once, and the try costs no attempt.
 pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Transition {
     Transition {
         to: Status::Pending,
@@ -162,17 +162,18 @@ pub(super) fn handed_back(delivery: &Delivery, now: Timestamp) -> Transition {
     }
 }
 
-/// What must be said before a try: its time may be over already.
+/// The outcome of a delivery that must not be tried any more: it expired, or is too old after enough tries.
 pub(super) fn before_sending(delivery: &Delivery, options: &DispatchOptions, now: Timestamp) -> Option<Outcome> {
     if delivery.expires_at.is_some_and(|end| end <= now) {
         return Some(Outcome::Expired);
     }
-    // A first try is due to everybody, however long we were away, and some may have been cut short before it began.
+    // Every delivery gets its first tries, however long the service was away: some may have been cut short.
     let too_old = now >= delivery.created_at + options.give_up_after;
     (delivery.attempts > CUT_SHORT && too_old).then(|| exhausted(delivery.last_error.as_deref()))
 }
 
-/// Turns how a try ended into how the delivery stands: the schedule, its end, the row's new values.
+/// Turns the outcome of a try into how the delivery stands: a retry that would come too late is `Failed` or `Expired`.
+/// Answers with that outcome and the row's new values.
 pub(super) fn resolve(
     outcome: Outcome,
     delivery: &Delivery,
@@ -183,7 +184,7 @@ pub(super) fn resolve(
     let outcome = match &outcome {
         Outcome::Retry { .. } | Outcome::Unknown { .. } | Outcome::Unavailable { .. } => {
             let next = now + wait(&outcome, delivery, options);
-            // Whoever was not tried yet has a try to come, however long the destination was away.
+            // A delivery that was never tried still gets a try, however long the destination was away.
             let is_untried = matches!(outcome, Outcome::Unavailable { .. }) && was_never_tried(delivery);
             let has_tries_left = delivery.attempts <= CUT_SHORT;
             if delivery.expires_at.is_some_and(|end| end <= next) {
@@ -225,14 +226,14 @@ pub(super) fn resolve(
     (outcome, row)
 }
 
-/// Whether no try has come to an end before: what was claimed by somebody who was lost counts as none.
+/// Whether no earlier try has ended: a try whose holder was lost does not count.
 fn was_never_tried(delivery: &Delivery) -> bool {
     delivery.attempts <= 1 || matches!(delivery.last_error.as_deref(), None | Some(RESTS | LEFT_BEHIND))
 }
 
 fn wait(outcome: &Outcome, delivery: &Delivery, options: &DispatchOptions) -> Duration {
     outcome.requested_wait().unwrap_or_else(|| {
-        // What may have arrived waits a step longer: a slow destination should not get copy after copy.
+        // What may have arrived waits one step longer: a slow destination should not get copy after copy.
         let is_unknown = matches!(outcome, Outcome::Unknown { .. });
         let step = usize::try_from(delivery.attempts - 1).unwrap_or(0) + usize::from(is_unknown);
         options

@@ -1,4 +1,4 @@
-//! What is written of a delivery under its lease.
+//! What the holder of a lease writes into the delivery's row.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(super) async fn apply(
     }
     let ours = Condition::any()
         .add(Column::Status.eq(Status::Sending))
-        // Given back by another dispatcher: it keeps the holder until somebody takes it.
+        // Another dispatcher made it due again: the row keeps its holder until somebody takes it.
         .add(
             Column::Status
                 .eq(Status::Pending)
@@ -77,7 +77,7 @@ pub(super) async fn was_applied(
     Ok(found.is_some())
 }
 
-/// Gives a sign of life for what `holder` has in hand; answers what is still its own.
+/// Renews the leases of what `holder` has in hand, its sign of life; answers with the deliveries that are still its own.
 pub(super) async fn renew(
     connection: &impl ConnectionTrait,
     holder: Uuid,

@@ -1,16 +1,16 @@
-//! What somebody answered, as it is kept: bounded, and without what was said to them.
+//! What a provider answered, as it is kept: bounded, and without what was sent.
 //!
-//! A mail server that takes a text for spam quotes it, a provider's document repeats the message. What was sent may hold
-//! links that let somebody in, so nothing of it is kept with the answer.
+//! A mail server that refuses a text as spam quotes it, and a provider's answer may repeat the message. What was sent may
+//! hold links that let somebody in, so it is cut out of the answer.
 
 /// Most bytes of an answer that are kept.
 pub(super) const LIMIT: usize = 4096;
-/// In the place of what is not kept.
+/// Stands in for what is not kept.
 const CUT: &str = "[cut]";
-/// What is shorter and was sent as well may be their own word: a code, a name.
+/// In bytes. A shorter run that was sent too may be the provider's own word, such as a code or a name.
 const SHORTEST: usize = 12;
 
-/// What was sent, and what opens the way to whom it was sent: nothing of it is kept of an answer.
+/// What must not be kept of an answer: the text that was sent, and secrets such as our credentials at the provider.
 #[derive(Clone, Default)]
 pub struct Unsaid {
     secrets: Vec<String>,
@@ -18,7 +18,7 @@ pub struct Unsaid {
 }
 
 impl Unsaid {
-    /// Nothing of this secret, however short it is, as it is and as JSON has it.
+    /// Adds a secret: it is cut out however short it is, as it is and as JSON escapes it.
     #[must_use]
     pub fn secret(mut self, secret: &str) -> Self {
         if !secret.is_empty() {
@@ -29,14 +29,15 @@ impl Unsaid {
         self
     }
 
-    /// Nothing of this text that has twelve characters.
+    /// Sets the text that was sent, in place of one that was set before. Every run of whole words of it that has twelve
+    /// bytes or more is cut out.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
         text.clone_into(&mut self.text);
         self
     }
 
-    /// An answer as it may be kept.
+    /// The answer as it may be kept: 4096 bytes at most, `[cut]` for what is cut out, no control character but the newline.
     pub fn of(&self, answer: &str) -> String {
         let mut answer = bounded(answer, 2 * LIMIT);
         for secret in &self.secrets {
@@ -47,7 +48,7 @@ impl Unsaid {
         bounded(&self.without_text(&answer), LIMIT)
     }
 
-    /// Cuts each run of words that the text has as well.
+    /// Cuts out each run of words that the text has too.
     fn without_text(&self, answer: &str) -> String {
         let words = words(answer);
         let (mut kept, mut from, mut next) = (String::with_capacity(answer.len()), 0, 0);
@@ -82,7 +83,7 @@ impl std::fmt::Debug for Unsaid {
     }
 }
 
-/// Where each word begins and ends, of what tokens are made of.
+/// Where each word begins and ends; words are made of what tokens are made of.
 fn words(text: &str) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut start = None;
@@ -101,7 +102,8 @@ fn words(text: &str) -> Vec<(usize, usize)> {
     words
 }
 
-/// At most so many bytes of a text, without what no database takes and no terminal should show.
+/// A text without control characters other than the newline, cut to `limit` bytes: no database takes them, and no terminal
+/// should show them.
 pub(super) fn bounded(text: &str, limit: usize) -> String {
     let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
     text[..text.floor_char_boundary(limit)].to_owned()

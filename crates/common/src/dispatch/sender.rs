@@ -10,28 +10,29 @@ use crate::messaging::{Change, OutboxError};
 
 /// Sends deliveries, and tells of their outcomes.
 pub trait Sender: Send + Sync + 'static {
-    /// Every answer of [`Self::effect`].
+    /// Everything that [`Self::effect`] may answer; their metrics are shown from the start.
     const EFFECTS: &'static [&'static str] = &[];
 
-    /// What somebody who takes this delivery has then, of a closed list: a type of `waypost_critical_time_seconds`. None:
-    /// nobody waits for it.
+    /// The effect that this delivery has for its recipient, one of [`Self::EFFECTS`]: the time from its cause until it is
+    /// taken is measured under this type in `waypost_critical_time_seconds`. `None`: it is not measured.
     fn effect(&self, _delivery: &Delivery) -> Option<&'static str> {
         None
     }
 
     /// Tries a delivery once. May be called again for the same delivery: after a retry, and after a crash.
     ///
-    /// It says in `progress` that it begins just before the other side learns what it could act on: the text of a mail,
-    /// the request; and what was exchanged with whom, where several may deliver.
+    /// It calls [`Progress::begin`] just before the other side learns what it could act on: the text of a mail, the request.
+    /// Where several providers may deliver, it also notes in `progress` what was exchanged with each.
     ///
     /// # Cancel safety
-    /// Before that it is dropped at any time, when the process stops or the lease is lost, and costs no attempt.
-    /// After it, only when its time or the process ends; that the other side has it is then assumed.
+    /// Before [`Progress::begin`] it may be dropped at any time, when the process stops or the lease is lost; that costs no
+    /// attempt. Afterwards it is dropped only when its time or the process ends: the other side may have the delivery then.
     fn send(&self, delivery: &Delivery, progress: &Progress) -> impl Future<Output = Outcome> + Send;
 
-    /// Adds to the change that records an outcome, a retry included: the event that tells of it.
+    /// Adds to the change that records an outcome, also of a retry: for example the event that tells of it. May be called
+    /// again for the same outcome when the change was not committed.
     ///
-    /// The outcome is how the delivery stands: a retry that came too late is `Failed` or `Expired` here.
+    /// The outcome is how the delivery stands: a retry that would come too late is `Failed` or `Expired` here.
     fn record(
         &self,
         change: &mut Change,
@@ -40,7 +41,7 @@ pub trait Sender: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), RecordError>> + Send;
 }
 
-/// Why an outcome could not be recorded. It is tried again: what was sent was sent.
+/// Why an outcome could not be recorded. That is tried again until it succeeds: what was sent can't be taken back.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The database failed.

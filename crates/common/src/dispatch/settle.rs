@@ -1,4 +1,4 @@
-//! How a try ended comes into its row, however long that takes.
+//! Writes the outcome of a try into its row, and tries until that succeeds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::process::chain;
 
 /// Waits between tries to record an outcome.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
-/// One statement that gives a lease back, at the end of a process.
+/// Longest wait for the statement that gives a lease back.
 const HAND_BACK: Duration = Duration::from_secs(2);
 
-/// Brings an outcome into its row.
+/// Writes an outcome into the delivery's row. Returns once it is recorded or refused, however long the database is away.
 pub(super) async fn settle<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery: &Delivery, outcome: Outcome) {
     if let Some(pause) = outcome.destination_pause() {
         let asked = matches!(outcome, Outcome::Retry { .. });
@@ -33,7 +33,7 @@ pub(super) async fn settle<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery:
         tracing::warn!(delivery = %delivery.id, channel = %delivery.channel, error, "a delivery may arrive twice");
     }
     let now = Timestamp::now();
-    // One that was broken off has no exchange, and may be with whoever was being asked.
+    // A send that was broken off has no exchange; the provider that was being asked may have the delivery.
     let was_asked = !exchanged.exchanges.is_empty() || matches!(outcome, Outcome::Unknown { .. });
     let (outcome, mut row) = resolve(outcome, delivery, &shared.options, now);
     if was_asked {
@@ -52,7 +52,7 @@ pub(super) async fn settle<S: Sender>(shared: &Shared<S>, hold: &Hold, delivery:
     until_recorded(shared, delivery, ended).await;
 }
 
-/// How a delivery stands, since when.
+/// How a delivery stands after a try, and since when.
 struct Ended {
     outcome: Outcome,
     row: Transition,
@@ -60,9 +60,9 @@ struct Ended {
     now: Timestamp,
 }
 
-/// How often the other side may have got it without a word of that.
+/// How many providers may have the delivery without having said so.
 fn maybe_sent(outcome: &Outcome, exchanged: &Exchanged) -> usize {
-    // What came of the last try at one provider tells of those before it.
+    // Of several exchanges with one provider the last one counts.
     let mut last: BTreeMap<&str, ExchangeStatus> = BTreeMap::new();
     for Exchange { provider, status, .. } in &exchanged.exchanges {
         last.insert(provider, *status);
@@ -74,7 +74,8 @@ fn maybe_sent(outcome: &Outcome, exchanged: &Exchanged) -> usize {
     unknown.max(usize::from(matches!(outcome, Outcome::Unknown { .. })))
 }
 
-/// Does not give up while the database is away: what was sent was sent. What the database can't hold is left out.
+/// Records an outcome, and tries until the database answers: what was sent can't be taken back. Texts that the database
+/// can't hold are left out.
 async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut ended: Ended) {
     let mut has_text = true;
     let mut may_be_recorded = false;
@@ -108,7 +109,7 @@ async fn until_recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, mut 
     }
 }
 
-/// Counts it, and how long somebody waited for it since its cause.
+/// Counts the outcome, and measures the time since the delivery's cause where it was taken.
 fn recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ended) {
     shared.metrics.delivery(&delivery.channel, ended.row.to.as_str());
     let was_taken = matches!(ended.row.to, Status::Accepted | Status::Delivered);
@@ -122,7 +123,7 @@ fn refused(delivery: &Delivery) {
     tracing::warn!(delivery = %delivery.id, "an outcome came after its lease and was refused");
 }
 
-/// The row and what the sender tells of it are one change; `false`: the lease was somebody else's.
+/// Writes the row, the exchanges and what the sender adds, in one change; `false`: the lease is somebody else's by now.
 async fn record<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ended) -> Result<bool, RecordError> {
     let mut change = shared.changes.begin_patiently().await?;
     if !apply(change.tx(), delivery, &ended.row, ended.now).await? {
@@ -136,7 +137,7 @@ async fn record<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ende
     Ok(true)
 }
 
-/// Gives a lease back whose send has not begun; it costs no attempt.
+/// Gives back the lease of a send that has not begun; it costs no attempt. Where that fails, the lease runs out by itself.
 pub(super) async fn hand_back<S: Sender>(shared: &Shared<S>, delivery: &Delivery) {
     let now = Timestamp::now();
     let row = handed_back(delivery, now);

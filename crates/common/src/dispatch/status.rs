@@ -29,7 +29,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The transition table: what may follow.
+    /// The transition table: the states that may follow this one.
     pub const fn next(self) -> &'static [Self] {
         use Status::{Accepted, Cancelled, Delivered, Expired, Failed, Pending, Sending, Suppressed};
         match self {
@@ -45,7 +45,7 @@ impl Status {
         self.next().contains(&next)
     }
 
-    /// As it is stored.
+    /// The text that is stored for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
