@@ -169,7 +169,8 @@ impl Broker {
         }
     }
 
-    /// Looks at the oldest messages that were set aside from `queue`, `limit` at most; they stay where they are.
+    /// Looks at the oldest messages that were set aside from `queue`, `limit` at most; they stay where they are. In memory
+    /// there are none to see before the queue has had a consumer in this process.
     ///
     /// # Errors
     /// [`PublishError::Unavailable`] when the broker, or in memory the consumer's database, does not answer.

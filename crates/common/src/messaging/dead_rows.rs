@@ -81,7 +81,7 @@ pub(super) async fn count(database: &Database, queue: &str) -> Result<u64, DbErr
     of(queue).count(database.read()).await
 }
 
-/// The letters of a queue behind row `after`, the oldest first.
+/// The letters of a queue behind row `after`, the oldest first, `limit` at most, without their bodies.
 pub(super) async fn page(database: &Database, queue: &str, after: i64, limit: u64) -> Result<Vec<Row>, DbErr> {
     let rows: Vec<(i64, Vec<u8>)> = of(queue)
         .filter(row::Column::Id.gt(after))

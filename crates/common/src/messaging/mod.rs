@@ -21,7 +21,7 @@
 //! Signs of life go over the broker too (`sign.rs`). They are no messages: those who listen hear them, nobody keeps them.
 //!
 //! What must not be here: a publish of a new message other than from an outbox; a transaction that
-//! is open while the broker is waited for; an await on the broker without a deadline; a body in a
+//! is open while the broker is waited for; an await on RabbitMQ or Kafka without a deadline; a body in a
 //! log line. The files use each other in one direction: `relay`, `broker`, `kafka` -> `rabbit`, `memory` ->
 //! `consumer` -> `change` -> `message` -> `rejection`, `wire`, `error`.
 

@@ -39,7 +39,7 @@ const LAST_WORK: Duration = Duration::from_secs(3);
 /// How much longer than its change an intake may take: a statement of the change then fails first, with its own error.
 const AFTER_ITS_CHANGE: Duration = Duration::from_millis(250);
 
-/// Takes one message at a time through the intake and says how to settle it.
+/// Takes messages through the intake, each by itself or several in one change, and says how to settle them.
 pub(in crate::messaging) struct Processor<I> {
     pub(super) system: &'static str,
     pub(in crate::messaging) queue: Queue,

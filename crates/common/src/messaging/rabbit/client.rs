@@ -153,7 +153,7 @@ impl Rabbit {
         signs::hear(&self.names, &self.consuming, service.name(), heard).await;
     }
 
-    /// Opens the dead letters of a queue for one who works on all of them.
+    /// Opens the dead letters of a queue, for a command that goes through all of them; waits for its turn.
     pub(in crate::messaging) async fn open_dead(&self, queue: Queue) -> Result<DeadQueue, DeadLettersError> {
         let session = self.consuming.session();
         let session = session.ok_or_else(|| DeadLettersError::Broker("there is no connection".to_owned()))?;

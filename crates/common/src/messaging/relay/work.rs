@@ -105,7 +105,7 @@ impl Work {
         u64::try_from(self.window.saturating_sub(self.publishing.len())).unwrap_or(u64::MAX)
     }
 
-    /// What must stay where it is for now.
+    /// The rows that the next read must leave out.
     pub(super) fn not_now(&self, now: Instant) -> NotNow {
         let unreadable = self.unreadable.running(now);
         let unreached = self.unreached.iter().flat_map(Unreached::all);
