@@ -45,7 +45,7 @@ pub struct Model {
     pub next_attempt_at: Option<Timestamp>,
 }
 
-/// None: an attempt goes with its delivery.
+/// No relations: attempts are found by the id of their delivery.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
@@ -147,7 +147,7 @@ fn newest(backend: DbBackend, ids: &Many) -> String {
     )
 }
 
-/// The exchanges about these deliveries, in their order; of each the newest twenty.
+/// The newest twenty exchanges of each of these deliveries, the oldest first.
 ///
 /// # Errors
 /// [`DbErr`] when the database can't be asked.

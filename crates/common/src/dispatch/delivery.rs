@@ -19,7 +19,7 @@ pub struct Model {
     pub channel: String,
     /// To whom; unique together with the event and the channel.
     pub recipient: String,
-    /// What is called; a slow destination holds up no other.
+    /// What is called to send it; a slow destination holds up no other.
     pub destination: String,
     /// Where it stands.
     pub status: Status,
@@ -63,7 +63,7 @@ pub struct Model {
     pub updated_at: Timestamp,
 }
 
-/// None: a delivery points at events of other services.
+/// No relations: a delivery refers to events of other services, by their ids.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

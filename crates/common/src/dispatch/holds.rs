@@ -29,7 +29,7 @@ pub struct Model {
     pub since: Timestamp,
 }
 
-/// None: a hold stands by itself.
+/// No relations: a hold stands by itself.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
@@ -58,7 +58,7 @@ pub async fn put(tx: &impl ConnectionTrait, hold: Model) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Ends the hold of a destination; false when it was not held.
+/// Ends the hold of a destination; false when it was not held at `now`, or no longer.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.

@@ -82,7 +82,7 @@ pub(super) struct Hold {
     pub(super) delivery: Uuid,
     destination: String,
     recipient: String,
-    /// Whether the other side may have it.
+    /// How far its send has come.
     pub(super) progress: Progress,
     /// When the lease was asked for.
     since: Instant,
