@@ -10,7 +10,8 @@ const CUT: &str = "[cut]";
 /// In bytes. A shorter run that was sent too may be the provider's own word, such as a code or a name.
 const SHORTEST: usize = 12;
 
-/// What must not be kept of an answer: the text that was sent, and secrets such as our credentials at the provider.
+/// What must not be kept of an answer: the text that was sent, and secrets, such as our credentials or the recipient's
+/// address.
 #[derive(Clone, Default)]
 pub struct Unsaid {
     secrets: Vec<String>,
