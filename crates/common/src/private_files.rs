@@ -51,8 +51,10 @@ pub fn close_to_others<'path>(paths: impl IntoIterator<Item = &'path Path>) {
         }
         let own = if found.is_dir() { FOLDER } else { FILE };
         match fs::set_permissions(path, Permissions::from_mode(own)) {
-            Ok(()) => tracing::warn!(path = %path.display(), "others could open what is personal: closed to them"),
-            Err(error) => tracing::warn!(path = %path.display(), %error, "others can open what is personal: close it"),
+            Ok(()) => tracing::warn!(path = %path.display(), "personal data was open to other users: closed to them"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "personal data is open to others: close it");
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The `waypost` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -101,7 +102,10 @@ fn main() -> ExitCode {
         Command::Release(wanted) => commands::release(wanted),
         Command::Holds(wanted) => commands::holds(wanted),
         Command::Completions { shell } => {
-            generate(shell, &mut Arguments::command(), "waypost", &mut std::io::stdout());
+            let mut script = Vec::new();
+            generate(shell, &mut Arguments::command(), "waypost", &mut script);
+            // Whoever reads may have seen enough, as `head` has.
+            let _ = std::io::stdout().write_all(&script);
             ExitCode::SUCCESS
         }
         Command::Ready { address } => commands::ready(&address),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use config::{Config, File, FileFormat, Map, Value, ValueKind};
+use config::{File, FileFormat, Map, Value, ValueKind};
 use strsim::levenshtein;
 
 use super::table::{flatten, parse};
@@ -88,23 +88,4 @@ pub(super) fn shared_key(key: &str) -> &str {
         .iter()
         .find_map(|service| key.strip_prefix(service.identifier())?.strip_prefix('.'))
         .unwrap_or(key)
-}
-
-/// Refuses a value that can't be taken for a number where the built-in one is (`100`: a whole one of 0 or more; `100.0`:
-/// any), or for true or false where that is. Sections that the program does not read are looked at too, so that a file
-/// which all share is refused by each.
-pub(super) fn refuse_other_forms(merged: &Config) -> Result<(), ConfigError> {
-    let (defaults, _) = built_in()?;
-    let mut first = Ok(());
-    flatten(&defaults, "", &mut |key, built_in| {
-        let found = match built_in.kind {
-            _ if first.is_err() || shared_key(key) != key => return,
-            ValueKind::I64(_) => merged.get::<u64>(key).err(),
-            ValueKind::Float(_) => merged.get::<f64>(key).err(),
-            ValueKind::Boolean(_) => merged.get::<bool>(key).err(),
-            _ => None,
-        };
-        first = found.map_or(Ok(()), Err);
-    });
-    first.map_err(ConfigError::Value)
 }

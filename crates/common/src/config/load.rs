@@ -4,7 +4,7 @@ use std::path::Path;
 
 use config::Config;
 
-use super::known::refuse_other_forms;
+use super::forms::refuse_other_forms;
 use super::layers::{merge, merged};
 use super::own::{OwnSettings, SettingsOf};
 use super::parameters::write_parameters;
@@ -69,6 +69,7 @@ fn read<T>(
     own: impl FnOnce(Config, &mut Review) -> Result<T, ConfigError>,
 ) -> Result<(Settings, T), ConfigError> {
     write_parameters(&mut merged)?;
+    refuse_other_forms(&merged)?;
     let mut shared: Settings = merged.clone().try_deserialize().map_err(ConfigError::Value)?;
     if shared.store.prefix.is_empty() {
         shared.store.prefix.clone_from(&shared.broker.namespace);
@@ -76,7 +77,6 @@ fn read<T>(
     let mut review = Review::new(service, shared.profile);
     shared.review(&mut review);
     let own = own(merged.clone(), &mut review)?;
-    refuse_other_forms(&merged)?;
     shared.weaknesses = review.end(shared.process.allow_development_parts)?;
     Ok((shared, own))
 }
@@ -202,6 +202,8 @@ mod tests {
                 "maybe",
                 "process.allow_development_parts",
             ),
+            ("WAYPOST__BROKER__PREFETCH", "1.5", "broker.prefetch"),
+            ("WAYPOST__BROKER__PREFETCH", "yes", "broker.prefetch"),
         ] {
             let error = with(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

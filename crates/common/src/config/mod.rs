@@ -15,6 +15,7 @@ mod durations;
 mod effective;
 mod error;
 mod for_tests;
+mod forms;
 mod hosts;
 mod known;
 mod layers;

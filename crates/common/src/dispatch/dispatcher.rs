@@ -143,7 +143,10 @@ impl<S: Sender> Rounds<S> {
         if is_due(self.measured, MEASURE) {
             self.measured = Some(Instant::now());
             if let Err(error) = measure(&self.shared).await {
-                tracing::warn!(error = chain(&error), "the oldest due deliveries can't be told");
+                tracing::warn!(
+                    error = chain(&error),
+                    "the age of the oldest due delivery can't be measured"
+                );
             }
         }
         Ok(())

@@ -23,6 +23,7 @@ impl Unsaid {
     #[must_use]
     pub fn secret(mut self, secret: &str) -> Self {
         if !secret.is_empty() {
+            let secret = &without_controls(secret);
             let escaped = serde_json::to_string(secret).unwrap_or_default();
             let escaped = escaped.trim_start_matches('"').trim_end_matches('"').to_owned();
             self.secrets.extend([secret.to_owned(), escaped]);
@@ -34,17 +35,25 @@ impl Unsaid {
     /// bytes or more is cut out.
     #[must_use]
     pub fn text(mut self, text: &str) -> Self {
-        text.clone_into(&mut self.text);
+        self.text = without_controls(text);
         self
     }
 
     /// The answer as it may be kept: 4096 bytes at most, `[cut]` for what is cut out, no control character but the newline.
     pub fn of(&self, answer: &str) -> String {
-        let mut answer = bounded(answer, 2 * LIMIT);
+        let looked_at = bounded(answer, 2 * LIMIT);
+        let is_whole = looked_at.len() < 2 * LIMIT - 4;
+        let mut answer = looked_at;
         for secret in &self.secrets {
             if answer.contains(secret) {
                 answer = answer.replace(secret, CUT);
             }
+        }
+        if !is_whole {
+            // A secret may begin at its end.
+            let longest = self.secrets.iter().map(String::len).max().unwrap_or_default();
+            let end = answer.floor_char_boundary(answer.len().saturating_sub(longest));
+            answer.truncate(end);
         }
         bounded(&self.without_text(&answer), LIMIT)
     }
@@ -103,11 +112,16 @@ fn words(text: &str) -> Vec<(usize, usize)> {
     words
 }
 
+fn without_controls(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
+}
+
 /// A text without control characters other than the newline, cut to `limit` bytes: no database takes them, and no terminal
 /// should show them.
 pub(super) fn bounded(text: &str, limit: usize) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
-    text[..text.floor_char_boundary(limit)].to_owned()
+    let mut text = without_controls(text);
+    text.truncate(text.floor_char_boundary(limit));
+    text
 }
 
 #[cfg(test)]
@@ -140,6 +154,15 @@ mod tests {
         let sms = Unsaid::default().secret("Your \"code\" is 1");
         let body = r#"{"sid": "SM1", "body": "Your \"code\" is 1"}"#;
         assert_eq!(sms.of(body), r#"{"sid": "SM1", "body": "[cut]"}"#);
+    }
+
+    #[test]
+    fn a_secret_is_cut_out_also_where_the_look_at_an_answer_ends() {
+        let unsaid = Unsaid::default().secret("hunter2").secret(&"x".repeat(1_000));
+        let answer = format!("{} hunter2", "x".repeat(8_000)) + &" ".repeat(8_192 - 8_011) + "hunter2";
+        let kept = unsaid.of(&answer);
+        assert!(!kept.contains("hun"), "{kept}");
+        assert_eq!(Unsaid::default().secret("a\r\nb").of("550 a\r\nb"), "550 [cut]");
     }
 
     #[test]

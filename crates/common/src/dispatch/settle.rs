@@ -120,7 +120,7 @@ fn recorded<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ended) {
 }
 
 fn refused(delivery: &Delivery) {
-    tracing::warn!(delivery = %delivery.id, "an outcome came after its lease and was refused");
+    tracing::warn!(delivery = %delivery.id, "an outcome came after its lease had ended; it is not recorded");
 }
 
 /// Writes the row, the exchanges and what the sender adds, in one change; `false`: the lease is somebody else's by now.

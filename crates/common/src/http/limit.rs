@@ -27,7 +27,6 @@ use super::describe::Access;
 use super::held_place::HeldPlace;
 use super::source::source;
 use super::{Problem, kinds};
-use crate::config::Networks;
 use crate::limits::{Class, Decision, Limiter, Subject, Verdict};
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -36,23 +35,18 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 /// What the layer needs: register it as `app_data`.
 pub(super) struct Limits {
     limiter: Limiter,
-    trusted_proxies: Networks,
     /// What `RateLimit-Policy` says, by class.
     policies: [Option<HeaderValue>; Class::ALL.len()],
 }
 
 impl Limits {
-    pub(super) fn new(limiter: Limiter, trusted_proxies: Networks) -> Self {
+    pub(super) fn new(limiter: Limiter) -> Self {
         let policies = Class::ALL.map(|class| {
             let policy = limiter.policy(class);
             let text = format!("\"{}\";q={};w={}", class.name(), policy.quota, seconds(policy.window));
             HeaderValue::try_from(text).ok()
         });
-        Self {
-            limiter,
-            trusted_proxies,
-            policies,
-        }
+        Self { limiter, policies }
     }
 }
 
@@ -115,7 +109,7 @@ async fn counted(
     request: &ServiceRequest,
     limits: &Limits,
 ) -> Result<Option<(Class, Subject)>, Problem> {
-    let source = || Subject::source(source(request, &limits.trusted_proxies));
+    let source = || Subject::source(source(request.request()));
     if !class.counts_people() {
         return Ok(Some((class, source())));
     }

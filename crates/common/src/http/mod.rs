@@ -74,6 +74,7 @@ pub use private_surface::PrivateSurface;
 pub use problem::{FieldError, Kind, Problem, ProblemDocument, kinds};
 pub use route_table::RouteTable;
 pub use serve::{Doors, Surface, serve};
+pub use source::source;
 pub use verifier::{TokenKeys, Verifier};
 pub use violations::{Violation, Violations};
 

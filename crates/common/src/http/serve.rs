@@ -85,10 +85,11 @@ pub fn serve<S: Send + Sync + 'static>(
         shows_timing: settings.profile != Profile::Production,
         prefix: settings.http.path_prefix(),
     });
-    let limits = surface.doors.rate_limits.then(|| {
-        let trusted_proxies = settings.http.trusted_proxies.clone();
-        Data::new(Limits::new(surface.limiter, trusted_proxies))
-    });
+    let proxies = Data::new(settings.http.trusted_proxies.clone());
+    let limits = surface
+        .doors
+        .rate_limits
+        .then(|| Data::new(Limits::new(surface.limiter)));
     let origins = &settings.http.allowed_origins;
     let origins = (*origins != Origins::None).then(|| Data::new(origins.clone()));
     let (state, verifier) = (Data::from(surface.state), Data::new(surface.verifier));
@@ -114,6 +115,7 @@ pub fn serve<S: Send + Sync + 'static>(
             .app_data(state.clone())
             .app_data(verifier.clone())
             .app_data(edge_data.clone())
+            .app_data(proxies.clone())
             .configure(|app| {
                 if let Some(limits) = &limits {
                     app.app_data(limits.clone());

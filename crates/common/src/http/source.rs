@@ -9,21 +9,24 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::dev::ServiceRequest;
+use actix_web::HttpRequest;
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR};
+use actix_web::web::Data;
 
 use crate::config::Networks;
 
 /// So many proxies in a row are looked through.
 const MOST_PROXIES: usize = 16;
 
-/// The address that a request comes from.
-pub(super) fn source(request: &ServiceRequest, trusted: &Networks) -> IpAddr {
+/// The address that a request to a server of [`serve`](super::serve) comes from.
+pub fn source(request: &HttpRequest) -> IpAddr {
     // A connection without an address does not come over the network.
     let peer = request
         .peer_addr()
         .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
-    of(peer.to_canonical(), request.headers(), trusted)
+    let peer = peer.to_canonical();
+    let trusted = request.app_data::<Data<Networks>>();
+    trusted.map_or(peer, |trusted| of(peer, request.headers(), trusted))
 }
 
 fn of(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {

@@ -100,7 +100,7 @@ impl Told {
             }
         };
         if tokio::time::timeout_at(deadline, following).await.is_err() {
-            tracing::warn!("what follows a change was left out: its time was over");
+            tracing::warn!("the work after a commit (cache, wake-ups) was cut off at its deadline; the change stands");
         }
     }
 

@@ -19,7 +19,7 @@ impl Pruner {
                 match ended.await {
                     Ok(Pruned::Done(gone)) => tell(&gone),
                     Ok(Pruned::Taken) => {}
-                    Ok(Pruned::Lost) => tracing::warn!("old rows are left to whoever comes next: the lock was lost"),
+                    Ok(Pruned::Lost) => tracing::warn!("old rows are left to the next run: the lock was lost"),
                     Err(error) => tracing::warn!(error = chain(&error), "old rows can't be deleted"),
                 }
             }

@@ -51,7 +51,7 @@ impl Sender for MailSender {
             Err(error) => {
                 // The defect is ours; the mail waits for a version that can write it.
                 let error = common::process::chain(&error);
-                tracing::error!(delivery = %delivery.id, error, "a mail can't be written");
+                tracing::error!(delivery = %delivery.id, error, "a mail can't be composed; it is tried again later");
                 return Outcome::Retry { error, after: None };
             }
         };

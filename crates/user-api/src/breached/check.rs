@@ -96,7 +96,7 @@ impl BreachedPasswords {
         let outcome = outcome.label();
         tracing::warn!(
             outcome,
-            "a new password is known to others, and was taken as accounts.breached_passwords says"
+            "a breached or common password was accepted: accounts.breached_passwords does not refuse it"
         );
         Ok(())
     }

@@ -17,6 +17,7 @@ use common::{
     database::within_deadline,
     http::{
         Answer, Describe, Failure, Issued, JsonBody, OperationDoc, OperationError, Problem, Refusal, claims::Claims,
+        source,
     },
     messaging::Change,
 };
@@ -53,7 +54,7 @@ pub(crate) struct CreateSessionRequest {
     password: SecretString,
 }
 
-/// Where a log-in comes from: the client's own name, and the peer of its connection (behind a proxy, the proxy).
+/// Where a log-in comes from: the client's own name, and its address.
 pub(crate) struct Client {
     device: Option<String>,
     address: Option<String>,
@@ -67,7 +68,7 @@ impl FromRequest for Client {
         let device = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         ready(Ok(Self {
             device: device.map(|device| device.chars().take(DEVICE_MOST).collect()),
-            address: request.peer_addr().map(|address| address.ip().to_string()),
+            address: Some(source(request).to_string()),
         }))
     }
 }

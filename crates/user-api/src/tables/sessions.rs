@@ -16,7 +16,7 @@ pub(crate) struct Model {
     pub(crate) user_id: Uuid,
     /// What the client calls itself.
     pub(crate) device: Option<String>,
-    /// Address of the connection's peer: behind a proxy, the proxy's.
+    /// Where the log-in came from, as far as that can be believed.
     pub(crate) address: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) last_seen_at: Timestamp,

@@ -162,6 +162,22 @@ async fn behind_a_proxy_the_address_that_it_saw_counts_and_nothing_left_of_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_keeps_the_address_that_a_proxy_of_ours_saw() {
+    let app = app(|settings| settings.http.trusted_proxies = Networks::parse("127.0.0.0/8").unwrap()).await;
+    app.sign_up(&ada()).await;
+    let body = json!({"email": "ada@example.com", "password": "correct horse battery"});
+    let logged_in = app
+        .send(|client| {
+            let request = client.post(app.url("/v1/sessions")).json(&body);
+            request.header("x-forwarded-for", "1.1.1.1, 198.51.100.7")
+        })
+        .await;
+    assert_eq!(logged_in.status, 201, "{}", logged_in.text);
+    let address: String = app.query("SELECT address FROM sessions", "address").await;
+    assert_eq!(address, "198.51.100.7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_can_t_be_guessed_without_end_and_none_is_just_refused() {
     let app = app(|settings| {
         settings.limits.public = few(5);

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::complete::complete;
 use super::demo::{quiet, running};
+use super::output::say;
 use crate::embedded::{Addresses, Embedded};
 use crate::settings::Settings;
 
@@ -128,9 +129,4 @@ async fn unreadable(broker: &Broker) -> anyhow::Result<String> {
     let message = OutboundMessage::from_parts(id, "user.registered.v1".to_owned(), headers.into(), "{}".into());
     broker.publish(message).await?;
     Ok(format!("message {id}, in the dead letters of both workers"))
-}
-
-#[expect(clippy::print_stdout, reason = "this is a command line")]
-fn say(text: &str) {
-    println!("{text}");
 }

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::complete::complete;
+use super::output::say;
 use crate::migrate::tables_of;
 use crate::settings::Programs;
 
@@ -78,11 +79,10 @@ async fn examine() -> anyhow::Result<bool> {
     Ok(well)
 }
 
-#[expect(clippy::print_stdout, reason = "this is a command line")]
 fn tell<C: Display>(what: &str, finding: &Finding<C>) -> bool {
     match finding {
-        Ok(found) => println!("ok    {what}: {found}"),
-        Err((problem, cure)) => println!("FAIL  {what}: {problem}\n      {cure}"),
+        Ok(found) => say(&format!("ok    {what}: {found}")),
+        Err((problem, cure)) => say(&format!("FAIL  {what}: {problem}\n      {cure}")),
     }
     finding.is_ok()
 }

@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use super::complete::complete;
+use super::output::say;
 use crate::settings::Programs;
 
 /// `waypost migrate`
-#[expect(clippy::print_stdout, reason = "this is a command line")]
 pub fn migrate() -> ExitCode {
     complete(async {
         for (service, settings) in Programs::load()?.with_database() {
             crate::migrate::migrate(settings, service).await?;
-            println!("{service}: up to date");
+            say(&format!("{service}: up to date"));
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -1,6 +1,5 @@
 //! `waypost prune`: deletes what was kept for long enough, by hand; it needs the databases and nothing else.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,6 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::complete::complete;
+use super::output::say;
 use crate::migrate::tables_of as migrations_of;
 use crate::operations::Operated;
 use crate::retention::{page, tables_of};
@@ -110,9 +110,4 @@ fn tell((service, table, rows): (Service, &str, u64), wanted: &Prune, more: &str
         let would = if wanted.dry_run { "would delete" } else { "deleted" };
         say(&format!("{service}: {table}: {would} {rows}{more}"));
     }
-}
-
-/// Writes a line. The reader may have closed the pipe, as `head` does: that is no failure.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

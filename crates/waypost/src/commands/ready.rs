@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::complete::fail;
+use super::output::say;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `waypost ready <address>`: whether the service behind an operations port can do its work.
 ///
 /// For health checks in images that have no HTTP client of their own.
-#[expect(clippy::print_stdout, reason = "this is a command line")]
 pub fn ready(address: &str) -> ExitCode {
     match ask(address) {
         Ok(answer) => {
-            println!("{}", answer.split("\r\n\r\n").nth(1).unwrap_or_default());
+            say(answer.split("\r\n\r\n").nth(1).unwrap_or_default());
             if answer.starts_with("HTTP/1.1 200") {
                 ExitCode::SUCCESS
             } else {

@@ -7,6 +7,7 @@ use common::process::{Ending, log_panics};
 use common::telemetry::Telemetry;
 
 use super::complete::complete;
+use super::output::say;
 use crate::embedded::{Addresses, Embedded};
 use crate::settings::Programs;
 
@@ -47,34 +48,41 @@ async fn until_stopped() -> anyhow::Result<ExitCode> {
 }
 
 /// What a person needs who looks at this for the first time.
-#[expect(clippy::print_stdout, reason = "this is a command line")]
 fn tell(at: &Addresses) {
     let (users, gateway) = (at.user_api, at.notification_gateway);
     match at.provider_sandbox {
-        Some(_) => println!("\nWaypost is up: three services and a sandbox provider in this process.\n"),
-        None => println!("\nWaypost is up: three services in this process.\n"),
+        Some(_) => say("\nWaypost is up: three services and a sandbox provider in this process.\n"),
+        None => say("\nWaypost is up: three services in this process.\n"),
     }
-    println!("  user-api              http://{users}       API: http://{users}/docs");
-    println!("  notification-gateway  http://{gateway}       API: http://{gateway}/docs");
+    say(&format!(
+        "  user-api              http://{users}       API: http://{users}/docs"
+    ));
+    say(&format!(
+        "  notification-gateway  http://{gateway}       API: http://{gateway}/docs"
+    ));
     if let Some(sandbox) = at.provider_sandbox {
-        println!("  sandbox provider      http://{sandbox}/sandbox/requests");
+        say(&format!("  sandbox provider      http://{sandbox}/sandbox/requests"));
     }
     if let Some(page) = at.page {
-        println!("  mails and traces      http://{page}/");
+        say(&format!("  mails and traces      http://{page}/"));
     }
-    println!(
+    say(&format!(
         "  operations            http://{}/readyz, /metrics; also {} and {}",
         at.user_api_operations, at.notification_gateway_operations, at.email_worker_operations
+    ));
+    say("\nSign somebody up, log in, and watch the notifications arrive:\n");
+    say(&format!(
+        "  curl -i http://{users}/v1/users -H 'content-type: application/json' \\"
+    ));
+    say(r#"    -d '{"email":"ada@example.com","name":"Ada","password":"correct horse","phone":"+15550100"}'"#);
+    say(&format!(
+        "  TOKEN=$(curl -s http://{users}/v1/sessions -H 'content-type: application/json' \\"
+    ));
+    say(
+        r#"    -d '{"email":"ada@example.com","password":"correct horse"}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')"#,
     );
-    println!("\nSign somebody up, log in, and watch the notifications arrive:\n");
-    println!("  curl -i http://{users}/v1/users -H 'content-type: application/json' \\");
-    println!(
-        "    -d '{{\"email\":\"ada@example.com\",\"name\":\"Ada\",\"password\":\"correct horse\",\"phone\":\"+15550100\"}}'"
-    );
-    println!("  TOKEN=$(curl -s http://{users}/v1/sessions -H 'content-type: application/json' \\");
-    println!(
-        "    -d '{{\"email\":\"ada@example.com\",\"password\":\"correct horse\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')"
-    );
-    println!("  curl -N http://{gateway}/v1/notifications/stream -H \"authorization: Bearer $TOKEN\"");
-    println!("\nStop with Ctrl-C.\n");
+    say(&format!(
+        "  curl -N http://{gateway}/v1/notifications/stream -H \"authorization: Bearer $TOKEN\""
+    ));
+    say("\nStop with Ctrl-C.\n");
 }

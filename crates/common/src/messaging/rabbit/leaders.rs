@@ -91,6 +91,7 @@ impl Leaders {
         match cure(&without) {
             _ if before.without == without => {}
             Some(cure) => tracing::error!(queues = joined(&without), "{cure}"),
+            None if is_partial => tracing::info!("no queue is known to be without a leader; some did not answer"),
             None => tracing::info!("every queue has a leader again"),
         }
     }

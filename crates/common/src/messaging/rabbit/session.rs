@@ -93,9 +93,13 @@ impl Session {
         }
     }
 
-    /// Reports that something is missing on the broker: the keeper looks at the topology at once. The connection stays.
+    /// Reports that an exchange or a queue is missing on the broker; the topology is looked at: the keeper looks at the topology at once. The connection stays.
     pub(super) fn misses(&self, what: &str) {
-        tracing::warn!(purpose = self.purpose, what, "something is missing on the broker");
+        tracing::warn!(
+            purpose = self.purpose,
+            what,
+            "an exchange or a queue is missing on the broker; the topology is looked at"
+        );
         self.topology.look_at_once();
     }
 

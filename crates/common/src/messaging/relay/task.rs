@@ -119,7 +119,7 @@ impl Relay {
             if look && ready {
                 self.look(work).await;
             }
-            let next_probe = work.next_probe();
+            let next_probe = work.next_probe(Instant::now());
             look = tokio::select! {
                 biased;
                 _ = poll.tick() => {
@@ -226,14 +226,14 @@ impl Relay {
         }
         match within(DEADLINE, self.rows.first()).await {
             Ok(first) if mark.sees_the_whole(first, Instant::now()) => {
-                tracing::error!("an event was committed later than any statement may take; it is published now");
+                tracing::error!("an event was committed unusually late, behind newer ones; it is published now");
             }
             Ok(_) => {}
             Err(error) => {
                 mark.misses_the_whole(Instant::now());
                 tracing::warn!(
                     error = chain(&error),
-                    "the outbox before the mark can't be looked at yet"
+                    "events that were committed late can't be looked for yet"
                 );
             }
         }

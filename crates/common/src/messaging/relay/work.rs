@@ -140,9 +140,13 @@ impl Work {
         for_long
     }
 
-    /// When the next type is to be probed.
-    pub(super) fn next_probe(&self) -> Option<Instant> {
-        self.refused.next_over()
+    /// When the next type is to be probed; `None` also while there is no room: whatever makes some leads to a look.
+    pub(super) fn next_probe(&mut self, now: Instant) -> Option<Instant> {
+        if self.has_room(now) {
+            self.refused.next_over()
+        } else {
+            None
+        }
     }
 
     /// Holds the type back no longer: no message of it waits.

@@ -61,7 +61,7 @@ fn a_type_is_probed_when_its_time_is_over_and_stays_held_until_a_probe_got_throu
     work.release(SENT);
     assert!(work.due_for_a_probe(begin).is_empty());
 
-    let due = work.next_probe().unwrap();
+    let due = work.next_probe(begin).unwrap();
     assert_eq!(due, begin + REFUSED.first);
     assert_eq!(work.due_for_a_probe(due), [SIGN_UP]);
     assert!(work.due_for_a_probe(due).is_empty(), "one probe at a time");
@@ -81,7 +81,18 @@ fn a_type_is_probed_when_its_time_is_over_and_stays_held_until_a_probe_got_throu
     );
     work.take(confirmed(SIGN_UP, Some(SIGN_UP)), due);
     assert!(work.not_now(due).kinds.is_empty());
-    assert_eq!(work.next_probe(), None);
+    assert_eq!(work.next_probe(due), None);
+}
+
+#[test]
+fn a_probe_that_is_due_waits_until_what_was_confirmed_is_deleted() {
+    let (mut work, begin) = (work(), Instant::now());
+    work.take(ended(SIGN_UP, PublishError::Refused), begin);
+    let due = work.next_probe(begin).unwrap();
+    work.take(confirmed(SENT, None), due);
+    assert_eq!(work.next_probe(due), None, "the relay would ask again and again");
+    work.forget_confirmed(1);
+    assert_eq!(work.next_probe(due), Some(due));
 }
 
 #[test]
@@ -90,11 +101,11 @@ fn a_queue_that_stays_full_is_asked_every_two_seconds_at_last() {
     work.take(ended(SIGN_UP, PublishError::Refused), begin);
     let mut now = begin;
     for _ in 0..10 {
-        now = work.next_probe().unwrap();
+        now = work.next_probe(now).unwrap();
         assert_eq!(work.due_for_a_probe(now), [SIGN_UP]);
         work.take(ended(SIGN_UP, PublishError::Refused), now);
     }
-    assert_eq!(work.next_probe().unwrap() - now, REFUSED.limit);
+    assert_eq!(work.next_probe(now).unwrap() - now, REFUSED.limit);
 }
 
 #[test]

@@ -37,6 +37,18 @@ fn failures_that_are_old_no_longer_count() {
 }
 
 #[test]
+fn failures_that_are_old_no_longer_count_also_where_no_call_came_since() {
+    let now = Instant::now();
+    let breaker = breaker(now);
+    fail(&breaker, 4, now);
+    let later = now + 31 * SECOND;
+    assert!(!breaker.wants_hint(later));
+    breaker.hint(30 * SECOND, later);
+    assert_eq!(breaker.state(later), BreakerState::Closed);
+    assert_eq!(breaker.view(later).counted, Counted::default());
+}
+
+#[test]
 fn it_opens_when_most_calls_are_slow() {
     let now = Instant::now();
     let breaker = breaker(now);

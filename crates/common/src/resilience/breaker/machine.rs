@@ -121,7 +121,8 @@ impl Machine {
         }
     }
 
-    /// Does what time alone does: a mode ends, open becomes half-open, a probe past its deadline has failed, calm forgives.
+    /// Does what time alone does: a mode ends, open becomes half-open, a probe past its deadline has failed, calm forgives,
+    /// old calls count no more.
     pub(super) fn advance(&mut self, now: Instant) {
         if self.mode_ends.is_some_and(|ends| ends <= now) {
             (self.mode, self.mode_ends) = (BreakerMode::On, None);
@@ -131,6 +132,7 @@ impl Machine {
                 if now.saturating_duration_since(*since) >= self.options.calm {
                     self.openings = 0;
                 }
+                self.window.let_go(now, &self.options);
             }
             Phase::Open { until } if *until <= now => {
                 self.enter(Phase::HalfOpen {

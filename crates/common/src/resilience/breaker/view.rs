@@ -84,6 +84,6 @@ pub struct BreakerView {
     pub mode: BreakerMode,
     /// How long until it decides again by itself; `None` when the mode stays until it is set again.
     pub mode_ends_in: Option<Duration>,
-    /// The calls that counted when the last one ended. Those that have become too old since then are still in it.
+    /// The calls that count at present.
     pub counted: Counted,
 }

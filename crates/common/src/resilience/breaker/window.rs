@@ -46,14 +46,19 @@ impl Window {
         self.counted
     }
 
-    /// Adds a call, and lets go of those that count no more.
+    /// Adds a call, and lets go of those that count no more by then.
     pub(super) fn add(&mut self, call: Call, options: &BreakerOptions) {
         self.calls.push_back(call);
         self.counted.calls += 1;
         self.counted.failed += usize::from(call.failed);
         self.counted.slow += usize::from(call.slow);
+        self.let_go(call.at, options);
+    }
+
+    /// Lets go of the calls that count no more at `now`.
+    pub(super) fn let_go(&mut self, now: Instant, options: &BreakerOptions) {
         while let Some(oldest) = self.calls.front().copied() {
-            let is_old = call.at.saturating_duration_since(oldest.at) > options.window;
+            let is_old = now.saturating_duration_since(oldest.at) > options.window;
             if !is_old && self.calls.len() <= options.window_calls.max(1) {
                 break;
             }

@@ -191,7 +191,9 @@ impl Coherence {
                         Lost = self.hear(subscription, &local) => {}
                         () = self.keep_looking_at_epoch() => self.trusted_until.store(0, Relaxed),
                     }
-                    tracing::warn!("the changes of other replicas are not heard; nothing is answered from the process");
+                    tracing::warn!(
+                        "the changes of other replicas are not heard; the in-process cache is off until they are"
+                    );
                     was_lost = true;
                 }
                 Err(error) => tracing::debug!(%error, "the cache can't subscribe"),
@@ -325,9 +327,7 @@ impl Coherence {
         };
         raising.await.inspect_err(|_| self.repairs.mark_all())?;
         self.outgoing.add_all();
-        tracing::warn!(
-            "more changes than could be remembered were not written to the store: all that stands there is old"
-        );
+        tracing::warn!("more changes missed the store than could be remembered; all entries there are invalidated");
         Ok(())
     }
 

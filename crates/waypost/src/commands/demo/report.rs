@@ -3,10 +3,7 @@
 use super::journey::Journey;
 use crate::page::tree;
 
-#[expect(clippy::print_stdout, reason = "this is a command line")]
-pub(super) fn line(text: &str) {
-    println!("{text}");
-}
+pub(super) use crate::commands::output::say as line;
 
 /// Prints what happened when, and the trace.
 pub(super) fn journey(journey: &Journey, otlp_endpoint: &str) {
