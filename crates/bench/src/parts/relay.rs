@@ -119,7 +119,8 @@ pub(super) async fn fill(outbox: &DatabaseConnection, filling: Filling) -> anyho
     let (aggregate, id) = (number("n % $6"), number("n"));
     let sql = format!(
         "INSERT INTO outbox (aggregate, message_id, type, headers, body, created_at) \
-         SELECT {aggregate}, {id}, $1, $2::jsonb, $3, $4 FROM generate_series(1, $5) AS n"
+         SELECT {aggregate}, {id}, $1, jsonb_set($2::jsonb, '{{cloudEvents_id}}', to_jsonb({id})), $3, $4 \
+         FROM generate_series(1, $5) AS n"
     );
     let values = [
         sample.kind().into(),
