@@ -47,6 +47,11 @@ run-faults:
 run-readme:
 	source .waypost/services/env && cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- readme::
 
+.PHONY: test-long
+test-long: test-servers ## the faults at full length and size, which take minutes each: what make test passes by
+	source .waypost/services/env && scripts/with-broker.sh \
+		cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- --ignored --test-threads 1 --show-output faults::
+
 .PHONY: test-rabbitmq
 test-rabbitmq: test-servers ## the tests of messaging over RabbitMQ of another Debian suite (SUITE=sid, trixie); for root on Debian
 	source .waypost/services/env && scripts/with-rabbitmq.sh $(or $(SUITE),sid) scripts/with-broker.sh \

@@ -24,7 +24,22 @@ use crate::client::PATIENCE;
 /// Calls a second, to each of both providers.
 const RATE: u32 = 100;
 const WELL: Duration = Duration::from_secs(1);
-const ILL: Duration = Duration::from_secs(5);
+
+/// For how long a provider fails, and for how long each time where it flaps.
+#[derive(Clone, Copy)]
+struct Lengths {
+    ill: Duration,
+    flap: Duration,
+}
+
+const SHORT: Lengths = Lengths {
+    ill: Duration::from_secs(5),
+    flap: Duration::from_secs(1),
+};
+const LONG: Lengths = Lengths {
+    ill: Duration::from_mins(1),
+    flap: Duration::from_secs(5),
+};
 
 /// One way to fail.
 struct Row {
@@ -37,7 +52,7 @@ struct Row {
 enum Fault {
     /// Of the sandbox.
     Of(Value),
-    /// On for a second, off for a second.
+    /// On for a while, off for as long.
     Flapping(Value),
     /// What is called in place of the sandbox while it lasts.
     Leads(fn(&str) -> String),
@@ -174,7 +189,7 @@ fn p99(took: &[Duration]) -> Duration {
 }
 
 /// Runs one row; answers with what was found wrong.
-async fn run(row: Row) -> Result<(), String> {
+async fn run(row: Row, lengths: Lengths) -> Result<(), String> {
     let (tasks, metrics) = (
         Tasks::new(Service::NotificationGateway),
         Metrics::new(Service::NotificationGateway),
@@ -182,7 +197,7 @@ async fn run(row: Row) -> Result<(), String> {
     let outbound = Outbound {
         store: Store::open("memory://", "", Limits::default(), &tasks).unwrap(),
         breakers: Breakers::default(),
-        metrics,
+        metrics: metrics.clone(),
     };
     let ill = Arc::new(Provider::start("ill", &outbound, &tasks));
     let well = Arc::new(Provider::start("well", &outbound, &tasks));
@@ -194,14 +209,15 @@ async fn run(row: Row) -> Result<(), String> {
     let (of_ill, of_well, (opened, recovered)) = tokio::join!(
         Arc::clone(&ill).under_load(astray, Arc::clone(&stop)),
         Arc::clone(&well).under_load(None, Arc::clone(&stop)),
-        fails_and_is_repaired(&ill, &row.fault, &stop),
+        fails_and_is_repaired(&ill, (&row.fault, lengths), &stop),
     );
     let seen = ill.seen().await;
     println!(
-        "{:<18} {} calls, {seen} made, {:?}; open after {opened:?}, found again after {recovered:?}; the other's p99 {:?}",
+        "{:<18} {} calls, {seen} made, {:?}; open after {opened:?}, {} times, found again after {recovered:?}; the other's p99 {:?}",
         row.name,
         of_ill.calls,
         of_ill.by_end,
+        openings(&metrics),
         p99(&of_well.took)
     );
     let answered = |tally: &Tally| tally.by_end.get("answered").copied().unwrap_or_default();
@@ -229,18 +245,34 @@ async fn run(row: Row) -> Result<(), String> {
     Err(format!("{}: {wrong}", row.name))
 }
 
+/// How often the breaker of the one that fails has opened.
+fn openings(metrics: &Metrics) -> String {
+    let metrics = metrics.render();
+    let is_it = |line: &&str| {
+        line.starts_with("waypost_breaker_transitions_total{")
+            && line.contains("destination=\"ill\"")
+            && line.contains("to=\"open\"")
+    };
+    let line = metrics.lines().find(is_it);
+    line.and_then(|line| line.rsplit(' ').next()).unwrap_or("?").to_owned()
+}
+
 /// After a while under load the provider fails, then is well again; answers when the breaker opened, and how long it took to
 /// find it again.
-async fn fails_and_is_repaired(ill: &Provider, fault: &Fault, stop: &AtomicBool) -> (Option<Duration>, Duration) {
+async fn fails_and_is_repaired(
+    ill: &Provider,
+    (fault, lengths): (&Fault, Lengths),
+    stop: &AtomicBool,
+) -> (Option<Duration>, Duration) {
     for_a_while(WELL).await;
     let began = Instant::now();
     let opened = async {
-        while ill.client.state() != State::Down && began.elapsed() < ILL {
+        while ill.client.state() != State::Down && began.elapsed() < lengths.ill {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        (began.elapsed() < ILL).then(|| began.elapsed())
+        (began.elapsed() < lengths.ill).then(|| began.elapsed())
     };
-    let (opened, ()) = tokio::join!(opened, misbehave(ill, fault));
+    let (opened, ()) = tokio::join!(opened, misbehave(ill, fault, lengths));
     let repaired = Instant::now();
     eventually(PATIENCE, || async { ill.client.state() == State::Up }).await;
     let recovered = repaired.elapsed();
@@ -250,23 +282,24 @@ async fn fails_and_is_repaired(ill: &Provider, fault: &Fault, stop: &AtomicBool)
 }
 
 /// Has the provider fail for a while, as the row says.
-async fn misbehave(ill: &Provider, fault: &Fault) {
+async fn misbehave(ill: &Provider, fault: &Fault, lengths: Lengths) {
     match fault {
         Fault::Of(fault) => {
             ill.fails(Some(fault)).await;
-            for_a_while(ILL).await;
+            for_a_while(lengths.ill).await;
         }
         Fault::Flapping(fault) => {
-            for _ in 0..3 {
+            let began = Instant::now();
+            while began.elapsed() < lengths.ill {
                 ill.fails(Some(fault)).await;
-                for_a_while(ILL / 5).await;
+                for_a_while(lengths.flap).await;
                 ill.fails(None).await;
-                for_a_while(ILL / 5).await;
+                for_a_while(lengths.flap).await;
             }
         }
         Fault::Leads(_) => {
             ill.is_led_astray.store(true, Ordering::Relaxed);
-            for_a_while(ILL).await;
+            for_a_while(lengths.ill).await;
             ill.is_led_astray.store(false, Ordering::Relaxed);
         }
     }
@@ -275,10 +308,23 @@ async fn misbehave(ill: &Provider, fault: &Fault) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_fail_costs_the_provider_few_calls_and_the_other_provider_nothing() {
+    nobody_pays_for(rows(), SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make test-long"]
+async fn a_minute_of_errors_and_of_flapping_costs_the_provider_few_calls_and_the_other_provider_nothing() {
+    let long = ["500", "flapping"];
+    let rows: Vec<_> = rows().into_iter().filter(|row| long.contains(&row.name)).collect();
+    assert_eq!(rows.len(), long.len());
+    nobody_pays_for(rows, LONG).await;
+}
+
+async fn nobody_pays_for(mut left: Vec<Row>, lengths: Lengths) {
     let mut wrong = Vec::new();
-    let mut left = rows();
     while !left.is_empty() {
-        let together = left.split_off(left.len().saturating_sub(3)).into_iter().map(run);
+        let together = left.split_off(left.len().saturating_sub(3));
+        let together = together.into_iter().map(|row| run(row, lengths));
         wrong.extend(
             futures_util::future::join_all(together)
                 .await

@@ -12,9 +12,21 @@ use super::for_a_while;
 use crate::client::Client;
 use crate::stack::{Servers, Stack};
 
-const PEOPLE: usize = 200;
-/// Events that tell each person of something, beside their sign-up.
-const TOLD: i64 = 10;
+/// How many follow, and how much they are told.
+#[derive(Clone, Copy)]
+struct Size {
+    people: usize,
+    /// Events that tell each person of something, beside their sign-up and the last one.
+    told: usize,
+}
+
+impl Size {
+    /// The number of each person's last notification.
+    fn last(self) -> i64 {
+        i64::try_from(self.told).unwrap() + 2
+    }
+}
+
 /// A busy machine takes some of these seconds for each round.
 const END: Duration = Duration::from_mins(5);
 
@@ -28,24 +40,39 @@ struct Counted {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_streams_over_two_gateways_see_each_number_once_while_both_are_restarted() {
+    let size = Size { people: 200, told: 10 };
+    each_sees_each_number_once(size).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make test-long"]
+async fn a_thousand_streams_over_two_gateways_see_twenty_thousand_numbers_once_while_both_are_restarted() {
+    let size = Size {
+        people: 1_000,
+        told: 18,
+    };
+    each_sees_each_number_once(size).await;
+}
+
+async fn each_sees_each_number_once(size: Size) {
     let servers = Servers::shared().set("HTTP__CONNECTIONS_PER_ADDRESS", "5000");
     let mut stack = Stack::without_worker(servers).await;
     stack.up().await;
     let mut other = stack.another_gateway().await;
-    let tokens = people(&stack.client).await;
+    let tokens = people(&stack.client, size.people).await;
     let counted = Arc::new(Counted::default());
     let mut streams = JoinSet::new();
     for (n, token) in tokens.into_iter().enumerate() {
         let gateways = [stack.client.clone(), other.client.clone()];
-        streams.spawn(follow(gateways, token, n % 2, Arc::clone(&counted)));
+        streams.spawn(follow(gateways, token, (n % 2, size.last()), Arc::clone(&counted)));
     }
     let began = Instant::now();
     let tell = async {
-        for round in 1..=TOLD {
+        for round in 1..=size.told {
             tell_everybody(&stack).await;
-            let told = PEOPLE * usize::try_from(round).unwrap();
+            let told = size.people * round;
             // Not all at once: something must be under way at each restart.
-            let half = async || counted.notifications.load(Ordering::Relaxed) > told - PEOPLE / 2;
+            let half = async || counted.notifications.load(Ordering::Relaxed) > told - size.people / 2;
             eventually(END, half).await;
         }
     };
@@ -67,9 +94,10 @@ async fn many_streams_over_two_gateways_see_each_number_once_while_both_are_rest
         .expect("streams that wait for what does not come");
     let written = "SELECT count(*)::text FROM notification_gateway.notifications";
     println!(
-        "{} notifications written, {} arrived at {PEOPLE} people, each once and in order, in {:?}; {} streams opened, {} refused",
+        "{} notifications written, {} arrived at {} people, each once and in order, in {:?}; {} streams opened, {} refused",
         stack.texts(written).await[0],
         counted.notifications.load(Ordering::Relaxed),
+        size.people,
         began.elapsed(),
         counted.opened.load(Ordering::Relaxed),
         counted.refused.load(Ordering::Relaxed),
@@ -77,8 +105,8 @@ async fn many_streams_over_two_gateways_see_each_number_once_while_both_are_rest
 }
 
 /// Follows one person's numbers to the last, each time over the other gateway.
-async fn follow(gateways: [Client; 2], token: String, mut at: usize, counted: Arc<Counted>) {
-    let (mut last, goal) = (0, TOLD + 2);
+async fn follow(gateways: [Client; 2], token: String, (mut at, goal): (usize, i64), counted: Arc<Counted>) {
+    let mut last = 0;
     while last < goal {
         if let Some(mut stream) = gateways[at].stream_after(&token, last).await {
             counted.opened.fetch_add(1, Ordering::Relaxed);
@@ -98,7 +126,7 @@ async fn follow(gateways: [Client; 2], token: String, mut at: usize, counted: Ar
     }
 }
 
-async fn people(client: &Client) -> Vec<String> {
+async fn people(client: &Client, count: usize) -> Vec<String> {
     let one = |n: usize| async move {
         let email = format!("follows{n}@example.com");
         let signed_up = async || {
@@ -110,7 +138,7 @@ async fn people(client: &Client) -> Vec<String> {
         eventually(END, signed_up).await;
         Ok::<_, ()>(client.log_in(&email).await)
     };
-    stream::iter((0..PEOPLE).map(one))
+    stream::iter((0..count).map(one))
         .buffer_unordered(8)
         .try_collect()
         .await
