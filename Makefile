@@ -50,7 +50,7 @@ run-readme:
 .PHONY: test-long
 test-long: test-servers ## the faults at full length and size, which take minutes each: what make test passes by
 	source .waypost/services/env && scripts/with-broker.sh \
-		cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- --ignored --test-threads 1 --show-output faults::
+		cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- --ignored --test-threads 1 --show-output
 
 .PHONY: test-rabbitmq
 test-rabbitmq: test-servers ## the tests of messaging over RabbitMQ of another Debian suite (SUITE=sid, trixie); for root on Debian

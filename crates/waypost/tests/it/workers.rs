@@ -18,14 +18,25 @@ const LEASE: Duration = Duration::from_secs(45);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_workers_killed_twenty_times_in_a_thousand_sign_ups_loses_no_mail() {
+    twenty_kills_lose_no_mail(1_000, Duration::from_millis(400)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make test-long"]
+async fn one_of_two_workers_killed_twenty_times_in_ten_thousand_sign_ups_loses_no_mail() {
+    twenty_kills_lose_no_mail(10_000, Duration::from_secs(4)).await;
+}
+
+/// Has `count` mails wait, and kills a worker twenty times, each time after a `pause` at most.
+async fn twenty_kills_lose_no_mail(count: usize, pause: Duration) {
     let began = Instant::now();
     let scene = Scene::prepare().await;
-    let names = publish_many(&scene, 1_000).await;
+    let names = publish_many(&scene, count).await;
     let other = scene.worker().await;
     let mut killed = scene.worker().await;
     let mut mailed = Vec::new();
     for _ in 0..KILLS {
-        for_a_while(Duration::from_millis(rand::random_range(0..400))).await;
+        for_a_while(rand::random_range(Duration::ZERO..pause)).await;
         killed.kill();
         mailed.push(scene.smtp.per_recipient().len());
         killed = scene.worker().await;

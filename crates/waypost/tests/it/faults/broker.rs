@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use test_support::{PrivateRabbit, eventually};
+use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
+use url::Url;
 
 use super::for_a_while;
 use super::load::{Call, SignUp, during, none_waited, p99, sign_up};
@@ -29,14 +30,24 @@ async fn a_sign_up_while_the_broker_is_away_is_mailed_once_when_it_is_back() {
     assert_eq!(stack.smtp.mails_to("waits@example.com").len(), 1);
 }
 
-/// One test for both, since a broker of one's own takes long to boot.
+/// One test for all, since a broker of one's own takes long to boot, and so do the 30 s of a frozen one, which others
+/// spend with one in a black hole.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_frozen_and_then_killed_three_times_under_load_loses_and_doubles_nothing() {
+async fn a_broker_frozen_or_in_a_black_hole_and_killed_three_times_under_load_loses_and_doubles_nothing() {
     let mut rabbit = PrivateRabbit::start().await;
     let stack = Stack::start(Servers::with_broker(&rabbit)).await;
+    let hole = way_to_the_shared_broker().await;
+    let beside = Stack::start(Servers {
+        amqp: over(&hole),
+        ..Servers::shared()
+    })
+    .await;
     stack.up().await;
-    let mut calls = frozen_for_30_s(&rabbit, &stack).await;
+    beside.up().await;
+    let (mut calls, hidden) = tokio::join!(frozen_for_30_s(&rabbit, &stack), hidden_for_30_s(&hole, &beside));
     settled(&stack, "broker frozen for 30 s", &calls).await;
+    settled(&beside, "broker in a black hole for 30 s", &hidden).await;
+    drop(beside);
     for (short_of, raise, lower) in [
         (
             "memory",
@@ -95,6 +106,50 @@ async fn frozen_for_30_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
     // Whoever began in the first seconds and waited for the broker would have waited for longer.
     none_waited(
         "broker frozen for 30 s",
+        &calls.iter().collect::<Vec<_>>(),
+        Duration::from_secs(10),
+    );
+    calls
+}
+
+async fn way_to_the_shared_broker() -> FaultProxy {
+    let shared = Url::parse(&amqp_url()).unwrap();
+    let port = shared.port().unwrap_or(5672);
+    FaultProxy::start(format!("{}:{port}", shared.host_str().unwrap())).await
+}
+
+/// The shared broker's address over this way.
+fn over(way: &FaultProxy) -> String {
+    let mut shared = Url::parse(&amqp_url()).unwrap();
+    shared.set_host(Some("127.0.0.1")).unwrap();
+    shared.set_port(Some(way.address().port())).unwrap();
+    shared.to_string()
+}
+
+/// All that goes to the broker and comes from it is swallowed, on connections that stay open, and new ones hear nothing.
+async fn hidden_for_30_s(hole: &FaultProxy, stack: &Stack) -> Vec<Call<SignUp>> {
+    let mut meanwhile = None;
+    let hide = async {
+        stack.smtp.wait_for(5, PATIENCE).await;
+        hole.set(Fault::BlackHole).await;
+        let began = stack.smtp.mails().len();
+        for_a_while(Duration::from_secs(30)).await;
+        meanwhile = Some(stack.smtp.mails().len() - began);
+        hole.set(Fault::Pass).await;
+    };
+    let calls = during(hide, 4, sign_up(&stack.client, "hidden", None)).await;
+    mostly_done(stack, &calls);
+    let meanwhile = meanwhile.unwrap();
+    println!(
+        "broker in a black hole: {} sign-ups; {meanwhile} mails meanwhile, of what was in hand before",
+        calls.len()
+    );
+    assert!(
+        meanwhile * 4 < calls.len(),
+        "messages got through a black hole: {meanwhile}"
+    );
+    none_waited(
+        "broker in a black hole for 30 s",
         &calls.iter().collect::<Vec<_>>(),
         Duration::from_secs(10),
     );
