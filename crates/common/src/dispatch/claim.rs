@@ -45,8 +45,8 @@ pub(super) struct Wanted {
 /// One statement, committed at once. On PostgreSQL the candidates are locked and locked ones
 /// skipped, so dispatchers share the work; `SQLite` has one writer at a time anyway.
 ///
-/// While an operator holds a destination, there is one statement for each destination that is not held: so the rows that are
-/// held, which may be very many, are not read. A recipient's cap then counts for each statement by itself.
+/// While an operator holds anything, there is one statement for each [`whole`] that is not held: so the rows of one that is,
+/// which may be very many, are not read. A recipient's cap then counts for each statement by itself.
 pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) -> Result<Vec<Delivery>, DbErr> {
     let Some(mut open) = open(database, now).await? else {
         let all = Share {
@@ -76,7 +76,7 @@ pub(super) async fn claim(database: &Database, wanted: &Wanted, now: Timestamp) 
 #[derive(Clone, Copy)]
 struct Share<'a> {
     limit: usize,
-    /// Only rows whose destination is part of this one, in the words of [`whole`].
+    /// Only rows whose destination has this [`whole`].
     of: Option<&'a str>,
 }
 

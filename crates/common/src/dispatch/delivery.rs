@@ -47,7 +47,7 @@ pub struct Model {
     pub payload: Json,
     /// How the last try failed.
     pub last_error: Option<String>,
-    /// Provider that has it, or may have it and is to be asked again; none where no provider may have it.
+    /// Provider that has it, or may have it and is the only one to be asked again; none: any may be asked.
     pub provider: Option<String>,
     /// The provider's own id for it.
     pub provider_message_id: Option<String>,

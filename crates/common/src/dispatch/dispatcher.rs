@@ -37,8 +37,8 @@ pub struct Dispatcher<S> {
     pub sender: S,
     /// How it works.
     pub options: DispatchOptions,
-    /// Over it, a dispatcher that does not reach the database tells the others what it has in hand. Without a broker, only
-    /// the database tells.
+    /// Over it, a dispatcher that does not reach the database tells the others what it has in hand. Without it, they believe
+    /// such a dispatcher dead when its leases run out.
     pub broker: Option<Broker>,
 }
 
@@ -112,7 +112,7 @@ impl<S: Sender> Rounds<S> {
         }
     }
 
-    /// Claims and sends until nothing is due or no place is free.
+    /// Claims and begins sends until nothing more may be claimed; first gives back what was left behind or untold.
     async fn round(&mut self) -> Result<(), DbErr> {
         if !self.untold.is_empty() {
             self.give_back_untold().await?;

@@ -11,7 +11,7 @@ use super::{Delivery, Reason, Status};
 use crate::Timestamp;
 use crate::database::first_id;
 
-/// Where a trace is asked for, copies are looked for of the deliveries of so many events at most.
+/// Most events of which copies are looked for, where a trace is asked for.
 const COPIES_OF: usize = 20;
 /// How many rows are looked at for one page at most, where no index leads to those that match.
 const LOOKED_AT: u64 = 50_000;
@@ -164,7 +164,7 @@ pub struct Keys {
 /// [`DbErr`] when the database can't be asked.
 pub async fn find_by_keys(connection: &impl ConnectionTrait, keys: &Keys, limit: u64) -> Result<Vec<Delivery>, DbErr> {
     let mut found: Vec<Delivery> = Vec::new();
-    // One statement for each key: each uses its index, and one statement with OR would use none.
+    // One statement for each key and column: each uses its index, and one statement with OR would use none.
     let by_recipient = keys
         .recipients
         .iter()

@@ -9,7 +9,7 @@ use sea_orm::{DbBackend, IntoActiveModel, QueryOrder, Statement};
 use crate::Timestamp;
 use crate::database::Database;
 
-/// How many waiting deliveries one count looks at most at, whether they are due or not.
+/// Most waiting deliveries that one count looks at, whether they are due or not.
 const MOST_COUNTED: u32 = 10_000;
 
 /// A destination that is held.
@@ -58,7 +58,7 @@ pub async fn put(tx: &impl ConnectionTrait, hold: Model) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Ends the hold of a destination; false when it was not held at `now`, or no longer.
+/// Ends the hold of a destination; false when it was not held at `now`.
 ///
 /// # Errors
 /// [`DbErr`] when the statement fails.
@@ -157,7 +157,7 @@ pub(super) async fn waiting(connection: &impl ConnectionTrait, held: &str, now: 
 }
 
 /// The limit stands below the conditions: rows that are not due, or of another part, count towards it too, so that the read
-/// ends. It reads in the order of the index, by priority and then by time.
+/// ends. In the order of the index, by priority and then by time: so of each priority what is due comes first.
 pub(super) fn counting(backend: DbBackend, held: &str, now: Timestamp) -> Statement {
     let sql = format!(
         "SELECT COUNT(*) AS waiting FROM ( \

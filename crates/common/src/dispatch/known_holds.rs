@@ -1,8 +1,8 @@
 //! What a process knows of the holds of its service: for readiness, metrics, and senders who choose between providers.
 //!
-//! It looks at the table each second, and learns at once what is ordered in this process. So what it knows is about a second
-//! old. While the database is slow (a look may take up to [`STATEMENT`]) or does not answer, it is what was seen last; each
-//! hold ends at its time all the same. Counting what waits may take long, and delays no look.
+//! It looks at the table each second, and learns at once what is ordered in this process. So what it knows is a second
+//! old, and older only while the database is slow (a look may take up to [`STATEMENT`]) or does not answer: then it is what
+//! was seen last, and each hold ends at its time all the same. Counting what waits may take long, and delays no look.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

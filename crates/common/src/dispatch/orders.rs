@@ -19,7 +19,7 @@ const MOST: usize = 5_000;
 /// The priority of a delivery that is let through alone: it goes before those that wait for their turn.
 const URGENT: i32 = 100;
 
-/// How many deliveries an order for many has reached.
+/// How many deliveries an order for many has reached, or would reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Affected {
     /// Their number.

@@ -67,7 +67,7 @@ pub enum Outcome {
         /// What went wrong; no secret, no address.
         error: String,
     },
-    /// It was not tried, for example since a breaker is open or a bulkhead full. It costs no attempt.
+    /// It was not tried: for example, a breaker is open or a bulkhead full. It costs no attempt.
     Unavailable {
         /// When it is worth asking again, and whether everything that goes there waits so long.
         after: Wait,
@@ -226,7 +226,7 @@ pub(super) fn resolve(
     (outcome, row)
 }
 
-/// Whether no earlier try has ended: a try whose holder was lost does not count.
+/// Whether no earlier try has ended: one whose holder was lost, or whose destination rested, does not count.
 fn was_never_tried(delivery: &Delivery) -> bool {
     delivery.attempts <= 1 || matches!(delivery.last_error.as_deref(), None | Some(RESTS | LEFT_BEHIND))
 }

@@ -25,8 +25,8 @@ pub trait Sender: Send + Sync + 'static {
     /// Where several providers may deliver, it also notes in `progress` what was exchanged with each.
     ///
     /// # Cancel safety
-    /// Before [`Progress::begin`] it may be dropped at any time, when the process stops or the lease is lost; that costs no
-    /// attempt. Afterwards it is dropped only when its time or the process ends: the other side may have the delivery then.
+    /// Before [`Progress::begin`] it is dropped when the process stops or the lease is lost, which costs no attempt, or when
+    /// its time is over. Afterwards, only when its time or the process ends: the other side may have the delivery then.
     fn send(&self, delivery: &Delivery, progress: &Progress) -> impl Future<Output = Outcome> + Send;
 
     /// Adds to the change that records an outcome, also of a retry: for example the event that tells of it. May be called

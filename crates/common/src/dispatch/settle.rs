@@ -123,7 +123,7 @@ fn refused(delivery: &Delivery) {
     tracing::warn!(delivery = %delivery.id, "an outcome came after its lease had ended; it is not recorded");
 }
 
-/// Writes the row, the exchanges and what the sender adds, in one change; `false`: the lease is somebody else's by now.
+/// Writes the row, the exchanges and what the sender adds, in one change; `false`: the lease is no longer the row's.
 async fn record<S: Sender>(shared: &Shared<S>, delivery: &Delivery, ended: &Ended) -> Result<bool, RecordError> {
     let mut change = shared.changes.begin_patiently().await?;
     if !apply(change.tx(), delivery, &ended.row, ended.now).await? {

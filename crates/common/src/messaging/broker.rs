@@ -96,11 +96,11 @@ impl Broker {
 
     /// Publishes to the events exchange and waits for the confirmation.
     ///
-    /// For the relay, and for tests: a new message goes through an outbox. `RabbitMQ` has a time limit to confirm. In memory
-    /// the wait has none: it ends when every bound queue is done with the message.
+    /// For the relay, and for tests: a new message goes through an outbox. For `RabbitMQ` the wait has a limit. In memory it
+    /// has none: it ends when every bound queue is done with the message.
     ///
     /// # Errors
-    /// [`PublishError`] when it was not confirmed; the variant tells whether it may have arrived.
+    /// [`PublishError`] when it was not confirmed.
     pub async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
         let parent = message.trace();
         let kind = message.kind().to_owned();

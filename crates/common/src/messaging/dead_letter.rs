@@ -29,9 +29,9 @@ pub struct DeadLetter {
     pub fingerprint: String,
     /// What failed, without the ids, numbers and quotations that differ from message to message.
     pub cause: String,
-    /// Why the first attempt failed; `None` when the message was refused at once.
+    /// Why the first attempt failed; `None` when none did before the message was refused or the broker set it aside.
     pub first_error: Option<String>,
-    /// Why the last attempt failed that might have been followed by another; how it ended is in `reason`.
+    /// Why the last attempt failed; where it refused the message or panicked too often, only `reason` tells.
     pub last_error: Option<String>,
 }
 

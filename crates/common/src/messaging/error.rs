@@ -32,7 +32,7 @@ pub enum BrokerError {
 /// Why a publish was not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Nothing was sent. In memory and for a sign of life also: it was sent, and nobody confirmed it.
+    /// Nothing was sent; in memory, to Kafka and for a sign of life it may have been, and was not confirmed.
     #[error("the broker is away or takes no messages")]
     Unavailable,
     /// It may have arrived. It can be sent again with the same id: the receivers' inboxes drop a copy.
@@ -55,7 +55,7 @@ pub enum DeadLettersError {
     /// The broker does not answer, or broke off.
     #[error("the broker broke off: {0}")]
     Broker(String),
-    /// Another command works on them, and did not end within the time that one waits for it.
+    /// Another command works on them, and did not end in time.
     #[error("another command works on these dead letters; try again when it has ended")]
     Held,
     /// The broker counted more letters than it handed out.

@@ -58,8 +58,7 @@ pub(super) async fn first_times(
     mut messages: Vec<Taken<'_>>,
     now: Timestamp,
 ) -> Result<HashSet<Uuid>, DbErr> {
-    // In the order of their ids everywhere: of two batches with the same messages one waits for the other, not each for
-    // the other.
+    // In the order of their ids everywhere: so two batches with the same messages never wait each for the other.
     messages.sort_unstable_by_key(|message| message.id);
     messages.dedup_by_key(|message| message.id);
     let backend = tx.get_database_backend();

@@ -1,8 +1,8 @@
 //! The broker of the embedded process: the same contract as `RabbitMQ`'s, in memory.
 //!
 //! Nothing is lost with the process: a publish is confirmed only when every bound queue is done with the message for good.
-//! By then it is handled, or among the dead letters in the consumer's database (`dead_rows.rs`). The consumer looks there
-//! for letters that an operator wants back in the queue.
+//! By then it is handled, or among the dead letters in the consumer's database (`dead_rows.rs`). The consumer looks there,
+//! also after a new start, for letters that an operator wants back in the queue.
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;

@@ -27,7 +27,7 @@ impl<I: Intake> Processor<I> {
         if I::SHARES_A_CHANGE { self.options.batch } else { 1 }
     }
 
-    /// Takes all of them in, in one change; `false`: none was taken in, and each is to be processed by itself.
+    /// Takes all of them in, in one change; `false`: that failed, and each is to be processed by itself.
     pub(in crate::messaging) async fn process_together(&self, wires: impl Iterator<Item = &Wire>) -> bool {
         let wires: Vec<&Wire> = wires.collect();
         let taking = AssertUnwindSafe(self.take_together(&wires)).catch_unwind();

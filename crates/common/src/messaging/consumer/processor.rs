@@ -257,7 +257,7 @@ impl<I: Intake> Processor<I> {
             Settlement::Ack => {}
             Settlement::HandBack { .. } => {
                 trace::failed();
-                // The gate has logged the reason, once for all messages.
+                // The gate logs a trouble of the database, once for all messages.
                 tracing::debug!(queue, kind, id, "a message was handed back");
             }
             Settlement::Delay { after, copy } => {

@@ -63,8 +63,8 @@ impl DeadLetters {
 }
 
 impl Look {
-    /// How many letters there were when the look began. [`Replays::watch`](super::Replays::watch) adds those that come
-    /// later.
+    /// How many letters there were when the look began. On the broker [`Replays::watch`](super::Replays::watch) adds those
+    /// that come later.
     pub fn total(&self) -> u64 {
         match &self.pages {
             Pages::Broker { dead, .. } => dead.total().into(),
@@ -81,7 +81,7 @@ impl Look {
         }
     }
 
-    /// The next letters, some hundred at most, the oldest first; empty when all were seen.
+    /// The next letters, some hundreds at most, the oldest first; empty when all were seen.
     ///
     /// # Errors
     /// [`DeadLettersError`] when they can't be read, or when the broker hands out fewer than it counted.

@@ -12,7 +12,7 @@ use crate::messaging::dead_rows::{self, Standing};
 use crate::messaging::error::DeadLettersError;
 use crate::messaging::replayed::replay_of;
 
-/// How many replays one statement asks for.
+/// How many replays one statement asks about.
 const AT_ONCE: usize = 200;
 
 /// What one command put back into a queue, until it is known what came of each.

@@ -69,7 +69,7 @@ impl Kafka {
     /// Publishes to the topic, and waits until every in-sync replica has the message, for 35 s at most.
     ///
     /// # Errors
-    /// [`PublishError`] when it was not confirmed; the variant tells whether it may have arrived.
+    /// [`PublishError`] when it was not confirmed.
     pub(in crate::messaging) async fn publish(&self, message: OutboundMessage) -> Result<(), PublishError> {
         let parent = message.trace();
         let (kind, id) = (message.kind().to_owned(), message.id().to_string());

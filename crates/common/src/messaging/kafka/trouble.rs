@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::process::{Finding, State};
 
-/// How long the outlet leaves Kafka alone after a failure; while there is trouble, also after each attempt begins. The relay
+/// How long the outlet leaves Kafka alone after a failure and, while there is trouble, after it began an attempt. The relay
 /// sends nothing meanwhile, although commits wake it.
 const REST: Duration = Duration::from_secs(1);
 

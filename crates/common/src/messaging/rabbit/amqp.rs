@@ -12,7 +12,7 @@ const PERSISTENT: u8 = 2;
 /// Headers and properties must fit into one frame of 128 KiB. Headers beyond this limit are left out, foreign ones first.
 const MAX_HEADERS_BYTES: usize = 64 * 1024;
 
-/// Reads a message that arrived. Headers that are no text, whole number or truth value are left out.
+/// Reads a message that arrived. Headers that are no text, signed whole number or truth value are left out.
 pub(super) fn read(delivery: Delivery) -> Wire {
     let properties = &delivery.properties;
     let mut wire = Wire {

@@ -28,7 +28,7 @@ pub(super) struct Leaders(watch::Sender<Known>);
 struct Known {
     is_suspected: bool,
     without: BTreeSet<String>,
-    /// When every queue was last found to have a leader; `None` where the last look found otherwise.
+    /// When the last look found that every queue has a leader; `None`: it did not find that.
     all_at: Option<Instant>,
 }
 

@@ -13,7 +13,7 @@ use super::names::Names;
 const DELIVERY_LIMIT: i64 = 20;
 /// For queues whose messages are looked at: each look gives them back, which counts a delivery, and must never cost one.
 const NO_DELIVERY_LIMIT: i64 = 1_000_000;
-/// So many events that nobody binds are kept at most, and for [`UNROUTED_FOR`], so that somebody can see them.
+/// How many events that nobody binds are kept at most, and for [`UNROUTED_FOR`], so that somebody can see them.
 const MAX_UNROUTED: i64 = 10_000;
 
 /// A durable exchange.

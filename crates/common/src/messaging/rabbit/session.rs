@@ -93,7 +93,7 @@ impl Session {
         }
     }
 
-    /// Reports that an exchange or a queue is missing on the broker; the topology is looked at: the keeper looks at the topology at once. The connection stays.
+    /// Reports that something is missing on the broker: the keeper looks at the topology at once. The connection stays.
     pub(super) fn misses(&self, what: &str) {
         tracing::warn!(
             purpose = self.purpose,

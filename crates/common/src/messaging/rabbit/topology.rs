@@ -160,7 +160,7 @@ impl Topology {
         unbind(channel, &self.objects.catch_all).await
     }
 
-    /// The names of exchanges and queues that are not there. The broker closes the channel at each such question.
+    /// The names of exchanges and queues that are not there. For each of them the broker closes the channel.
     async fn missing(&self, connection: &Connection) -> Result<Vec<String>, lapin::Error> {
         let mut missing = Vec::new();
         let mut channel = connection.create_channel().await?;

@@ -24,7 +24,7 @@ use crate::telemetry::Metrics;
 
 /// Events that stay are looked through again this often, even if their number did not change.
 const AGAIN: Duration = Duration::from_secs(30);
-/// After a look that moved nothing, the pause is so many times as long as the look took: very many events may stay.
+/// After a look that moved nothing, the pause is so many times as long as it took, [`AGAIN`] at most: very many may stay.
 const REST: u32 = 9;
 
 /// Looks after the queue of events that found no queue of their own.
@@ -89,7 +89,7 @@ impl Unrouted {
     fn remember(&mut self, sorted: &Sorted, began: Instant) {
         self.left = if sorted.is_stuck { u32::MAX } else { sorted.left };
         let (now, took) = (Instant::now(), began.elapsed());
-        // After an event that was moved there may be more to move. Events that stay alone are not worth so much time.
+        // After an event that was moved there may be more to move. A queue in which all stay is not worth so much time.
         let is_idle = sorted.moved == 0 && !sorted.is_stuck;
         self.rest_until = if is_idle { now + (took * REST).min(AGAIN) } else { now };
         self.again_at = now + AGAIN;

@@ -20,7 +20,7 @@ pub(super) enum Outlet {
 }
 
 impl Outlet {
-    /// The table that the relay empties; also the name of the channel on which replicas tell each other of commits.
+    /// The table that the relay empties; also a part of the name of the channel on which replicas tell of commits.
     pub(super) fn table(&self) -> &'static str {
         match self {
             Self::Broker(_) => FOR_BROKER,

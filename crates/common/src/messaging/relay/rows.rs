@@ -1,5 +1,5 @@
-//! The statements of a relay on its outbox's table. What a statement leaves out is in its parameters, so that its text is
-//! always the same and stays prepared.
+//! The statements of a relay on its outbox's table. What a statement leaves out is in its parameters, however much: so there
+//! are few texts, and they stay prepared.
 
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryResult, Statement, Value};
 use uuid::Uuid;

@@ -73,7 +73,7 @@ impl Relay {
 
     async fn run(self) {
         let mut leadership = Leadership::of(&self.rows.database, self.outlet.right());
-        // Everything that is awaited in here is dropped when the service stops: a statement that hangs holds up no end.
+        // Whatever is awaited in here is dropped when the service stops: a statement that hangs does not hold up the end.
         while let Some(asked) = self.stopping.run_until_cancelled(Box::pin(leadership.ask())).await {
             match asked {
                 Ok(true) => {
