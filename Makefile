@@ -49,7 +49,7 @@ run-readme:
 
 .PHONY: test-long
 test-long: test-servers ## the faults at full length and size, which take minutes each: what make test passes by
-	source .waypost/services/env && scripts/with-broker.sh \
+	ulimit -Sn "$$(ulimit -Hn)" && source .waypost/services/env && scripts/with-broker.sh \
 		cargo test $(CARGO_FLAGS) --workspace --test it --no-fail-fast -- --ignored --test-threads 1 --show-output
 
 .PHONY: test-rabbitmq

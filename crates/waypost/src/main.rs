@@ -1,6 +1,6 @@
 //! The `waypost` command.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -104,9 +104,11 @@ fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             generate(shell, &mut Arguments::command(), "waypost", &mut script);
-            // Whoever reads may have seen enough, as `head` has.
-            let _ = std::io::stdout().write_all(&script);
-            ExitCode::SUCCESS
+            match std::io::stdout().write_all(&script) {
+                // Whoever reads may have seen enough, as `head` has.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
+            }
         }
         Command::Ready { address } => commands::ready(&address),
     }

@@ -3,12 +3,10 @@
 //! The reader below takes more than it should: `1.5` for 2, `-1.0` for 0, `yes` for the number 1. So each value is looked at
 //! beside the built-in one, before it is read.
 
-use std::collections::BTreeMap;
-
 use config::{Config, Value, ValueKind};
 
 use super::ConfigError;
-use super::known::{built_in, shared_key};
+use super::known::{is_of, shared_key, written};
 use super::table::flatten;
 
 /// What the values of a key are.
@@ -45,7 +43,7 @@ impl Form {
             (Self::Number, ValueKind::Float(number)) => number.is_finite(),
             (Self::Whole | Self::Number, ValueKind::U64(_))
             | (Self::Number, ValueKind::I64(_))
-            | (Self::Flag, ValueKind::Boolean(_)) => true,
+            | (Self::Flag, ValueKind::Boolean(_) | ValueKind::I64(0 | 1)) => true,
             (Self::Whole, ValueKind::String(text)) => text.parse::<u64>().is_ok(),
             (Self::Number, ValueKind::String(text)) => text.parse::<f64>().is_ok_and(f64::is_finite),
             (Self::Flag, ValueKind::String(text)) => is_flag(text),
@@ -66,17 +64,17 @@ fn is_flag(text: &str) -> bool {
 /// # Errors
 /// [`ConfigError::Rule`] of the first one, without its value.
 pub(super) fn refuse_other_forms(merged: &Config) -> Result<(), ConfigError> {
-    let (defaults, _) = built_in()?;
-    let mut forms = BTreeMap::new();
-    flatten(&defaults, "", &mut |key, value| {
+    let mut forms = Vec::new();
+    flatten(&written()?, "", &mut |key, value| {
         if let Some(form) = Form::of(value).filter(|_| shared_key(key) == key) {
-            forms.insert(key.to_owned(), form);
+            forms.push((key.to_owned(), form));
         }
     });
     let given = merged.cache.clone().into_table().map_err(ConfigError::Value)?;
     let mut first = Ok(());
     flatten(&given, "", &mut |key, value| {
-        let Some(form) = forms.get(key).filter(|form| !form.has(&value.kind)) else {
+        let known = forms.iter().find(|(known, _)| is_of(known, key));
+        let Some((_, form)) = known.filter(|(_, form)| !form.has(&value.kind)) else {
             return;
         };
         if first.is_ok() {
@@ -123,7 +121,7 @@ mod tests {
             ),
             (
                 Form::Flag,
-                vec![ValueKind::Boolean(false), text("Yes"), text("0")],
+                vec![ValueKind::Boolean(false), ValueKind::I64(1), text("Yes"), text("0")],
                 vec![ValueKind::I64(2), ValueKind::Float(1.0), text("2"), text("maybe")],
             ),
         ] {

@@ -19,11 +19,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn has(&self, key: &str) -> bool {
-        self.keys.contains(key)
-            || self
-                .keys
-                .iter()
-                .any(|known| known.contains(NAME) && with_names_of(known, key) == key)
+        self.keys.iter().any(|known| is_of(known, key))
     }
 
     /// Refuses a layer with a key that is none of them, and names the nearest.
@@ -52,6 +48,11 @@ impl Known {
     }
 }
 
+/// Whether `key` is the known one, or that with names of its own.
+pub(super) fn is_of(known: &str, key: &str) -> bool {
+    known == key || known.contains(NAME) && with_names_of(known, key) == key
+}
+
 /// A known key with the names that `key` has where it says [`NAME`].
 fn with_names_of(known: &str, key: &str) -> String {
     let mut given = key.split('.');
@@ -62,9 +63,14 @@ fn with_names_of(known: &str, key: &str) -> String {
     known.split('.').map(segment).collect::<Vec<_>>().join(".")
 }
 
+/// The built-in settings with each [`NAME`] that stands for others.
+pub(super) fn written() -> Result<Map<String, Value>, ConfigError> {
+    parse(&File::from_str(DEFAULTS, FileFormat::Toml))
+}
+
 /// The built-in settings, and the keys that there are; what has a [`NAME`] is only known, and has no value.
 pub(super) fn built_in() -> Result<(Map<String, Value>, Known), ConfigError> {
-    let mut defaults = parse(&File::from_str(DEFAULTS, FileFormat::Toml))?;
+    let mut defaults = written()?;
     let mut keys = BTreeSet::new();
     flatten(&defaults, "", &mut |key, _| {
         keys.insert(shared_key(key).to_owned());

@@ -204,9 +204,22 @@ mod tests {
             ),
             ("WAYPOST__BROKER__PREFETCH", "1.5", "broker.prefetch"),
             ("WAYPOST__BROKER__PREFETCH", "yes", "broker.prefetch"),
+            (
+                "WAYPOST__PROVIDERS__SMS__ALSO__BACKUP__PRIORITY",
+                "yes",
+                "providers.sms.also.backup.priority",
+            ),
         ] {
             let error = with(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_of_any_class_may_be_less_than_one() {
+        for class in ["READ", "WRITE", "LOGIN", "SIGN_UP", "MAIL", "PUBLIC", "CALLBACK"] {
+            let settings = with(&[(&format!("WAYPOST__LIMITS__{class}__RATE"), "0.5")]);
+            assert!(settings.is_ok(), "{settings:?}");
         }
     }
 

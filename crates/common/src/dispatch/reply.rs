@@ -22,12 +22,10 @@ impl Unsaid {
     /// Adds a secret: it is cut out however short it is, as it is and as JSON escapes it.
     #[must_use]
     pub fn secret(mut self, secret: &str) -> Self {
-        if !secret.is_empty() {
-            let secret = &without_controls(secret);
-            let escaped = serde_json::to_string(secret).unwrap_or_default();
-            let escaped = escaped.trim_start_matches('"').trim_end_matches('"').to_owned();
-            self.secrets.extend([secret.to_owned(), escaped]);
-        }
+        let escaped = serde_json::to_string(secret).unwrap_or_default();
+        let escaped = escaped.trim_start_matches('"').trim_end_matches('"');
+        let forms = [secret, escaped].map(without_controls);
+        self.secrets.extend(forms.into_iter().filter(|form| !form.is_empty()));
         self
     }
 
@@ -162,7 +160,10 @@ mod tests {
         let answer = format!("{} hunter2", "x".repeat(8_000)) + &" ".repeat(8_192 - 8_011) + "hunter2";
         let kept = unsaid.of(&answer);
         assert!(!kept.contains("hun"), "{kept}");
-        assert_eq!(Unsaid::default().secret("a\r\nb").of("550 a\r\nb"), "550 [cut]");
+        let two_lines = Unsaid::default().secret("a\r\nb");
+        assert_eq!(two_lines.of("550 a\r\nb"), "550 [cut]");
+        assert_eq!(two_lines.of(r#"{"x": "a\r\nb"}"#), r#"{"x": "[cut]"}"#);
+        assert_eq!(Unsaid::default().secret("\0").of("550 no"), "550 no");
     }
 
     #[test]

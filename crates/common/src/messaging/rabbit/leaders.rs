@@ -27,6 +27,8 @@ pub(super) struct Leaders(watch::Sender<Known>);
 #[derive(Default)]
 struct Known {
     is_suspected: bool,
+    /// Whether a leader was missing since every queue was last found to have one.
+    was_missing: bool,
     without: BTreeSet<String>,
     /// When the last look found that every queue has a leader; `None`: it did not find that.
     all_at: Option<Instant>,
@@ -83,16 +85,17 @@ impl Leaders {
     pub(super) fn note(&self, found: Found) {
         let Found { without, is_partial } = found;
         let all = !is_partial && without.is_empty();
+        let was_missing = self.0.borrow().was_missing;
         let before = self.0.send_replace(Known {
             is_suspected: is_partial,
+            was_missing: !all && (was_missing || !without.is_empty()),
             without: without.clone(),
             all_at: all.then(Instant::now),
         });
         match cure(&without) {
-            _ if before.without == without => {}
-            Some(cure) => tracing::error!(queues = joined(&without), "{cure}"),
-            None if is_partial => tracing::info!("no queue is known to be without a leader; some did not answer"),
-            None => tracing::info!("every queue has a leader again"),
+            Some(cure) if before.without != without => tracing::error!(queues = joined(&without), "{cure}"),
+            None if all && was_missing => tracing::info!("every queue has a leader again"),
+            _ => {}
         }
     }
 

@@ -114,7 +114,9 @@ async fn frozen_for_30_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
 
 async fn way_to_the_shared_broker() -> FaultProxy {
     let shared = Url::parse(&amqp_url()).unwrap();
-    let port = shared.port().unwrap_or(5672);
+    let port = shared
+        .port()
+        .unwrap_or(if shared.scheme() == "amqps" { 5671 } else { 5672 });
     FaultProxy::start(format!("{}:{port}", shared.host_str().unwrap())).await
 }
 
@@ -126,7 +128,8 @@ fn over(way: &FaultProxy) -> String {
     shared.to_string()
 }
 
-/// All that goes to the broker and comes from it is swallowed, on connections that stay open, and new ones hear nothing.
+/// Nothing gets to the broker or comes from it, on connections that stay open, and new ones hear nothing. What was sent meanwhile
+/// arrives when it ends.
 async fn hidden_for_30_s(hole: &FaultProxy, stack: &Stack) -> Vec<Call<SignUp>> {
     let mut meanwhile = None;
     let hide = async {
