@@ -196,7 +196,7 @@ pub(crate) fn reads_of(people: &[Person]) -> Vec<Vec<u8>> {
     people.iter().map(read).collect()
 }
 
-/// The request by which the person of this number logs in, who was signed up by [`Server::people`].
+/// The request by which the person of this number logs in, whom [`Server::people`] signed up.
 pub(crate) fn log_in(number: usize) -> Vec<u8> {
     let email = format!("reader{number}@bench.example");
     post("/v1/sessions", &json!({"email": email, "password": PASSWORD}))

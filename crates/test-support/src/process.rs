@@ -12,7 +12,7 @@ use crate::eventually;
 use crate::pipe::full_pipe;
 use parking_lot::Mutex;
 
-/// Longest that a program's last output is waited for after its end.
+/// Longest wait for a program's last output, after its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Path of a binary of this workspace, as the running test's own build made it.

@@ -30,7 +30,7 @@ pub(crate) struct HashCost {
     params: Params,
 }
 
-/// In blocks of 1 KiB: 1 GiB. A stored hash that asks for more than this and than the settings is an error to check.
+/// In blocks of 1 KiB: 1 GiB. A stored hash that asks for more, and for more than the settings do, is not checked.
 const MOST_BLOCKS: usize = 1024 * 1024;
 
 /// Hashes at the settings' cost; checks at the cost of the hash that is stored.
@@ -156,7 +156,7 @@ impl HashCost {
 struct Memory(Vec<Block>);
 
 impl Memory {
-    /// The first `blocks` blocks. Grows when a hash asks for more than any hash before.
+    /// The first `blocks` blocks. Grows when it has fewer.
     fn of(&mut self, blocks: usize) -> &mut [Block] {
         if self.0.len() < blocks {
             // The old blocks are freed first: nobody reckons with both at once.

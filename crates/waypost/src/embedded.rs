@@ -141,7 +141,7 @@ async fn start_all(
 
 /// Where the sandbox is to listen; `None` in production, unless `process.allow_development_parts` is set.
 ///
-/// The log also says here which parts of development each service uses in production.
+/// Also says in the log what is weak in the settings of each service in production ([`tell_of_weak_parts`]).
 fn address_of_sandbox(settings: &Programs) -> Option<String> {
     for (service, settings) in settings.with_database() {
         tell_of_weak_parts(service, settings);

@@ -41,7 +41,7 @@ struct Seen {
 
 /// Sends `requests` in turn for as long as `turn`, on 64 connections.
 ///
-/// Fails when a connection fails, or more than one request for a hundred answered by success is answered otherwise.
+/// Fails when a connection fails, or when the failures are more than a hundredth of the successes.
 pub(crate) async fn saturate(address: SocketAddr, requests: &[Vec<u8>], turn: Duration) -> anyhow::Result<Throughput> {
     saturate_on(address, CONNECTIONS, requests, turn).await
 }

@@ -15,7 +15,7 @@ use crate::{
 const REQUESTS: u64 = 1_000_000;
 const PEOPLE: usize = 64;
 const TARGET_MIB: f64 = 60.0;
-/// Most turns of the load; on a slow machine they end before the million is reached, and the row shows the number.
+/// Most turns of the load. On a slow machine they may end before the million is reached; the row shows the number.
 const TURNS: usize = 200;
 
 pub(crate) async fn memory(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {

@@ -24,7 +24,7 @@ use crate::backlog::fill;
 /// As many messages in hand, and as many connections to the database, as a service has.
 const PREFETCH: u16 = 32;
 const CONNECTIONS: u32 = 16;
-/// Longest that the taking may take: a broker that hangs must not hang the report.
+/// Longest that the intake may take: a broker that hangs must not hang the report.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Takes so many messages in, and prints how many seconds it took.

@@ -158,7 +158,7 @@ impl Database {
     ///
     /// # Errors
     /// [`DbErr`] when on PostgreSQL no place is free within half a second or no connection within a second, or when
-    /// SQLite's writer is busy for `limit`.
+    /// SQLite's writer is busy for too long.
     pub(crate) async fn begin(&self, limit: Duration) -> Result<Transaction, DbErr> {
         self.begin_with(limit, if self.is_postgres { PATIENCE } else { limit })
             .await

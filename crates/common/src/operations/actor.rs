@@ -29,7 +29,7 @@ impl Actor {
     }
 
     /// The actor with this name, without the blanks around it. `None` when the name is empty, has more than 100 characters,
-    /// or has control characters.
+    /// or does not stay on one line.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim();
         let is_good = (1..=MOST).contains(&name.chars().count()) && is_one_line(name);

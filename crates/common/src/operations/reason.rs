@@ -11,7 +11,7 @@ const MOST: usize = 500;
 pub struct Reason(String);
 
 impl Reason {
-    /// Takes a text of 1 to 500 characters without control characters; blanks around it are cut.
+    /// Takes a text of 1 to 500 characters that stays on one line; blanks around it are cut.
     ///
     /// # Errors
     /// The rule that it breaks.

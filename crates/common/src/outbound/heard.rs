@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use super::OutboundError;
 use super::answer::leaves_open;
 
-/// More tries of one call are not kept; there are four unless a destination has more retries than usual.
+/// More tries of one call are not kept. There are four at most, unless a destination has more retries than usual.
 const MOST: usize = 8;
 /// Bytes of an answer that are kept.
 const KEPT: usize = 8 * 1024;

@@ -132,7 +132,7 @@ impl Health {
         });
     }
 
-    /// Has the names shown of what an operator holds. The service is degraded while there is any.
+    /// Has readiness show the names of what an operator holds. The service is degraded while there is any.
     pub fn shows_held(&self, held: impl Fn() -> Vec<String> + Send + Sync + 'static) {
         *self.held.write() = Some(Arc::new(held));
     }

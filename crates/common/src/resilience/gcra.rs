@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-/// Nobody waits for longer in a [`Quota::leaky_bucket`], in microseconds.
+/// Longest wait in a [`Quota::leaky_bucket`], in microseconds.
 const LONGEST_WAIT: i64 = 500_000;
 const MICROS_A_MINUTE: f64 = 60_000_000.0;
 

@@ -27,7 +27,7 @@ use super::{Store, StoreError};
 use crate::process::Tasks;
 use crate::telemetry::Metrics;
 
-/// A renewal is tried each time a lease divided by this has passed.
+/// A lease is renewed whenever this part of it, a third, has passed.
 const RENEWALS: u32 = 3;
 
 /// The locks of one store. Cheap to clone.
@@ -192,7 +192,7 @@ impl Renewal {
         self.lease.lose();
     }
 
-    /// Waits for the next third of the lease and extends it then; says whether the lock is still held.
+    /// Waits for a third of the lease, then extends it; says whether the lock is still held.
     async fn renew(&self) -> bool {
         let until = *self.lease.until.lock();
         sleep_until(until.min(Instant::now() + self.length / RENEWALS)).await;

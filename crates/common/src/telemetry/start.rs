@@ -101,7 +101,7 @@ impl Telemetry {
         }
     }
 
-    /// Sends the spans that are left, and writes the log lines, which takes 0.5 s of `limit`.
+    /// Sends the spans that are left, then writes the log lines, for which the last 0.5 s of `limit` are kept.
     ///
     /// Both happen off the runtime's threads: the exporter needs those for its calls, and a reader of log lines may stall.
     pub async fn stop(self, limit: Duration) {

@@ -28,11 +28,11 @@ pub(crate) enum TransportError {
 pub(crate) enum SendError {
     /// The server refused this mail or its recipient for good.
     Rejected(String),
-    /// The server may take the mail later: when the schedule says, or `after` this time.
+    /// The server may take the mail later: when `after` is over, or when the schedule says.
     Temporary { error: String, after: Option<Duration> },
     /// The text was being sent or had gone, and no answer came: the mail may be on its way.
     Unknown(String),
-    /// The server was not reached, or took nothing before it heard of the recipient: it is asked again `after` this time.
+    /// The server was not reached, or sent us away before it heard of the recipient. It is asked again when `after` is over.
     Unreachable { error: String, after: Duration },
     /// The server was not asked: it is left alone, as a whole or for this recipient's domain, or all connections are in use.
     Resting { after: Duration },

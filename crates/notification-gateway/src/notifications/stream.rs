@@ -169,7 +169,7 @@ impl Feed {
         let mut rows = notifications::after(connection, self.user_id, self.seq, PAGE).await?;
         let count = rows.len();
         let Some(last) = rows.last().map(|row| row.seq) else {
-            // A number that was announced before this look, and is not found by it, has no row that could still come.
+            // A number that was announced before this look, and that it does not find, will not come any more.
             self.seq = self.seq.max(announced);
             return Ok(0);
         };

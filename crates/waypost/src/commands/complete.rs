@@ -14,7 +14,7 @@ pub(super) fn fail(error: &(dyn Error + 'static)) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs a command to its end, on a thread a core and two at least.
+/// Runs a command to its end, on a thread for each core, and on two at least.
 pub(super) fn complete(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -15,7 +15,7 @@ pub(super) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "waypost: {line}");
 }
 
-/// An object of a service as JSON on one line, with a member `service` more.
+/// An object of a service as JSON on one line, with the service's name as a member of it.
 pub(super) fn of_service(service: &str, item: &Value) -> String {
     let mut line = json!({"service": service});
     if let (Some(line), Some(item)) = (line.as_object_mut(), item.as_object()) {

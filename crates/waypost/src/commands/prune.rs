@@ -70,7 +70,7 @@ async fn of_service(service: Service, settings: &Settings, wanted: &Prune) -> bo
     }
 }
 
-/// Prunes one service, or looks what would go; gives back why nothing was done, where nothing was.
+/// Prunes one service, or looks what would go; gives back why it was not done to the end, if it was not.
 async fn done(service: Service, settings: &Settings, wanted: &Prune) -> anyhow::Result<Option<&'static str>> {
     let database = Database::connect(settings, service).await?;
     let names = migrations_of(service)

@@ -93,7 +93,7 @@ impl Breaker {
         self.with(now, |machine| machine.view(now))
     }
 
-    /// Sets the mode for the time `lasts`, or without one until it is set again. What it saw before stays.
+    /// Sets the mode: for the time `lasts`, or until it is set again when that is `None`. What it saw before stays.
     pub fn set_mode(&self, mode: BreakerMode, lasts: Option<Duration>, now: Instant) {
         self.with(now, |machine| machine.set_mode(mode, lasts.map(|lasts| now + lasts)));
     }

@@ -236,7 +236,7 @@ impl Machine {
         self.mode
     }
 
-    /// Sets the mode until `ends`, or without one until it is set again.
+    /// Sets the mode: until `ends`, or until it is set again when that is `None`.
     pub(super) fn set_mode(&mut self, mode: BreakerMode, ends: Option<Instant>) {
         self.mode = mode;
         self.mode_ends = ends.filter(|_| mode != BreakerMode::On);

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_millis(50);
 /// Then it ends as soon as it has so many samples.
 const ENOUGH: u32 = 16;
-/// After this long it ends with fewer: with one, or with none when no request is under way that could bring one.
+/// After this long it ends with fewer: with one at least, or with none when no request is under way that could bring one.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// So much longer than alone is no queue yet (Envoy's buffer of 25%).
 const TOLERANCE: f64 = 1.25;

@@ -103,7 +103,7 @@ impl Metrics {
             .set(state);
     }
 
-    /// Messages that no queue took, as they are kept to be seen (`waypost_unrouted_messages`).
+    /// Messages that no queue took and that are kept to be seen (`waypost_unrouted_messages`).
     pub fn unrouted_messages(&self, messages: u64) {
         self.0
             .series

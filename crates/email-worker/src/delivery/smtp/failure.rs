@@ -46,7 +46,7 @@ impl fmt::Debug for Words {
 pub(super) enum Meaning {
     /// The server said no; the verdict says what its refusal is about.
     Refused(Verdict),
-    /// The server is not there, says nothing, or failed at TLS: no conversation began.
+    /// The server is not there, or was lost before any mail began: at connecting, at TLS or at signing in.
     Away,
     /// The text was being sent or had gone, and no answer came.
     Unknown,

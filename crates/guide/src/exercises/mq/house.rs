@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::exercises::running::Measured;
 
-/// Longest that is waited for what comes by itself.
+/// Longest wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

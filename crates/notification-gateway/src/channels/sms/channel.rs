@@ -19,7 +19,8 @@ use crate::settings::{AfterUnknown, Sms as SmsSettings};
 
 /// The name under which the first of several providers is held: its own name, `sms`, means all of them in a hold.
 const FIRST: &str = "sms.first";
-/// Where there are other providers, a delivery waits no longer than this for one that asked for a pause.
+/// Where there are other providers, a delivery waits no longer than this for one that asked for a pause: the pause may have
+/// been meant for one number, and the provider itself is left alone for no longer either.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// While its provider is held, a delivery is looked at again after this: somebody may end the hold at any moment.
 const HELD: Duration = Duration::from_secs(5);
@@ -83,7 +84,7 @@ impl Sms {
         self.callback_url.get().map(String::as_str)
     }
 
-    /// Name and token of the providers where we have this account. One without a token is left out: anybody could sign.
+    /// Name and token of the providers where we have this account; none without a token, as anybody could sign for it.
     pub(crate) fn accounts(&self, account: &str) -> impl Iterator<Item = (Arc<str>, &str)> {
         let with_token = self
             .providers
@@ -243,8 +244,8 @@ impl Asked {
     }
 }
 
-/// Leaves a provider alone that may have a message, if it asked for a wait: no message goes to it, also where it is the
-/// only one. The message itself comes again by the schedule, if at all.
+/// Leaves a provider alone that may have a message, if it asked for a wait that is not about one number: no message goes to
+/// it, also where it is the only one. The message itself comes again by the schedule, if at all.
 fn rest(provider: &Provider, wait: Option<Wait>) {
     if let Some(Wait::Destination(span)) = wait {
         provider.pause(span);

@@ -275,8 +275,8 @@ impl Run<'_> {
     }
 }
 
-/// After a look that held its letters for as long as it may: true when all letters were read, false when a new look is to
-/// begin. A new look comes further only when it finds fewer letters; otherwise this is an error.
+/// After a look that held its letters for as long as it may. False when letters went back: a new look is to begin, and comes
+/// further. True when none did and all were read; when some were not, this is an error, as a new look would end there too.
 fn after_long_hold(is_fewer: bool, is_read: bool) -> anyhow::Result<bool> {
     match (is_fewer, is_read) {
         (true, _) => Ok(false),
