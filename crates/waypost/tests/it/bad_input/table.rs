@@ -1,14 +1,15 @@
 //! The table, sent to both public services again and again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
+use tokio::time::sleep as for_a_while;
 
 use super::case::{Case, To};
 use super::tokens::Forge;
-use super::wire::{DEADLINE, exchange};
+use super::wire::{Answer, DEADLINE, exchange};
 use super::{bodies, hardly_grew, paths, text, tokens};
 use crate::stack::{Servers, Stack, resident_kib};
 
@@ -16,6 +17,8 @@ use crate::stack::{Servers, Stack, resident_kib};
 const ROUNDS: usize = 12;
 /// Requests in hand at a time.
 const AT_ONCE: usize = 8;
+/// Before a service that was too busy is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_sent_is_refused_as_documented_and_leaves_the_process_as_it_was() {
@@ -72,7 +75,7 @@ async fn send_all(stack: &Stack, cases: &[Case], round: usize) {
                 To::Users => &stack.users_http,
                 To::Gateway => &stack.gateway_http,
             };
-            let answer = exchange(address, &case.request(round * cases.len() + index), DEADLINE).await;
+            let answer = ask(address, &case.request(round * cases.len() + index)).await;
             let judged = case.judge(answer.as_ref());
             judged
                 .err()
@@ -83,4 +86,17 @@ async fn send_all(stack: &Stack, cases: &[Case], round: usize) {
         .collect()
         .await;
     assert!(wrong.is_empty(), "round {round}:\n{}", wrong.join("\n"));
+}
+
+/// Asks again while the service is too busy, which it may say to anything: 503 with `Retry-After`.
+async fn ask(address: &str, request: &[u8]) -> Option<Answer> {
+    let began = Instant::now();
+    loop {
+        let answer = exchange(address, request, DEADLINE).await;
+        let is_busy = |answer: &Answer| answer.status == Some(503) && answer.header("retry-after").is_some();
+        if !answer.as_ref().is_some_and(is_busy) || began.elapsed() > DEADLINE {
+            return answer;
+        }
+        for_a_while(PAUSE).await;
+    }
 }
