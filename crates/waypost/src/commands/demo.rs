@@ -11,6 +11,7 @@ use common::config::{ConfigError, Service};
 use common::telemetry::Telemetry;
 
 use super::complete::complete;
+use super::output::say;
 use crate::embedded::{Addresses, Embedded};
 use crate::settings::{Programs, Settings};
 
@@ -25,10 +26,10 @@ async fn show() -> anyhow::Result<()> {
     let own = &settings.waypost;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(40)).build()?;
     if let Some(addresses) = running(&client, &settings).await? {
-        report::line("Using the Waypost that runs already.");
+        say("Using the Waypost that runs already.");
         return watch(&client, &addresses, own).await;
     }
-    report::line("Starting Waypost: three services and a sandbox provider, in this process.");
+    say("Starting Waypost: three services and a sandbox provider, in this process.");
     let telemetry = Telemetry::start(Service::Waypost, own)?;
     let embedded = Embedded::start(&telemetry, &settings).await?;
     let outcome = tokio::select! {
@@ -38,7 +39,7 @@ async fn show() -> anyhow::Result<()> {
     embedded.stop(own.process.drain).await;
     telemetry.stop(Duration::from_secs(1)).await;
     if outcome.is_ok() {
-        report::line("\nStopped what was started. `make run` keeps it up, to try things by hand.");
+        say("\nStopped what was started. `make run` keeps it up, to try things by hand.");
     }
     outcome
 }

@@ -11,8 +11,9 @@ use super::audited::{Deed, Operator, reason};
 use super::bar::Bar;
 use super::desk::{Desk, Place};
 use super::outcome::end;
-use super::print::{complain, line, say};
+use super::print::{line, say};
 use super::selection::Selection;
+use crate::commands::output::complain;
 
 /// What the audit calls it.
 const ACTION: &str = "dead_letters.drop";

@@ -9,11 +9,6 @@ pub(super) fn say(line: &str) -> bool {
     writeln!(io::stdout(), "{line}").is_ok()
 }
 
-/// Writes a line to standard error.
-pub(super) fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "waypost: {line}");
-}
-
 /// The text without what would move a terminal's cursor or break its lines: it came with a message.
 pub(super) fn plain(text: &str) -> String {
     let is_harmless = |c: char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}');

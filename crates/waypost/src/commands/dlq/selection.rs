@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::moment::{Moment, moment};
-use super::print::complain;
+use crate::commands::output::complain;
 
 /// Most bytes of a selection that the audit keeps.
 const MOST_WORDS: usize = 2_000;

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::desk::{Desk, Place};
 use super::outcome::end;
-use super::print::{complain, plain, say};
+use super::print::{plain, say};
 use super::selection::Selection;
+use crate::commands::output::complain;
 
 /// Which to show, and how.
 #[derive(Debug, Args)]
