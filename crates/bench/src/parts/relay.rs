@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Enough for some seconds.
-const MESSAGES: u32 = 20_000;
+const MESSAGES: u32 = 60_000;
 /// How often the outbox is counted.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// One side's turn must be over by then.
@@ -67,7 +67,7 @@ pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
                 "{MESSAGES} events of as many aggregates, one quorum queue, persistent, confirmed; {} turns, medians",
                 effort.rounds
             ),
-            "the relay reads its rows from PostgreSQL, has up to 200 on their way, and deletes them when they are confirmed"
+            "the relay reads its rows from PostgreSQL, has up to 400 on their way, and deletes them when they are confirmed"
                 .to_owned(),
         ],
         rows: vec![

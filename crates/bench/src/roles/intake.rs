@@ -4,7 +4,7 @@ use std::{future::ready, process::ExitCode};
 
 use common::{
     Timestamp,
-    dispatch::{NewDelivery, enqueue},
+    dispatch::{NewDelivery, enqueue_last},
     messaging::{Change, Intake, Message, Rejection},
     operations::{Known, Tables},
     process::{Need, Tasks, run_service},
@@ -24,7 +24,7 @@ impl Intake for OneRow {
     async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
         let UserRegistered { person } = message.decode()?;
         let delivery = NewDelivery::new(message.id, CHANNEL, person.email, CHANNEL.to_owned());
-        enqueue(change.tx(), delivery, Timestamp::now()).await?;
+        enqueue_last(change, &delivery, Timestamp::now());
         Ok(())
     }
 }

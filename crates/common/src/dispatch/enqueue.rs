@@ -1,12 +1,34 @@
 //! How a delivery comes into its table.
 
-use sea_orm::{ActiveValue, ConnectionTrait, DbErr, EntityTrait, TryInsertResult};
-use serde_json::Value;
+use sea_orm::{ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, TryInsertResult};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Reason, Status, delivery};
 use crate::Timestamp;
+use crate::messaging::Change;
 use crate::telemetry::TraceContext;
+
+/// Writes the deliveries of a JSON array; a column that it leaves out has a default.
+const INSERT_ON_POSTGRES: &str = "INSERT INTO deliveries \
+    (id, source_event_id, channel, recipient, destination, status, next_attempt_at, expires_at, priority, \
+     traceparent, tracestate, payload, provider, created_at, updated_at) \
+    SELECT id, source_event_id, channel, recipient, destination, 'pending', next_attempt_at, expires_at, priority, \
+           traceparent, tracestate, COALESCE(payload, 'null'), provider, created_at, created_at \
+    FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS listed \
+         (id uuid, source_event_id uuid, channel text, recipient text, destination text, next_attempt_at bigint, \
+          expires_at bigint, priority integer, traceparent text, tracestate text, payload jsonb, provider text, \
+          created_at bigint) \
+    ON CONFLICT (source_event_id, channel, recipient) DO NOTHING";
+const INSERT_ON_SQLITE: &str = "INSERT INTO deliveries \
+    (id, source_event_id, channel, recipient, destination, status, next_attempt_at, expires_at, priority, \
+     traceparent, tracestate, payload, provider, created_at, updated_at) \
+    SELECT unhex(value ->> 'id'), unhex(value ->> 'source_event_id'), value ->> 'channel', value ->> 'recipient', \
+           value ->> 'destination', 'pending', value ->> 'next_attempt_at', value ->> 'expires_at', \
+           value ->> 'priority', value ->> 'traceparent', value ->> 'tracestate', value -> 'payload', \
+           value ->> 'provider', value ->> 'created_at', value ->> 'created_at' \
+    FROM json_each($1) WHERE true \
+    ON CONFLICT (source_event_id, channel, recipient) DO NOTHING";
 
 /// A delivery to be made.
 #[derive(Clone)]
@@ -83,6 +105,34 @@ pub async fn enqueue(tx: &impl ConnectionTrait, delivery: NewDelivery, now: Time
     insert(tx, row(delivery, now)).await
 }
 
+/// As [`enqueue`], but the row is written when `change` is committed, in one statement with all that were added so: for
+/// intakes that share a change.
+///
+/// Where the event has asked for a delivery to this recipient over this channel before, there is no other.
+pub fn enqueue_last(change: &mut Change, delivery: &NewDelivery, now: Timestamp) {
+    let insert = match change.tx().get_database_backend() {
+        DbBackend::Postgres => INSERT_ON_POSTGRES,
+        _ => INSERT_ON_SQLITE,
+    };
+    let trace = TraceContext::current();
+    let row = json!({
+        "id": delivery.id.simple().to_string(),
+        "source_event_id": delivery.source_event_id.simple().to_string(),
+        "channel": delivery.channel,
+        "recipient": delivery.recipient,
+        "destination": delivery.destination,
+        "next_attempt_at": due(delivery, now).as_micros(),
+        "expires_at": delivery.expires_at.map(Timestamp::as_micros),
+        "priority": delivery.priority,
+        "traceparent": trace.traceparent,
+        "tracestate": trace.tracestate,
+        "payload": delivery.payload,
+        "provider": delivery.provider,
+        "created_at": now.as_micros(),
+    });
+    change.write_last(insert, row);
+}
+
 /// Adds a delivery that was made elsewhere, so that it can be looked up like the others. It counts one attempt.
 ///
 /// Answers with its id, or with `None` when it was there already.
@@ -103,8 +153,13 @@ pub async fn insert_settled(
     insert(tx, row).await
 }
 
+fn due(delivery: &NewDelivery, now: Timestamp) -> Timestamp {
+    delivery.deliver_at.map_or(now, |at| at.max(now))
+}
+
 fn row(delivery: NewDelivery, now: Timestamp) -> delivery::ActiveModel {
     let trace = TraceContext::current();
+    let next_attempt_at = due(&delivery, now);
     delivery::Model {
         id: delivery.id,
         source_event_id: delivery.source_event_id,
@@ -114,7 +169,7 @@ fn row(delivery: NewDelivery, now: Timestamp) -> delivery::ActiveModel {
         status: Status::Pending,
         reason: None,
         attempts: 0,
-        next_attempt_at: delivery.deliver_at.map_or(now, |at| at.max(now)),
+        next_attempt_at,
         lease_until: None,
         lease_number: 0,
         lease_holder: None,

@@ -42,7 +42,7 @@ mod status;
 pub use attempt::{Exchange, ExchangeStatus};
 pub use delivery::Model as Delivery;
 pub use dispatcher::Dispatcher;
-pub use enqueue::{NewDelivery, Settled, enqueue, insert_settled};
+pub use enqueue::{NewDelivery, Settled, enqueue, enqueue_last, insert_settled};
 pub use find::{Filter, Keys, Page, find, find_by_keys};
 pub use known_holds::Holds;
 pub use load::Waker;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use contracts::{Event, EventData};
 use sea_orm::DbErr;
 use sea_orm::sea_query::InsertStatement;
+use serde_json::Value;
 
 use super::creation::Creation;
 use super::outbox::{Outbox, OutboxError};
@@ -124,6 +125,14 @@ impl Change {
         self.told.tell(event)
     }
 
+    /// Adds a row that nobody reads before the commit. [`Change::commit`] writes it before the events, in one statement with
+    /// all rows that were added for the same `insert`: so many messages that share a change cost as many statements as one.
+    ///
+    /// `insert` writes the rows of a JSON array, its one parameter.
+    pub(crate) fn write_last(&mut self, insert: &'static str, row: Value) {
+        self.told.write_last(insert, row);
+    }
+
     /// Adds work that is done only once the change is committed.
     ///
     /// It is left out when the process crashes or the change's time is over: whatever it does must come about in another way
@@ -132,7 +141,7 @@ impl Change {
         self.told.then(follow_up);
     }
 
-    /// Writes the events, commits, wakes the relay, and runs the follow-ups in their order.
+    /// Writes what was to be written last and the events, commits, wakes the relay, and runs the follow-ups in their order.
     ///
     /// # Errors
     /// [`DbErr`] when the change is not committed, or when the database does not say so in time.

@@ -1,4 +1,4 @@
-//! What goes with a change: the events that tell of it, and what follows its commit.
+//! What goes with a change: rows that can wait for its end, the events that tell of it, and what follows its commit.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{Event, EventData};
-use sea_orm::DbErr;
 use sea_orm::sea_query::InsertStatement;
+use sea_orm::{ConnectionTrait, DbErr, Statement};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::outbox::{Outbox, OutboxError, row};
@@ -34,9 +35,11 @@ pub enum Step {
     Woken,
 }
 
-/// The events of one change, in the form in which they travel, and its follow-ups.
+/// The last rows of one change, its events in the form in which they travel, and its follow-ups.
 pub(super) struct Told {
     outbox: Outbox,
+    /// Each statement with the rows that it writes.
+    last_rows: Vec<(&'static str, Vec<Value>)>,
     events: Vec<row::ActiveModel>,
     tells: bool,
     follow_ups: Vec<FollowUp>,
@@ -47,6 +50,7 @@ impl Told {
     pub(super) fn new(outbox: Outbox, observer: Option<Observer>) -> Self {
         Self {
             outbox,
+            last_rows: Vec::new(),
             events: Vec::new(),
             tells: false,
             follow_ups: Vec::new(),
@@ -61,6 +65,13 @@ impl Told {
         Ok(())
     }
 
+    pub(super) fn write_last(&mut self, insert: &'static str, row: Value) {
+        match self.last_rows.iter_mut().find(|(statement, _)| *statement == insert) {
+            Some((_, rows)) => rows.push(row),
+            None => self.last_rows.push((insert, vec![row])),
+        }
+    }
+
     pub(super) fn then(&mut self, follow_up: impl Future<Output = ()> + Send + 'static) {
         self.follow_ups.push(Box::pin(follow_up));
     }
@@ -70,12 +81,22 @@ impl Told {
         self.outbox.inserts(std::mem::take(&mut self.events))
     }
 
-    /// Writes the events as the last statement of `tx`, commits, and wakes the relay.
+    /// Writes the last rows and then the events, which are the last statement of `tx`, commits, and wakes the relay.
     pub(super) async fn commit(&mut self, tx: Transaction) -> Result<(), DbErr> {
+        self.write_last_rows(&tx).await?;
         self.outbox.append(&tx, std::mem::take(&mut self.events)).await?;
         self.reached(Step::EventsWritten);
         tx.commit().await?;
         self.committed();
+        Ok(())
+    }
+
+    async fn write_last_rows(&mut self, tx: &Transaction) -> Result<(), DbErr> {
+        for (insert, rows) in std::mem::take(&mut self.last_rows) {
+            let rows = Value::from(rows).to_string();
+            let statement = Statement::from_sql_and_values(tx.get_database_backend(), insert, [rows.into()]);
+            tx.execute_raw(statement).await?;
+        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ impl Intake for Events {
 
     async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
         match message.kind.as_str() {
-            UserRegistered::TYPE => user_registered::take(message, change, self.dispatcher.clone()).await,
+            UserRegistered::TYPE => user_registered::take(message, change, self.dispatcher.clone()),
             unknown => Err(Rejection::dead_letter(format!("nobody here reads {unknown}"))),
         }
     }

@@ -1,7 +1,7 @@
 //! `user.registered.v1`: somebody signed up and is to be welcomed.
 
 use common::Timestamp;
-use common::dispatch::{NewDelivery, Waker, enqueue};
+use common::dispatch::{NewDelivery, Waker, enqueue_last};
 use common::messaging::{Change, Message, Rejection};
 use contracts::events::UserRegistered;
 
@@ -9,7 +9,7 @@ use crate::delivery::{CHANNEL, MailOrder, destination};
 use crate::emails::Template;
 
 /// Orders the welcome mail, once for each event. The dispatcher is woken after the commit.
-pub(super) async fn take(message: &Message, change: &mut Change, dispatcher: Waker) -> Result<(), Rejection> {
+pub(super) fn take(message: &Message, change: &mut Change, dispatcher: Waker) -> Result<(), Rejection> {
     let UserRegistered { person: user } = message.decode()?;
     let order = MailOrder {
         template: Template::Welcome,
@@ -22,7 +22,7 @@ pub(super) async fn take(message: &Message, change: &mut Change, dispatcher: Wak
         payload: serde_json::to_value(&order).map_err(Rejection::retry)?,
         ..NewDelivery::new(message.id, CHANNEL, user.email, destination)
     };
-    enqueue(change.tx(), delivery, Timestamp::now()).await?;
+    enqueue_last(change, &delivery, Timestamp::now());
     change.then(async move { dispatcher.wake() });
     Ok(())
 }

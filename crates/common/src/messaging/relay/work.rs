@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::holds::Holds;
@@ -29,6 +29,9 @@ const REFUSED: Backoff = Backoff::doubling(Duration::from_millis(100), Duration:
 const DEAF: Duration = Duration::from_secs(15);
 /// How many aggregates may be held back as unreadable before the relay stops reading.
 const MAX_HELD: usize = 1_000;
+
+/// How long confirmations are gathered at most while the broker still has plenty to do.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Rows that one statement deletes.
 const MAX_DELETED: usize = 1_000;
@@ -215,12 +218,23 @@ impl Work {
 
     /// Waits until an aggregate's messages are confirmed or one of them failed; takes every aggregate that is that far.
     /// Says whether it is worth looking for more rows. `None`: nothing is on its way.
+    ///
+    /// While more than three quarters of the window are on their way it goes on taking, for [`GATHER`] at most: a delete
+    /// and a read cost the same for one message and for a hundred.
+    ///
+    /// # Cancel safety
+    /// What was taken stays taken; whoever drops this looks for more rows.
     pub(super) async fn next_published(&mut self) -> Option<bool> {
         let mut next = Some(self.publishing.next().await?);
         let mut look = false;
+        let end = Instant::now() + GATHER;
         while let Some(published) = next {
             look |= self.take(published, Instant::now());
-            next = self.publishing.next().now_or_never().flatten();
+            next = if self.publishing.len() > self.window / 4 * 3 {
+                timeout_at(end, self.publishing.next()).await.ok().flatten()
+            } else {
+                self.publishing.next().now_or_never().flatten()
+            };
         }
         Some(look)
     }

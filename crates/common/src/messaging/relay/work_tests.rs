@@ -1,3 +1,5 @@
+use std::future::{pending, ready};
+
 use super::*;
 
 const SIGN_UP: &str = "user.registered.v1";
@@ -120,6 +122,38 @@ fn a_refusal_that_lasts_asks_for_another_connection_now_and_then() {
     assert!(!asked(&mut work, 60));
     work.take(ended(SIGN_UP, PublishError::Refused), begin);
     assert!(!asked(&mut work, 61), "another time begins anew");
+}
+
+/// Work with a window of eight aggregates on their way; the first so many are confirmed at once, the others never.
+fn eight_on_their_way(confirmed_at_once: usize) -> Work {
+    let work = Work::new(8);
+    for _ in 0..confirmed_at_once {
+        work.publishing.push(Box::pin(ready(confirmed(SENT, None))));
+    }
+    for _ in confirmed_at_once..8 {
+        work.publishing.push(Box::pin(pending()));
+    }
+    work
+}
+
+#[tokio::test]
+async fn confirmations_are_gathered_for_a_while_as_long_as_plenty_is_on_its_way() {
+    let (mut work, begin) = (eight_on_their_way(1), Instant::now());
+    assert_eq!(work.next_published().await, Some(true));
+    assert_eq!(work.confirmed.len(), 1);
+    assert!(begin.elapsed() >= GATHER);
+    for at_once in [2, 8] {
+        let mut work = eight_on_their_way(at_once);
+        assert_eq!(work.next_published().now_or_never(), Some(Some(true)));
+        assert_eq!(work.confirmed.len(), at_once);
+    }
+}
+
+#[tokio::test]
+async fn what_was_gathered_is_not_lost_with_the_wait_for_more() {
+    let mut work = eight_on_their_way(1);
+    assert_eq!(work.next_published().now_or_never(), None);
+    assert_eq!((work.confirmed.len(), work.publishing.len()), (1, 7));
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use common::Timestamp;
 use common::config::Service;
-use common::dispatch::{DispatchOptions, NewDelivery, Reason, Status, enqueue, orders};
+use common::dispatch::{Delivery, DispatchOptions, NewDelivery, Reason, Status, enqueue, enqueue_last, orders};
 use common::messaging::Changes;
 use common::telemetry::TraceContext;
 use opentelemetry::trace::TracerProvider;
+use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use crate::subscriber::subscribe;
 
 on_both_databases!(
     one_event_makes_one_delivery,
+    what_is_written_with_the_commit_is_as_any_other_delivery_and_there_once,
     a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before,
     of_those_for_later_the_cancelled_and_the_expired_are_not_sent,
     a_send_continues_the_trace_that_asked_for_it,
@@ -44,6 +46,54 @@ async fn one_event_makes_one_delivery(fixture: Fixture) {
     fixture.all_reach(&[new.id], Status::Accepted).await;
     running.stop().await;
     assert_eq!(sender.sent().len(), 1);
+}
+
+async fn what_is_written_with_the_commit_is_as_any_other_delivery_and_there_once(fixture: Fixture) {
+    let asked = TraceContext::parse(
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        Some("a=b"),
+    );
+    let _context = asked.unwrap().to_context().attach();
+    let now = Timestamp::now();
+    let new = |recipient: &str| NewDelivery::new(Uuid::now_v7(), "test", recipient.to_owned(), "a".to_owned());
+    let all_given = NewDelivery {
+        provider: Some("first".to_owned()),
+        payload: json!({"name": "D'Arcy \"张伟\"", "count": 3, "none": null}),
+        deliver_at: Some(now + Duration::from_mins(1)),
+        expires_at: Some(now + Duration::from_secs(90)),
+        priority: -1,
+        ..new("somebody")
+    };
+    let changes = Changes::new(Service::EmailWorker, fixture.database.clone());
+    let mut change = changes.begin().await.unwrap();
+    let mut pairs = Vec::new();
+    for usual in [all_given, new("somebody else")] {
+        let last = NewDelivery {
+            id: Uuid::now_v7(),
+            source_event_id: Uuid::now_v7(),
+            ..usual.clone()
+        };
+        let again = NewDelivery {
+            id: Uuid::now_v7(),
+            ..last.clone()
+        };
+        pairs.push((usual.id, last.id));
+        enqueue(change.tx(), usual, now).await.unwrap();
+        enqueue_last(&mut change, &last, now);
+        enqueue_last(&mut change, &again, now);
+    }
+    change.commit().await.unwrap();
+
+    for (usual, last) in pairs {
+        let (usual, last) = (fixture.row(usual).await, fixture.row(last).await);
+        let expected = Delivery {
+            id: last.id,
+            source_event_id: last.source_event_id,
+            ..usual
+        };
+        assert!(last == expected, "{last:?} is not {expected:?}");
+    }
+    fixture.until(|rows| rows.len() == 4).await;
 }
 
 async fn a_delivery_for_later_leaves_within_a_second_of_its_time_and_not_before(fixture: Fixture) {
