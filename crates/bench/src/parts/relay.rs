@@ -67,7 +67,7 @@ pub(crate) async fn relay(cores: &Cores, effort: Effort) -> anyhow::Result<Part>
                 "{MESSAGES} events of as many aggregates, one quorum queue, persistent, confirmed; {} turns, medians",
                 effort.rounds
             ),
-            "the relay reads its rows from PostgreSQL, has up to 400 on their way, and deletes them when they are confirmed"
+            "the relay reads its rows from PostgreSQL, has up to 300 on their way, and deletes them when they are confirmed"
                 .to_owned(),
         ],
         rows: vec![

@@ -212,9 +212,8 @@ impl Broker {
     /// In memory a confirmation waits for the handlers, retries included, so many more may be open.
     pub(super) fn window(&self) -> usize {
         match &self.0 {
-            // As many as one read of the outbox takes. Three quarters of them keep the broker busy while rows are deleted and
-            // read.
-            Kind::Rabbit(_) => 400,
+            // Three quarters of them keep the broker busy while rows are deleted and read.
+            Kind::Rabbit(_) => 300,
             Kind::Memory(_) => 1_000,
         }
     }

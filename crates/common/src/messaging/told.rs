@@ -83,21 +83,23 @@ impl Told {
 
     /// Writes the last rows and then the events, which are the last statement of `tx`, commits, and wakes the relay.
     pub(super) async fn commit(&mut self, tx: Transaction) -> Result<(), DbErr> {
-        self.write_last_rows(&tx).await?;
-        self.outbox.append(&tx, std::mem::take(&mut self.events)).await?;
+        if let Err(error) = self.write(&tx).await {
+            tx.roll_back().await;
+            return Err(error);
+        }
         self.reached(Step::EventsWritten);
         tx.commit().await?;
         self.committed();
         Ok(())
     }
 
-    async fn write_last_rows(&mut self, tx: &Transaction) -> Result<(), DbErr> {
+    async fn write(&mut self, tx: &Transaction) -> Result<(), DbErr> {
         for (insert, rows) in std::mem::take(&mut self.last_rows) {
             let rows = Value::from(rows).to_string();
             let statement = Statement::from_sql_and_values(tx.get_database_backend(), insert, [rows.into()]);
             tx.execute_raw(statement).await?;
         }
-        Ok(())
+        self.outbox.append(tx, std::mem::take(&mut self.events)).await
     }
 
     pub(super) fn reached(&self, step: Step) {

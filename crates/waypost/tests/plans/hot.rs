@@ -42,7 +42,11 @@ pub(crate) const HOT: &[Hot] = &[
     hot("relay: the oldest", USERS, &["SELECT created_at FROM outbox WHERE"]),
     hot("relay: how many", USERS, &["COUNT(*)", "FROM outbox"]),
     hot("consume: the first time", MAILS, &["INSERT INTO \"inbox\""]),
-    hot("mail: asked for", MAILS, &["INSERT INTO \"deliveries\""]),
+    hot(
+        "mail: asked for",
+        MAILS,
+        &["INSERT INTO deliveries", "jsonb_to_recordset"],
+    ),
     hot("mail: claimed", MAILS, &["WITH due AS"]),
     hot("mail: claimed beside a hold", MAILS, &["WITH due AS", "= $8 AND"]),
     hot("mail: what is not held", MAILS, &["WITH RECURSIVE found"]),

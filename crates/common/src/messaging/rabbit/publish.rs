@@ -17,8 +17,9 @@ use crate::messaging::error::PublishError;
 use crate::messaging::wire::Wire;
 
 /// Publishes that may wait for their confirmation at once: enough to keep the broker busy
-/// (a window of 100 was ten times as fast as one), few enough to lose little to a broken connection.
-const WINDOW: usize = 256;
+/// (a window of 100 was ten times as fast as one), few enough to lose little to a broken connection. More than a relay has on
+/// its way: the copies of messages that are tried again or set aside must not wait behind it.
+const WINDOW: usize = 384;
 
 /// Publishes with confirmation, many at a time over one channel. Cheap to clone.
 #[derive(Clone)]

@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// How often the backlog is counted.
 const MEASURE: Duration = Duration::from_secs(5);
 /// Rows that one read takes at most. A read takes no more than can be begun with: rows that are left are read again.
-const BATCH: u64 = 400;
+const BATCH: u64 = 200;
 /// A stand-by tells of its commits no more often than this.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long the end waits for confirmations that are due; what is not confirmed by then is sent again.

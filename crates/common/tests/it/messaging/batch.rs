@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::Timestamp;
+use common::dispatch::{NewDelivery, delivery, enqueue_last};
 use common::messaging::{Change, Changes, Consumer, Intake, Message, OutboundMessage, Rejection, Step};
 use contracts::envelope::header;
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use futures_util::future::join_all;
+use sea_orm::EntityTrait;
 use test_support::{Fault, FaultProxy, eventually};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -40,7 +43,7 @@ impl Intake for Sharing {
     }
 }
 
-fn consume(fixture: &Fixture, changes: Changes, intake: Sharing) {
+fn consume(fixture: &Fixture, changes: Changes, intake: impl Intake) {
     let consumer = Consumer {
         queue: EMAIL_WORKER_EVENTS,
         intake,
@@ -150,6 +153,43 @@ async fn messages_that_cannot_be_taken_spoil_their_change_and_no_other_message()
     );
     assert!(counted(&fixture, APART) > 0, "no poison came together with others");
     assert!(counted(&fixture, PANICS) >= 3);
+    fixture.end().await;
+}
+
+/// Asks for a delivery for each message; PostgreSQL takes none for the one recipient whose address it can't hold.
+struct Asking {
+    refused: Uuid,
+}
+
+impl Intake for Asking {
+    const SHARES_A_CHANGE: bool = true;
+
+    async fn take(&self, message: &Message, change: &mut Change) -> Result<(), Rejection> {
+        let recipient = if message.id == self.refused { "\0" } else { "somebody" };
+        let delivery = NewDelivery::new(message.id, "test", recipient.to_owned(), "a".to_owned());
+        enqueue_last(change, &delivery, Timestamp::now());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_refused_with_the_commit_spoils_no_other_message() {
+    let (fixture, store) = (Fixture::rabbit().await, Store::postgres().await);
+    let messages = several(60);
+    let refused = messages[30].id();
+    publish(&fixture, &messages).await;
+
+    consume(&fixture, store.changes(), Asking { refused });
+
+    let letters = fixture.dead_letters(EMAIL_WORKER_EVENTS, 1).await;
+    assert_eq!(letters[0].id, Some(refused.to_string()), "{}", letters[0].reason);
+    let asked = async || delivery::Entity::find().all(store.database.read()).await.unwrap();
+    eventually(LONG, async || asked().await.len() == messages.len() - 1).await;
+    let sources: HashSet<_> = asked().await.iter().map(|row| row.source_event_id).collect();
+    let others = ids(&messages).into_iter().filter(|id| *id != refused);
+    assert_eq!(sources, others.collect());
+    assert!(counted(&fixture, TOGETHER) > 0, "they came one by one");
+    assert!(counted(&fixture, APART) > 0, "the refused one came alone");
     fixture.end().await;
 }
 
