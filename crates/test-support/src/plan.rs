@@ -54,7 +54,8 @@ impl Plan {
         let mut found: Vec<_> = nodes(&self.root).iter().map(|node| text(node, "Schema")).collect();
         found.sort_unstable();
         found.dedup();
-        found.retain(|schema| !schema.is_empty());
+        // A function of PostgreSQL's own that gives rows is no table of anybody's.
+        found.retain(|schema| !schema.is_empty() && *schema != "pg_catalog");
         found.into_iter().map(str::to_owned).collect()
     }
 

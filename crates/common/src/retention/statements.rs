@@ -8,8 +8,9 @@ use crate::database::first_id;
 
 /// Deletes the oldest rows that were made, or last changed, before a time; `most` at most.
 ///
-/// On PostgreSQL the condition is asked again of each chosen row, which may have changed since it was chosen. On SQLite
-/// nobody writes meanwhile.
+/// On PostgreSQL a row may have changed since it was chosen, and its condition is asked again: where rows change at all, which
+/// are those of [`Pruning::only`]. Asked of others, PostgreSQL would look for all rows that are old instead of those that were
+/// chosen. On SQLite nobody writes meanwhile.
 pub(super) fn delete(
     backend: DbBackend,
     (table, pruning): (&Table, &Pruning),
@@ -17,8 +18,8 @@ pub(super) fn delete(
     most: u64,
 ) -> Statement {
     let (name, key, chosen) = (table.name, pruning.key, chosen(backend, table, pruning));
-    let again = match backend {
-        DbBackend::Postgres => format!(" AND {} < $1{}", age(pruning), only(pruning)),
+    let again = match (backend, pruning.only) {
+        (DbBackend::Postgres, Some(_)) => format!(" AND {} < $1{}", age(pruning), only(pruning)),
         _ => String::new(),
     };
     let sql = format!("DELETE FROM {name} WHERE ({key}) IN (SELECT {key} {chosen} LIMIT {most}){again}");
@@ -79,5 +80,14 @@ mod tests {
             assert_eq!(sql.matches("status IN ('accepted'").count(), asked, "{sql}");
             assert_eq!(sql.matches("updated_at < $1").count(), asked, "{sql}");
         }
+        let inbox = &super::super::INBOX;
+        let sql = delete(
+            DbBackend::Postgres,
+            (inbox, &inbox.pruning.unwrap()),
+            Timestamp::from_micros(7),
+            500,
+        )
+        .sql;
+        assert_eq!(sql.matches("received_at < $1").count(), 1, "{sql}");
     }
 }

@@ -156,7 +156,7 @@ async fn held(postgres: &PrivatePostgres) {
 /// What dispatchers do about others that are gone, about sends that go on, and about answers that were lost.
 async fn trouble(postgres: &PrivatePostgres) {
     was_sent(postgres, "UPDATE deliveries SET lease_until = CAST").await;
-    was_sent(postgres, "lease_until = NULL, updated_at = $1, last_error").await;
+    was_sent(postgres, "updated_at = $1, last_error = $3").await;
     let lock = "LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4)";
     let inside = connect(&postgres.url(), "email_worker").await;
     inside
