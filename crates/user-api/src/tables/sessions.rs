@@ -2,8 +2,8 @@
 
 use common::Timestamp;
 use sea_orm::{
-    ActiveModelBehavior, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait,
-    EnumIter, IntoActiveModel, PrimaryKeyTrait, Statement,
+    ActiveModelBehavior, ConnectionTrait, DbBackend, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation,
+    EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, Statement,
 };
 use uuid::Uuid;
 
@@ -46,13 +46,22 @@ pub(crate) async fn insert(db: &impl ConnectionTrait, session: Model) -> Result<
 
 /// Deletes sessions that nobody has used since `before`, `most` at the most; says how many.
 pub(crate) async fn delete_unused(db: &impl ConnectionTrait, before: Timestamp, most: u64) -> Result<u64, DbErr> {
-    let sql = "DELETE FROM sessions WHERE id IN ( \
-                   SELECT id FROM sessions WHERE last_seen_at < $1 ORDER BY last_seen_at LIMIT $2) AND last_seen_at < $1";
+    let backend = db.get_database_backend();
+    // Asks the row as it is when it is locked. On SQLite nobody writes meanwhile.
+    let lock = match backend {
+        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
+        _ => "",
+    };
+    let sql = format!(
+        "WITH chosen AS MATERIALIZED ( \
+            SELECT id FROM sessions WHERE last_seen_at < $1 ORDER BY last_seen_at LIMIT $2 {lock}) \
+         DELETE FROM sessions WHERE id IN (SELECT id FROM chosen)"
+    );
     let values = [
         before.as_micros().into(),
         i64::try_from(most).unwrap_or(i64::MAX).into(),
     ];
-    let delete = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let delete = Statement::from_sql_and_values(backend, sql, values);
     let deleted = db.execute_raw(delete).await?;
     Ok(deleted.rows_affected())
 }
