@@ -10,7 +10,7 @@ use super::holds::{not_held, open, whole};
 use super::outcome::LEFT_BEHIND;
 use super::{Delivery, delivery};
 use crate::Timestamp;
-use crate::database::{Database, Many};
+use crate::database::{Database, Many, skip_locked};
 
 /// How many candidates are looked at for each row that may be claimed, so that busy destinations can be passed over.
 const CANDIDATES: usize = 8;
@@ -124,10 +124,7 @@ fn claiming(backend: DbBackend, wanted: &Wanted, share: Share<'_>, now: Timestam
         _ => "$3 ->> destination",
     };
     let is_free = spoken_for.lack(backend, "id", 4);
-    let lock = match backend {
-        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
-        _ => "",
-    };
+    let lock = skip_locked(backend);
     let (limit, cap, turns) = (share.limit, wanted.per_destination, wanted.per_recipient);
     let candidates = limit.saturating_mul(CANDIDATES);
     let until = lease_end(backend, wanted.lease, now);

@@ -4,13 +4,12 @@ use sea_orm::{DbBackend, Statement, Value};
 
 use super::table::{Age, Pruning, Table};
 use crate::Timestamp;
-use crate::database::first_id;
+use crate::database::{first_id, skip_locked};
 
 /// Deletes the oldest rows that were made, or last changed, before a time; `most` at most.
 ///
-/// On PostgreSQL a row is locked when it is chosen, which asks its condition again of the row as it is then; one that somebody
-/// else has locked stays for the next time. (Asked again by the `DELETE`, the condition would have PostgreSQL go through all rows
-/// that are old instead of those that were chosen.) On SQLite nobody writes meanwhile.
+/// A row is locked when it is chosen; one that somebody else has locked stays for the next time. (Asked again by the `DELETE`,
+/// the condition would have PostgreSQL go through all rows that are old instead of those that were chosen.)
 pub(super) fn delete(
     backend: DbBackend,
     (table, pruning): (&Table, &Pruning),
@@ -18,12 +17,9 @@ pub(super) fn delete(
     most: u64,
 ) -> Statement {
     let (name, key, chosen) = (table.name, pruning.key, chosen(backend, table, pruning));
-    let lock = match backend {
-        DbBackend::Postgres => " FOR UPDATE SKIP LOCKED",
-        _ => "",
-    };
+    let lock = skip_locked(backend);
     let sql = format!(
-        "WITH chosen AS MATERIALIZED (SELECT {key} {chosen} LIMIT {most}{lock}) \
+        "WITH chosen AS MATERIALIZED (SELECT {key} {chosen} LIMIT {most} {lock}) \
          DELETE FROM {name} WHERE ({key}) IN (SELECT {key} FROM chosen)"
     );
     Statement::from_sql_and_values(backend, sql, [bound(pruning, before)])

@@ -1,9 +1,10 @@
 //! Table `sessions`: one row a log-in.
 
 use common::Timestamp;
+use common::database::skip_locked;
 use sea_orm::{
-    ActiveModelBehavior, ConnectionTrait, DbBackend, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation,
-    EntityTrait, EnumIter, IntoActiveModel, PrimaryKeyTrait, Statement,
+    ActiveModelBehavior, ConnectionTrait, DbErr, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait,
+    EnumIter, IntoActiveModel, PrimaryKeyTrait, Statement,
 };
 use uuid::Uuid;
 
@@ -47,11 +48,7 @@ pub(crate) async fn insert(db: &impl ConnectionTrait, session: Model) -> Result<
 /// Deletes sessions that nobody has used since `before`, `most` at the most; says how many.
 pub(crate) async fn delete_unused(db: &impl ConnectionTrait, before: Timestamp, most: u64) -> Result<u64, DbErr> {
     let backend = db.get_database_backend();
-    // Asks the row as it is when it is locked. On SQLite nobody writes meanwhile.
-    let lock = match backend {
-        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
-        _ => "",
-    };
+    let lock = skip_locked(backend);
     let sql = format!(
         "WITH chosen AS MATERIALIZED ( \
             SELECT id FROM sessions WHERE last_seen_at < $1 ORDER BY last_seen_at LIMIT $2 {lock}) \
