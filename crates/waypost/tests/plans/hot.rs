@@ -38,7 +38,11 @@ pub(crate) const HOT: &[Hot] = &[
     hot("read an account", USERS, &["SELECT", "WHERE \"users\".\"id\" ="]),
     hot("relay: what waits", USERS, &["FROM outbox WHERE aggregate <> ALL"]),
     hot("relay: what is through", USERS, &["DELETE FROM outbox"]),
-    hot("relay: how far it has come", USERS, &["pg_snapshot_xmin"]),
+    hot(
+        "relay: how far it has come",
+        USERS,
+        &["SELECT min(id)", "FROM outbox WHERE id >"],
+    ),
     hot("relay: the oldest", USERS, &["SELECT created_at FROM outbox WHERE"]),
     hot("relay: how many", USERS, &["COUNT(*)", "FROM outbox"]),
     hot("consume: the first time", MAILS, &["INSERT INTO \"inbox\""]),

@@ -5,43 +5,46 @@
 //! read that begins behind the mark does not.
 //!
 //! Why the mark is not the highest id that was sent: ids are handed out before the commit, so a row with a lower id may be
-//! committed later. The mark moves in these steps:
+//! committed later. But whoever writes holds a lock on the table (`ROW EXCLUSIVE`) from before an id is handed out until
+//! the transaction has ended; `CREATE INDEX CONCURRENTLY` waits for writers in the same way. So the mark moves in these
+//! steps, each a statement of its own:
 //! 1. the highest id that was read becomes the candidate: it and all lower ids have been handed out by then;
-//! 2. it ripens for as long as one statement may take. Whoever got such an id has a transaction number by then, or never
-//!    writes;
-//! 3. a transaction number is drawn, the fence. All those writers have lower ones;
-//! 4. when no transaction runs whose number is the fence or lower, every row up to the candidate is committed, or never
-//!    comes. The mark moves up to the candidate, but never past a row that is still there.
+//! 2. who holds such a lock now may still commit one of them;
+//! 3. when none of those holds it any more, every row up to the candidate is committed, or never comes;
+//! 4. the first row that is seen after that bounds the mark, which moves up to the candidate, but never past a row that is
+//!    still there.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::rows::Horizon;
-use crate::database::DEADLINE;
-
-/// How long a candidate ripens before its fence. The server ends every statement of ours sooner.
-const RIPENS: Duration = DEADLINE;
 /// How often the relay makes sure that there is no row below the mark.
 const WHOLE: Duration = Duration::from_mins(1);
 /// The same after a look that failed.
 const WHOLE_AGAIN: Duration = Duration::from_secs(10);
+/// So many ids between the mark and the newest that was read are far: every read may go through as many deleted rows.
+const FAR: i64 = 1_000;
+/// How soon the mark is moved again where it is far behind.
+const SOON: Duration = Duration::from_millis(200);
 
 /// How far the relay has come for good. A new leader begins at 0: what another leader has seen, it does not know.
 pub(super) struct Mark {
     at: i64,
     highest: i64,
     candidate: Option<Candidate>,
+    /// Whether a row that waits kept it from going as far as it could.
+    is_held: bool,
+    looked_at: Instant,
     whole_at: Instant,
-    /// The lowest number of a transaction that runs, and since when it has been the lowest.
-    oldest: Option<(i64, Instant)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// An id that the mark is to move to.
+#[derive(Debug)]
 struct Candidate {
     id: i64,
+    /// Who may still commit a row up to it.
+    writers: Vec<String>,
     since: Instant,
-    fence: Option<i64>,
 }
 
 impl Mark {
@@ -50,8 +53,9 @@ impl Mark {
             at: 0,
             highest: 0,
             candidate: None,
+            is_held: false,
+            looked_at: now,
             whole_at: now + WHOLE,
-            oldest: None,
         }
     }
 
@@ -65,38 +69,54 @@ impl Mark {
         self.highest = self.highest.max(id);
     }
 
-    /// Takes what a look at the horizon showed; `true`: the candidate is ripe, and [`Self::fence`] is to be called.
-    pub(super) fn sees(&mut self, horizon: &Horizon, now: Instant) -> bool {
-        self.note_oldest(horizon, now);
-        match self.candidate {
-            None if self.highest > self.at => {
-                self.candidate = Some(Candidate {
-                    id: self.highest,
-                    since: now,
-                    fence: None,
-                });
-                false
-            }
-            None => false,
-            Some(Candidate { fence: None, since, .. }) => now >= since + RIPENS,
-            Some(Candidate {
-                id, fence: Some(fence), ..
-            }) => {
-                if horizon.oldest_running > fence {
-                    let first = horizon.first_waiting.unwrap_or(i64::MAX);
-                    self.at = id.min(first - 1).max(self.at);
-                    self.candidate = None;
-                }
-                false
-            }
-        }
+    /// Whether rows were read that lie behind the mark: it has somewhere to go.
+    pub(super) fn is_behind(&self) -> bool {
+        self.highest > self.at
     }
 
-    /// Takes the fence that was wanted: a new transaction number. Who had a number before has a lower one.
-    pub(super) fn fence(&mut self, number: i64) {
-        if let Some(candidate) = &mut self.candidate {
-            candidate.fence = Some(number);
+    /// When the mark is to be moved sooner than usual, because it is far behind. Not while a row holds it that waits: to look
+    /// more often helps nobody.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let is_far = self.highest - self.at > FAR;
+        (is_far && !self.is_held).then(|| self.looked_at + SOON)
+    }
+
+    /// The mark was looked after, whatever came of it.
+    pub(super) fn was_looked_after(&mut self, now: Instant) {
+        self.looked_at = now;
+    }
+
+    /// Takes who holds a lock for writing, as seen after everything that was read so far. Gives an id up to which no row comes
+    /// any more: [`Self::moves_to`] is to be called with the first row that is there from now on.
+    pub(super) fn sees(&mut self, writers: Vec<String>, now: Instant) -> Option<i64> {
+        if writers.is_empty() {
+            self.candidate = None;
+            return self.is_behind().then_some(self.highest);
         }
+        let has_gone = |candidate: &mut Candidate| !candidate.writers.iter().any(|one| writers.contains(one));
+        let settled = self.candidate.take_if(has_gone).map(|candidate| candidate.id);
+        if self.candidate.is_none() && self.highest > settled.unwrap_or(self.at) {
+            self.candidate = Some(Candidate {
+                id: self.highest,
+                writers,
+                since: now,
+            });
+        }
+        settled
+    }
+
+    /// Moves up to `id`, but not past `first`, the first row behind the mark.
+    pub(super) fn moves_to(&mut self, id: i64, first: Option<i64>) {
+        let free = first.map_or(id, |first| id.min(first - 1));
+        self.at = self.at.max(free);
+        self.is_held = free < id;
+    }
+
+    /// How long at least a transaction has run for which the mark waits; zero where it waits for none.
+    pub(super) fn oldest_writer(&self, now: Instant) -> Duration {
+        self.candidate
+            .as_ref()
+            .map_or(Duration::ZERO, |candidate| now - candidate.since)
     }
 
     /// Whether it is time to look for rows below the mark.
@@ -115,23 +135,9 @@ impl Mark {
         self.whole_at = now + WHOLE;
         let is_below = first.is_some_and(|first| first <= self.at);
         if is_below {
-            (self.at, self.candidate) = (0, None);
+            (self.at, self.highest, self.candidate) = (0, 0, None);
         }
         is_below
-    }
-
-    /// How long at least the oldest transaction that writes has run; zero where none was seen.
-    pub(super) fn oldest_writer(&self, now: Instant) -> Duration {
-        self.oldest.map_or(Duration::ZERO, |(_, since)| now - since)
-    }
-
-    fn note_oldest(&mut self, horizon: &Horizon, now: Instant) {
-        let is_running = horizon.oldest_running < horizon.next_number;
-        self.oldest = match self.oldest {
-            _ if !is_running => None,
-            Some((number, since)) if number == horizon.oldest_running => Some((number, since)),
-            _ => Some((horizon.oldest_running, now)),
-        };
     }
 }
 

@@ -1,28 +1,36 @@
-//! The mark against a model of a database: ids and numbers are handed out, rows are committed in whatever order.
+//! The mark against a model of a database: locks are taken, ids are handed out, rows are committed in whatever order.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A writer: when its id is handed out, when its transaction gets its number, when it commits (or gives up).
+/// A writer: when it takes its lock, how much later its id is handed out, and when after that it commits (or gives up).
 #[derive(Debug, Clone)]
 struct Writer {
-    id_at: u64,
-    number_after: u64,
+    locks_at: u64,
+    id_after: u64,
     commit_after: u64,
     commits: bool,
 }
 
+impl Writer {
+    fn id_at(&self) -> u64 {
+        self.locks_at + self.id_after
+    }
+
+    fn ends_at(&self) -> u64 {
+        self.id_at() + self.commit_after
+    }
+}
+
 /// The time that one step of the model stands for.
 const STEP: Duration = Duration::from_millis(100);
-/// How many steps the server lets a statement take: a writer gets its number within so many steps after its id.
-const STATEMENT: u64 = 20;
 
 fn writers() -> impl Strategy<Value = Vec<Writer>> {
-    let writer = (0..200u64, 0..STATEMENT, 0..300u64, prop::bool::weighted(0.9));
-    let writer = writer.prop_map(|(id_at, number_after, commit_after, commits)| Writer {
-        id_at,
-        number_after,
+    let writer = (0..200u64, 0..20u64, 0..300u64, prop::bool::weighted(0.9));
+    let writer = writer.prop_map(|(locks_at, id_after, commit_after, commits)| Writer {
+        locks_at,
+        id_after,
         commit_after,
         commits,
     });
@@ -36,51 +44,41 @@ struct Run {
     mark: i64,
 }
 
-/// Runs the relay beside the writers. A read sees only rows behind the mark; what it finds is published and deleted.
+/// Runs the relay beside the writers. A read sees only rows behind the mark; what it finds is published and deleted. The
+/// first row is asked for a step after the locks, and whoever commits in between has let its lock go.
 fn run(writers: &[Writer]) -> Run {
     let begin = Instant::now();
-    let mut mark = Mark::new(begin);
-    let (mut next_id, mut next_number) = (1, 1);
-    let mut open: Vec<(Writer, i64, Option<i64>)> = Vec::new();
+    let (mut mark, mut settled) = (Mark::new(begin), None);
+    let (mut next_id, mut ids) = (1, vec![0; writers.len()]);
     let (mut waiting, mut published, mut committed) = (Vec::new(), Vec::new(), Vec::new());
-    for step in 0..800u64 {
-        for writer in writers.iter().filter(|writer| writer.id_at == step) {
-            open.push((writer.clone(), next_id, None));
-            next_id += 1;
-        }
-        for (writer, _, number) in &mut open {
-            if number.is_none() && step >= writer.id_at + writer.number_after {
-                *number = Some(next_number);
-                next_number += 1;
+    for step in 0..600u64 {
+        for (writer, id) in writers.iter().zip(&mut ids) {
+            if writer.id_at() == step {
+                *id = next_id;
+                next_id += 1;
             }
-        }
-        open.retain(|(writer, id, _)| {
-            let ends = step >= writer.id_at + writer.number_after + writer.commit_after;
-            if ends && writer.commits {
+            if writer.ends_at() == step && writer.commits {
                 waiting.push(*id);
                 committed.push(*id);
             }
-            !ends
-        });
-        for id in std::mem::take(&mut waiting) {
-            if id > mark.at() {
-                mark.has_read(id);
-                published.push(id);
-            } else {
-                waiting.push(id);
-            }
         }
-        if step % 10 == 0 {
-            let running = open.iter().filter_map(|(.., number)| *number).min();
-            let horizon = Horizon {
-                oldest_running: running.unwrap_or(next_number),
-                next_number,
-                first_waiting: None,
-            };
-            if mark.sees(&horizon, begin + STEP * u32::try_from(step).unwrap()) {
-                mark.fence(next_number);
-                next_number += 1;
+        if let Some(id) = settled.take() {
+            let behind = waiting.iter().copied().filter(|id| *id > mark.at());
+            mark.moves_to(id, behind.min());
+        }
+        if step % 3 == 0 {
+            let (read, rest): (Vec<_>, Vec<_>) = waiting.iter().partition(|id| **id > mark.at());
+            for id in &read {
+                mark.has_read(*id);
             }
+            published.extend(read);
+            waiting = rest;
+        }
+        if step % 7 == 0 {
+            let holds = |writer: &Writer| (writer.locks_at..writer.ends_at()).contains(&step);
+            let holders = writers.iter().enumerate().filter(|(_, writer)| holds(writer));
+            let holders = holders.map(|(name, _)| name.to_string()).collect();
+            settled = mark.sees(holders, begin + STEP * u32::try_from(step).unwrap());
         }
     }
     Run {
@@ -102,9 +100,9 @@ proptest! {
 
 #[test]
 fn the_mark_comes_to_the_last_id_once_nobody_writes() {
-    let writer = |id_at| Writer {
-        id_at,
-        number_after: 0,
+    let writer = |locks_at| Writer {
+        locks_at,
+        id_after: 0,
         commit_after: 1,
         commits: true,
     };
@@ -112,43 +110,61 @@ fn the_mark_comes_to_the_last_id_once_nobody_writes() {
     assert_eq!((run.mark, run.committed.len()), (3, 3));
 }
 
-fn horizon(oldest_running: i64, first_waiting: Option<i64>) -> Horizon {
-    Horizon {
-        oldest_running,
-        next_number: 1_000,
-        first_waiting,
-    }
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// A mark whose candidate is `id` and whose fence is 100.
-fn fenced(id: i64, now: Instant) -> Mark {
+/// A mark that has read up to `id`.
+fn at_zero(id: i64, now: Instant) -> Mark {
     let mut mark = Mark::new(now);
     mark.has_read(id);
-    assert!(!mark.sees(&horizon(90, None), now));
-    assert!(!mark.sees(&horizon(95, None), now), "not ripe");
-    assert!(mark.sees(&horizon(95, None), now + RIPENS));
-    mark.fence(100);
     mark
 }
 
 #[test]
-fn a_transaction_that_runs_since_before_the_fence_holds_the_mark_and_a_row_that_waits_does_too() {
+fn who_held_a_lock_holds_the_mark_and_a_row_that_waits_does_too() {
     let now = Instant::now();
-    let mut mark = fenced(50, now);
-    for oldest in [95, 100] {
-        mark.sees(&horizon(oldest, None), now + RIPENS);
-        assert_eq!(mark.at(), 0);
-    }
-    mark.sees(&horizon(101, Some(42)), now + RIPENS);
+    let mut mark = at_zero(50, now);
+    assert_eq!(mark.sees(names(&["2/7", "3/9"]), now), None);
+    mark.has_read(60);
+    assert_eq!(
+        mark.sees(names(&["3/9", "2/8"]), now),
+        None,
+        "one of them is still there"
+    );
+    assert_eq!(mark.sees(names(&["2/8", "4/1"]), now), Some(50), "others came later");
+    mark.moves_to(50, Some(42));
     assert_eq!(mark.at(), 41, "what is in hand or held back is still there");
+    mark.moves_to(30, None);
+    assert_eq!(mark.at(), 41, "it never goes back");
+    assert_eq!(
+        mark.sees(names(&["5/1"]), now),
+        Some(60),
+        "the next candidate was taken at once"
+    );
+    assert_eq!(mark.sees(Vec::new(), now), Some(60), "nobody writes");
+}
+
+#[test]
+fn where_the_mark_is_far_behind_it_is_moved_sooner() {
+    let now = Instant::now();
+    let mut mark = at_zero(FAR, now);
+    assert_eq!(mark.due(), None);
+    mark.has_read(FAR + 1);
+    assert_eq!(mark.due(), Some(now + SOON));
+    mark.was_looked_after(now + SOON);
+    assert_eq!(mark.due(), Some(now + SOON * 2), "also after a look that failed");
+    mark.moves_to(FAR + 1, Some(1));
+    assert_eq!(mark.due(), None, "a row that waits holds it");
+    mark.moves_to(FAR + 1, None);
+    assert!(mark.due().is_none() && !mark.is_behind());
 }
 
 #[test]
 fn what_is_found_below_the_mark_takes_it_back_to_the_beginning() {
     let now = Instant::now();
-    let mut mark = fenced(50, now);
-    mark.sees(&horizon(101, None), now);
-    assert_eq!(mark.at(), 50);
+    let mut mark = at_zero(50, now);
+    mark.moves_to(50, None);
     assert!(!mark.wants_the_whole(now));
     let now = now + WHOLE;
     assert!(mark.wants_the_whole(now));
@@ -163,14 +179,20 @@ fn what_is_found_below_the_mark_takes_it_back_to_the_beginning() {
 }
 
 #[test]
-fn the_oldest_writer_is_as_old_as_its_number_is_the_lowest() {
+fn the_oldest_writer_is_as_old_as_the_mark_has_waited_for_it() {
     let now = Instant::now();
-    let mut mark = Mark::new(now);
-    mark.sees(&horizon(7, None), now);
-    mark.sees(&horizon(7, None), now + RIPENS);
-    assert_eq!(mark.oldest_writer(now + RIPENS), RIPENS);
-    mark.sees(&horizon(9, None), now + RIPENS);
-    assert_eq!(mark.oldest_writer(now + RIPENS), Duration::ZERO);
-    mark.sees(&horizon(1_000, None), now + RIPENS * 2);
-    assert_eq!(mark.oldest_writer(now + RIPENS * 9), Duration::ZERO);
+    let mut mark = at_zero(50, now);
+    mark.sees(names(&["2/7"]), now);
+    let later = now + SOON;
+    mark.sees(names(&["2/7", "2/8"]), later);
+    assert_eq!(mark.oldest_writer(later), SOON);
+    mark.has_read(60);
+    mark.sees(names(&["2/8"]), later);
+    assert_eq!(
+        mark.oldest_writer(later),
+        Duration::ZERO,
+        "it waits for another one now"
+    );
+    mark.sees(Vec::new(), later);
+    assert_eq!(mark.oldest_writer(later + SOON), Duration::ZERO);
 }

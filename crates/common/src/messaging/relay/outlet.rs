@@ -118,8 +118,7 @@ impl Outlet {
         }
     }
 
-    /// Shows the mark and the age of the oldest writer, for the broker's relay alone. Kafka's mark has no metric, and the
-    /// oldest writer is the same for both.
+    /// Shows the mark and the age of the oldest writer that it waits for, of the broker's relay alone.
     pub(super) fn shows_mark(&self, metrics: &Metrics, id: i64, oldest_writer: Duration) {
         match self {
             Self::Broker(_) => metrics.outbox_mark(id, oldest_writer),

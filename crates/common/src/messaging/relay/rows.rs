@@ -24,17 +24,6 @@ pub(super) struct NotNow {
     pub(super) kinds: Vec<String>,
 }
 
-/// The transactions that run and the rows that wait, in one snapshot of PostgreSQL's. Numbers are transaction ids (`xid8`).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Horizon {
-    /// The lowest number of a transaction that runs (`pg_snapshot_xmin`); where none runs, `next_number`.
-    pub(super) oldest_running: i64,
-    /// One more than the highest number of a transaction that has ended (`pg_snapshot_xmax`).
-    pub(super) next_number: i64,
-    /// The lowest id of a row behind the mark.
-    pub(super) first_waiting: Option<i64>,
-}
-
 /// The table of one relay.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
@@ -99,27 +88,26 @@ impl Rows {
         connection.execute_raw(statement).await.map(drop)
     }
 
-    /// The transactions that run, and the first row that waits behind `mark`; on PostgreSQL alone.
-    pub(super) async fn horizon(&self, mark: i64) -> Result<Horizon, DbErr> {
-        // In one statement, so in one snapshot: the rows of every transaction that it counts as ended are seen.
+    /// The transactions that hold a lock for writing to the table, each by a name that no other has; on PostgreSQL alone.
+    ///
+    /// A lock is held from before the first id is handed out to a transaction until what it wrote can be seen.
+    pub(super) async fn writers(&self) -> Result<Vec<String>, DbErr> {
         let sql = format!(
-            "SELECT pg_snapshot_xmin(now.shot)::text::bigint AS oldest, pg_snapshot_xmax(now.shot)::text::bigint AS next, \
-                    (SELECT min(id) FROM {} WHERE id > $1) AS first \
-             FROM (SELECT pg_current_snapshot() AS shot) AS now",
+            "SELECT virtualtransaction AS writer FROM pg_locks WHERE locktype = 'relation' AND relation = '{}'::regclass \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+             AND mode = 'RowExclusiveLock' AND granted",
             self.table
         );
-        let seen = self.one(sql, vec![mark.into()]).await?;
-        Ok(Horizon {
-            oldest_running: seen.try_get("", "oldest")?,
-            next_number: seen.try_get("", "next")?,
-            first_waiting: seen.try_get("", "first")?,
-        })
+        let connection = self.database.write();
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let writers = connection.query_all_raw(statement).await?;
+        writers.iter().map(|row| row.try_get("", "writer")).collect()
     }
 
-    /// Draws a transaction number, by a transaction that does nothing else; on PostgreSQL alone.
-    pub(super) async fn fence(&self) -> Result<i64, DbErr> {
-        let sql = "SELECT pg_current_xact_id()::text::bigint AS number";
-        self.one(sql, Vec::new()).await?.try_get("", "number")
+    /// The lowest id of the rows behind `mark`.
+    pub(super) async fn first_behind(&self, mark: i64) -> Result<Option<i64>, DbErr> {
+        let sql = format!("SELECT min(id) AS first FROM {} WHERE id > $1", self.table);
+        self.one(sql, vec![mark.into()]).await?.try_get("", "first")
     }
 
     /// The lowest id of all rows; slow where many deleted rows lie before it.
@@ -157,7 +145,7 @@ impl Rows {
         connection.query_one_raw(statement).await
     }
 
-    async fn one(&self, sql: impl Into<String>, values: Vec<Value>) -> Result<QueryResult, DbErr> {
+    async fn one(&self, sql: String, values: Vec<Value>) -> Result<QueryResult, DbErr> {
         let connection = self.database.write();
         let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, values);
         let row = connection.query_one_raw(statement).await?;

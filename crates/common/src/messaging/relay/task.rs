@@ -120,6 +120,7 @@ impl Relay {
                 self.look(work).await;
             }
             let next_probe = work.next_probe(Instant::now());
+            let next_mark = work.mark.due().filter(|_| self.rows.database.is_postgres());
             look = tokio::select! {
                 biased;
                 _ = poll.tick() => {
@@ -141,6 +142,10 @@ impl Relay {
                 Some(any_confirmed) = work.next_published() => {
                     self.delete(work).await;
                     any_confirmed
+                }
+                () = sleep_until(next_mark.unwrap_or_else(Instant::now)), if next_mark.is_some() => {
+                    self.move_mark(&mut work.mark).await;
+                    true
                 }
                 () = self.committed.notified() => true,
                 () = self.outlet.ready(), if !ready => true,
@@ -206,15 +211,19 @@ impl Relay {
     /// Takes the next step of moving the mark (`mark.rs`), and shows where it is.
     async fn move_mark(&self, mark: &mut Mark) {
         let moving = async {
-            let horizon = self.rows.horizon(mark.at()).await?;
-            if mark.sees(&horizon, Instant::now()) {
-                mark.fence(self.rows.fence().await?);
+            if mark.is_behind()
+                && let Some(id) = mark.sees(self.rows.writers().await?, Instant::now())
+            {
+                // Asked for after the writers were seen to be gone, so that their rows are seen.
+                let first = self.rows.first_behind(mark.at()).await?;
+                mark.moves_to(id, first);
             }
             Ok::<_, DbErr>(())
         };
         if let Err(error) = within(DEADLINE, moving).await {
             tracing::debug!(error = chain(&error), "the mark stays where it is");
         }
+        mark.was_looked_after(Instant::now());
         self.outlet
             .shows_mark(&self.metrics, mark.at(), mark.oldest_writer(Instant::now()));
     }

@@ -20,8 +20,8 @@ impl Metrics {
         self.0.series.outbox_oldest_age.set(age.as_secs_f64());
     }
 
-    /// How far the relay has come for good (`waypost_outbox_mark`), and how long the oldest transaction that writes has
-    /// run (`waypost_outbox_oldest_writer_age_seconds`): the mark waits for it.
+    /// How far the relay has come for good (`waypost_outbox_mark`), and how long that has waited for a transaction that
+    /// wrote to the outbox and is still open (`waypost_outbox_oldest_writer_age_seconds`).
     pub fn outbox_mark(&self, id: i64, oldest_writer: Duration) {
         self.0.series.outbox_mark.set(id);
         self.0.series.outbox_oldest_writer.set(oldest_writer.as_secs_f64());

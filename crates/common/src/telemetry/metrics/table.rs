@@ -81,7 +81,7 @@ metrics! {
         "Age of the oldest event that waits for the broker";
     outbox_mark: Gauge = "waypost_outbox_mark", [], "Id of the outbox up to which nothing is there or will be";
     outbox_oldest_writer: FloatGauge = "waypost_outbox_oldest_writer_age_seconds", [],
-        "How long the oldest transaction with a number of its own has run on the database's server, at least";
+        "How long the mark has waited for a transaction that wrote to the outbox and is still open";
     outlet_pending: Gauges<OutletLabels> = "waypost_outlet_pending", ["outlet"],
         "Events that wait for an outlet to other systems";
     outlet_oldest_age: Family<OutletLabels, FloatGauge> = "waypost_outlet_oldest_age_seconds", ["outlet"],
