@@ -85,8 +85,7 @@ async fn one(address: SocketAddr, idle: Idle, request: Vec<u8>, due: Instant) ->
     Ok(Arrival { due, latency, status })
 }
 
-/// Asks over the connection that was kept, or over a new one where the server has closed it. A server closes a connection
-/// after an answer that it gave before it had read the request's body.
+/// Asks over the connection that was kept, or over a new one where the server has closed it.
 async fn ask(address: SocketAddr, kept: Option<Connection>, request: &[u8]) -> io::Result<(Connection, u16)> {
     if let Some(mut connection) = kept {
         match connection.ask(request).await.map(|answer| answer.status) {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -18,7 +17,7 @@ use uuid::Uuid;
 use super::Problem;
 use super::door::RoutePath;
 use super::limit::keep_headers;
-use super::unread_body::ChunkedBody;
+use super::unread_body::HeldBody;
 use crate::config::Service;
 use crate::telemetry::{HttpLabels, Metrics, Sampling, TraceContext, scope};
 
@@ -56,10 +55,10 @@ pub(super) async fn edge<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let started = Instant::now();
-    let chunked = ChunkedBody::hold(&mut request);
+    let body = HeldBody::hold(&mut request);
     let header = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let caller = TraceContext::parse(header(&TRACEPARENT), header(&TRACESTATE));
-    let method = method_label(request.method());
+    let method = HttpLabels::method_label(request.method().as_str());
     let result = match Sampling::decide(caller, edge.sample_ratio, edge.trusts_callers) {
         Sampling::Record(caller) => {
             let span = server_span(&request, method);
@@ -103,8 +102,8 @@ pub(super) async fn edge<B: MessageBody + 'static>(
     });
     let labels = labels(method, &result);
     edge.metrics.http_server(&labels, took);
-    match chunked {
-        Some(body) => result.map(|response| body.until_sent(response)),
+    match body {
+        Some(body) => Ok(body.settle(result?).await),
         None => result,
     }
 }
@@ -214,18 +213,4 @@ fn is_problem(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/problem+json"))
-}
-
-/// Methods that anybody may make up must not become labels.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "_OTHER",
-    }
 }

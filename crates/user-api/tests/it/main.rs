@@ -18,4 +18,5 @@ mod refusals;
 mod sign_up;
 mod tables;
 mod test_app;
+mod unread;
 mod update;

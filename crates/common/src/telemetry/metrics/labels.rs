@@ -15,6 +15,14 @@ pub struct HttpLabels {
     pub http_response_status_code: u16,
 }
 
+impl HttpLabels {
+    /// The label of a method: one that anybody may make up must not become a label.
+    pub fn method_label(name: &str) -> &'static str {
+        const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        KNOWN.into_iter().find(|known| *known == name).unwrap_or("_OTHER")
+    }
+}
+
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct MessageLabels {
     pub(super) queue: String,
