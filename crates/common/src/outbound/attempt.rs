@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::{Extensions, HeaderValue};
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Middleware, Next, Result};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
@@ -45,16 +45,20 @@ pub(super) struct Tries {
 
 #[async_trait]
 impl Middleware for AttemptLayer {
-    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+    async fn handle(&self, mut request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
         let Tries {
             made: before,
             may_be_received,
             ..
         } = extensions.get().copied().unwrap_or_default();
-        let method = request.method().as_str().to_owned();
+        let method = HttpLabels::method_label(request.method().as_str());
         let span = self.span(&request, before);
+        span.in_scope(|| inject(&mut request));
+        let left = Deadline::left(extensions).unwrap_or(self.try_timeout);
         let began = Instant::now();
-        let outcome = self.attempt(request, extensions, next).instrument(span.clone()).await;
+        // The request leaves this future here: what is awaited below is moved around without it.
+        let answering = next.run(request, extensions);
+        let outcome = self.attempt(answering, left).instrument(span.clone()).await;
         let took = began.elapsed();
         extensions.insert(Tries {
             made: before + 1,
@@ -93,20 +97,15 @@ impl AttemptLayer {
         }
     }
 
+    /// Waits for the whole answer, for the time of a try at most, and no longer than the call has `left`.
     async fn attempt(
         &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
+        answering: impl Future<Output = Result<Response>>,
+        left: Duration,
     ) -> std::result::Result<(Response, Bytes), OutboundError> {
-        inject(&mut request);
-        let left = Deadline::left(extensions).unwrap_or(self.try_timeout);
         let after = self.try_timeout.min(left);
         let call = async {
-            let answer = next
-                .run(request, extensions)
-                .await
-                .map_err(OutboundError::unwrap_from)?;
+            let answer = answering.await.map_err(OutboundError::unwrap_from)?;
             self.read(answer).await
         };
         if let Ok(outcome) = tokio::time::timeout(after, call).await {
@@ -133,7 +132,9 @@ impl AttemptLayer {
             body.extend_from_slice(&chunk);
         }
         let body = body.freeze();
-        let mut whole = http::Response::new(body.clone());
+        // Without its address reqwest would parse one that it makes up.
+        let whole = http::Response::builder().url(answer.url().clone()).body(body.clone());
+        let mut whole = whole.unwrap_or_else(|_| http::Response::new(body.clone()));
         *whole.status_mut() = answer.status();
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
         Ok((Response::from(whole), body))

@@ -8,8 +8,8 @@ use super::heard::Heard;
 pub struct CallOptions {
     /// Whether it may be made again.
     pub repeat: Repeat,
-    /// Where what was heard at each try is kept.
-    pub heard: Heard,
+    /// Where what was heard at each try is kept, if anybody wants it.
+    pub heard: Option<Heard>,
     /// Whether an open breaker or a pause refuses it.
     pub entry: Entry,
 }

@@ -146,7 +146,9 @@ impl OutboundClient {
             .map_err(|error| OutboundError::Request(error.without_url()))?;
         let mut extensions = Extensions::new();
         extensions.insert(options.repeat);
-        extensions.insert(options.heard);
+        if let Some(heard) = options.heard {
+            extensions.insert(heard);
+        }
         extensions.insert(options.entry);
         extensions.insert(Deadline(Instant::now() + self.call_timeout));
         let call = self.client.execute_with_extensions(request, &mut extensions);
@@ -156,11 +158,11 @@ impl OutboundClient {
                 after: self.call_timeout,
             });
         };
-        let answer = outcome.map_err(OutboundError::unwrap_from)?;
+        let mut answer = outcome.map_err(OutboundError::unwrap_from)?;
         let is_after_unknown = extensions.get::<Tries>().is_some_and(|tries| tries.is_after_unknown);
         Ok(OutboundResponse {
             status: answer.status(),
-            headers: answer.headers().clone(),
+            headers: std::mem::take(answer.headers_mut()),
             // In memory already: the innermost layer read it.
             body: answer.bytes().await.map_err(OutboundError::of_reqwest)?,
             is_after_unknown,

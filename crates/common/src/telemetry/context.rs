@@ -103,15 +103,24 @@ impl TraceContext {
     }
 
     fn of(context: &Context) -> Self {
-        let mut carrier = HashMap::new();
-        let propagator = TraceContextPropagator::new();
-        propagator.inject_context(context, &mut carrier);
-        if !carrier.contains_key(TRACEPARENT) {
-            propagator.inject_context(&fresh_context(), &mut carrier);
+        let span = context.span();
+        if span.span_context().is_valid() {
+            Self::written(span.span_context())
+        } else {
+            Self::written(fresh_context().span().span_context())
         }
+    }
+
+    /// As OpenTelemetry's propagator writes it, without the map of strings that it would write into.
+    fn written(span: &SpanContext) -> Self {
+        let (trace, own, flags) = (
+            span.trace_id(),
+            span.span_id(),
+            span.trace_flags() & TraceFlags::SAMPLED,
+        );
         Self {
-            traceparent: carrier.remove(TRACEPARENT).unwrap_or_default(),
-            tracestate: carrier.remove(TRACESTATE).filter(|state| !state.is_empty()),
+            traceparent: format!("00-{trace}-{own}-{flags:02x}"),
+            tracestate: Some(span.trace_state().header()).filter(|state| !state.is_empty()),
         }
     }
 }
@@ -152,6 +161,20 @@ mod tests {
         let _guard = context.to_context().attach();
         assert_eq!(TraceContext::current(), context);
         assert_eq!(context.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+    }
+
+    #[test]
+    fn it_is_written_as_the_propagator_writes_it() {
+        for (traceparent, tracestate) in [(PARENT, "vendor=1,other=2"), (&PARENT.replace("-01", "-00"), "")] {
+            let context = TraceContext::parse(Some(traceparent), Some(tracestate))
+                .unwrap()
+                .to_context();
+            let mut carrier = HashMap::new();
+            TraceContextPropagator::new().inject_context(&context, &mut carrier);
+            let written = TraceContext::of(&context);
+            assert_eq!(carrier[TRACEPARENT], written.traceparent);
+            assert_eq!(carrier[TRACESTATE], written.tracestate.unwrap_or_default());
+        }
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Provider {
         let tries = Tries::default();
         let options = CallOptions {
             repeat: self.repeat,
-            heard: tries.clone(),
+            heard: Some(tries.clone()),
             entry: if delivery.retry_now {
                 Entry::Probe
             } else {
