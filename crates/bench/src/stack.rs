@@ -79,18 +79,6 @@ impl<'a> Stack<'a> {
         self.database.url()
     }
 
-    /// Where PostgreSQL listens.
-    pub(crate) fn database_address(&self) -> anyhow::Result<&str> {
-        let address = self.database.url().split(['@', '/']).nth(3);
-        address.context("the database's URL has no address")
-    }
-
-    /// The database's URL by another address.
-    pub(crate) fn database_at(&self, address: SocketAddr) -> anyhow::Result<String> {
-        let own = self.database_address()?;
-        Ok(self.database.url().replacen(own, &address.to_string(), 1))
-    }
-
     /// A key of this stack in the store: the namespace, then `key`.
     pub(crate) fn key(&self, key: &str) -> String {
         format!("{}:{key}", self.namespace.name())

@@ -10,6 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use url::Url;
 
 use crate::Port;
 
@@ -89,6 +90,27 @@ impl FaultProxy {
         };
         proxy.set(Fault::Pass).await;
         proxy
+    }
+
+    /// Starts one in front of the server of `url`, which is PostgreSQL's, RabbitMQ's or Redis's.
+    pub async fn before(url: &str) -> Self {
+        let url = Url::parse(url).expect("a URL");
+        let usual = match url.scheme() {
+            "amqps" => 5671,
+            "amqp" => 5672,
+            "redis" | "rediss" => 6379,
+            _ => 5432,
+        };
+        let host = url.host_str().expect("a server");
+        Self::start(format!("{host}:{}", url.port().unwrap_or(usual))).await
+    }
+
+    /// `url` by way of this proxy.
+    pub fn url(&self, url: &str) -> String {
+        let mut url = Url::parse(url).expect("a URL");
+        url.set_host(Some("127.0.0.1")).expect("a server");
+        url.set_port(Some(self.port.number())).expect("a server");
+        url.into()
     }
 
     /// Where clients connect.

@@ -41,17 +41,17 @@ struct Round {
 
 pub(crate) async fn overload(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
     let stack = Stack::new(cores).await?;
-    let proxy = FaultProxy::start(stack.database_address()?).await;
+    let proxy = FaultProxy::before(stack.database_url()).await;
     let settings = |least: &str| {
-        anyhow::Ok([
-            ("WAYPOST__DATABASE__URL", stack.database_at(proxy.address())?),
+        [
+            ("WAYPOST__DATABASE__URL", proxy.url(stack.database_url())),
             ("WAYPOST__STORE__URL", "memory://".to_owned()),
             ("WAYPOST__OVERLOAD__LEAST", least.to_owned()),
-        ])
+        ]
     };
     // Lets everybody in: what the database can serve is found with it.
-    let open = stack.start(Role::Uncached, &settings("512")?).await?;
-    let api = stack.start(Role::Uncached, &settings("4")?).await?;
+    let open = stack.start(Role::Uncached, &settings("512")).await?;
+    let api = stack.start(Role::Uncached, &settings("4")).await?;
     let requests = reads_of(&api.people(PEOPLE).await?);
     proxy.set(Fault::Delay(WAY)).await;
 

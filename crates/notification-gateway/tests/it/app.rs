@@ -93,12 +93,8 @@ impl Backend {
     /// On PostgreSQL by way of a proxy.
     pub(crate) async fn by_proxy() -> (FaultProxy, Self) {
         let kept = TestDatabase::postgres().await;
-        let mut url = reqwest::Url::parse(kept.url()).unwrap();
-        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
-        let way = FaultProxy::start(server).await;
-        url.set_ip_host(way.address().ip()).unwrap();
-        url.set_port(Some(way.address().port())).unwrap();
-        let backend = Self::at(url.as_str(), Some(kept)).await;
+        let way = FaultProxy::before(kept.url()).await;
+        let backend = Self::at(&way.url(kept.url()), Some(kept)).await;
         (way, backend)
     }
 

@@ -362,10 +362,7 @@ async fn send(request: RequestBuilder) -> Answer {
 
 /// The same database by way of a proxy, and the proxy.
 pub(crate) async fn by_proxy(url: &str) -> (FaultProxy, String) {
-    let mut url = reqwest::Url::parse(url).unwrap();
-    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
-    let proxy = FaultProxy::start(server).await;
-    url.set_ip_host(proxy.address().ip()).unwrap();
-    url.set_port(Some(proxy.address().port())).unwrap();
-    (proxy, url.into())
+    let proxy = FaultProxy::before(url).await;
+    let by_proxy = proxy.url(url);
+    (proxy, by_proxy)
 }

@@ -112,19 +112,16 @@ impl Fixture {
         Running::start(self.database.clone(), sender, options)
     }
 
-    /// The same database by another way, such as through a proxy.
-    pub(super) async fn by(&self, address: std::net::SocketAddr) -> Database {
+    /// The same database by way of `proxy`.
+    pub(super) async fn by(&self, proxy: &test_support::FaultProxy) -> Database {
         let mut settings = self.settings.clone();
-        let mut url = url::Url::parse(self.kept.url()).unwrap();
-        url.set_ip_host(address.ip()).unwrap();
-        url.set_port(Some(address.port())).unwrap();
-        settings.database.url = url.as_str().into();
+        settings.database.url = proxy.url(self.kept.url()).into();
         Database::connect(&settings, Service::EmailWorker).await.unwrap()
     }
 
     /// Starts one whose database is reached through `proxy`.
     pub(super) async fn start_by(&self, proxy: &test_support::FaultProxy, sender: &Scripted) -> Running {
-        Running::start(self.by(proxy.address()).await, sender, self.leasing(4_000, 200))
+        Running::start(self.by(proxy).await, sender, self.leasing(4_000, 200))
     }
 
     pub(super) async fn rows(&self) -> Vec<Delivery> {

@@ -10,7 +10,6 @@ use common::process::Tasks;
 use sea_orm::ConnectionTrait;
 use test_support::{Fault, FaultProxy, eventually, postgres_url};
 use tokio::sync::Semaphore;
-use url::Url;
 
 use super::fixture::{DEADLINE, Fixture, Running, Scripted, accepted};
 use crate::messaging;
@@ -24,9 +23,7 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// A way to the test's PostgreSQL that can be broken.
 async fn proxy() -> FaultProxy {
-    let server = Url::parse(&postgres_url()).unwrap();
-    let upstream = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap_or(5432));
-    FaultProxy::start(upstream).await
+    FaultProxy::before(&postgres_url()).await
 }
 
 /// Slow enough for leases to be renewed.
@@ -50,7 +47,7 @@ async fn after_an_outage_longer_than_the_lease_what_a_holder_has_sent_stays_its_
     let proxy = proxy().await;
     let ids = fixture.add("a", 12).await;
     let sender = slow();
-    let [one, two] = [fixture.by(proxy.address()).await, fixture.by(proxy.address()).await]
+    let [one, two] = [fixture.by(&proxy).await, fixture.by(&proxy).await]
         .map(|database| Running::start(database, &sender, leasing(&fixture)));
     sender.until_sent(12).await;
     proxy.set(Fault::BlackHole).await;
@@ -75,7 +72,7 @@ async fn cut_off(fixture: &Fixture, sender: &Scripted, broker: Option<Broker>) -
         let tasks = Tasks::new(Service::EmailWorker);
         Running::beside(broker.clone(), tasks, (database, sender, options.clone()))
     };
-    let one = start(fixture.by(proxy.address()).await);
+    let one = start(fixture.by(&proxy).await);
     sender.until_sent(1).await;
     proxy.set(Fault::BlackHole).await;
     (proxy, [one, start(fixture.database.clone())])
@@ -160,7 +157,7 @@ async fn one_lost_answer_holds_up_nothing_for_long_and_doubles_nothing() {
         let sender = slow();
         proxy.lose_answer_to(statement);
         let options = fixture.leasing(4_000, 200);
-        let running = Running::start(fixture.by(proxy.address()).await, &sender, options);
+        let running = Running::start(fixture.by(&proxy).await, &sender, options);
         let mut ids = fixture.add("a", 20).await;
         eventually(DEADLINE, || async { proxy.has_lost_it() }).await;
         let lost_at = Instant::now();
@@ -199,7 +196,7 @@ async fn open_connections_that_all_fall_silent_hold_up_nothing_for_long() {
     let fixture = Fixture::postgres().await;
     let proxy = proxy().await;
     let sender = Scripted::accepting();
-    let database = fixture.by(proxy.address()).await;
+    let database = fixture.by(&proxy).await;
     // All connections that it may have, at rest.
     let busy = (0..8).map(|_| async { database.read().execute_unprepared("SELECT pg_sleep(0.2)").await });
     futures_util::future::join_all(busy).await;

@@ -12,13 +12,13 @@ use contracts::envelope::header;
 use contracts::topology::EMAIL_WORKER_EVENTS;
 use futures_util::future::join_all;
 use sea_orm::EntityTrait;
-use test_support::{Fault, FaultProxy, eventually};
+use test_support::{Fault, eventually};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::effects::{Effects, LONG, each_has_one_effect, effects, make_table};
 use super::fixture::{Fixture, Store, outbound, someone, with_headers};
-use super::rabbit::{shared_broker, through};
+use super::rabbit::broker_proxy;
 
 /// So many are settled one at a time before more come at once.
 const FIRST: usize = 3;
@@ -195,9 +195,8 @@ async fn a_delivery_that_is_refused_with_the_commit_spoils_no_other_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_several_that_is_committed_and_not_acknowledged_has_its_effects_once() {
-    let (shared, upstream) = shared_broker();
-    let proxy = FaultProxy::start(upstream).await;
-    let fixture = Fixture::shared_through(&through(&shared, &proxy)).await;
+    let (proxy, through) = broker_proxy().await;
+    let fixture = Fixture::shared_through(&through).await;
     fixture.is_up().await;
     let store = Store::postgres().await;
     make_table(&store).await;

@@ -11,7 +11,6 @@ use sea_orm::ConnectionTrait;
 use test_support::{Fault, FaultProxy, eventually, postgres_url};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
-use url::Url;
 
 use super::effects::{Effects, consume, each_has_one_effect, effects, make_table, write};
 use super::fixture::{Fixture, SOON, Store, outbound, someone};
@@ -203,7 +202,7 @@ async fn a_statement_that_hangs_holds_up_no_end_and_what_was_in_hand_is_handed_b
     make_table(&store).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let proxy = postgres_proxy().await;
-    let far = Store::through(&store, proxy.address()).await;
+    let far = Store::through(&store, &proxy).await;
     let (begun, may) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let asking = Asking {
         begun: begun.clone(),
@@ -233,7 +232,7 @@ async fn one_answer_that_is_lost_to_a_consumer_stops_it_for_less_than_five_secon
     for statement in ["BEGIN", "INSERT INTO \"inbox\"", "INSERT INTO effects", "COMMIT"] {
         let (fixture, store) = (Fixture::memory().await, Store::postgres().await);
         let proxy = postgres_proxy().await;
-        let far = Store::through(&store, proxy.address()).await;
+        let far = Store::through(&store, &proxy).await;
         consume(&fixture, &far).await;
 
         proxy.lose_answer_to(statement);
@@ -259,13 +258,7 @@ async fn one_answer_that_is_lost_to_a_consumer_stops_it_for_less_than_five_secon
 
 /// A proxy before the shared PostgreSQL.
 pub(crate) async fn postgres_proxy() -> FaultProxy {
-    let shared = Url::parse(&postgres_url()).unwrap();
-    FaultProxy::start(format!(
-        "{}:{}",
-        shared.host_str().unwrap(),
-        shared.port().unwrap_or(5432)
-    ))
-    .await
+    FaultProxy::before(&postgres_url()).await
 }
 
 async fn no_dead_letters(fixture: &Fixture) {

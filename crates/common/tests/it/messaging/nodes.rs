@@ -1,19 +1,19 @@
 //! Several nodes of a broker in one URL, of which some refuse or say nothing.
 
 use common::process::State;
-use test_support::{Fault, FaultProxy, eventually};
+use test_support::{Fault, FaultProxy, amqp_url, eventually};
 use tokio::time::Instant;
+use url::Url;
 
 use super::fixture::{Fixture, SOON, outbound, someone};
-use super::rabbit::shared_broker;
 
 #[tokio::test]
 async fn of_several_nodes_one_that_answers_is_used_and_named_whatever_the_others_do() {
-    let (shared, upstream) = shared_broker();
+    let shared = Url::parse(&amqp_url()).unwrap();
     let [closed, silent, good] = [
-        FaultProxy::start(&*upstream).await,
-        FaultProxy::start(&*upstream).await,
-        FaultProxy::start(&*upstream).await,
+        FaultProxy::before(shared.as_str()).await,
+        FaultProxy::before(shared.as_str()).await,
+        FaultProxy::before(shared.as_str()).await,
     ];
     closed.set(Fault::Refuse).await;
     silent.set(Fault::BlackHole).await;

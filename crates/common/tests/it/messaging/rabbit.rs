@@ -10,7 +10,6 @@ use contracts::topology::EMAIL_WORKER_EVENTS;
 use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
-use url::Url;
 
 use super::effects::{LONG, consume, each_has_one_effect, write};
 use super::fixture::{Fixture, SOON, Store, outbound, someone};
@@ -112,9 +111,8 @@ async fn consumers_are_back(rabbit: &PrivateRabbit) {
 
 #[tokio::test]
 async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
-    let (shared, upstream) = shared_broker();
-    let proxy = FaultProxy::start(upstream).await;
-    let fixture = Fixture::shared_through(&through(&shared, &proxy)).await;
+    let (proxy, through) = broker_proxy().await;
+    let fixture = Fixture::shared_through(&through).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (opens, counts) = (gate.clone(), finished.clone());
@@ -146,9 +144,8 @@ async fn what_is_in_hand_when_the_connection_is_lost_is_finished() {
 
 #[tokio::test]
 async fn what_is_in_hand_at_the_end_is_finished_while_the_broker_is_silent() {
-    let (shared, upstream) = shared_broker();
-    let proxy = FaultProxy::start(upstream).await;
-    let fixture = Fixture::shared_through(&through(&shared, &proxy)).await;
+    let (proxy, through) = broker_proxy().await;
+    let fixture = Fixture::shared_through(&through).await;
     fixture.consume_others(EMAIL_WORKER_EVENTS);
     let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
     let (opens, tells) = (gate.clone(), finished.clone());
@@ -174,29 +171,18 @@ async fn what_is_in_hand_at_the_end_is_finished_while_the_broker_is_silent() {
     fixture.end().await;
 }
 
-/// The shared broker, and where it listens.
-pub(crate) fn shared_broker() -> (Url, String) {
-    let shared = Url::parse(&amqp_url()).unwrap();
-    let upstream = format!("{}:{}", shared.host_str().unwrap(), shared.port().unwrap_or(5672));
-    (shared, upstream)
-}
-
-pub(crate) fn through(shared: &Url, proxy: &FaultProxy) -> String {
-    let mut through = shared.clone();
-    through.set_host(Some("127.0.0.1")).unwrap();
-    through.set_port(Some(proxy.address().port())).unwrap();
-    through.into()
+/// A proxy before the shared broker, and the URL that leads through it.
+pub(crate) async fn broker_proxy() -> (FaultProxy, String) {
+    let proxy = FaultProxy::before(&amqp_url()).await;
+    let through = proxy.url(&amqp_url());
+    (proxy, through)
 }
 
 #[tokio::test]
 async fn a_connection_that_falls_silent_is_noticed_and_replaced() {
-    let (shared, upstream) = shared_broker();
     for silence in [Fault::BlackHole, Fault::MuteReplies] {
-        let proxy = FaultProxy::start(upstream.as_str()).await;
-        let (store, fixture) = (
-            Store::sqlite().await,
-            Fixture::shared_through(&through(&shared, &proxy)).await,
-        );
+        let (proxy, through) = broker_proxy().await;
+        let (store, fixture) = (Store::sqlite().await, Fixture::shared_through(&through).await);
         consume(&fixture, &store).await;
         let changes = fixture.relay(&store);
         let mut ids = write(&changes, 5).await;

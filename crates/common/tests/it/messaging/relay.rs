@@ -253,7 +253,7 @@ async fn one_answer_that_is_lost_to_the_relay_stops_it_for_less_than_five_second
         fixture.consume_others(EMAIL_WORKER_EVENTS);
         let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
         let proxy = postgres_proxy().await;
-        let far = Store::through(&store, proxy.address()).await;
+        let far = Store::through(&store, &proxy).await;
         proxy.lose_answer_to(statement);
         fixture.relay(&far);
 
@@ -284,7 +284,7 @@ async fn one_answer_that_is_lost_to_the_relay_stops_it_for_less_than_five_second
 async fn a_relay_whose_statement_hangs_ends_in_time() {
     let (store, fixture) = (Store::postgres().await, Fixture::memory().await);
     let proxy = postgres_proxy().await;
-    let far = Store::through(&store, proxy.address()).await;
+    let far = Store::through(&store, &proxy).await;
     fixture.relay(&far);
     eventually(SOON, async || leaders(&store).await == 1).await;
 

@@ -10,7 +10,6 @@ use contracts::topology::{EMAIL_WORKER_EVENTS, QUEUES};
 use test_support::{Fault, FaultProxy, amqp_url, eventually};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use url::Url;
 use uuid::Uuid;
 
 use super::fixture::{Fixture, SOON, Seen, Store, commit, done, outbound, someone};
@@ -32,15 +31,9 @@ struct TwoWays {
 
 impl TwoWays {
     async fn new() -> Self {
-        let shared = Url::parse(&amqp_url()).unwrap();
-        let upstream = format!("{}:{}", shared.host_str().unwrap(), shared.port().unwrap_or(5672));
-        let (first, second) = (FaultProxy::start(&*upstream).await, FaultProxy::start(&*upstream).await);
-        let urls = [&first, &second].map(|proxy| {
-            let mut url = shared.clone();
-            url.set_host(Some("127.0.0.1")).unwrap();
-            url.set_port(Some(proxy.address().port())).unwrap();
-            url.to_string()
-        });
+        let shared = amqp_url();
+        let (first, second) = (FaultProxy::before(&shared).await, FaultProxy::before(&shared).await);
+        let urls = [&first, &second].map(|proxy| proxy.url(&shared));
         // Which of two a service tries first is left to chance.
         second.set(Fault::Refuse).await;
         let fixture = Fixture::shared_through(&urls.join(",")).await;

@@ -8,14 +8,14 @@ use common::config::Service;
 use common::messaging::{Broker, Change, Consumer, Intake, Message, Rejection};
 use common::process::Tasks;
 use contracts::topology::EMAIL_WORKER_EVENTS;
-use test_support::{Fault, FaultProxy, PrivateRabbit, eventually};
+use test_support::{Fault, PrivateRabbit, eventually};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::effects::{Effects, LONG, each_has_one_effect, effects, make_table};
 use super::fixture::{Fixture, Store, done, outbound, someone};
-use super::rabbit::{shared_broker, through};
+use super::rabbit::broker_proxy;
 
 /// Kills its process at one message; takes its time for the others.
 struct Killed {
@@ -75,10 +75,9 @@ async fn a_message_that_kills_its_process_takes_no_other_along_to_the_dead_lette
 
 /// A worker's life: to its end by the poison message, or until `count` messages are taken in.
 async fn is_lived_to_the_end(fixture: &Fixture, store: &Store, (poison, count): (Uuid, usize)) -> bool {
-    let (shared, upstream) = shared_broker();
-    let proxy = FaultProxy::start(upstream).await;
+    let (proxy, through) = broker_proxy().await;
     let mut settings = fixture.settings.clone();
-    settings.broker.url = through(&shared, &proxy).as_str().into();
+    settings.broker.url = through.into();
     let tasks = Tasks::new(Service::EmailWorker);
     let (kill, dead) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let broker = Broker::connect(&settings, &tasks, &fixture.metrics).unwrap();

@@ -1,7 +1,6 @@
 use std::time::{Duration, Instant};
 
 use test_support::{Fault, FaultProxy, PrivateRabbit, amqp_url, eventually};
-use url::Url;
 
 use super::for_a_while;
 use super::load::{Call, SignUp, during, none_waited, p99, sign_up};
@@ -36,9 +35,9 @@ async fn a_sign_up_while_the_broker_is_away_is_mailed_once_when_it_is_back() {
 async fn a_broker_frozen_or_in_a_black_hole_and_killed_three_times_under_load_loses_and_doubles_nothing() {
     let mut rabbit = PrivateRabbit::start().await;
     let stack = Stack::start(Servers::with_broker(&rabbit)).await;
-    let hole = way_to_the_shared_broker().await;
+    let hole = FaultProxy::before(&amqp_url()).await;
     let beside = Stack::start(Servers {
-        amqp: over(&hole),
+        amqp: hole.url(&amqp_url()),
         ..Servers::shared()
     })
     .await;
@@ -110,22 +109,6 @@ async fn frozen_for_30_s(rabbit: &PrivateRabbit, stack: &Stack) -> Vec<Call<Sign
         Duration::from_secs(10),
     );
     calls
-}
-
-async fn way_to_the_shared_broker() -> FaultProxy {
-    let shared = Url::parse(&amqp_url()).unwrap();
-    let port = shared
-        .port()
-        .unwrap_or(if shared.scheme() == "amqps" { 5671 } else { 5672 });
-    FaultProxy::start(format!("{}:{port}", shared.host_str().unwrap())).await
-}
-
-/// The shared broker's address over this way.
-fn over(way: &FaultProxy) -> String {
-    let mut shared = Url::parse(&amqp_url()).unwrap();
-    shared.set_host(Some("127.0.0.1")).unwrap();
-    shared.set_port(Some(way.address().port())).unwrap();
-    shared.to_string()
 }
 
 /// Nothing gets to the broker or comes from it, on connections that stay open, and new ones hear nothing. What was sent meanwhile

@@ -35,9 +35,8 @@ struct Answered {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_reads_than_the_database_can_serve_are_refused_at_once_and_the_limit_comes_back() {
     let postgres = PrivatePostgres::start().await;
-    let address = postgres.url().split(['@', '/']).nth(3).unwrap().to_owned();
-    let proxy = FaultProxy::start(&*address).await;
-    let url = postgres.url().replace(&address, &proxy.address().to_string());
+    let proxy = FaultProxy::before(&postgres.url()).await;
+    let url = proxy.url(&postgres.url());
     let servers = Servers {
         redis: "redis://127.0.0.1:9".to_owned(),
         ..Servers::shared()
