@@ -40,7 +40,11 @@ async fn every_metric_is_recorded_in_a_life_with_a_dead_letter() {
     let port = Port::reserve();
     let worker = format!("127.0.0.1:{}", port.number());
     let mut servers = Servers::shared();
-    servers.settings = vec![("EMAIL_WORKER__OPERATIONS__ADDRESS", worker.clone())];
+    servers.settings = vec![
+        ("EMAIL_WORKER__OPERATIONS__ADDRESS", worker.clone()),
+        // The one write of the cache is to succeed, also on a busy machine.
+        ("STORE__RESPONSE_TIMEOUT_MS", "5000".to_owned()),
+    ];
     let stack = Stack::start(servers).await;
     stack.up().await;
     let broker = Broker::of(&stack).await;
