@@ -101,6 +101,10 @@ check-plans: ## what PostgreSQL does for each hot statement over tables of a mil
 bench: test-servers ## the services beside their ceilings, in one run; ONLY=reads,relay for some (release build)
 	source .waypost/services/env && scripts/with-broker.sh cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
 
+.PHONY: build-shares
+build-shares: ## a release build from an empty folder, and which crates take how much of it
+	scripts/build-shares.sh
+
 .PHONY: check
 check: ## lints, format, documentation and the arrows, between crates and inside them
 	cargo fmt --all --check

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# A release build from an empty folder: how long it takes, and which crates the compiler works on for how long. Every
+# crate that a program needs is counted with its build script and its procedural macros.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+readonly MOST=25
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+began=$SECONDS
+CARGO_TARGET_DIR=$folder CARGO_INCREMENTAL=0 cargo build --release --workspace --locked --timings
+echo "a release build from an empty folder: $((SECONDS - began)) s on $(nproc) cores"
+echo "compiler's time by crate (s, share of all):"
+# Cargo's report has its figures as JSON, one field a line.
+awk -v most=$MOST '
+  /^const UNIT_DATA/ { within = 1 }
+  /^\];/ { within = 0 }
+  within && $1 == "\"name\":" { gsub(/[",]/, "", $2); name = $2 }
+  within && $1 == "\"duration\":" { sub(/,/, "", $2); took[name] += $2; all += $2 }
+  END {
+    for (name in took) printf "%8.1f %5.1f%%  %s\n", took[name], 100 * took[name] / all, name | "sort -rn | head -" most
+    close("sort -rn | head -" most)
+    printf "%8.1f 100.0%%  all\n", all
+  }' "$folder/cargo-timings/cargo-timing.html"
