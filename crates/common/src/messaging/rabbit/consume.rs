@@ -128,6 +128,10 @@ impl<I: Intake> Worker<I> {
         for delivery in rest {
             in_hand.push(Box::pin(self.several(held.clone(), vec![delivery])));
         }
+        if is_slow && !held.pace.is_slow() {
+            // The broker counts for each consumer by itself: with one in hand from this one, the next would make one too many.
+            while in_hand.next().await.is_some() {}
+        }
         end
     }
 
