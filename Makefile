@@ -102,7 +102,7 @@ bench: test-servers ## the services beside their ceilings, in one run; ONLY=read
 	source .waypost/services/env && scripts/with-broker.sh cargo run --release --package bench -- $(if $(ONLY),--only $(ONLY))
 
 .PHONY: build-shares
-build-shares: ## a release build from an empty folder, and which crates take how much of it
+build-shares: ## a release build of the programs from an empty folder, and which crates take how much of it
 	scripts/build-shares.sh
 
 .PHONY: check
