@@ -32,7 +32,7 @@ pub(super) struct Mark {
     at: i64,
     highest: i64,
     candidate: Option<Candidate>,
-    /// Whether a row that waits kept it from going as far as it could.
+    /// Whether a row that waits kept it where it was.
     is_held: bool,
     looked_at: Instant,
     whole_at: Instant,
@@ -108,8 +108,9 @@ impl Mark {
     /// Moves up to `id`, but not past `first`, the first row behind the mark.
     pub(super) fn moves_to(&mut self, id: i64, first: Option<i64>) {
         let free = first.map_or(id, |first| id.min(first - 1));
-        self.at = self.at.max(free);
-        self.is_held = free < id;
+        let before = self.at;
+        self.at = before.max(free);
+        self.is_held = free < id && self.at == before;
     }
 
     /// How long at least a transaction has run for which the mark waits; zero where it waits for none.

@@ -156,7 +156,12 @@ fn where_the_mark_is_far_behind_it_is_moved_sooner() {
     assert_eq!(mark.due(), Some(now + SOON * 2), "also after a look that failed");
     mark.moves_to(FAR + 1, Some(1));
     assert_eq!(mark.due(), None, "a row that waits holds it");
-    mark.moves_to(FAR + 1, None);
+    mark.has_read(FAR * 3);
+    mark.moves_to(FAR * 3, Some(FAR));
+    assert!(mark.due().is_some(), "what is on its way holds it for a moment");
+    mark.moves_to(FAR * 3, Some(FAR));
+    assert_eq!(mark.due(), None);
+    mark.moves_to(FAR * 3, None);
     assert!(mark.due().is_none() && !mark.is_behind());
 }
 
