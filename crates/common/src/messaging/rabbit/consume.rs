@@ -130,7 +130,10 @@ impl<I: Intake> Worker<I> {
         }
         if is_slow && !held.pace.is_slow() {
             // The broker counts for each consumer by itself: with one in hand from this one, the next would make one too many.
-            while in_hand.next().await.is_some() {}
+            tokio::select! {
+                () = async { while in_hand.next().await.is_some() {} } => {}
+                () = held.session.broken() => return Channels::Over,
+            }
         }
         end
     }
