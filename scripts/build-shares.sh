@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A release build of the five programs from an empty folder: how long it takes, and which crates the compiler works on for
-# how long. A crate is counted with its build script.
+# A release build of the five programs from an empty folder, without Kafka's client: how long it takes, and how long each
+# crate of it. A crate is counted with its build script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly MOST=25
@@ -11,7 +11,7 @@ began=$SECONDS
 CARGO_TARGET_DIR=$folder CARGO_INCREMENTAL=0 cargo build --release --locked --bins --timings --package user-api \
   --package email-worker --package notification-gateway --package provider-sandbox --package waypost
 echo "a release build of the programs from an empty folder: $((SECONDS - began)) s on $(nproc) cores"
-echo "compiler's time by crate (s, share of all):"
+echo "time by crate (s, share of all):"
 # Cargo's report has its figures as JSON, one field a line.
 awk -v most=$MOST '
   /^const UNIT_DATA/ { within = 1 }
