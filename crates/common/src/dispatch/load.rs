@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 
 /// How many deliveries of other dispatchers are believed at most: room for some dozen that all lost the database.
 const MAX_OTHERS: usize = 10_000;
-/// A send that has waited for its answer for longer than this takes no place any more.
+/// A send that has waited for the other side for longer than this takes no place any more.
 const SILENT: Duration = Duration::from_secs(3);
 /// How many sends may be under way, those without a place included: so many times the places.
 const MAX_SILENT: usize = 8;
@@ -96,14 +96,14 @@ impl Load {
         self.counted(|hold| &hold.destination)
     }
 
-    /// The places that are taken, counted by what `of` names. A send that has waited long for its answer takes none: the
+    /// The places that are taken, counted by what `of` names. A send that has waited long for the other side takes none: the
     /// other side may never answer, and others must not wait for that.
     fn counted(&self, of: impl Fn(&Hold) -> &String) -> HashMap<String, usize> {
         let mut counted = HashMap::new();
         for hold in self
             .in_hand
             .values()
-            .filter(|hold| !hold.progress.began_longer_ago_than(SILENT))
+            .filter(|hold| !hold.progress.waits_for_longer_than(SILENT))
         {
             *counted.entry(of(hold).clone()).or_default() += 1;
         }

@@ -1,7 +1,7 @@
 //! How far one send has come, which is known even when it is broken off: whether the other side may have the delivery, and
 //! what was exchanged.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -14,7 +14,9 @@ const MOST_EXCHANGES: usize = 20;
 /// How far one send has come.
 #[derive(Debug, Default)]
 pub struct Progress {
-    begun: OnceLock<Instant>,
+    /// When it turned to the other side.
+    asked: OnceLock<Instant>,
+    begun: Arc<OnceLock<()>>,
     exchanged: Mutex<Exchanged>,
 }
 
@@ -27,9 +29,25 @@ pub(super) struct Exchanged {
 }
 
 impl Progress {
+    /// Says that from here on the send waits for the other side: for its turn there, then for the answer. Where that takes
+    /// long, the send takes no place among the others.
+    pub fn ask(&self) {
+        self.asked.get_or_init(Instant::now);
+    }
+
     /// Says that from here on the other side may have the delivery. It can't be taken back.
     pub fn begin(&self) {
-        self.begun.get_or_init(Instant::now);
+        self.ask();
+        self.begun.get_or_init(|| ());
+    }
+
+    /// Says what [`Self::begin`] says whenever it is called, for a client that knows when a request leaves. What is called
+    /// so must be [asked](Self::ask) before.
+    pub fn beginning(&self) -> impl Fn() + Send + Sync + 'static {
+        let begun = Arc::clone(&self.begun);
+        move || {
+            begun.get_or_init(|| ());
+        }
     }
 
     /// Whether the other side may have the delivery.
@@ -55,9 +73,9 @@ impl Progress {
         self.exchanged.lock().holder = None;
     }
 
-    /// Whether it has begun, and longer ago than `age`.
-    pub(super) fn began_longer_ago_than(&self, age: Duration) -> bool {
-        self.begun.get().is_some_and(|at| at.elapsed() > age)
+    /// Whether it has waited for the other side for longer than `age`.
+    pub(super) fn waits_for_longer_than(&self, age: Duration) -> bool {
+        self.asked.get().is_some_and(|at| at.elapsed() > age)
     }
 
     pub(super) fn exchanged(&self) -> Exchanged {

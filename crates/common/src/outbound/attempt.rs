@@ -54,6 +54,9 @@ impl Middleware for AttemptLayer {
         let method = HttpLabels::method_label(request.method().as_str());
         let span = self.span(&request, before);
         span.in_scope(|| inject(&mut request));
+        if let Some(heard) = extensions.get::<Heard>() {
+            heard.begin();
+        }
         let left = Deadline::left(extensions).unwrap_or(self.try_timeout);
         let began = Instant::now();
         // The request leaves this future here: what is awaited below is moved around without it.

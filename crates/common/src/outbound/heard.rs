@@ -16,7 +16,10 @@ const KEPT: usize = 8 * 1024;
 
 /// What was heard at the tries of one call, in their order. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Heard(Arc<Mutex<Vec<Said>>>);
+pub struct Heard {
+    tries: Arc<Mutex<Vec<Said>>>,
+    begins: Option<Arc<dyn Fn() + Send + Sync>>,
+}
 
 /// What was heard at one try.
 #[derive(Clone)]
@@ -32,13 +35,28 @@ pub struct Said {
 }
 
 impl Heard {
+    /// Nothing yet. Calls `begins` just before a try leaves, behind breaker, limit and bulkhead: until it is called the
+    /// destination can't have received anything.
+    pub fn telling(begins: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            begins: Some(Arc::new(begins)),
+            ..Self::default()
+        }
+    }
+
     /// All of it, so far.
     pub fn tries(&self) -> Vec<Said> {
-        self.0.lock().clone()
+        self.tries.lock().clone()
+    }
+
+    pub(super) fn begin(&self) {
+        if let Some(begins) = &self.begins {
+            begins();
+        }
     }
 
     pub(super) fn note(&self, said: Said) {
-        let mut tries = self.0.lock();
+        let mut tries = self.tries.lock();
         if tries.len() < MOST {
             tries.push(said);
         }

@@ -107,6 +107,15 @@ impl Backend {
         row.try_get("", "last_error").unwrap()
     }
 
+    /// Status and attempts of a person's SMS.
+    pub(crate) async fn sms(&self, user: Uuid) -> (String, i32) {
+        let select = format!("SELECT status, attempts FROM deliveries WHERE channel = 'sms' AND recipient = '{user}'");
+        let connection = self.database.unguarded();
+        let statement = Statement::from_string(connection.get_database_backend(), select);
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        (row.try_get("", "status").unwrap(), row.try_get("", "attempts").unwrap())
+    }
+
     async fn at(url: &str, kept: Option<TestDatabase>) -> Self {
         let mut settings = Settings::for_tests();
         settings.database.url = url.to_owned().into();
@@ -235,6 +244,12 @@ impl TestApp {
     pub(crate) fn operations(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("http://{}{path}", self.running.operations_address);
         self.client.request(method, url)
+    }
+
+    /// The text of its metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        let metrics = self.operations(reqwest::Method::GET, "/metrics").send().await.unwrap();
+        metrics.text().await.unwrap()
     }
 
     pub(crate) async fn readyz(&self) -> (u16, Value) {

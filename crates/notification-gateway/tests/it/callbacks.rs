@@ -77,8 +77,7 @@ fn told<'a>(message: &'a str, status: &'a str) -> Call<'a> {
 
 /// How many calls came to this, by the metrics.
 async fn counted(app: &TestApp, outcome: &str) -> u64 {
-    let metrics = app.operations(Method::GET, "/metrics").send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
+    let metrics = app.metrics().await;
     let is_of_it = |line: &&str| line.contains(&format!("provider=\"sms\",outcome=\"{outcome}\""));
     let mut lines = metrics
         .lines()

@@ -20,6 +20,7 @@ on_both_databases!(
     a_refusal_of_our_own_account_waits_until_it_is_put_right,
     an_answer_that_is_not_the_providers_is_no_success,
     a_provider_that_is_out_is_left_alone_and_costs_no_attempt,
+    an_sms_that_waits_for_its_turn_is_handed_back_at_a_stop_without_an_attempt,
 );
 
 async fn the_provider_gets_the_form_that_it_knows(backend: Backend) {
@@ -55,11 +56,7 @@ async fn the_provider_gets_the_form_that_it_knows(backend: Backend) {
             && line.contains("type=\"sms\"")
             && line.ends_with(" 1")
     };
-    eventually(DEADLINE, async || {
-        let metrics = app.operations(reqwest::Method::GET, "/metrics").send().await.unwrap();
-        metrics.text().await.unwrap().lines().any(is_counted)
-    })
-    .await;
+    eventually(DEADLINE, async || app.metrics().await.lines().any(is_counted)).await;
 }
 
 async fn a_refusal_is_final_and_says_why(backend: Backend) {
@@ -231,4 +228,26 @@ async fn a_provider_that_is_out_is_left_alone_and_costs_no_attempt(backend: Back
             .await;
         assert!(delivery["attempts"].as_i64().unwrap() <= 4, "{delivery}");
     }
+}
+
+async fn an_sms_that_waits_for_its_turn_is_handed_back_at_a_stop_without_an_attempt(mut backend: Backend) {
+    let sms = &mut backend.settings.own.providers.sms;
+    sms.places = 1;
+    // Nothing ends by itself before the stop.
+    (sms.call_timeout, sms.try_timeout) = (DEADLINE * 2, DEADLINE);
+    let app = TestApp::start(&backend).await;
+    app.provider.is(Mood::Hangs);
+    let asked = app.sign_up(Some(PHONE)).await.data.person.user_id;
+    eventually(DEADLINE, async || app.provider.calls().len() == 1).await;
+    let waiting = app.sign_up(Some("+15550124")).await.data.person.user_id;
+    eventually(DEADLINE, async || backend.sms(waiting).await.0 == "sending").await;
+    let waits = |line: &str| line.contains(r#"layer="bulkhead",decision="waited"} 1"#);
+    eventually(DEADLINE, async || app.metrics().await.lines().any(waits)).await;
+
+    app.tasks.shut_down(Duration::from_secs(8)).await.unwrap();
+
+    assert_eq!(backend.sms(waiting).await, ("pending".to_owned(), 0));
+    assert_eq!(backend.sms(asked).await, ("pending".to_owned(), 1));
+    assert_eq!(backend.sms_error(asked).await, "the process ended before the answer");
+    assert_eq!(app.provider.calls().len(), 1);
 }

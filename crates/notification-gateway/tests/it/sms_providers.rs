@@ -133,8 +133,7 @@ async fn a_gateway_before_the_provider_does_not_know_whether_that_one_took_it(mu
         ];
         assert_eq!(attempts(&backend, &delivery).await, expected, "{status}");
     }
-    let metrics = two.app.operations(reqwest::Method::GET, "/metrics").send().await;
-    let metrics = metrics.unwrap().text().await.unwrap();
+    let metrics = two.app.metrics().await;
     let may_be_with_both = metrics.lines().find(|line| {
         line.starts_with("waypost_deliveries_maybe_sent_total{") && line.contains("channel=\"sms\",cause=\"no_answer\"")
     });

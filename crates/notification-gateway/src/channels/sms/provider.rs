@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
-use common::dispatch::{Delivery, Exchange, ExchangeStatus, Unsaid};
+use common::dispatch::{Delivery, Exchange, ExchangeStatus, Progress, Unsaid};
 use common::outbound::{CallOptions, Destination, Entry, Heard as Tries, Outbound, OutboundClient, Repeat, Said};
 use common::process::State;
 use reqwest::{Method, Url};
@@ -93,8 +93,9 @@ impl Provider {
         })
     }
 
-    /// Asks the provider to take the message, and answers what came of it. Calls `kept` with each try that was made.
-    pub(super) async fn ask(&self, (delivery, message): (&Delivery, &Message), kept: impl FnMut(Exchange)) -> Heard {
+    /// Asks the provider to take the message, and answers what came of it. Notes when the first try leaves, and each that
+    /// was made.
+    pub(super) async fn ask(&self, (delivery, message): (&Delivery, &Message), progress: &Progress) -> Heard {
         let mut form = vec![("To", &message.to), ("From", &self.sender), ("Body", &message.text)];
         form.extend(self.callback_url.get().map(|url| ("StatusCallback", url)));
         let request = self
@@ -103,7 +104,7 @@ impl Provider {
             .basic_auth(&self.account, Some(self.token.expose_secret()))
             .header("Idempotency-Key", delivery.id.to_string())
             .form(&form);
-        let tries = Tries::default();
+        let tries = Tries::telling(progress.beginning());
         let options = CallOptions {
             repeat: self.repeat,
             heard: Some(tries.clone()),
@@ -116,7 +117,7 @@ impl Provider {
         let heard = Heard::of(self.client.execute_as(request, options).await);
         self.exchanges(&heard, tries.tries(), message)
             .into_iter()
-            .for_each(kept);
+            .for_each(|exchange| progress.note(exchange));
         heard
     }
 
