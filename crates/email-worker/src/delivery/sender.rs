@@ -33,7 +33,12 @@ impl Sender for MailSender {
 
     async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         let Some(order) = MailOrder::of(delivery) else {
-            return rejected("the row does not say which mail it is");
+            // A newer worker beside this one may have written it, and can send it.
+            tracing::error!(delivery = %delivery.id, "a row does not say which mail it is; it is tried again later");
+            return Outcome::Retry {
+                error: "this version does not know such a mail".to_owned(),
+                after: None,
+            };
         };
         let header = Header {
             to: &delivery.recipient,

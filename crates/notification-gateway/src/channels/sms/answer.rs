@@ -5,9 +5,11 @@ use common::outbound::{OutboundError, OutboundResponse};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-/// Codes that come with a 400 or 422 and are about our account there: the sender's number is not ours or can't send there,
-/// or the account may not reach the country, or is on trial. Another provider may send the message, or this one later.
-const ABOUT_OUR_ACCOUNT: [i64; 10] = [21212, 21408, 21603, 21606, 21608, 21612, 21659, 21660, 21703, 21705];
+/// Codes of 21xxx that are about our account there: the sender's number is not ours, can't send there or has too much that
+/// waits, or the account may not reach the country, or is on trial. Another provider may send the message, or this one later.
+const ABOUT_OUR_ACCOUNT: [i64; 11] = [
+    21212, 21408, 21603, 21606, 21608, 21611, 21612, 21659, 21660, 21703, 21705,
+];
 
 /// Codes other than 21xxx that are about the recipient's number: too much was sent to it.
 const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
@@ -79,9 +81,7 @@ fn judge(answer: &OutboundResponse) -> Heard {
         None => format!("HTTP {}", status.as_u16()),
     };
     match (status, code) {
-        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code))
-            if !ABOUT_OUR_ACCOUNT.contains(&code) =>
-        {
+        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code)) if is_about_the_message(code) => {
             return Heard::Refused(said);
         }
         _ if answer.is_passing_failure() => {}
@@ -100,11 +100,15 @@ fn judge(answer: &OutboundResponse) -> Heard {
     Heard::NotNow { said, wait }
 }
 
+/// Whether a code is about the message: its text, or the number that it goes to. Other codes are about our account, or come
+/// from somebody in between.
+fn is_about_the_message(code: i64) -> bool {
+    (21000..22000).contains(&code) && !ABOUT_OUR_ACCOUNT.contains(&code)
+}
+
 /// Whether a code is about the number that a message goes to. Any other code, or no code, is about our account.
 fn is_about_one_number(code: i64) -> bool {
-    // 21611: our own number has too many messages that wait.
-    let is_of_recipient = (21000..22000).contains(&code) && code != 21611 && !ABOUT_OUR_ACCOUNT.contains(&code);
-    is_of_recipient || ABOUT_ONE_NUMBER.contains(&code)
+    is_about_the_message(code) || ABOUT_ONE_NUMBER.contains(&code)
 }
 
 fn failure(error: &OutboundError) -> Heard {
@@ -152,6 +156,8 @@ mod tests {
                 "{}",
                 r#"{"code": "x"}"#,
                 r#"{"code": 21606}"#,
+                r#"{"code": 20003}"#,
+                r#"{"code": 400}"#,
             ] {
                 assert!(
                     matches!(answered(status, page), Heard::NotNow { .. }),

@@ -149,7 +149,12 @@ impl Channel for Sms {
 
     async fn send(&self, delivery: &Delivery, progress: &Progress) -> Outcome {
         let Ok(message) = serde_json::from_value::<Message>(delivery.payload.clone()) else {
-            return rejected("the delivery's payload can't be read".to_owned());
+            // A newer gateway beside this one may have written it, and can send it.
+            tracing::error!(delivery = %delivery.id, "an SMS can't be read; it is tried again later");
+            return Outcome::Retry {
+                error: "this version can't read the delivery".to_owned(),
+                after: None,
+            };
         };
         let held_by = delivery.provider.as_deref();
         let holder = self.providers.iter().find(|provider| Some(&*provider.name) == held_by);
@@ -157,8 +162,7 @@ impl Channel for Sms {
             // The process of an earlier try ended before the answer came.
             return unknown(delivery.last_error.clone().unwrap_or_default());
         }
-        // A call that still waits for its first try counts as begun, too. It waits no longer than its deadline.
-        progress.begin();
+        progress.ask();
         let mut asked = Asked::default();
         for provider in holder.map_or_else(|| self.in_order(), |holder| vec![holder]) {
             if let Some(left) = self.held(provider) {
@@ -169,7 +173,7 @@ impl Channel for Sms {
                 // Before the call, so that it is known also when the send is broken off.
                 progress.held_by(&provider.name);
             }
-            let heard = provider.ask((delivery, &message), |kept| progress.note(kept)).await;
+            let heard = provider.ask((delivery, &message), progress).await;
             match heard {
                 Heard::Taken { id } => {
                     progress.held_by(&provider.name);
