@@ -112,7 +112,8 @@ impl<S: Sender> Rounds<S> {
         }
     }
 
-    /// Claims and begins sends until nothing more may be claimed; first gives back what was left behind or untold.
+    /// Claims and begins sends until nothing more may be claimed, or for [`DispatchOptions::poll`]; first gives back what
+    /// was left behind or untold.
     async fn round(&mut self) -> Result<(), DbErr> {
         if !self.untold.is_empty() {
             self.give_back_untold().await?;
@@ -121,6 +122,7 @@ impl<S: Sender> Rounds<S> {
             self.reap().await?;
             self.reaped = Some(Instant::now());
         }
+        let began = Instant::now();
         while !self.shared.stopping.is_cancelled() {
             let Some(wanted) = self.shared.wanted() else { break };
             let (asked, now) = (Instant::now(), Timestamp::now());
@@ -136,6 +138,11 @@ impl<S: Sender> Rounds<S> {
                     deliver(&shared, &slot.hold, delivery).await;
                     drop(slot);
                 });
+            }
+            if began.elapsed() >= self.shared.options.poll {
+                // However much is due, what others left behind and the measure get their turn. Then it goes on at once.
+                self.shared.waker().wake();
+                break;
             }
         }
         self.contact.succeeded(Instant::now());

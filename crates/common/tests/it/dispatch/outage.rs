@@ -258,3 +258,33 @@ async fn a_column_that_is_added_while_it_works_disturbs_nothing(fixture: Fixture
     assert_eq!((sender.sent().len(), fixture.recorded().await), (ids.len(), ids.len()));
     assert!(fixture.rows().await.iter().all(|row| row.attempts == 1));
 }
+
+/// Ends slowly enough that some send ends during each claim: then there is always room for more.
+#[tokio::test]
+async fn what_others_left_behind_is_taken_over_while_a_backlog_lasts() {
+    let fixture = Fixture::postgres().await;
+    let left = "INSERT INTO deliveries (id, source_event_id, channel, recipient, destination, status, next_attempt_at, payload,
+                    created_at, updated_at, attempts, lease_until)
+                VALUES (gen_random_uuid(), gen_random_uuid(), 'test', 'somebody', 'left', 'sending', 0, 'null', 0, 0, 1, 0)";
+    fixture.database.unguarded().execute_unprepared(left).await.unwrap();
+    let backlog = "INSERT INTO deliveries (id, source_event_id, channel, recipient, destination, status, next_attempt_at, payload,
+                    created_at, updated_at)
+                SELECT gen_random_uuid(), gen_random_uuid(), 'test', 'somebody', 'd' || (n % 20), 'pending', 0, 'null', 0, 0
+                FROM generate_series(1, 5000) n";
+    fixture.database.unguarded().execute_unprepared(backlog).await.unwrap();
+    let proxy = proxy().await;
+    proxy.set(Fault::Delay(Duration::from_millis(5))).await;
+    let running = Running::start(
+        fixture.by(&proxy).await,
+        &Scripted::accepting(),
+        fixture.leasing(1_000, 200),
+    );
+    eventually(DEADLINE, async || running.maybe_sent("holder_lost") == 1).await;
+    assert!(
+        fixture
+            .finds("SELECT 1 FROM deliveries WHERE status = 'pending' AND attempts = 0 LIMIT 1")
+            .await,
+        "the backlog was over before"
+    );
+    running.stop().await;
+}
