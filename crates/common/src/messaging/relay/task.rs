@@ -168,6 +168,7 @@ impl Relay {
             let not_now = work.not_now(now);
             let probe = self.rows.probe(&kind, &not_now, BATCH);
             match within(DEADLINE, probe).await {
+                // None of it waits, or all of it behind another type that does.
                 Ok(rows) if rows.is_empty() => work.release(&kind),
                 Ok(rows) => work.probe(kind, rows, &self.outlet, &self.metrics),
                 Err(error) => tracing::warn!(error = chain(&error), "the outbox can't be read"),

@@ -152,7 +152,7 @@ impl Work {
         }
     }
 
-    /// Holds the type back no longer: no message of it waits.
+    /// Holds the type back no longer: no message of it waits for its own sake.
     pub(super) fn release(&mut self, kind: &str) {
         self.refused.release(&kind.to_owned());
     }

@@ -1,5 +1,6 @@
 //! A queue that is full holds back what is meant for it, and nothing else; and for no longer than it is full.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -35,16 +36,7 @@ async fn a_full_queue_holds_back_its_own_events_only_and_lets_them_go_when_it_ha
     ] {
         let fixture = Fixture::private(&rabbit.url()).await;
         fixture.is_up().await;
-        let queue = format!(r"^{}\.email-worker\.events$", fixture.namespace());
-        let full = [
-            "set_policy",
-            "full",
-            &queue,
-            r#"{"max-length":100}"#,
-            "--apply-to",
-            "queues",
-        ];
-        rabbit.control(&full).await;
+        limit(&rabbit, &fixture, r"email-worker\.events").await;
         // The gateway reads both types; email-worker, which reads one of them, is down.
         let seen = fixture.consume(GATEWAY_EVENTS, |_| done());
         let changes = fixture.relay(&store);
@@ -81,6 +73,59 @@ async fn a_full_queue_holds_back_its_own_events_only_and_lets_them_go_when_it_ha
         each_once(&seen, SIGN_UPS + 1 + OTHERS).await;
         fixture.end().await;
     }
+}
+
+#[tokio::test]
+async fn of_two_full_queues_the_one_that_has_room_again_gets_its_events() {
+    let rabbit = PrivateRabbit::start().await;
+    let (store, fixture) = (Store::postgres().await, Fixture::private(&rabbit.url()).await);
+    fixture.is_up().await;
+    limit(&rabbit, &fixture, r"(email-worker|notification-gateway)\.events").await;
+    let changes = fixture.relay(&store);
+    let people: Vec<_> = (0..SIGN_UPS).map(|_| Uuid::now_v7()).collect();
+    for some in people.chunks(100) {
+        let events: Vec<_> = some.iter().map(|person| sign_up(*person, 1)).collect();
+        commit(&changes, &events).await;
+    }
+    // Of all that is of the other type, what comes first stands behind a sign-up that waits.
+    commit(&changes, &[email_sent_to(*people.last().unwrap())]).await;
+    let others: Vec<_> = (0..OTHERS).map(|_| email_sent()).collect();
+    commit(&changes, &others).await;
+    // Both types wait when nothing has gone for a while.
+    let (rows, since) = (Cell::new(0), Cell::new(Instant::now()));
+    eventually(LONG, async || {
+        let left = store.outbox_rows().await;
+        if rows.replace(left) != left {
+            since.set(Instant::now());
+        }
+        since.get().elapsed() > Duration::from_secs(2)
+    })
+    .await;
+    assert!(rows.get() > 1_000, "the queues are not full");
+
+    // email-worker stays down.
+    let seen = fixture.consume(GATEWAY_EVENTS, |_| done());
+    eventually(LONG, async || {
+        let there: HashSet<_> = seen.ids().into_iter().collect();
+        others.iter().all(|other| there.contains(&other.id))
+    })
+    .await;
+    assert!(store.outbox_rows().await > 0, "email-worker's queue is not full");
+    fixture.end().await;
+}
+
+/// Gives the queues of this namespace whose names are like that room for 100 messages.
+async fn limit(rabbit: &PrivateRabbit, fixture: &Fixture, queues: &str) {
+    let queues = format!(r"^{}\.{queues}$", fixture.namespace());
+    let full = [
+        "set_policy",
+        "full",
+        &queues,
+        r#"{"max-length":100}"#,
+        "--apply-to",
+        "queues",
+    ];
+    rabbit.control(&full).await;
 }
 
 /// Tells of events of another type, and answers how long they took.
