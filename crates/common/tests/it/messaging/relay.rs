@@ -248,7 +248,15 @@ pub(crate) async fn leaders(store: &Store) -> usize {
 
 #[tokio::test]
 async fn one_answer_that_is_lost_to_the_relay_stops_it_for_less_than_five_seconds() {
-    for statement in ["pg_try_advisory_lock", "SELECT id, aggregate", "DELETE FROM outbox"] {
+    let leading = ["pg_try_advisory_lock", "SELECT id, aggregate", "DELETE FROM outbox"];
+    let looking = [
+        "pg_locks",
+        "SELECT min(id)",
+        "SELECT COUNT(*)",
+        "SELECT created_at",
+        "LISTEN",
+    ];
+    for statement in leading.into_iter().chain(looking) {
         let (store, fixture) = (Store::postgres().await, Fixture::memory().await);
         fixture.consume_others(EMAIL_WORKER_EVENTS);
         let seen = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
