@@ -95,7 +95,10 @@ impl Argon2id {
         let mut memory = self.kept().pop().unwrap_or_default();
         let hashed = argon2.hash_password_into_with_memory(password, salt, output, memory.of(blocks));
         memory.of(blocks).iter_mut().for_each(Zeroize::zeroize);
-        self.kept().push(memory);
+        // What a hash of other settings needed beyond these is not held for good.
+        if memory.0.len() <= self.params.block_count() {
+            self.kept().push(memory);
+        }
         hashed?;
         Ok(Output::new(output)?)
     }
@@ -198,6 +201,11 @@ mod tests {
         }
         let own = argon2id.hash(b"correct horse").unwrap();
         assert_eq!(argon2id.verify(b"correct horse", &own), Ok(true));
+        let kept = argon2id.kept();
+        assert!(
+            kept.iter().all(|memory| memory.0.len() <= 64),
+            "more than the settings' cost is kept"
+        );
     }
 
     #[test]

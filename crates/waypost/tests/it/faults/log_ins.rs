@@ -9,7 +9,7 @@ use serde_json::json;
 use super::for_a_while;
 use super::load::{during, within};
 use crate::client::{PASSWORD, PATIENCE};
-use crate::stack::{Servers, Stack};
+use crate::stack::{Servers, Stack, resident_kib};
 
 /// What OWASP advises, as the built-in settings have it; profile `test` has the cheapest.
 const MEMORY_KIB: u32 = 19_456;
@@ -24,6 +24,7 @@ async fn ten_times_more_log_ins_than_can_be_hashed_cost_no_read_an_answer() {
         .set("ACCOUNTS__ARGON2__ITERATIONS", ITERATIONS.to_string());
     let stack = Stack::start(servers).await;
     stack.up().await;
+    let at_the_start = resident_kib(&stack.users);
     let (_, user) = stack.client.sign_up("flood@example.com").await.unwrap();
     let id = user["id"].as_str().unwrap().to_owned();
     let token = stack.client.log_in("flood@example.com").await;
@@ -52,6 +53,12 @@ async fn ten_times_more_log_ins_than_can_be_hashed_cost_no_read_an_answer() {
     });
     let (flood, meanwhile) = tokio::join!(flood, reads(Box::pin(for_a_while(SPAN))));
 
+    let grown = resident_kib(&stack.users).saturating_sub(at_the_start);
+    println!("user-api has {grown} KiB more resident than at its start");
+    assert!(
+        grown <= most_kib(),
+        "the memory of log-ins is not given back or kept: {grown} KiB"
+    );
     for call in &flood {
         assert!(matches!(call.what, (201, _) | (503, true)), "{:?}", call.what);
     }
@@ -66,6 +73,12 @@ async fn ten_times_more_log_ins_than_can_be_hashed_cost_no_read_an_answer() {
         100.0 * a_second / ceiling,
         within(99, done.map(|call| call.took)),
     );
+}
+
+/// A piece of memory for each hash that runs at a time, which is kept, and 20 MiB for all else.
+fn most_kib() -> u64 {
+    let at_a_time = std::thread::available_parallelism().map_or(2, usize::from);
+    u64::from(MEMORY_KIB) * u64::try_from(at_a_time).unwrap() + 20 * 1024
 }
 
 /// What all cores can hash when they do nothing else.
