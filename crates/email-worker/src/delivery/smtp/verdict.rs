@@ -59,9 +59,10 @@ pub(super) fn verdict(stage: Stage, code: u16, enhanced: Option<Enhanced>) -> Ve
         // Bad address, but the sender's: many servers say so only once a recipient was named.
         (_, _, Some((5, 1, 7 | 8))) => Verdict::Us,
         (_, _, Some((5, 1 | 2, _))) => Verdict::Mailbox,
-        (_, 552, _) | (_, _, Some((5, 6, _))) => Verdict::Mail,
-        (_, _, Some((5, 7, _))) => Verdict::Us,
-        // From here on the enhanced code, if there is one, says nothing that helps.
+        (_, 552, _) | (_, _, Some((5, 6, _) | (5, 3, 4))) => Verdict::Mail,
+        (_, _, Some((5, 3 | 7, _))) => Verdict::Us,
+        // From here on the enhanced code, if there is one, is none to go by: servers say 5.0.0, 5.4.1 and 5.5.0 of mailboxes
+        // that are not there.
         (Recipient, 550 | 551 | 553, _) => Verdict::Mailbox,
         (Data | Text, 550..=554, _) => Verdict::Mail,
         _ => Verdict::Us,
@@ -103,8 +104,13 @@ mod tests {
         // By enhanced code.
         (NAMED, "550 5.1.1, 553 5.1.3, 550 5.1.10, 554 5.1.2", Verdict::Mailbox),
         (NAMED, "550 5.2.1, 552 5.2.2, 554 5.2.3", Verdict::Mailbox),
-        (NAMED, "554 5.6.0, 550 5.6.7, 552 5.3.4, 552 5.7.0", Verdict::Mail),
+        (
+            NAMED,
+            "554 5.6.0, 550 5.6.7, 552 5.3.4, 550 5.3.4, 552 5.7.0",
+            Verdict::Mail,
+        ),
         (NAMED, "554 5.7.1, 550 5.7.1, 550 5.7.26, 521 5.7.0", Verdict::Us),
+        (NAMED, "550 5.3.2, 554 5.3.0, 550 5.3.5", Verdict::Us),
         (NAMED, "550 5.1.8, 553 5.1.7", Verdict::Us),
         (ALL, "450 4.7.1, 454 4.7.0, 550 4.7.1, 451 4.7.500", Verdict::Pair),
         (ALL, "421, 421 4.3.2, 421 5.7.0", Verdict::Pair),
@@ -118,11 +124,11 @@ mod tests {
         (NAMED, "552", Verdict::Mail),
         (
             &[Recipient],
-            "550, 551, 553, 550 5.4.1, 550 5.0.0, 550 2.1.5",
+            "550, 551, 553, 550 5.4.1, 550 5.5.0, 550 5.0.0, 550 2.1.5",
             Verdict::Mailbox,
         ),
-        (&[Recipient], "554, 530, 535, 503, 501, 571, 554 5.3.0", Verdict::Us),
-        (TOLD, "554, 550, 551, 553, 554 5.3.0", Verdict::Mail),
+        (&[Recipient], "554, 530, 535, 503, 501, 571", Verdict::Us),
+        (TOLD, "554, 550, 551, 553, 554 5.0.0", Verdict::Mail),
         (TOLD, "530, 535, 503, 500", Verdict::Us),
     ];
 
