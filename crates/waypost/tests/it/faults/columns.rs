@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::for_a_while;
 use super::load::{during, sign_up};
-use super::tally::{mostly_done, settled};
+use super::tally::{messages_reached, mostly_done, settled};
 use crate::stack::{Servers, Stack};
 
 /// What a migration of the next version may do while this one runs.
@@ -30,6 +30,7 @@ async fn a_column_added_to_every_table_under_load_three_times_fails_and_delays_n
     let calls = during(adding, 20, sign_up(&stack.client, "column", Some(403))).await;
     mostly_done(&stack, &calls);
     settled(&stack, "a column added to every table, three times", &calls).await;
+    messages_reached(&stack, "a column added to every table, three times").await;
     for service in ["email_worker", "notification_gateway"] {
         let late = format!(
             "SELECT count(*)::text FROM {service}.deliveries WHERE attempts <> 1 OR updated_at - created_at > 10000000"

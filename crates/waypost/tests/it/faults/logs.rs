@@ -4,7 +4,7 @@ use test_support::{Stream, eventually};
 
 use super::for_a_while;
 use super::load::{during, sign_up};
-use super::tally::{mostly_done, settled};
+use super::tally::{messages_reached, mostly_done, settled};
 use crate::client::{PATIENCE, scrape};
 use crate::stack::{Servers, Stack};
 
@@ -21,6 +21,7 @@ async fn a_log_reader_that_stalls_costs_log_lines_and_no_request_no_mail_and_no_
     let calls = during(for_a_while(Duration::from_secs(4)), 15, load).await;
     mostly_done(&stack, &calls);
     settled(&stack, "log reader stalled", &calls).await;
+    messages_reached(&stack, "log reader stalled").await;
     let lost = eventually(PATIENCE, || async {
         // Each scrape makes more lines.
         lost(&stack.users_operations).await.filter(|lost| *lost > 0)

@@ -4,7 +4,7 @@ use test_support::{AmqpClient, PrivatePostgres, amqp_url, eventually};
 
 use super::for_a_while;
 use super::load::{during, sign_up};
-use super::tally::{mostly_done, settled};
+use super::tally::{messages_reached, mostly_done, settled};
 use crate::client::PATIENCE;
 use crate::stack::{Servers, Stack};
 
@@ -50,6 +50,7 @@ async fn trouble_of_the_workers_databases_for_longer_than_the_ladder_sets_nothin
         cured.elapsed()
     );
     settled(&stack, "workers' databases in trouble", &calls).await;
+    messages_reached(&stack, "workers' databases in trouble").await;
     nothing_was_set_aside(&stack).await;
 }
 

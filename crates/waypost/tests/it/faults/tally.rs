@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use test_support::eventually;
 
 use super::load::{Call, SignUp};
+use super::provider::taken_by_number;
 use crate::client::{Met, PATIENCE};
 use crate::stack::Stack;
 
@@ -75,6 +76,28 @@ pub(super) async fn settled(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) 
         standing, ALL_DONE,
         "{fault}: something is left over or was written by half"
     );
+}
+
+/// As the mails of [`settled`], behind it: every account with a phone has its message, once.
+pub(super) async fn messages_reached(stack: &Stack, fault: &str) {
+    let phones = stack
+        .texts("SELECT 'To=%2B' || substr(phone, 2) FROM user_api.users WHERE phone IS NOT NULL")
+        .await;
+    let phones: BTreeSet<String> = phones.into_iter().collect();
+    let taken = eventually(PATIENCE, || async {
+        let (taken, _) = taken_by_number(stack).await;
+        (taken.len() >= phones.len()).then_some(taken)
+    })
+    .await;
+    let lost: Vec<_> = phones.iter().filter(|phone| !taken.contains_key(*phone)).collect();
+    let doubled = taken.values().filter(|keys| keys.len() > 1).count();
+    println!(
+        "{fault}, SMS: sent {}, received {}, lost {}, doubled {doubled}",
+        phones.len(),
+        taken.len(),
+        lost.len()
+    );
+    assert_eq!((lost.len(), doubled), (0, 0), "{fault}");
 }
 
 /// Fails when a call got another answer than 201, or 503 from a service with too much to do; or when a

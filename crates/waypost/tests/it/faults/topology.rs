@@ -5,8 +5,7 @@ use test_support::{AmqpClient, AmqpMessage, AmqpValue, Fault, FaultProxy, Privat
 
 use super::for_a_while;
 use super::load::{Call, SignUp, during, sign_up};
-use super::provider::taken_by_number;
-use super::tally::{only, settled};
+use super::tally::{messages_reached, only, settled};
 use crate::client::{PATIENCE, scrape};
 use crate::stack::{Servers, Stack};
 
@@ -30,7 +29,7 @@ async fn a_queue_deleted_by_hand_loses_and_doubles_nothing_whether_its_worker_is
     let mut calls = signed_up(&stack, "down", 401, for_a_while(AGAIN)).await;
     stack.add_worker();
     settled(&stack, "work queue deleted, its worker down", &calls).await;
-    messages_reached(&stack, "work queue deleted, its worker down", &calls).await;
+    messages_reached(&stack, "work queue deleted, its worker down").await;
 
     let delay = format!("{QUEUE}.retry.200");
     let dead = format!("{QUEUE}.dead");
@@ -54,7 +53,7 @@ async fn a_queue_deleted_by_hand_loses_and_doubles_nothing_whether_its_worker_is
             "{fault}: it is not there again"
         );
         settled(&stack, &fault, &calls).await;
-        messages_reached(&stack, &fault, &calls).await;
+        messages_reached(&stack, &fault).await;
     }
     poison_was_set_aside(&rabbit, &stack).await;
     let metrics = scrape(&stack.users_operations).await.unwrap();
@@ -89,7 +88,7 @@ async fn an_exchange_deleted_by_hand_loses_and_doubles_nothing_and_says_since_wh
             "{exchange} is not there again"
         );
         settled(&stack, &format!("{exchange} deleted"), &calls).await;
-        messages_reached(&stack, &format!("{exchange} deleted"), &calls).await;
+        messages_reached(&stack, &format!("{exchange} deleted")).await;
     }
     let said = [&stack.users, &stack.gateway, &stack.workers[0]].iter().any(|process| {
         let log = process.output();
@@ -131,7 +130,7 @@ async fn a_broker_that_falls_silent_on_open_connections_holds_up_neither_work_no
     };
     let calls = signed_up(&stack, "silent", 421, silence).await;
     settled(&stack, "broker silent on open connections", &calls).await;
-    messages_reached(&stack, "broker silent on open connections", &calls).await;
+    messages_reached(&stack, "broker silent on open connections").await;
 
     second.set(Fault::MuteReplies).await;
     let _ = stack.client.sign_up("at-the-end@example.com").await;
@@ -150,23 +149,6 @@ async fn signed_up(
     let calls = during(meanwhile, A_SECOND, sign_up(&stack.client, who, Some(area))).await;
     only(stack, &calls, &[201, 503]);
     calls
-}
-
-/// As the mails of `settled`: every phone has its message, once.
-async fn messages_reached(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) {
-    let sent = calls.iter().filter(|call| call.what.is_done()).count();
-    let taken = eventually(PATIENCE, || async {
-        let (taken, _) = taken_by_number(stack).await;
-        (taken.len() >= sent).then_some(taken)
-    })
-    .await;
-    let doubled = taken.values().filter(|keys| keys.len() > 1).count();
-    println!(
-        "{fault}, SMS: sent {sent}, received {}, lost {}, doubled {doubled}",
-        taken.len(),
-        sent.saturating_sub(taken.len())
-    );
-    assert_eq!((taken.len(), doubled), (sent, 0), "{fault}");
 }
 
 /// Publishes what no worker can read, and what thus goes to the dead letters.

@@ -4,7 +4,7 @@ use test_support::{Answer, PrivatePostgres, Stage, eventually};
 
 use super::for_a_while;
 use super::load::{during, sign_up};
-use super::tally::{mostly_done, only, settled};
+use super::tally::{messages_reached, mostly_done, only, settled};
 use crate::client::PATIENCE;
 use crate::stack::{Servers, Stack};
 
@@ -41,6 +41,7 @@ async fn two_workers_without_a_database_for_longer_than_a_lease_send_nothing_twi
     for_a_while(OUTAGE).await;
     postgres.start_and_wait().await;
     settled(&stack, "database away for longer than a lease, two workers", &calls).await;
+    messages_reached(&stack, "database away for longer than a lease, two workers").await;
     let attempts = "SELECT DISTINCT attempts::text FROM email_worker.deliveries";
     assert_eq!(stack.texts(attempts).await, ["1"]);
 }
@@ -64,6 +65,7 @@ async fn twenty_rolling_restarts_under_load_cost_no_attempt_and_no_delivery_wait
     let calls = during(restarts, 20, load).await;
     mostly_done(&stack, &calls);
     settled(&stack, "20 rolling restarts", &calls).await;
+    messages_reached(&stack, "20 rolling restarts").await;
     let every = "SELECT max(attempts)::text || ' ' || (max(updated_at - created_at) < 25000000) FROM";
     for service in ["email_worker", "notification_gateway"] {
         let cost = stack.texts(&format!("{every} {service}.deliveries")).await;
