@@ -43,22 +43,36 @@ fn has_www(text: &str) -> bool {
     })
 }
 
+/// What no name of a machine ends with: a dot or hyphen there belongs to the sentence, or stands for the root.
+const ENDS: [char; 2] = ['.', '-'];
+
 /// What may be a domain or an address of a machine, and what stands around it.
 struct Domain<'a> {
     before: &'a str,
+    name: &'a str,
     after: &'a str,
 }
 
 impl Domain<'_> {
-    /// A port, a path or a query follows.
+    /// A port, a path or a query follows. In `M.Sc./Ph.D.` none does.
     fn is_place(&self) -> bool {
-        let mut after = self.after.chars();
+        let after = self.after.trim_start_matches(ENDS);
+        if after.len() < self.after.len() && self.is_of_one_letter() {
+            return false;
+        }
+        let mut after = after.chars();
         match (after.next(), after.next()) {
             (Some('/'), _) => true,
             (Some(':'), Some(port)) => port.is_ascii_digit(),
             (Some('?' | '#'), Some(next)) => next.is_alphanumeric(),
             _ => false,
         }
+    }
+
+    /// One letter stands before the ending, as in a degree.
+    fn is_of_one_letter(&self) -> bool {
+        let owner = self.name.rsplit_once('.').map(|(owner, _)| owner);
+        owner.is_some_and(|owner| owner.chars().nth(1).is_none())
     }
 
     /// Somebody stands before it, and an `@`.
@@ -70,13 +84,18 @@ impl Domain<'_> {
 
 fn domains(text: &str) -> impl Iterator<Item = Domain<'_>> {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
-    let words = text.split(move |c| !is_part(c)).filter(|word| is_domain(word));
-    words.map(move |word| {
-        // A word is a part of the text: it begins where its first byte lies.
-        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+    let words = text.split(move |c| !is_part(c));
+    // Between two dots stands nothing: where they follow each other, a name has ended.
+    let names = words
+        .flat_map(|word| word.split(".."))
+        .map(|word| word.trim_end_matches(ENDS));
+    names.filter(|name| is_domain(name)).map(move |name| {
+        // A name is a part of the text: it begins where its first byte lies.
+        let at = name.as_ptr() as usize - text.as_ptr() as usize;
         Domain {
             before: &text[..at],
-            after: &text[at + word.len()..],
+            name,
+            after: &text[at + name.len()..],
         }
     })
 }
@@ -96,7 +115,7 @@ fn is_domain(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    const PLACES: [&str; 21] = [
+    const PLACES: [&str; 27] = [
         "http://evil.example",
         "Win! HTTPS://EVIL.EXAMPLE/x now",
         "Ada @https://evil.example/prize",
@@ -112,6 +131,12 @@ mod tests {
         "//evil.com/x",
         "evil.com:8080",
         "evil.com?a=1",
+        "evil.com./prize",
+        "evil.com.:8080",
+        "evil.com...?a=1",
+        "evil.com-/prize",
+        "1.2.3.4./x",
+        "evil.com。/x",
         "1.2.3.4/x",
         "例え.jp/x",
         "evil．com／x",
@@ -132,6 +157,15 @@ mod tests {
         for text in [
             "evil.com",
             "win at bit.ly now",
+            "win at evil.com.",
+            "win at evil.com. Now",
+            "win at evil.com...now",
+            "win at evil.com-",
+            "(evil.com.)",
+            "win at t.co.",
+            "10.0.0.1.",
+            "M.Sc.",
+            "M.Sc./Ph.D.",
             "x.com",
             "Evil.Online",
             "evil.cfd",
@@ -162,7 +196,13 @@ mod tests {
             "../../etc/passwd",
             "Mr. T",
             "A.B.C.",
-            "M.Sc./Ph.D.",
+            "Ph.D.",
+            "Anna-/Bo",
+            "Inc.",
+            "Acme Inc./Ltd.",
+            "Sammy Davis Jr.",
+            "Anna...Bo",
+            "Ada <ada@example.com.>",
             "Ada <ada@example.com>",
             "Ada: 1.5",
             "wwwilliam",
