@@ -94,14 +94,15 @@ impl Emails {
         let [subject, text, html] = self.render(content, &name)?;
         let envelope =
             Envelope::new(Some(self.from.email.clone()), vec![address.clone()]).map_err(ComposeError::Message)?;
+        let to = Mailbox::new(Some(name), address);
         let message_id = format!("<{}>", self.message_id(source_event_id, content.template));
         let body = MultiPart::alternative()
             .boundary(source_event_id.simple().to_string())
             .singlepart(SinglePart::plain(text))
             .singlepart(SinglePart::html(html));
         Message::builder()
-            .from(self.from.clone())
-            .raw_header(to_header(&name, &address))
+            .raw_header(mailbox_header("From", &self.from))
+            .raw_header(mailbox_header("To", &to))
             .envelope(envelope)
             .raw_header(subject_header(&one_line_subject(&subject)))
             .message_id(Some(message_id))
@@ -142,12 +143,13 @@ fn subject_header(subject: &str) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(name, subject.to_owned(), encoded_words(subject))
 }
 
-/// The recipient: name and address (RFC 5322, 3.4).
+/// A sender or recipient: name and address (RFC 5322, 3.4).
 ///
 /// A name that is more than words of letters and digits stands in quotes. A name that is not ASCII, or looks encoded, is
 /// encoded. lettre would leave a dot without quotes, and some parsers read no address behind the name `.`.
-fn to_header(name: &str, address: &Address) -> HeaderValue {
+fn mailbox_header(header: &'static str, mailbox: &Mailbox) -> HeaderValue {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == ' ';
+    let (name, address) = (mailbox.name.as_deref().unwrap_or_default(), &mailbox.email);
     let shown = if name.is_empty() {
         address.to_string()
     } else if !name.is_ascii() || name.contains("=?") {
@@ -159,7 +161,8 @@ fn to_header(name: &str, address: &Address) -> HeaderValue {
         let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
         format!("\"{quoted}\" <{address}>")
     };
-    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str("To"), shown.clone(), shown)
+    // lettre looks for a sender in what is not encoded.
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(header), mailbox.to_string(), shown)
 }
 
 /// A text as encoded words (RFC 2047), each on a line of its own.
@@ -190,7 +193,11 @@ mod tests {
     use super::*;
 
     fn written(name: &str) -> String {
-        let emails = Emails::new("Waypost <hello@example.org>").unwrap();
+        written_from("Waypost <hello@example.org>", name)
+    }
+
+    fn written_from(from: &str, name: &str) -> String {
+        let emails = Emails::new(from).unwrap();
         let header = Header {
             to: "ada@example.com",
             source_event_id: Uuid::nil(),
@@ -227,7 +234,12 @@ mod tests {
             );
             assert!(mail.lines().all(|line| line.len() <= 998));
         }
-        for name in ["win at evil.com", "http://evil.example/x", "www.evil.example"] {
+        for name in [
+            "win at evil.com",
+            "win at evil.com.",
+            "http://evil.example/x",
+            "www.evil.example",
+        ] {
             let mail = written(name);
             assert!(!mail.contains("evil"), "{mail}");
             assert!(
@@ -238,5 +250,38 @@ mod tests {
         assert!(written(".").contains("\r\nTo: \".\" <ada@example.com>\r\n"));
         assert!(written("").contains("\r\nTo: ada@example.com\r\n"));
         assert!(written("Ada").contains("\r\nX-Auto-Response-Suppress: All\r\n"));
+    }
+
+    #[test]
+    fn the_sender_is_written_as_a_recipient_is() {
+        for (from, header, name) in [
+            ("hello@example.org", "hello@example.org", None),
+            (
+                "Acme Support <hello@example.org>",
+                "Acme Support <hello@example.org>",
+                Some("Acme Support"),
+            ),
+            (
+                "Acme.com <hello@example.org>",
+                "\"Acme.com\" <hello@example.org>",
+                Some("Acme.com"),
+            ),
+            (
+                r#""Acme, Inc. \"A\"" <hello@example.org>"#,
+                r#""Acme, Inc. \"A\"" <hello@example.org>"#,
+                Some(r#"Acme, Inc. "A""#),
+            ),
+            (
+                "航点 <hello@example.org>",
+                "=?utf-8?b?6Iiq54K5?=\r\n <hello@example.org>",
+                Some("航点"),
+            ),
+        ] {
+            let mail = written_from(from, "Ada");
+            assert!(mail.starts_with(&format!("From: {header}\r\n")), "{mail}");
+            let parsed = MessageParser::default().parse(mail.as_bytes()).unwrap();
+            let sender = parsed.from().unwrap().first().unwrap();
+            assert_eq!((sender.name(), sender.address()), (name, Some("hello@example.org")));
+        }
     }
 }
