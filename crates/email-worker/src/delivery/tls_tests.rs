@@ -150,6 +150,22 @@ async fn starttls_that_is_not_offered_or_not_tls_gets_no_mail() {
     assert!(plain.was_private());
 }
 
+#[tokio::test]
+async fn the_name_of_the_settings_is_said_to_the_server() {
+    for (hello_name, said) in [
+        ("relay.waypost.example", "relay.waypost.example"),
+        ("", "waypost.example"),
+    ] {
+        let line = Line::to(SmtpReceiver::start().await, "smtp://127.0.0.1:PORT", "").await;
+        let mut settings = Settings::for_tests().own.mail;
+        settings.url = line.url.clone().into();
+        settings.hello_name = hello_name.to_owned();
+        send(&Transport::new(&settings).unwrap()).await.unwrap();
+        let heard = String::from_utf8(line.tap.heard().remove(0)).unwrap();
+        assert_eq!(heard.lines().next(), Some(format!("EHLO {said}").as_str()));
+    }
+}
+
 #[test]
 fn a_file_that_can_not_be_read_stops_the_start() {
     let mut settings = Settings::for_tests().own.mail;
