@@ -1,8 +1,10 @@
 //! The sandbox as a process of its own.
 
+mod ending;
+
 use clap::Parser;
+use ending::Ending;
 use provider_sandbox::{Config, start};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A stand-in for external providers, with faults to switch on.
@@ -23,13 +25,10 @@ async fn main() -> anyhow::Result<()> {
         .or_else(|| from_environment("WAYPOST__HTTP__ADDRESS"))
         .unwrap_or_else(|| "127.0.0.1:8090".to_owned());
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let ending = Ending::listen()?;
     let running = start(Config { address }, stop.clone())?;
     tracing::info!(address = %running.address, "the provider sandbox is up");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    ending.asked().await;
     stop.cancel();
     running.finished().await?;
     Ok(())

@@ -7,7 +7,8 @@ use actix_web::HttpRequest;
 use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 use crate::faults::{Mode, What};
 use crate::target::{Asked, Provider, Target};
@@ -15,6 +16,9 @@ use crate::target::{Asked, Provider, Target};
 const MAX_REQUESTS: usize = 10_000;
 /// All bodies and headers together; the oldest requests go first.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// RFC 3339 with six digits behind the second, as the services write it: such texts sort as the times do.
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
 /// One request, as it came.
 #[derive(Debug, Clone, Serialize)]
@@ -86,7 +90,11 @@ impl Recorded {
     reason = "a record's time is for people to read; nothing is decided by it"
 )]
 fn now() -> String {
-    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+    written(OffsetDateTime::now_utc())
+}
+
+fn written(at: OffsetDateTime) -> String {
+    at.format(TIME).unwrap_or_default()
 }
 
 /// The log of requests, oldest first.
@@ -125,5 +133,23 @@ impl Requests {
 
     fn lock(&self) -> MutexGuard<'_, Log> {
         self.0.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_time_has_six_digits_behind_the_second_whatever_they_are() {
+        for (later, text) in [
+            (Duration::ZERO, "1970-01-01T00:00:00.000000Z"),
+            (Duration::milliseconds(1_120), "1970-01-01T00:00:01.120000Z"),
+            (Duration::nanoseconds(123_456_789), "1970-01-01T00:00:00.123456Z"),
+        ] {
+            assert_eq!(written(OffsetDateTime::UNIX_EPOCH + later), text);
+        }
     }
 }
