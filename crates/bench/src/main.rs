@@ -37,6 +37,7 @@ use crate::{
 
 /// Measures Waypost on this machine and writes target/bench/report.{txt,json}.
 #[derive(Parser)]
+#[command(version)]
 struct Arguments {
     /// Only these comparisons; all when none is named.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -159,4 +160,16 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let files = report.write()?;
     println!("written to {files}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn it_tells_its_version() {
+        assert_eq!(Arguments::command().get_version(), Some(env!("CARGO_PKG_VERSION")));
+    }
 }

@@ -12,6 +12,7 @@ use guide::{exercises, markdown, site};
 const SITE: &str = "target/guide";
 
 #[derive(Parser)]
+#[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

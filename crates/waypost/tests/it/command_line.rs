@@ -71,6 +71,32 @@ async fn a_port_that_is_taken_gives_a_message_that_names_the_setting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_program_tells_what_it_is_and_how_it_is_used() {
+    for name in [
+        "user-api",
+        "email-worker",
+        "notification-gateway",
+        "provider-sandbox",
+        "waypost",
+        "guide",
+    ] {
+        for (argument, said) in [
+            ("--version", format!("{name} {}", env!("CARGO_PKG_VERSION"))),
+            ("--help", format!("Usage: {name}")),
+        ] {
+            let mut program = run(name, &[]).arg(argument).spawn();
+            let status = program.exit(Duration::from_secs(30)).await;
+            assert!(status.success(), "{name} {argument}: {}", program.output());
+            assert!(
+                program.output().contains(&said),
+                "{name} {argument}: {}",
+                program.output()
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_typing_error_in_a_setting_stops_the_start_and_is_named() {
     let folder = Folder::create();
     let environment = [("WAYPOST__HTTP__ADRESS".to_owned(), "x".to_owned())];
