@@ -21,8 +21,8 @@ use crate::config::Origins;
 /// The methods of the API.
 const METHODS: &str = "GET, HEAD, POST, PATCH";
 /// The headers that a page may send, beside those that the Fetch standard allows to every page.
-const REQUEST_HEADERS: &str =
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Traceparent, Tracestate";
+const REQUEST_HEADERS: &str = "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-Match, If-None-Match, \
+                               Last-Event-ID, Traceparent, Tracestate";
 /// The headers that a page may read, beside those that the Fetch standard allows to every page.
 const ANSWER_HEADERS: &str = "ETag, Location, Retry-After, RateLimit, RateLimit-Policy, Cache-Status, WWW-Authenticate";
 /// How long browsers may keep a preflight's answer, in seconds. Chromium takes no more than this.

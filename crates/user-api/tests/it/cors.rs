@@ -51,6 +51,7 @@ async fn a_page_whose_origin_is_named_may_ask_and_read() {
     let headers = answer.header("access-control-allow-headers").to_ascii_lowercase();
     for asked in [
         "authorization",
+        "content-encoding",
         "content-type",
         "if-match",
         "last-event-id",
