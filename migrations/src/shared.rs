@@ -1,5 +1,8 @@
 //! Tables of one shape in several services: outbox, inbox, deliveries.
 //!
+//! Frozen: migrations that ran on somebody's database are made of these functions, and a migration that ran never changes.
+//! Another shape is a new function, with a new migration in each service.
+//!
 //! Times are microseconds UTC in a BIGINT: they sort and compare alike on both databases.
 
 use sea_orm_migration::prelude::*;

@@ -1,3 +1,5 @@
+//! Searches and orders on PostgreSQL: pages, copies, what its holder may still tell of, and the bounds of what is read.
+
 use migrations::{MigratorTraitSelf, Owner};
 use test_support::TestDatabase;
 

@@ -1,3 +1,5 @@
+//! What becomes of a delivery after each outcome: the schedule, its bounds, and the end.
+
 use uuid::Uuid;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! That a stand-by asks to lead, however often it is woken.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use test_support::TestDatabase;

@@ -1,3 +1,5 @@
+//! What is on its way and what is held: types whose queue is full, confirmations that are gathered, parts that fail.
+
 use std::future::{pending, ready};
 
 use super::*;
