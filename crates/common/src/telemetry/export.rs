@@ -11,6 +11,7 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
+use parking_lot::Mutex;
 
 use super::scope::SERVICE_ATTRIBUTE;
 use super::{SpanBuffer, TelemetryError, current_service};
@@ -172,7 +173,7 @@ fn resource(service: Service) -> Resource {
 struct Watched {
     inner: opentelemetry_otlp::SpanExporter,
     waiting: Arc<Waiting>,
-    complained: std::sync::Mutex<Option<Instant>>,
+    complained: Mutex<Option<Instant>>,
 }
 
 impl Watched {
@@ -180,13 +181,13 @@ impl Watched {
         Self {
             inner,
             waiting,
-            complained: std::sync::Mutex::new(None),
+            complained: Mutex::new(None),
         }
     }
 
     /// Says how many spans were lost, once a minute at most: refused with this error, or dropped because too many waited.
     fn complain(&self, error: Option<&OTelSdkError>) {
-        let Ok(mut last) = self.complained.lock() else { return };
+        let mut last = self.complained.lock();
         if last.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
             *last = Some(Instant::now());
             let count = self.waiting.lost.swap(0, Ordering::Relaxed);

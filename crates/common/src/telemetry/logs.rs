@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -220,7 +220,7 @@ struct Failures(Mutex<HashMap<String, (Instant, u64)>>);
 impl Failures {
     /// When the line is to be written: how many lines of the same failure were left out since the last one. Else `None`.
     fn admit(&self, failure: String, now: Instant) -> Option<u64> {
-        let Ok(mut seen) = self.0.lock() else { return Some(0) };
+        let mut seen = self.0.lock();
         if let Some((written, left_out)) = seen.get_mut(&failure) {
             if now.duration_since(*written) < SAME_FAILURE_EVERY {
                 *left_out += 1;
