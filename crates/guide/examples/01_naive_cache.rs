@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use common::config::Service;
 use common::process::Tasks;
-use common::store::{Heard, Limits, Store, StoreError, Subscription};
+use common::store::{Heard, Store, StoreError, Subscription, Timeouts};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::time::sleep;
@@ -78,7 +78,7 @@ async fn rename(store: &Store, database: &Database, name: &str) -> Result<(), St
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let tasks = Tasks::new(Service::UserApi);
-    let store = Store::open("memory://", "", Limits::default(), &tasks)?;
+    let store = Store::open("memory://", "", Timeouts::default(), &tasks)?;
     match Arguments::parse().fault {
         Fault::StaleSet => stale_set(&store).await?,
         Fault::LostInvalidation => lost_invalidation(&store).await?,

@@ -12,7 +12,7 @@ use common::Timestamp;
 use common::config::Service;
 use common::process::Tasks;
 use common::store::cache::{Layer, LoadError, Loaded};
-use common::store::{Cache, CacheKey, CacheOptions, Limits, Locks, Store};
+use common::store::{Cache, CacheKey, CacheOptions, Locks, Store, Timeouts};
 use common::telemetry::Metrics;
 use futures_util::future::{join_all, try_join_all};
 
@@ -68,7 +68,7 @@ async fn main() -> anyhow::Result<()> {
     let Arguments { redis } = Arguments::parse();
     let tasks = Tasks::new(Service::UserApi);
     let (response, connect, prefix) = (PATIENCE, PATIENCE, uuid::Uuid::now_v7().to_string());
-    let store = Store::open(&redis, &prefix, Limits { response, connect }, &tasks)?;
+    let store = Store::open(&redis, &prefix, Timeouts { response, connect }, &tasks)?;
     anyhow::ensure!(store.connected(PATIENCE).await, "no Redis answers at {redis}");
     println!("{:<46}{:<13}queries so far", "a read", "answered by");
     layers(&store, &tasks).await?;

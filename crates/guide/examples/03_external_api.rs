@@ -12,7 +12,7 @@ use common::config::Service;
 use common::outbound::{Destination, Outbound, OutboundClient, Repeat};
 use common::process::{State, Tasks};
 use common::resilience::{Backoff, BreakerOptions, Breakers};
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use common::telemetry::Metrics;
 use futures_util::{StreamExt, stream};
 use provider_sandbox::Config;
@@ -87,7 +87,7 @@ async fn main() -> anyhow::Result<()> {
     let provider = Provider::at(sandbox.address)?;
     let outbound = Outbound {
         metrics: Metrics::new(Service::NotificationGateway),
-        store: Store::open("memory://", "", Limits::default(), &tasks)?,
+        store: Store::open("memory://", "", Timeouts::default(), &tasks)?,
         breakers: Breakers::default(),
     };
     let client = outbound.client(&destination())?;

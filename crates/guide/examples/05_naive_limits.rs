@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use common::config::Service;
 use common::process::Tasks;
 use common::resilience::Quota;
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use common::telemetry::Metrics;
 
 /// Requests a minute that one caller may make.
@@ -85,7 +85,7 @@ async fn per_replica() -> anyhow::Result<()> {
     println!("each replica counts by itself   {passed} pass");
 
     let tasks = Tasks::new(Service::UserApi);
-    let store = Store::open("memory://", "", Limits::default(), &tasks)?;
+    let store = Store::open("memory://", "", Timeouts::default(), &tasks)?;
     let quota = Quota::token_bucket(f64::from(ALLOWED), ALLOWED);
     let mut passed = 0;
     for _ in 0..ASKED {

@@ -12,7 +12,7 @@ use common::config::Service;
 use common::limits::{SharedRate, Verdict};
 use common::process::Tasks;
 use common::resilience::{ConcurrencyLimit, ConcurrencyOptions, InFlight, Outcome, Priority, Quota};
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 
 /// Requests a minute, and at once.
 const RATE: f64 = 600.0;
@@ -40,7 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let tasks = Tasks::new(Service::UserApi);
     let (response, connect) = (PATIENCE, PATIENCE);
     let prefix = format!("guide:{}", uuid::Uuid::now_v7());
-    let store = Store::open(&redis, &prefix, Limits { response, connect }, &tasks)?;
+    let store = Store::open(&redis, &prefix, Timeouts { response, connect }, &tasks)?;
     anyhow::ensure!(store.connected(PATIENCE).await, "no Redis answers at {redis}");
     limiters(&store).await;
     overload();

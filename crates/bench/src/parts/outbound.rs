@@ -10,7 +10,7 @@ use common::config::Service;
 use common::outbound::{Destination, Outbound, OutboundClient};
 use common::process::Tasks;
 use common::resilience::{Breaker, BreakerOptions, Breakers, Bulkhead, Quota, RetryBudget, Verdict};
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use common::telemetry::Metrics;
 use reqwest::Url;
 
@@ -38,7 +38,7 @@ pub(crate) async fn outbound(cores: &Cores, effort: Effort) -> anyhow::Result<Pa
     let tasks = Tasks::new(Service::NotificationGateway);
     let outbound = Outbound {
         metrics: Metrics::new(Service::NotificationGateway),
-        store: Store::open("memory://", "bench", Limits::default(), &tasks)?,
+        store: Store::open("memory://", "bench", Timeouts::default(), &tasks)?,
         breakers: Breakers::default(),
     };
     let usual = Destination::new("bench", Duration::from_secs(5), Duration::from_secs(2));

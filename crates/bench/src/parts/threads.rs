@@ -15,7 +15,7 @@ use common::{
     Timestamp,
     config::Service,
     process::Tasks,
-    store::{Cache, CacheKey, CacheOptions, Limits, Store, cache::Layer},
+    store::{Cache, CacheKey, CacheOptions, Store, Timeouts, cache::Layer},
     telemetry::Metrics,
 };
 use tokio::time::{Instant, sleep};
@@ -161,7 +161,7 @@ fn reads_a_second(threads: usize, sharing: Sharing) -> anyhow::Result<f64> {
 
 async fn filled() -> anyhow::Result<Cache<Key>> {
     let tasks = Tasks::new(Service::UserApi);
-    let store = Store::open("memory://", "bench", Limits::default(), &tasks)?;
+    let store = Store::open("memory://", "bench", Timeouts::default(), &tasks)?;
     let cache = Cache::<Key>::new(store, CacheOptions::default(), Metrics::new(Service::UserApi), tasks);
     ensure!(cache.hears_others(UP).await, "the cache hears nothing");
     for key in 0..KEYS {

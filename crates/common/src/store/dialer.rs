@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::{
-    Connection, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts,
+    Connection, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts as PoolTimeouts,
     redis::{
         AsyncConnectionConfig, Client, FromRedisValue, RedisError, RedisResult, Value, aio::MultiplexedConnection, cmd,
     },
 };
 use tokio::time::timeout;
 
-use super::{Limits, OpenError, address::Address, error::CLUSTER_CURE, sentinel::Sentinels};
+use super::{OpenError, Timeouts, address::Address, error::CLUSTER_CURE, sentinel::Sentinels};
 use crate::tls;
 
 /// Why no connection to a node that takes writes could be made, or one is no longer to be used.
@@ -46,7 +46,7 @@ pub(in crate::store) struct Dialer(Arc<Inner>);
 
 struct Inner {
     way: Way,
-    limits: Limits,
+    timeouts: Timeouts,
     connection: AsyncConnectionConfig,
 }
 
@@ -65,21 +65,21 @@ pub(super) struct Dialled {
 
 impl Dialer {
     /// `None` when the address is no server's: the store is in memory.
-    pub(super) fn new(address: Address, limits: Limits) -> Result<Option<Self>, OpenError> {
+    pub(super) fn new(address: Address, timeouts: Timeouts) -> Result<Option<Self>, OpenError> {
         let connection = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limits.connect))
-            .set_response_timeout(Some(limits.response));
+            .set_connection_timeout(Some(timeouts.connect))
+            .set_response_timeout(Some(timeouts.response));
         let way = match address {
             Address::Memory => return Ok(None),
             Address::Node(client) => {
-                let pool = pool(&client, connection.clone(), limits)?;
+                let pool = pool(&client, connection.clone(), timeouts)?;
                 Way::Node(client, pool)
             }
             Address::Sentinels(sentinels) => Way::Sentinels(sentinels),
         };
         Ok(Some(Self(Arc::new(Inner {
             way,
-            limits,
+            timeouts,
             connection,
         }))))
     }
@@ -129,7 +129,7 @@ impl Dialer {
         let Way::Sentinels(sentinels) = &self.0.way else {
             return false;
         };
-        let said = sentinels.ask(self.0.limits.connect).await;
+        let said = sentinels.ask(self.0.timeouts.connect).await;
         match said.instead_of(node) {
             Some((host, port)) => self.verified(sentinels, host, *port).await.is_ok(),
             None => false,
@@ -138,7 +138,7 @@ impl Dialer {
 
     /// The first of the nodes that the sentinels name which says of itself that it is the master.
     async fn master(&self, sentinels: &Sentinels) -> Result<Client, DialError> {
-        let said = sentinels.ask(self.0.limits.connect).await;
+        let said = sentinels.ask(self.0.timeouts.connect).await;
         let mut trouble = DialError::NoMaster(said.trouble);
         for ((host, port), _) in said.named {
             match self.verified(sentinels, &host, port).await {
@@ -158,7 +158,7 @@ impl Dialer {
 
     async fn dial(&self, client: &Client) -> Result<MultiplexedConnection, DialError> {
         let dialled = client.get_multiplexed_async_connection_with_config(&self.0.connection);
-        within(creation(self.0.limits), dialled).await
+        within(creation(self.0.timeouts), dialled).await
     }
 
     /// Refuses a node of a cluster, because each of them would refuse most keys.
@@ -174,7 +174,7 @@ impl Dialer {
     }
 
     async fn bounded<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, DialError> {
-        within(self.0.limits.response, answer).await
+        within(self.0.timeouts.response, answer).await
     }
 }
 
@@ -188,18 +188,18 @@ async fn within<T>(limit: Duration, answer: impl Future<Output = RedisResult<T>>
 }
 
 /// Dialling and greeting; the margin lets the client's own limit come first.
-fn creation(limits: Limits) -> Duration {
-    limits.connect + Duration::from_millis(50)
+fn creation(timeouts: Timeouts) -> Duration {
+    timeouts.connect + Duration::from_millis(50)
 }
 
-fn pool(client: &Client, connection: AsyncConnectionConfig, limits: Limits) -> Result<Pool, OpenError> {
+fn pool(client: &Client, connection: AsyncConnectionConfig, timeouts: Timeouts) -> Result<Pool, OpenError> {
     let node = client.get_connection_info().clone();
     let manager = Manager::new_with_config(node, connection).map_err(OpenError::Address)?;
     let config = PoolConfig {
-        timeouts: Timeouts {
-            wait: Some(limits.connect),
-            create: Some(creation(limits)),
-            recycle: Some(limits.connect),
+        timeouts: PoolTimeouts {
+            wait: Some(timeouts.connect),
+            create: Some(creation(timeouts)),
+            recycle: Some(timeouts.connect),
         },
         ..PoolConfig::default()
     };

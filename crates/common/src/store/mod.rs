@@ -4,7 +4,7 @@
 //! no server installed. So a [`Store`] is Redis or memory, chosen by URL, and one contract suite
 //! (`tests/it/store/contract.rs`) holds both to the same meaning.
 //!
-//! What it must not become: a dependency of correctness. Every command has a deadline ([`Limits::response`], 50 ms
+//! What it must not become: a dependency of correctness. Every command has a deadline ([`Timeouts::response`], 50 ms
 //! unless set), and after three failures in a row a breaker has the next ones fail at once ([`StoreError::Away`]);
 //! callers fall back to the database. Nothing here may be the only copy of anything. It heals by itself.
 //!
@@ -16,7 +16,6 @@ pub mod cache;
 mod dialer;
 mod draw;
 mod error;
-mod limits;
 mod lock;
 mod memory;
 mod operations;
@@ -24,6 +23,7 @@ mod redis;
 mod sentinel;
 mod slots;
 mod subscription;
+mod timeouts;
 mod tls;
 mod upkeep;
 mod versioned;
@@ -31,9 +31,9 @@ mod versioned;
 pub use self::{
     cache::{Cache, CacheKey, CacheOptions},
     error::{OpenError, StoreError},
-    limits::Limits,
     lock::{Guard, Locks},
     operations::Store,
     subscription::{Heard, Lost, Subscription},
+    timeouts::Timeouts,
     versioned::Versioned,
 };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Limits, OpenError, StoreError, Versioned, address::Address, dialer::Dialer, memory::Memory, redis::Redis,
+    OpenError, StoreError, Timeouts, Versioned, address::Address, dialer::Dialer, memory::Memory, redis::Redis,
     subscription::Subscription, versioned,
 };
 use crate::{
@@ -37,13 +37,13 @@ impl Store {
     /// # Errors
     /// When the URL is not one of a store, or `store.ca_file` can't be used; a server that is away is no error.
     pub fn connect(settings: &Settings, tasks: &Tasks, metrics: &Metrics) -> Result<Self, OpenError> {
-        let limits = Limits {
+        let timeouts = Timeouts {
             response: settings.store.response_timeout,
-            ..Limits::default()
+            ..Timeouts::default()
         };
         let roots = Authorities::read("store.ca_file", &settings.store.ca_file)?;
         let address = Address::parse(&settings.store.url, roots)?;
-        let mut store = Self::at(address, &settings.store.prefix, limits, tasks)?;
+        let mut store = Self::at(address, &settings.store.prefix, timeouts, tasks)?;
         if let Backend::Redis(redis) = &mut store.backend {
             redis.count_in(metrics.clone());
         }
@@ -54,13 +54,13 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::connect`].
-    pub fn open(url: &str, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
-        Self::at(Address::parse(&url.into(), None)?, prefix, limits, tasks)
+    pub fn open(url: &str, prefix: &str, timeouts: Timeouts, tasks: &Tasks) -> Result<Self, OpenError> {
+        Self::at(Address::parse(&url.into(), None)?, prefix, timeouts, tasks)
     }
 
-    fn at(address: Address, prefix: &str, limits: Limits, tasks: &Tasks) -> Result<Self, OpenError> {
-        let backend = match Dialer::new(address, limits)? {
-            Some(dialer) => Backend::Redis(Redis::new(dialer, limits, tasks)),
+    fn at(address: Address, prefix: &str, timeouts: Timeouts, tasks: &Tasks) -> Result<Self, OpenError> {
+        let backend = match Dialer::new(address, timeouts)? {
+            Some(dialer) => Backend::Redis(Redis::new(dialer, timeouts, tasks)),
             None => Backend::Memory(Arc::new(Memory::default())),
         };
         Ok(Self {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use deadpool_redis::redis::{RedisResult, Script, aio::MultiplexedConnection, cmd};
 use tokio::runtime::Handle;
 
-use super::{Limits, StoreError, dialer::Dialer, draw::draw, slots::Slots, subscription::Subscription, versioned};
+use super::{StoreError, Timeouts, dialer::Dialer, draw::draw, slots::Slots, subscription::Subscription, versioned};
 use crate::{
     process::Tasks,
     resilience::{Breaker, BreakerState, Bulkhead, Drawn, Quota},
@@ -78,8 +78,8 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    pub(super) fn new(dialer: Dialer, limits: Limits, tasks: &Tasks) -> Self {
-        let slots = Slots::new(dialer.clone(), limits);
+    pub(super) fn new(dialer: Dialer, timeouts: Timeouts, tasks: &Tasks) -> Self {
+        let slots = Slots::new(dialer.clone(), timeouts);
         let upkeep = slots.clone();
         tasks.spawn("store", upkeep.keep_connected(tasks.stopping().clone()));
         Self {
@@ -87,7 +87,7 @@ impl Redis {
             slots,
             metrics: None,
             bulkhead: Bulkhead::new(PLACES),
-            patience: limits.response,
+            patience: timeouts.response,
         }
     }
 

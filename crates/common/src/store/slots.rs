@@ -28,7 +28,7 @@ use deadpool_redis::redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind,
 use parking_lot::{Mutex, RwLock};
 use tokio::{runtime::Handle, sync::Notify, time::timeout};
 
-use super::{Limits, StoreError, dialer::Dialer};
+use super::{StoreError, Timeouts, dialer::Dialer};
 use crate::resilience::{Breaker, BreakerOptions, BreakerState, Verdict};
 
 /// Slots that all threads share. More connections only thin the batching of each, as measurements showed.
@@ -98,7 +98,7 @@ pub(super) struct Standing {
 }
 
 impl Slots {
-    pub(super) fn new(dialer: Dialer, limits: Limits) -> Self {
+    pub(super) fn new(dialer: Dialer, timeouts: Timeouts) -> Self {
         let shared = (0..SHARED).map(|_| Slot::of(Home::Shared));
         let own = (0..OWN).map(|_| Slot::of(Home::Nobody));
         Self(Arc::new(Inner {
@@ -107,8 +107,8 @@ impl Slots {
             owners: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             generation: AtomicU64::new(0),
-            response: limits.response,
-            breaker: Breaker::new(breaker_options(limits.response), Instant::now()),
+            response: timeouts.response,
+            breaker: Breaker::new(breaker_options(timeouts.response), Instant::now()),
             doubted: Notify::new(),
             stands: Notify::new(),
             began: Instant::now(),

@@ -95,7 +95,7 @@ impl Server {
         settings.overload.most = MOST;
         let (tasks, metrics) = (Tasks::new(Service::UserApi), Metrics::new(Service::UserApi));
         let gate = Arc::new(Gate(Semaphore::new(0), AtomicUsize::new(0)));
-        let store = Store::open("memory://", "test", store::Limits::default(), &tasks).unwrap();
+        let store = Store::open("memory://", "test", store::Timeouts::default(), &tasks).unwrap();
         let surface = Surface {
             limiter: Limiter::new(&settings, Service::UserApi, store.clone(), &metrics),
             store,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{
     config::Service,
     process::Tasks,
-    store::{Limits, Store},
+    store::{Store, Timeouts},
 };
 use provider_sandbox::{Config, Running};
 use reqwest::Client;
@@ -118,11 +118,11 @@ struct Kept {
 impl Kept {
     async fn of(app: &TestApp) -> Self {
         let tasks = Tasks::new(Service::UserApi);
-        let limits = Limits {
+        let timeouts = Timeouts {
             response: SOON,
-            ..Limits::default()
+            ..Timeouts::default()
         };
-        let store = Store::open(&redis_url(), &app.settings.store.prefix, limits, &tasks).unwrap();
+        let store = Store::open(&redis_url(), &app.settings.store.prefix, timeouts, &tasks).unwrap();
         assert!(store.connected(SOON).await);
         Self { store, tasks }
     }

@@ -8,7 +8,7 @@ use std::{
 use common::{
     config::Service,
     process::Tasks,
-    store::{Limits, Store},
+    store::{Store, Timeouts},
 };
 use test_support::{PrivateRedis, eventually};
 
@@ -72,7 +72,7 @@ async fn after(span: Duration, replicas: &[Arc<Replica>; 3]) -> Mark {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_frozen_killed_and_flushed_leaves_each_replica_its_limit_and_all_are_exact_again() {
     let mut redis = PrivateRedis::start().await;
-    let replicas = three(LIMIT, (&redis.url(), Limits::default()), [0, 0, 0]).await;
+    let replicas = three(LIMIT, (&redis.url(), Timeouts::default()), [0, 0, 0]).await;
     let subject = anybody();
     let load = hammer(&replicas, subject, Instant::now() + Duration::from_secs(24));
     let faults = async {
@@ -119,7 +119,7 @@ async fn redis_frozen_killed_and_flushed_leaves_each_replica_its_limit_and_all_a
 async fn a_replica_that_never_met_redis_holds_its_limit() {
     let redis = PrivateRedis::prepare();
     let tasks = Tasks::new(Service::UserApi);
-    let store = Store::open(&redis.url(), "limits", Limits::default(), &tasks).unwrap();
+    let store = Store::open(&redis.url(), "limits", Timeouts::default(), &tasks).unwrap();
     let (replica, subject, began) = (Replica::new(LIMIT, store, 0), anybody(), Instant::now());
     let mut passed = 0;
     for _ in 0..500 {

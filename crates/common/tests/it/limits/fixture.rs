@@ -10,7 +10,7 @@ use common::{
     config::{Algorithm, RateLimit, Service, Settings},
     limits::{Class, Clock, Decision, Limiter, Subject, Verdict},
     process::Tasks,
-    store::{Limits, Store},
+    store::{Store, Timeouts},
     telemetry::Metrics,
 };
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(super) const SOON: Duration = Duration::from_secs(20);
 
 /// Room for a busy machine: a command that is late must not look like a Redis that is away.
-pub(super) const PATIENT: Limits = Limits {
+pub(super) const PATIENT: Timeouts = Timeouts {
     response: Duration::from_secs(5),
     connect: Duration::from_secs(5),
 };
@@ -34,8 +34,8 @@ pub(super) async fn open(url: &str) -> Store {
     open_with(url, &format!("test-{}", Uuid::now_v7()), PATIENT).await
 }
 
-async fn open_with(url: &str, prefix: &str, limits: Limits) -> Store {
-    let store = Store::open(url, prefix, limits, &Tasks::new(Service::UserApi)).unwrap();
+async fn open_with(url: &str, prefix: &str, timeouts: Timeouts) -> Store {
+    let store = Store::open(url, prefix, timeouts, &Tasks::new(Service::UserApi)).unwrap();
     assert!(store.connected(SOON).await);
     store
 }
@@ -79,10 +79,10 @@ impl Replica {
 }
 
 /// Three replicas over one store, with clocks so many seconds off.
-pub(super) async fn three(limit: RateLimit, (url, limits): (&str, Limits), off: [i64; 3]) -> [Arc<Replica>; 3] {
+pub(super) async fn three(limit: RateLimit, (url, timeouts): (&str, Timeouts), off: [i64; 3]) -> [Arc<Replica>; 3] {
     let prefix = format!("test-{}", Uuid::now_v7());
     let replica = async |seconds_off| {
-        let store = open_with(url, &prefix, limits).await;
+        let store = open_with(url, &prefix, timeouts).await;
         Arc::new(Replica::new(limit, store, seconds_off))
     };
     [replica(off[0]).await, replica(off[1]).await, replica(off[2]).await]

@@ -9,7 +9,7 @@ use common::config::Service;
 use common::outbound::{Destination, Outbound, OutboundClient, OutboundError, Rate, Refusal, Repeat};
 use common::process::{State, Tasks};
 use common::resilience::{Backoff, BreakerOptions, Breakers};
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use common::telemetry::Metrics;
 use opentelemetry::trace::TracerProvider;
 use reqwest::Method;
@@ -46,7 +46,7 @@ async fn fixture(destination: Destination, script: impl Fn(usize) -> Reply + Sen
     let server = ScriptedServer::start(&tasks, script).await;
     let outbound = Outbound {
         metrics: metrics.clone(),
-        store: Store::open("memory://", "", Limits::default(), &tasks).unwrap(),
+        store: Store::open("memory://", "", Timeouts::default(), &tasks).unwrap(),
         breakers: Breakers::default(),
     };
     let client = outbound.client(&destination).unwrap();

@@ -6,14 +6,14 @@ use common::config::Service;
 use common::outbound::{Destination, Outbound, OutboundClient, OutboundError, Rate, Refusal};
 use common::process::{State, Tasks};
 use common::resilience::Breakers;
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use common::telemetry::Metrics;
 use test_support::redis_url;
 use uuid::Uuid;
 
 use crate::scripted_server::{Reply, ScriptedServer, ok, status};
 
-const PATIENT: Limits = Limits {
+const PATIENT: Timeouts = Timeouts {
     response: Duration::from_secs(5),
     connect: Duration::from_secs(5),
 };

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use common::{
     config::{Service, Settings},
     process::{State, Tasks},
-    store::{Limits, OpenError, Store},
+    store::{OpenError, Store, Timeouts},
     telemetry::Metrics,
     tls::AuthoritiesError,
 };
@@ -14,7 +14,7 @@ use test_support::{PrivateRedis, eventually};
 const SOON: Duration = Duration::from_secs(20);
 
 fn open(url: &str) -> Result<Store, OpenError> {
-    Store::open(url, "", Limits::default(), &Tasks::new(Service::UserApi))
+    Store::open(url, "", Timeouts::default(), &Tasks::new(Service::UserApi))
 }
 
 /// Opens it as a service does; `None` trusts the authorities that browsers trust.

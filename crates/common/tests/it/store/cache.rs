@@ -14,7 +14,7 @@ use common::{
     config::Service,
     process::Tasks,
     store::{
-        Cache, CacheKey, CacheOptions, Limits, Store,
+        Cache, CacheKey, CacheOptions, Store, Timeouts,
         cache::{Layer, LoadError, Loaded, Read, ReadError, Reason},
     },
     telemetry::Metrics,
@@ -28,7 +28,7 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 pub(super) const BRIEF: Duration = Duration::from_millis(50);
 
 /// For tests of what is done while the store answers, on a machine where it may take its time to.
-pub(super) const UNHURRIED: Limits = Limits {
+pub(super) const UNHURRIED: Timeouts = Timeouts {
     response: Duration::from_secs(5),
     connect: Duration::from_secs(5),
 };
@@ -386,11 +386,11 @@ async fn without_its_store_a_read_goes_to_the_database() {
 #[tokio::test]
 async fn a_read_waits_once_for_a_store_that_hangs() {
     let redis = PrivateRedis::start().await;
-    let limits = Limits {
+    let timeouts = Timeouts {
         response: Duration::from_secs(2),
         connect: Duration::from_secs(5),
     };
-    let store = Store::open(&redis.url(), "hangs", limits, &Tasks::new(Service::UserApi)).unwrap();
+    let store = Store::open(&redis.url(), "hangs", timeouts, &Tasks::new(Service::UserApi)).unwrap();
     assert!(store.connected(SOON).await);
     let here = cache::<Row>(&store, patient()).await;
     redis.freeze();
@@ -402,5 +402,5 @@ async fn a_read_waits_once_for_a_store_that_hangs() {
         .unwrap();
     assert_eq!(read.layer, Layer::Database);
     // Not once more to write what was loaded.
-    assert!(began.elapsed() < limits.response * 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < timeouts.response * 2, "{:?}", began.elapsed());
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use common::{
     config::Service,
     process::Tasks,
-    store::{Limits, Store, Versioned},
+    store::{Store, Timeouts, Versioned},
 };
 use uuid::Uuid;
 
 const LONG: Duration = Duration::from_mins(1);
 
 /// Room for a busy machine: the suite asks what is answered, not how fast.
-const PATIENT: Limits = Limits {
+const PATIENT: Timeouts = Timeouts {
     response: Duration::from_secs(5),
     connect: Duration::from_secs(5),
 };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use common::{
     config::Service,
     process::{State, Tasks},
-    store::{Limits, Store, StoreError},
+    store::{Store, StoreError, Timeouts},
 };
 use test_support::{FaultProxy, PrivateRedis, eventually};
 
@@ -16,7 +16,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn open(url: &str) -> Store {
     let tasks = Tasks::new(Service::UserApi);
-    Store::open(url, "faults", Limits::default(), &tasks).unwrap()
+    Store::open(url, "faults", Timeouts::default(), &tasks).unwrap()
 }
 
 async fn answers(store: &Store) -> bool {
@@ -141,11 +141,11 @@ async fn one_late_answer_changes_nothing_and_three_in_a_row_open_the_breaker() {
     let redis = PrivateRedis::start().await;
     let tasks = Tasks::new(Service::UserApi);
     // What is answered is answered by then, on a busy machine too.
-    let limits = Limits {
+    let timeouts = Timeouts {
         response: Duration::from_millis(500),
-        ..Limits::default()
+        ..Timeouts::default()
     };
-    let store = Store::open(&redis.url(), "faults", limits, &tasks).unwrap();
+    let store = Store::open(&redis.url(), "faults", timeouts, &tasks).unwrap();
     assert!(store.connected(SOON).await);
     eventually(SOON, || answers(&store)).await;
     // Writes wait; reads, and the pings that a doubt leads to, are answered.
@@ -174,11 +174,11 @@ async fn a_connection_that_loses_an_answer_is_dropped_and_the_other_goes_on() {
     let way = FaultProxy::start(redis.url().trim_start_matches("redis://").to_owned()).await;
     let url = format!("redis://{}", way.address());
     // Long enough that a busy machine loses nothing.
-    let limits = Limits {
+    let timeouts = Timeouts {
         response: Duration::from_millis(200),
         connect: Duration::from_secs(1),
     };
-    let store = Store::open(&url, "faults", limits, &Tasks::new(Service::UserApi)).unwrap();
+    let store = Store::open(&url, "faults", timeouts, &Tasks::new(Service::UserApi)).unwrap();
     assert!(store.connected(SOON).await);
     eventually(SOON, || answers(&store)).await;
     for round in 0..3 {

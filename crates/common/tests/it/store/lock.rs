@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::config::Service;
 use common::process::Tasks;
-use common::store::{Guard, Limits, Locks, Store};
+use common::store::{Guard, Locks, Store, Timeouts};
 use common::telemetry::Metrics;
 use test_support::{PrivateRedis, eventually};
 use uuid::Uuid;
@@ -15,11 +15,11 @@ const LEASE: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_mins(5);
 
 async fn store(url: &str, prefix: &str) -> Store {
-    let limits = Limits {
+    let timeouts = Timeouts {
         response: Duration::from_secs(1),
         connect: Duration::from_secs(5),
     };
-    let store = Store::open(url, prefix, limits, &Tasks::new(Service::UserApi)).unwrap();
+    let store = Store::open(url, prefix, timeouts, &Tasks::new(Service::UserApi)).unwrap();
     assert!(store.connected(SOON).await);
     store
 }

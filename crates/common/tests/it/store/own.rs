@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::{
     config::Service,
     process::Tasks,
-    store::{Limits, Store},
+    store::{Store, Timeouts},
 };
 use deadpool_redis::redis::{Client, cmd};
 use test_support::{PrivateRedis, eventually};
@@ -38,11 +38,11 @@ async fn kill(redis: &PrivateRedis, id: &str) {
 async fn a_thread_that_asks_for_one_has_a_connection_of_its_own_and_goes_on_without() {
     let redis = PrivateRedis::start().await;
     let tasks = Tasks::new(Service::UserApi);
-    let limits = Limits {
+    let timeouts = Timeouts {
         response: Duration::from_secs(5),
         connect: Duration::from_secs(5),
     };
-    let store = Store::open(&redis.url(), "own", limits, &tasks).unwrap();
+    let store = Store::open(&redis.url(), "own", timeouts, &tasks).unwrap();
     assert!(store.connected(SOON).await);
     eventually(SOON, || async { connections(&redis).await.len() == 2 }).await;
 

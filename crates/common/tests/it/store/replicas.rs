@@ -8,7 +8,7 @@ use common::Timestamp;
 use common::config::Service;
 use common::process::Tasks;
 use common::store::cache::{Layer, LoadError, Loaded, Read};
-use common::store::{Cache, CacheOptions, Limits, Store};
+use common::store::{Cache, CacheOptions, Store, Timeouts};
 use common::telemetry::Metrics;
 use test_support::{PrivateRedis, eventually};
 use tokio::time::{Instant, sleep};
@@ -59,9 +59,9 @@ struct Replica {
 }
 
 impl Replica {
-    async fn new(url: &str, prefix: &str, options: CacheOptions, limits: Limits) -> Self {
+    async fn new(url: &str, prefix: &str, options: CacheOptions, timeouts: Timeouts) -> Self {
         let (tasks, metrics) = (Tasks::new(Service::UserApi), Metrics::new(Service::UserApi));
-        let store = Store::open(url, prefix, limits, &tasks).unwrap();
+        let store = Store::open(url, prefix, timeouts, &tasks).unwrap();
         assert!(store.connected(SOON).await);
         let cache = Cache::new(store.clone(), options, metrics.clone(), tasks);
         assert!(cache.hears_others(SOON).await);
@@ -83,12 +83,12 @@ impl Replica {
 }
 
 async fn three(url: &str, options: CacheOptions) -> [Replica; 3] {
-    three_with(url, options, Limits::default()).await
+    three_with(url, options, Timeouts::default()).await
 }
 
-async fn three_with(url: &str, options: CacheOptions, limits: Limits) -> [Replica; 3] {
+async fn three_with(url: &str, options: CacheOptions, timeouts: Timeouts) -> [Replica; 3] {
     let prefix = format!("test-{}", Uuid::now_v7());
-    let replica = || Replica::new(url, &prefix, options, limits);
+    let replica = || Replica::new(url, &prefix, options, timeouts);
     [replica().await, replica().await, replica().await]
 }
 

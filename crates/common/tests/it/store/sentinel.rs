@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use common::{
     config::Service,
     process::Tasks,
-    store::{Limits, Store, StoreError},
+    store::{Store, StoreError, Timeouts},
 };
 use test_support::{PrivateRedis, PrivateSentinel, eventually};
 
@@ -16,7 +16,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 
 async fn open(sentinel: &PrivateSentinel) -> Store {
     let tasks = Tasks::new(Service::UserApi);
-    let store = Store::open(&sentinel.url(), "failover", Limits::default(), &tasks).unwrap();
+    let store = Store::open(&sentinel.url(), "failover", Timeouts::default(), &tasks).unwrap();
     assert!(store.connected(SOON).await);
     eventually(SOON, async || store.set("kept", b"1", LONG).await.is_ok()).await;
     store

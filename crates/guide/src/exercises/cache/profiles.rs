@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::config::Service;
 use common::process::Tasks;
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 
 use crate::exercises::table::Table;
 
@@ -27,5 +27,5 @@ pub(crate) trait Profiles: Send + Sync + 'static {
 /// A sentence, when it can't be opened.
 pub(crate) fn store() -> Result<Store, String> {
     let tasks = Tasks::new(Service::UserApi);
-    Store::open("memory://", "exercise", Limits::default(), &tasks).map_err(|error| error.to_string())
+    Store::open("memory://", "exercise", Timeouts::default(), &tasks).map_err(|error| error.to_string())
 }

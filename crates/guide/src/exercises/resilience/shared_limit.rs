@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::config::Service;
 use common::process::Tasks;
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use tokio::time::timeout;
 
 use crate::exercises::exercise::Verdict;
@@ -27,7 +27,7 @@ pub(crate) trait Admits: Send + Sync + 'static {
 
 pub(crate) async fn check<A: Admits>() -> Verdict {
     let tasks = Tasks::new(Service::UserApi);
-    let store = Store::open("memory://", "exercise", Limits::default(), &tasks).map_err(|error| error.to_string())?;
+    let store = Store::open("memory://", "exercise", Timeouts::default(), &tasks).map_err(|error| error.to_string())?;
     let replicas = [(); REPLICAS].map(|()| A::new(store.clone()));
     let mut passed = 0;
     for n in 0..ALLOWED as usize * 4 {

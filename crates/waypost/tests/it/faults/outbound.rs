@@ -11,7 +11,7 @@ use common::config::Service;
 use common::outbound::{Destination, Outbound, OutboundClient, Repeat};
 use common::process::{State, Tasks};
 use common::resilience::{BreakerOptions, Breakers};
-use common::store::{Limits, Store};
+use common::store::{Store, Timeouts};
 use common::telemetry::Metrics;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -195,7 +195,7 @@ async fn run(row: Row, lengths: Lengths) -> Result<(), String> {
         Metrics::new(Service::NotificationGateway),
     );
     let outbound = Outbound {
-        store: Store::open("memory://", "", Limits::default(), &tasks).unwrap(),
+        store: Store::open("memory://", "", Timeouts::default(), &tasks).unwrap(),
         breakers: Breakers::default(),
         metrics: metrics.clone(),
     };

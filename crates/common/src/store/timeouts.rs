@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Deadlines of one store: for commands, which callers wait for, and for connections, which they do not.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Timeouts {
     /// The answer to one command. The wait for a place to send it has the same limit, so a server that hangs costs a
     /// read twice this at most.
     pub response: Duration,
@@ -12,7 +12,7 @@ pub struct Limits {
     pub connect: Duration,
 }
 
-impl Default for Limits {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             response: Duration::from_millis(50),
