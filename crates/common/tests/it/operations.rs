@@ -236,6 +236,25 @@ async fn a_method_that_is_not_offered_is_refused_with_those_that_are() {
     );
 }
 
+#[tokio::test]
+async fn what_the_port_had_before_has_a_head_and_takes_no_other_method() {
+    let service = Operated::start(TestDatabase::sqlite(), |_| {}).await;
+    for path in ["/livez", "/readyz", "/metrics", "/version"] {
+        let head = service.anonymous(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+        assert_ne!(head.headers()["content-length"], "0", "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            let refused = service.anonymous(method.clone(), path).send().await.unwrap();
+            assert_eq!(
+                (refused.status().as_u16(), &refused.headers()["allow"]),
+                (405, &"GET, HEAD".parse().unwrap()),
+                "{method} {path}"
+            );
+        }
+    }
+}
+
 async fn a_mode_is_set_for_a_time_and_ends_by_itself(database: TestDatabase) {
     let service = Operated::start(database, |_| {}).await;
     let untouched = json!({

@@ -7,6 +7,7 @@
 
 mod app;
 mod callbacks;
+mod cors;
 mod documents;
 mod events;
 mod faults;

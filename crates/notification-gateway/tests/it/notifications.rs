@@ -47,6 +47,22 @@ async fn a_list_goes_page_by_page_the_newest_first(backend: Backend) {
     assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
 }
 
+#[actix_web::test]
+async fn what_is_one_person_s_is_kept_by_no_shared_cache() {
+    let backend = Backend::sqlite().await;
+    let app = TestApp::start(&backend).await;
+    let user = person_with(&app, 1).await;
+    let (_, list) = app.get(user, "/v1/notifications").await;
+    let one = format!("/v1/notifications/{}", list["items"][0]["id"].as_str().unwrap());
+    let deliveries = format!("{one}/deliveries");
+    for path in ["/v1/notifications", "/v1/notifications/unread-count", &one, &deliveries] {
+        let request = app.request(Method::GET, path).bearer_auth(FIRST.token(user, 60));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.headers()["cache-control"], "private, no-cache", "{path}");
+    }
+}
+
 async fn a_notification_is_read_archived_and_counted(backend: Backend) {
     let app = TestApp::start(&backend).await;
     let user = person_with(&app, 3).await;

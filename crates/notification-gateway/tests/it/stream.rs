@@ -4,6 +4,8 @@ use bytes::BytesMut;
 use common::config::Service;
 use reqwest::Method;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::app::{Backend, DEADLINE, FIRST, TestApp, on_both_databases, registered};
@@ -199,6 +201,42 @@ async fn a_stream_ends_with_its_token(backend: Backend) {
         .bearer_auth(FIRST.token(user, 2));
     let mut listener = Listener::send(short).await;
     assert!(listener.next().await.is_none());
+}
+
+/// Chunks came with HTTP/1.1: an older client would take their lengths for a part of the stream.
+#[actix_web::test]
+async fn a_client_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_its_connection() {
+    let backend = Backend::sqlite().await;
+    let app = TestApp::start(&backend).await;
+    let user = Uuid::now_v7();
+    tell(&app, user, 1).await;
+    let token = FIRST.token(user, 60);
+    let request = format!("GET /v1/notifications/stream HTTP/1.0\r\nauthorization: Bearer {token}\r\n\r\n");
+    let mut client = TcpStream::connect(app.running.http_address).await.unwrap();
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("event: notification") {
+        let read = tokio::time::timeout(DEADLINE, client.read_buf(&mut heard)).await;
+        assert!(read.unwrap().unwrap() > 0, "{}", String::from_utf8_lossy(&heard));
+    }
+    app.tasks.shut_down(Duration::from_secs(8)).await.unwrap();
+    let ended = tokio::time::timeout(DEADLINE, client.read_to_end(&mut heard)).await;
+    ended.unwrap().unwrap();
+    let heard = String::from_utf8(heard).unwrap();
+    let (head, stream) = heard.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("http/1.0 200"), "{head}");
+    assert!(
+        !head.contains("transfer-encoding") && !head.contains("keep-alive"),
+        "{head}"
+    );
+    for line in stream.lines() {
+        let (field, _) = line.split_once(':').unwrap_or((line, ""));
+        assert!(
+            ["", "event", "id", "data", "retry"].contains(&field),
+            "{line:?} in {stream}"
+        );
+    }
 }
 
 async fn the_eleventh_stream_of_a_person_ends_the_oldest(backend: Backend) {

@@ -37,6 +37,12 @@ async fn the_page_needs_nothing_from_elsewhere() {
     let page = app.get("/docs", None).await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("swagger-ui") && page.text.contains("<base href=\"docs/\">"));
+    assert_eq!(
+        page.header("content-security-policy"),
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    assert_eq!(page.header("referrer-policy"), "no-referrer");
     let start = app.get("/docs/swagger-initializer.js", None).await;
     assert_eq!(start.status, 200);
     assert!(start.text.contains("../openapi.json"));
