@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use socket2::SockRef;
-use test_support::{Process, eventually};
+use test_support::{Folder, Port, Process, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::wire::exchange;
-use crate::stack::{Servers, Stack, resident_kib};
+use crate::stack::{Servers, Stack, resident_kib, run};
 
 /// Connections to each port, and what each asks for at once.
 const CONNECTIONS: usize = 300;
@@ -22,10 +22,44 @@ const MOST_KIB: u64 = if cfg!(debug_assertions) { 125 } else { 100 } * 1024;
 /// When all of them are cut. A busy machine adds to the 40 s.
 const CUT: Duration = Duration::from_mins(1);
 
+/// The development page alone, before a folder with one mail, which is long.
+struct Page {
+    process: Process,
+    address: String,
+    _kept: (Folder, Port),
+}
+
+impl Page {
+    async fn start() -> Self {
+        let (folder, port) = (Folder::create(), Port::reserve());
+        let address = format!("127.0.0.1:{}", port.number());
+        let mail = format!(
+            "From: a@test\r\nTo: b@test\r\nSubject: x\r\n\r\n{}\r\n",
+            "<x>\r\n".repeat(1_000)
+        );
+        std::fs::create_dir(folder.join("mails")).unwrap();
+        std::fs::write(folder.join("mails/long.eml"), mail).unwrap();
+        let environment = [
+            ("PROFILE", "test"),
+            ("MAIL__URL", "file://mails"),
+            ("MAIL__PAGE_ADDRESS", address.as_str()),
+        ]
+        .map(|(key, value)| (format!("WAYPOST__{key}"), value.to_owned()));
+        let process = run("waypost", &environment).arg("page").folder(folder.path()).spawn();
+        eventually(CUT, || async { TcpStream::connect(&address).await.is_ok() }).await;
+        Self {
+            process,
+            address,
+            _kept: (folder, port),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_nothing_is_held_small_and_cut_while_others_are_served() {
     let stack = Stack::without_worker(Servers::shared()).await;
     stack.up().await;
+    let page = Page::start().await;
     let ports = [
         (
             "user-api",
@@ -40,6 +74,7 @@ async fn who_reads_nothing_is_held_small_and_cut_while_others_are_served() {
             "/docs/swagger-ui-bundle.js",
         ),
         ("operations", &stack.users, &stack.users_operations, "/metrics"),
+        ("page", &page.process, &page.address, "/mails/long.eml"),
         ("sandbox", &stack.sandbox_process, &stack.sandbox, "/sandbox/requests"),
     ];
     // So that what the sandbox tells is large: 3 MB.
@@ -91,11 +126,13 @@ async fn who_reads_nothing_is_held_small_and_cut_while_others_are_served() {
 async fn a_second_request_that_never_ends_is_cut() {
     let stack = Stack::without_worker(Servers::shared()).await;
     stack.up().await;
+    let page = Page::start().await;
     let ports = [
         &stack.users_http,
         &stack.gateway_http,
         &stack.users_operations,
         &stack.sandbox,
+        &page.address,
     ];
     // Each sends more of it now and then, or nothing more at all.
     let talks = ports
