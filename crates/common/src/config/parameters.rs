@@ -19,17 +19,9 @@ const POSTGRES: Parameters = &[
         "sslmode",
         &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     ),
-    (
-        "ssl-mode",
-        &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
-    ),
     ("sslrootcert", &[]),
-    ("ssl-root-cert", &[]),
-    ("ssl-ca", &[]),
     ("sslcert", &[]),
-    ("ssl-cert", &[]),
     ("sslkey", &[]),
-    ("ssl-key", &[]),
     ("statement-cache-capacity", &[]),
     ("host", &[]),
     ("hostaddr", &[]),
@@ -57,6 +49,15 @@ const AMQP: Parameters = &[
 ];
 const SMTP: Parameters = &[("tls", &["required", "opportunistic"])];
 const NONE: Parameters = &[];
+
+/// Other spellings that PostgreSQL's client knows. Written in one, a parameter that is given twice is found out.
+const SPELLINGS: [(&str, &str); 5] = [
+    ("ssl-mode", "sslmode"),
+    ("ssl-root-cert", "sslrootcert"),
+    ("ssl-ca", "sslrootcert"),
+    ("ssl-cert", "sslcert"),
+    ("ssl-key", "sslkey"),
+];
 
 /// Has the parameters of all URLs written as the libraries want them, and refuses those that would be passed over.
 pub(super) fn write_parameters(merged: &mut Config) -> Result<(), ConfigError> {
@@ -119,21 +120,30 @@ fn with_known_parameters(url: &str) -> Result<String, String> {
     let (Some((base, query)), Some(known)) = (rest.split_once('?'), known(&scheme(rest))) else {
         return Ok(url.to_owned());
     };
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    let written: Vec<_> = parts.map(|part| parameter(part, known)).collect::<Result<_, _>>()?;
+    let mut written: Vec<(String, String)> = Vec::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = parameter(part, known)?;
+        // The library may take the last, where who looks at the settings takes the first.
+        if written.iter().any(|(other, _)| *other == name) {
+            return Err(format!("has `{}` twice; leave one of them out", plain(&name)));
+        }
+        written.push((name, value));
+    }
+    let written: Vec<_> = written.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(format!("{base}?{}{fragment}", written.join("&")))
 }
 
-fn parameter(part: &str, known: Parameters) -> Result<String, String> {
+/// Name and value of a parameter, as the library wants them.
+fn parameter(part: &str, known: Parameters) -> Result<(String, String), String> {
     let (name, value) = part.split_once('=').unwrap_or((part, ""));
     let name = name.to_ascii_lowercase();
-    // PostgreSQL's own settings are named one by one: `options[search_path]`.
-    let plain = name.split('[').next().unwrap_or_default();
-    let Some((_, words)) = known.iter().find(|(known, _)| *known == plain) else {
-        return Err(unknown(plain, known));
+    let usual = SPELLINGS.iter().find(|(other, _)| *other == name);
+    let name = usual.map_or(name, |(_, usual)| (*usual).to_owned());
+    let Some((_, words)) = known.iter().find(|(known, _)| *known == plain(&name)) else {
+        return Err(unknown(&name, known));
     };
     if words.is_empty() {
-        return Ok(format!("{name}={value}"));
+        return Ok((name, value.to_owned()));
     }
     let value = value.to_ascii_lowercase();
     if !words.contains(&value.as_str()) {
@@ -142,7 +152,14 @@ fn parameter(part: &str, known: Parameters) -> Result<String, String> {
             words.join(" or ")
         ));
     }
-    Ok(format!("{name}={value}"))
+    Ok((name, value))
+}
+
+/// The name of a parameter without brackets: PostgreSQL's own settings are named one by one, as `options[search_path]`. No
+/// other parameter has any.
+fn plain(name: &str) -> &str {
+    let setting = name.strip_prefix("options[").and_then(|rest| rest.strip_suffix(']'));
+    if setting.is_some() { "options" } else { name }
 }
 
 /// What is said of a parameter that does not exist. Its name is told only where it is nearly one that does: behind a
@@ -189,6 +206,10 @@ mod tests {
                 "postgres://db/x?options[Search_path]=a",
                 "postgres://db/x?options[search_path]=a",
             ),
+            (
+                "postgres://db/x?options[a]=1&options[b]=1&ssl-mode=require&ssl-ca=/ca.pem",
+                "postgres://db/x?options[a]=1&options[b]=1&sslmode=require&sslrootcert=/ca.pem",
+            ),
             ("sqlite://w.db?mode=rwc&", "sqlite://w.db?mode=rwc"),
             (
                 "rediss://r/1?protocol=RESP3#insecure",
@@ -220,9 +241,34 @@ mod tests {
             ("redis://r?db=1", "there is protocol"),
             ("AMQPS://b?hartbeat=5", "`hartbeat`"),
             ("amqp://b?hartbeat=5", "`hartbeat`"),
+            ("smtp://mail.test?tls[x]=required", "there is tls"),
+            ("postgres://db/x?sslmode[x]=verify-full", "there is sslmode"),
+            ("postgres://db/x?options[a=1", "there is sslmode"),
+            ("amqp://b?heartbeat[x]=5", "there is heartbeat"),
         ] {
             let error = with_known_parameters(url).unwrap_err();
             assert!(error.contains(told), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_twice_is_named_whatever_its_spelling() {
+        for (url, told) in [
+            ("smtp://mail.test?tls=required&TLS=opportunistic", "`tls` twice"),
+            (
+                "postgres://db/x?sslmode=verify-full&ssl-mode=disable",
+                "`sslmode` twice",
+            ),
+            ("postgres://db/x?ssl-ca=/a&sslrootcert=/a", "`sslrootcert` twice"),
+            ("postgres://db/x?options[secret]=1&options[secret]=2", "`options` twice"),
+            ("amqp://b?heartbeat=5&heartbeat=5", "`heartbeat` twice"),
+            (
+                "redis+sentinel://a/m?sentinel_user=a&sentinel_user=b",
+                "`sentinel_user` twice",
+            ),
+        ] {
+            let error = with_known_parameters(url).unwrap_err();
+            assert!(error.contains(told) && !error.contains("secret"), "{url}: {error}");
         }
     }
 
