@@ -171,13 +171,18 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_or_a_proxy_that_can_t_be_is_named() {
+    fn a_limit_a_proxy_or_a_host_that_can_t_be_is_named() {
         for (key, value, named) in [
             ("WAYPOST__LIMITS__LOGIN__RATE", "0", "limits.login.rate"),
             ("WAYPOST__LIMITS__MAIL__BURST", "0", "limits.mail.burst"),
             ("WAYPOST__LIMITS__READ__ALGORITHM", "bucket", "limits.read.algorithm"),
             ("WAYPOST__HTTP__TRUSTED_PROXIES", "0.0.0.0/0", "http.trusted_proxies"),
             ("WAYPOST__HTTP__TRUSTED_PROXIES", "proxy", "http.trusted_proxies"),
+            (
+                "WAYPOST__OPERATIONS__ALLOWED_HOSTS",
+                "http://dev.example",
+                "operations.allowed_hosts",
+            ),
         ] {
             let error = with(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
