@@ -33,6 +33,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_IN_TRANSACTION: &str = "5s";
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
+/// The folder of the built-in `database.url`, which is there for our data alone.
+const OWN_FOLDER: &str = ".waypost";
 /// Closing waits for connections in use; at shutdown nobody may wait for ever.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -299,7 +301,9 @@ async fn postgres(
     })
 }
 
-/// Makes the file, and its folder, for the owner alone. SQLite gives `-wal` and `-shm` the rights of the file.
+/// Makes the file, and its folder, for the owner alone. SQLite gives `-wal` and `-shm` the rights of the file. What is there
+/// and open to others is closed to them: the files, and the folder where it is [`OWN_FOLDER`]; another may hold what is no
+/// concern of ours.
 fn private_file(file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         make_folder(folder)?;
@@ -310,7 +314,8 @@ fn private_file(file: &Path) -> io::Result<()> {
         name.push(end);
         PathBuf::from(name)
     });
-    close_to_others(beside.iter().map(PathBuf::as_path));
+    let folder = file.parent().filter(|folder| folder.ends_with(OWN_FOLDER));
+    close_to_others(beside.iter().map(PathBuf::as_path).chain(folder));
     Ok(())
 }
 
@@ -347,4 +352,24 @@ async fn sqlite(url: &str) -> Result<Database, DbErr> {
         refusals: Refusals::default(),
         is_postgres: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, create_dir, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_open_is_closed_where_it_is_for_our_data_alone() {
+        let folder = test_support::Folder::create();
+        for (name, mode) in [(OWN_FOLDER, 0o700), ("data", 0o755)] {
+            let parent = folder.path().join(name);
+            create_dir(&parent).unwrap();
+            set_permissions(&parent, Permissions::from_mode(0o755)).unwrap();
+            private_file(&parent.join("w.db")).unwrap();
+            assert_eq!(metadata(&parent).unwrap().permissions().mode() & 0o777, mode, "{name}");
+        }
+    }
 }

@@ -62,8 +62,9 @@ async fn files_are_their_owner_s_alone_whatever_the_umask_and_open_ones_are_clos
     assert!(process.exit(PATIENCE).await.success());
 
     // As an older version left them.
-    for path in below(&data).iter().filter(|path| path.is_file()) {
-        fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+    for path in below(&data) {
+        let mode = if path.is_file() { 0o644 } else { 0o755 };
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
     let mut process = start();
     process.writes("closed to them", PATIENCE).await;
