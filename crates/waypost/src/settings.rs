@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::config::{ConfigError, Hosts, OwnSettings, Review, Service, Settings as Shared, SettingsOf};
+use common::config::{ConfigError, Hosts, OwnSettings, Review, Service, Settings as Shared, SettingsOf, WeakPart};
 use email_worker::MailUrl;
 use serde::Deserialize;
 
@@ -46,15 +46,15 @@ impl Programs {
     /// Reads them from where each program reads its own.
     ///
     /// # Errors
-    /// [`ConfigError`] of the first program that would not start.
+    /// [`ConfigError`] of the first program that would not start; one about parts of development names those of all programs.
     pub fn load() -> Result<Self, ConfigError> {
-        Ok(Self {
-            waypost: Settings::load()?,
-            user_api: user_api::Settings::load()?,
-            email_worker: email_worker::Settings::load()?,
-            notification_gateway: notification_gateway::Settings::load()?,
-            provider_sandbox: Shared::load_shared(Service::ProviderSandbox)?,
-        })
+        Self::of((
+            Settings::load(),
+            user_api::Settings::load(),
+            email_worker::Settings::load(),
+            notification_gateway::Settings::load(),
+            Shared::load_shared(Service::ProviderSandbox),
+        ))
     }
 
     /// As [`Self::load`], from a file and variables that are given.
@@ -63,13 +63,38 @@ impl Programs {
     /// As [`Self::load`].
     pub fn load_from(file: Option<&Path>, vars: &[(String, String)]) -> Result<Self, ConfigError> {
         let vars = || vars.to_vec();
-        Ok(Self {
-            waypost: Settings::load_from(file, vars())?,
-            user_api: user_api::Settings::load_from(file, vars())?,
-            email_worker: email_worker::Settings::load_from(file, vars())?,
-            notification_gateway: notification_gateway::Settings::load_from(file, vars())?,
-            provider_sandbox: Shared::load_shared_from(Service::ProviderSandbox, file, vars())?,
-        })
+        Self::of((
+            Settings::load_from(file, vars()),
+            user_api::Settings::load_from(file, vars()),
+            email_worker::Settings::load_from(file, vars()),
+            notification_gateway::Settings::load_from(file, vars()),
+            Shared::load_shared_from(Service::ProviderSandbox, file, vars()),
+        ))
+    }
+
+    fn of(
+        (waypost, user_api, email_worker, notification_gateway, provider_sandbox): Each,
+    ) -> Result<Self, ConfigError> {
+        let mut parts = Vec::new();
+        let read = (
+            usable(waypost, &mut parts)?,
+            usable(user_api, &mut parts)?,
+            usable(email_worker, &mut parts)?,
+            usable(notification_gateway, &mut parts)?,
+            usable(provider_sandbox, &mut parts)?,
+        );
+        match read {
+            (Some(waypost), Some(user_api), Some(email_worker), Some(notification_gateway), Some(provider_sandbox)) => {
+                Ok(Self {
+                    waypost,
+                    user_api,
+                    email_worker,
+                    notification_gateway,
+                    provider_sandbox,
+                })
+            }
+            _ => Err(ConfigError::DevelopmentParts(parts)),
+        }
     }
 
     /// The shared settings of the three services that have a database, each as that service reads them.
@@ -88,6 +113,32 @@ impl Programs {
         change(&mut self.email_worker);
         change(&mut self.notification_gateway);
         change(&mut self.provider_sandbox);
+    }
+}
+
+/// What each program read, in the order of the fields of [`Programs`].
+type Each = (
+    Result<Settings, ConfigError>,
+    Result<user_api::Settings, ConfigError>,
+    Result<email_worker::Settings, ConfigError>,
+    Result<notification_gateway::Settings, ConfigError>,
+    Result<Shared, ConfigError>,
+);
+
+/// The settings of one program; `None` where parts of development keep it from starting. Those go to `parts`, once each: who
+/// mends them is to read of all at once.
+fn usable<T>(read: Result<T, ConfigError>, parts: &mut Vec<WeakPart>) -> Result<Option<T>, ConfigError> {
+    match read {
+        Ok(settings) => Ok(Some(settings)),
+        Err(ConfigError::DevelopmentParts(found)) => {
+            for part in found {
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -223,6 +274,26 @@ mod tests {
             let loaded = in_production(Service::NotificationGateway, ("WAYPOST__PROVIDERS__SMS__TOKEN", empty));
             assert!(loaded.unwrap_err().to_string().contains("providers.sms.token"));
         }
+    }
+
+    #[test]
+    fn one_start_names_the_parts_of_development_of_all_programs() {
+        let production = owned([("WAYPOST__PROFILE", "production")]);
+        let refused = Programs::load_from(None, &production).unwrap_err().to_string();
+        for key in [
+            "store.url",
+            "mail.url",
+            "providers.sms.url",
+            "providers.sms.account",
+            "providers.sms.token",
+        ] {
+            assert_eq!(refused.matches(&format!("\n  `{key}`: ")).count(), 1, "{refused}");
+        }
+        assert_eq!(
+            refused.matches("process.allow_development_parts").count(),
+            1,
+            "{refused}"
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! The layers and the settings both refuse, so this stands below both.
 
+use super::WeakPart;
+
 /// Why the settings were refused. Names the key and where its value came from, never the value of a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -26,11 +28,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Production with parts of development, a line each.
+    /// Production with parts of development.
     #[error(
-        "production would run with parts of development:{0}\nSet them, or allow them for a staging: process.allow_development_parts"
+        "production would run with parts of development:{lines}\nSet them, or allow them for a staging: process.allow_development_parts",
+        lines = lines(.0)
     )]
-    DevelopmentParts(String),
+    DevelopmentParts(Vec<WeakPart>),
     /// A variable of ours whose value is no text.
     #[error("the value of {key} is no UTF-8")]
     NotText {
@@ -52,4 +55,10 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// A line for each.
+fn lines(parts: &[WeakPart]) -> String {
+    let line = |part: &WeakPart| ["\n  ".to_owned(), part.to_string()];
+    parts.iter().flat_map(line).collect()
 }

@@ -72,8 +72,7 @@ impl Review {
             return Err(refused);
         }
         if !self.found.development.is_empty() && !allows_development {
-            let lines = self.found.development.iter().map(|part| format!("\n  {part}"));
-            return Err(ConfigError::DevelopmentParts(lines.collect()));
+            return Err(ConfigError::DevelopmentParts(self.found.development));
         }
         Ok(self.found)
     }
