@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::config::{OwnSettings, Review, Service, SettingsOf, leads_elsewhere, millis};
+use common::config::{HttpUrl, OwnSettings, Review, Service, SettingsOf, leads_elsewhere, leads_to_own_port, millis};
 use common::outbound::Rate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use url::Url;
 
-/// What `defaults.toml` has for the provider of SMS: the sandbox, and what it lets in.
-const SANDBOX_URL: &str = "http://127.0.0.1:8090";
+/// What `defaults.toml` has for the provider of SMS: the sandbox's port on this machine, and what it lets in.
+const SANDBOX_PORT: u16 = 8090;
 const SANDBOX_ACCOUNT: &str = "AC-development";
 const SANDBOX_TOKEN: &str = "development";
 
@@ -158,9 +157,6 @@ impl Sms {
                     "is how the provider of providers.sms itself is held; give this one another name",
                 );
             }
-            if Url::parse(&provider.url).is_err() {
-                review.refuse(&format!("{section}.url"), "is no address");
-            }
             provider.review(&section, review);
         }
     }
@@ -175,6 +171,7 @@ impl SmsProvider {
     fn review(&self, section: &str, review: &mut Review) {
         let key = |name: &str| format!("{section}.{name}");
         let token = self.token.expose_secret().trim();
+        review.wants_http(&key("url"), &self.url, HttpUrl::Bare);
         if !(0.0..=100_000.0).contains(&self.rate) {
             review.refuse(&key("rate"), "must be from 0 to 100000 a second");
         }
@@ -184,7 +181,7 @@ impl SmsProvider {
         if review.is_production() && token.is_empty() {
             review.refuse(&key("token"), "is empty; production wants one");
         }
-        if self.url == SANDBOX_URL {
+        if leads_to_own_port(&self.url, SANDBOX_PORT) {
             review.serves_development(
                 key("url"),
                 "messages go to the sandbox, and nobody gets them; name the provider's API",
@@ -210,6 +207,7 @@ impl SmsProvider {
 
 impl Auth {
     fn review(&self, review: &mut Review) {
+        review.wants_http("auth.jwks_url", &self.jwks_url, HttpUrl::Whole);
         if leads_elsewhere(&self.jwks_url, |url| url.scheme() == "http") {
             review.goes_in_clear(
                 "auth.jwks_url",
@@ -300,6 +298,60 @@ mod tests {
         let first: Vec<_> = first.iter().map(|(key, value)| (key.as_str(), *value)).collect();
         let error = with(&first).unwrap_err().to_string();
         assert!(error.contains("`providers.sms.also.first`"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_no_call_could_reach_is_refused_and_named() {
+        let backup = [
+            ("WAYPOST__PROVIDERS__SMS__ALSO__BACKUP__URL", "https://sms.test"),
+            ("WAYPOST__PROVIDERS__SMS__ALSO__BACKUP__ACCOUNT", "AC2"),
+            ("WAYPOST__PROVIDERS__SMS__ALSO__BACKUP__TOKEN", "secret"),
+        ];
+        with(&backup).unwrap();
+        for (variable, value, key) in [
+            ("WAYPOST__PROVIDERS__SMS__URL", "localhost:8090", "providers.sms.url"),
+            (
+                "WAYPOST__PROVIDERS__SMS__URL",
+                "https://sms.test?x=y",
+                "providers.sms.url",
+            ),
+            (
+                "WAYPOST__PROVIDERS__SMS__URL",
+                "https://AC1:s3cret@sms.test",
+                "providers.sms.url",
+            ),
+            (
+                "WAYPOST__PROVIDERS__SMS__ALSO__BACKUP__URL",
+                "sms.test:443",
+                "providers.sms.also.backup.url",
+            ),
+            ("WAYPOST__AUTH__JWKS_URL", "user-api:8080/jwks", "auth.jwks_url"),
+        ] {
+            let others = backup.iter().filter(|(other, _)| *other != variable);
+            let vars: Vec<_> = others.copied().chain([(variable, value)]).collect();
+            let said = with(&vars).unwrap_err().to_string();
+            assert!(
+                said.contains(&format!("`{key}`: ")) && !said.contains("s3cret"),
+                "{said}"
+            );
+        }
+        let ipv6 = [
+            ("WAYPOST__PROVIDERS__SMS__URL", "https://[2001:db8::1]/sms"),
+            ("WAYPOST__AUTH__JWKS_URL", "http://me:word@[::1]:8080/jwks?set=1"),
+        ];
+        with(&ipv6).unwrap();
+    }
+
+    #[test]
+    fn production_knows_the_sandbox_by_each_name_of_the_machine() {
+        for url in ["http://127.0.0.1:8090/", "http://localhost:8090", "http://[::1]:8090"] {
+            let refused = with(&[
+                ("WAYPOST__PROFILE", "production"),
+                ("WAYPOST__PROVIDERS__SMS__URL", url),
+            ]);
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains("`providers.sms.url`: "), "{url}: {said}");
+        }
     }
 
     #[test]

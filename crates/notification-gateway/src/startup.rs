@@ -4,8 +4,8 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
-use common::config::Profile;
+use anyhow::anyhow;
+use common::config::{HttpUrl, Profile};
 use common::dispatch::DispatchOptions;
 use common::http::{Doors, Surface, Verifier, serve};
 use common::limits::Limiter;
@@ -120,12 +120,9 @@ fn callback_address(settings: &Settings, own: SocketAddr) -> Option<String> {
 }
 
 fn published_keys(settings: &Settings, outbound: &Outbound, tasks: &Tasks) -> anyhow::Result<Arc<PublishedKeys>> {
-    let url = settings
-        .own
-        .auth
-        .jwks_url
-        .parse()
-        .context("auth.jwks_url is no address")?;
+    let url = HttpUrl::Whole
+        .parse(&settings.own.auth.jwks_url)
+        .map_err(|problem| anyhow!("auth.jwks_url {problem}"))?;
     let client = outbound.client(&published_keys::destination())?;
     Ok(PublishedKeys::spawn(client, url, tasks))
 }

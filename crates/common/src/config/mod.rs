@@ -17,6 +17,7 @@ mod error;
 mod for_tests;
 mod forms;
 mod hosts;
+mod http_url;
 mod known;
 mod layers;
 mod limits;
@@ -41,12 +42,13 @@ pub use durations::{millis, seconds};
 pub use effective::{EffectiveSetting, effective};
 pub use error::ConfigError;
 pub use hosts::Hosts;
+pub use http_url::HttpUrl;
 pub use limits::{Algorithm, RateLimit, RateLimits};
 pub use networks::Networks;
 pub use origins::Origins;
 pub use own::{OwnSettings, SettingsOf};
 pub use retention::Retention;
-pub use review::{Review, leads_elsewhere, parameter};
+pub use review::{Review, leads_elsewhere, leads_to_own_port, parameter};
 pub use service::Service;
 pub use settings::{
     Broker, Database, Dispatch, Http, KafkaOutlet, LogFormat, Operations, Outlets, Overload, Process, Profile,

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::settings::Profile;
 use super::several::a_url_a_host;
 use super::weaknesses::{WeakPart, Weaknesses};
-use super::{ConfigError, Service};
+use super::{ConfigError, HttpUrl, Service};
 
 /// Gathers what is found in the settings of one service.
 #[derive(Debug)]
@@ -47,6 +47,13 @@ impl Review {
             key: key.to_owned(),
             problem: problem.to_owned(),
         });
+    }
+
+    /// Refuses the value of `key` unless it is an HTTP address of this kind.
+    pub fn wants_http(&mut self, key: &str, value: &str, kind: HttpUrl) {
+        if let Err(problem) = kind.parse(value) {
+            self.refuse(key, problem);
+        }
     }
 
     /// Notes that `key` has a value of development's: production does not start with it unless
@@ -86,6 +93,12 @@ pub fn leads_elsewhere(urls: &str, is_open: impl Fn(&Url) -> bool) -> bool {
     urls.any(|url| !is_loopback(&url) && is_open(&url))
 }
 
+/// Whether a URL leads to this port of the machine itself, by whichever of the machine's names.
+pub fn leads_to_own_port(url: &str, port: u16) -> bool {
+    let leads = |url: &Url| url.has_host() && is_loopback(url) && url.port_or_known_default() == Some(port);
+    Url::parse(url).is_ok_and(|url| leads(&url))
+}
+
 /// A parameter of a URL (`?tls=required`).
 pub fn parameter(url: &Url, name: &str) -> Option<String> {
     let mut pairs = url.query_pairs();
@@ -100,5 +113,32 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_s_own_port_is_known_by_each_of_its_names() {
+        for own in [
+            "http://127.0.0.1:8090",
+            "http://127.0.0.1:8090/",
+            "http://localhost:8090",
+            "http://LOCALHOST:8090/v1",
+            "http://[::1]:8090",
+        ] {
+            assert!(leads_to_own_port(own, 8090), "{own}");
+        }
+        for other in [
+            "http://127.0.0.1:8091",
+            "http://localhost",
+            "http://sms.test:8090",
+            "localhost:8090",
+            "",
+        ] {
+            assert!(!leads_to_own_port(other, 8090), "{other}");
+        }
     }
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::Service;
 use super::review::{Review, leads_elsewhere, parameter};
 use super::settings::{Broker, Database, Http, KafkaOutlet, Overload, Process, Settings, Store, Telemetry};
 use super::urls::{BrokerUrl, KafkaServers, StoreUrl};
+use super::{HttpUrl, Service};
 
 /// Modes of PostgreSQL that never send anything in clear text.
 const TLS_MODES: [&str; 3] = ["require", "verify-ca", "verify-full"];
@@ -32,11 +33,14 @@ impl Settings {
 
 impl Telemetry {
     fn review(&self, review: &mut Review) {
-        let collector = &self.otlp_endpoint;
-        if !(collector.is_empty() || collector.starts_with("http://") || collector.starts_with("https://")) {
+        let problem = collector_problem(&self.otlp_endpoint).filter(|_| !self.otlp_endpoint.is_empty());
+        if let Some(problem) = problem {
+            review.refuse("telemetry.otlp_endpoint", problem);
+        }
+        if EnvFilter::try_new(&self.log_filter).is_err() {
             review.refuse(
-                "telemetry.otlp_endpoint",
-                "must begin with http:// or https://, such as http://127.0.0.1:4317",
+                "telemetry.log_filter",
+                "must be levels, alone or of a target, with commas between, such as info,sqlx=warn",
             );
         }
         if !(0.0..=1.0).contains(&self.sample_ratio) {
@@ -45,16 +49,27 @@ impl Telemetry {
     }
 }
 
+/// What keeps spans from going to this address. The exporter passes over all but host and port, and speaks no TLS.
+fn collector_problem(address: &str) -> Option<&'static str> {
+    match HttpUrl::Bare.parse(address) {
+        Err(problem) => Some(problem),
+        Ok(url) if url.scheme() == "https" => {
+            Some("can't be https://, as spans go out without TLS; name a collector in your own network by http://")
+        }
+        Ok(url) if url.path() != "/" => {
+            Some("must have no path, as OTLP over gRPC has its own; such as http://127.0.0.1:4317")
+        }
+        Ok(_) => None,
+    }
+}
+
 impl Http {
     fn review(&self, review: &mut Review) {
         if self.connections_per_address == 0 {
             review.refuse("http.connections_per_address", "must be at least 1");
         }
-        if !self.is_reachable() {
-            review.refuse(
-                "http.public_url",
-                "must be http:// or https:// with nothing behind the path, such as https://example.org/waypost",
-            );
+        if !self.public_url.is_empty() {
+            review.wants_http("http.public_url", &self.public_url, HttpUrl::Bare);
         }
     }
 }
@@ -231,6 +246,18 @@ mod tests {
             ("WAYPOST__OUTLETS__KAFKA__URL", "kafka://localhost:9092,127.0.0.1:9093"),
         ];
         assert!(in_clear(Service::UserApi, &closed).is_empty());
+        for database in [
+            "postgres://waypost:secret@db.example/waypost?ssl-mode=verify-full",
+            "postgres://waypost:secret@[::1]:5432/waypost",
+        ] {
+            let vars = [("WAYPOST__DATABASE__URL", database)];
+            assert!(in_clear(Service::EmailWorker, &vars).is_empty(), "{database}");
+        }
+        let elsewhere = [(
+            "WAYPOST__DATABASE__URL",
+            "postgres://waypost:secret@[2001:db8::1]/waypost",
+        )];
+        assert_eq!(in_clear(Service::EmailWorker, &elsewhere), ["database.url"]);
     }
 
     #[test]
@@ -272,11 +299,38 @@ mod tests {
                 "127.0.0.1:4317",
                 "telemetry.otlp_endpoint",
             ),
+            ("WAYPOST__TELEMETRY__LOG_FILTER", "common=loud", "telemetry.log_filter"),
             ("WAYPOST__TELEMETRY__SAMPLE_RATIO", "1.1", "telemetry.sample_ratio"),
         ] {
             let vars = vec![(key.to_owned(), value.to_owned())];
             let refused = Settings::load_shared_from(Service::UserApi, None, vars).unwrap_err();
             assert!(refused.to_string().contains(&format!("`{named}`")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn spans_go_to_a_host_and_a_port_without_tls() {
+        let refused = |address| {
+            let vars = vec![("WAYPOST__TELEMETRY__OTLP_ENDPOINT".to_owned(), address)];
+            let loaded = Settings::load_shared_from(Service::UserApi, None, vars);
+            loaded.err().map(|error| error.to_string())
+        };
+        for taken in ["", "http://127.0.0.1:4317", "http://[::1]:4317/", "http://jaeger"] {
+            assert_eq!(refused(taken.to_owned()), None, "{taken}");
+        }
+        for (wrong, said) in [
+            ("127.0.0.1:4317", "http://"),
+            ("https://collector.test:4317", "without TLS"),
+            ("http://collector.test:4317/v1/traces", "no path"),
+            ("http://collector.test:4317?x=y", "`?`"),
+            ("http://me:secret@collector.test:4317", "a user"),
+        ] {
+            let refused = refused(wrong.to_owned()).unwrap();
+            assert!(
+                refused.contains("`telemetry.otlp_endpoint`") && refused.contains(said),
+                "{wrong}: {refused}"
+            );
+            assert!(!refused.contains("secret"), "{refused}");
         }
     }
 }

@@ -157,14 +157,6 @@ impl Http {
         let url = Url::parse(&self.public_url).ok();
         url.map_or_else(String::new, |url| url.path().trim_end_matches('/').to_owned())
     }
-
-    /// Whether the public URL is empty, or people can reach something by it.
-    pub(super) fn is_reachable(&self) -> bool {
-        let url = Url::parse(&self.public_url);
-        let is_plain =
-            |url: &Url| matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
-        self.public_url.is_empty() || url.is_ok_and(|url| is_plain(&url))
-    }
 }
 
 /// The operations port.

@@ -89,6 +89,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_s_url_stays_as_it_is_one_with_ipv6_too() {
+        for url in ["postgres://me@[::1]:5432/waypost", "postgresql://db.test/waypost"] {
+            let schema = "user_api";
+            let location = Location::of(url, Service::UserApi);
+            let url = url.to_owned();
+            assert_eq!(location, Some(Location::Postgres { url, schema }));
+        }
+    }
+
+    #[test]
     fn other_schemes_are_refused() {
         assert_eq!(Location::of("mysql://x", Service::UserApi), None);
     }
