@@ -42,7 +42,7 @@ pub(crate) struct Argon2id {
 impl Argon2id {
     pub(crate) fn new(cost: &Cost) -> argon2::Result<Self> {
         Ok(Self {
-            params: Params::new(cost.memory_kib, cost.iterations, cost.parallelism, None)?,
+            params: cost.params()?,
             kept: Mutex::default(),
         })
     }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use common::config::{OwnSettings, Review, Service, SettingsOf, leads_elsewhere, millis, seconds};
+use argon2::{Error, Params};
+use common::config::{
+    HttpUrl, OwnSettings, Review, Service, SettingsOf, leads_elsewhere, leads_to_own_port, millis, seconds,
+};
 use serde::Deserialize;
 
-/// What `defaults.toml` has for the breached passwords: the sandbox.
-const SANDBOX_URL: &str = "http://127.0.0.1:8090";
+/// What `defaults.toml` has for the breached passwords: the sandbox's port on this machine.
+const SANDBOX_PORT: u16 = 8090;
 
 /// The settings of this service.
 pub type Settings = SettingsOf<Own>;
@@ -85,12 +88,41 @@ impl OwnSettings for Own {
         if self.accounts.sessions.sweep_every < Duration::from_millis(100) {
             review.refuse("accounts.sessions.sweep_every_ms", "must be at least 100");
         }
-        let timeout = self.providers.breached_passwords.timeout;
-        if !(Duration::from_millis(10)..=Duration::from_secs(10)).contains(&timeout) {
+        self.accounts.argon2.review(review);
+        self.providers.breached_passwords.review(review);
+    }
+}
+
+impl Argon2 {
+    /// The cost as the library has it.
+    pub(crate) fn params(&self) -> argon2::Result<Params> {
+        Params::new(self.memory_kib, self.iterations, self.parallelism, None)
+    }
+
+    fn review(&self, review: &mut Review) {
+        let (key, problem) = match self.params() {
+            Ok(_) => return,
+            Err(Error::MemoryTooLittle) => ("accounts.argon2.memory_kib", "must be at least 8 times parallelism"),
+            Err(Error::TimeTooSmall) => ("accounts.argon2.iterations", "must be at least 1"),
+            Err(Error::ThreadsTooFew | Error::ThreadsTooMany) => {
+                ("accounts.argon2.parallelism", "must be from 1 to 16777215")
+            }
+            Err(_) => ("accounts.argon2", "can't be worked with; the built-in values can"),
+        };
+        review.refuse(key, problem);
+    }
+}
+
+impl BreachedPasswords {
+    fn review(&self, review: &mut Review) {
+        if !(Duration::from_millis(10)..=Duration::from_secs(10)).contains(&self.timeout) {
             review.refuse("providers.breached_passwords.timeout_ms", "must be from 10 to 10000");
         }
-        let url = &self.providers.breached_passwords.url;
-        if url == SANDBOX_URL {
+        let url = &self.url;
+        if !url.is_empty() {
+            review.wants_http("providers.breached_passwords.url", url, HttpUrl::WithUser);
+        }
+        if leads_to_own_port(url, SANDBOX_PORT) {
             review.serves_development(
                 "providers.breached_passwords.url",
                 "the sandbox knows few breached passwords; name the service, such as https://api.pwnedpasswords.com, or none",
@@ -125,13 +157,38 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_that_can_t_be_and_an_address_that_is_none_are_refused_and_named() {
+        for (key, value, named) in [
+            ("ACCOUNTS__ARGON2__MEMORY_KIB", "7", "accounts.argon2.memory_kib"),
+            ("ACCOUNTS__ARGON2__ITERATIONS", "0", "accounts.argon2.iterations"),
+            ("ACCOUNTS__ARGON2__PARALLELISM", "0", "accounts.argon2.parallelism"),
+            ("ACCOUNTS__ARGON2__PARALLELISM", "100000", "accounts.argon2.memory_kib"),
+            (
+                "PROVIDERS__BREACHED_PASSWORDS__URL",
+                "localhost:8090",
+                "providers.breached_passwords.url",
+            ),
+            (
+                "PROVIDERS__BREACHED_PASSWORDS__URL",
+                "https://breached.test/?x=y",
+                "providers.breached_passwords.url",
+            ),
+        ] {
+            let vars = vec![(format!("WAYPOST__{key}"), value.to_owned())];
+            let refused = Settings::load_from(None, vars).unwrap_err().to_string();
+            assert!(refused.contains(&format!("`{named}`: ")), "{key}={value}: {refused}");
+        }
+        with(&[("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL", "http://[::1]:8090/")]);
+    }
+
+    #[test]
     fn new_passwords_are_looked_up_in_development_and_where_a_service_is_named() {
         let named = |vars: &[(&str, &str)]| {
             let own = with(vars).own;
             assert_eq!(own.accounts.breached_passwords, BreachedPolicy::Refuse);
             own.providers.breached_passwords.url
         };
-        assert_eq!(named(&[]), SANDBOX_URL);
+        assert!(leads_to_own_port(&named(&[]), SANDBOX_PORT));
         let test = ("WAYPOST__PROFILE", "test");
         assert_eq!(named(&[test]), "");
         let url = ("WAYPOST__PROVIDERS__BREACHED_PASSWORDS__URL", "http://127.0.0.1:1");

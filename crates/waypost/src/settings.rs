@@ -213,6 +213,15 @@ mod tests {
                 "providers.sms.call_timeout_ms",
             ),
             ("WAYPOST__MAIL__URL", "smtp://mail.test?tsl=required", "mail.url"),
+            ("WAYPOST__MAIL__PAGE_HOSTS", "http://dev.test", "mail.page_hosts"),
+            ("WAYPOST__MAIL__FROM", "nobody", "mail.from"),
+            (
+                "WAYPOST__ACCOUNTS__ARGON2__MEMORY_KIB",
+                "1",
+                "accounts.argon2.memory_kib",
+            ),
+            ("WAYPOST__AUTH__JWKS_URL", "localhost:8080", "auth.jwks_url"),
+            ("WAYPOST__TELEMETRY__LOG_FILTER", "waypost=loud", "telemetry.log_filter"),
             ("WAYPOST__BROKER__PREFETCH", "0", "broker.prefetch"),
             ("WAYPOST__EMAIL_WORKER__BROKER__PREFETCH", "100000", "broker.prefetch"),
         ] {

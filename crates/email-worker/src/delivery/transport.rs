@@ -2,7 +2,6 @@
 
 use common::dispatch::{Exchange, ExchangeStatus, Progress};
 use common::process::{Finding, State};
-use common::tls::Authorities;
 use lettre::Message;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
@@ -24,7 +23,7 @@ impl Transport {
         match &settings.url {
             MailUrl::Folder(path) => Folder::create(path).map(Self::Folder).map_err(TransportError::Folder),
             MailUrl::Server(url) => {
-                let authorities = Authorities::read("mail.ca_file", &settings.ca_file)?;
+                let authorities = settings.authorities()?;
                 let smtp = Smtp::new(url.expose_secret(), hello_name(settings), authorities.as_ref())?;
                 Ok(Self::Smtp(Box::new(smtp)))
             }

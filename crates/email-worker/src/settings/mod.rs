@@ -6,4 +6,5 @@ mod smtp_address;
 
 pub use mail::{Mail, Own, Settings};
 pub use mail_url::MailUrl;
+pub(crate) use smtp_address::login;
 pub use smtp_address::{Encryption, SmtpAddress};

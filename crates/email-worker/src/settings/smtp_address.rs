@@ -1,5 +1,8 @@
 //! A mail server's address, taken apart: for the worker, and for whoever asks whether it is there.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Ports by what is spoken there (RFC 5321, RFC 6409, RFC 8314).
@@ -32,11 +35,18 @@ pub struct SmtpAddress {
 }
 
 impl SmtpAddress {
-    /// Takes a URL of `mail.url` apart.
+    /// Takes the text of `mail.url` apart.
     ///
     /// # Errors
-    /// A text that says why the URL is no address of a mail server, without any part of it: a part may be a password.
-    pub fn of(url: &Url) -> Result<Self, &'static str> {
+    /// A text that says why it is no address of a mail server, without any part of it: a part may be a password.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(url).map_err(|_| "it can't be read as a URL")?;
+        login(&url)?;
+        Self::of(&url)
+    }
+
+    /// As [`Self::parse`], without a look at user and password ([`login`]).
+    pub(crate) fn of(url: &Url) -> Result<Self, &'static str> {
         let host = url
             .host_str()
             .map(|host| host.trim_matches(['[', ']']))
@@ -58,5 +68,58 @@ impl SmtpAddress {
             port: url.port().unwrap_or(port),
             encryption,
         })
+    }
+}
+
+/// User and password of the URL, decoded; `None` for a URL with neither.
+pub(crate) fn login(url: &Url) -> Result<Option<(String, String)>, &'static str> {
+    let Some(password) = url.password() else {
+        return if url.username().is_empty() {
+            Ok(None)
+        } else {
+            Err("it has a user and no password: write user:password@, or leave both out")
+        };
+    };
+    Ok(Some((decoded(url.username())?, decoded(password)?)))
+}
+
+fn decoded(text: &str) -> Result<String, &'static str> {
+    let text = percent_decode_str(text).decode_utf8();
+    text.map(Cow::into_owned)
+        .map_err(|_| "its user or password is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brackets_of_ipv6_are_the_url_s_alone() {
+        for (url, host, port) in [
+            ("smtp://[::1]", "::1", 25),
+            ("smtp://[2001:db8::1]:2525?tls=required", "2001:db8::1", 2525),
+            ("smtps://me:word@[::1]", "::1", 465),
+        ] {
+            let address = SmtpAddress::parse(url).unwrap();
+            assert_eq!((address.host.as_str(), address.port), (host, port), "{url}");
+        }
+        assert!(SmtpAddress::parse("smtp://::1").is_err());
+    }
+
+    #[test]
+    fn a_user_has_a_password() {
+        for url in [
+            "smtp://me@mail.test",
+            "smtps://me:@mail.test",
+            "smtp://me:%ff@mail.test",
+        ] {
+            assert!(SmtpAddress::parse(url).is_err(), "{url}");
+        }
+        let login = |url: &str| login(&Url::parse(url).unwrap()).unwrap();
+        assert_eq!(login("smtp://mail.test"), None);
+        assert_eq!(
+            login("smtp://ann%40x:p%2Fw@mail.test"),
+            Some(("ann@x".to_owned(), "p/w".to_owned()))
+        );
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::anyhow;
 use common::{
     Timestamp,
-    config::Profile,
+    config::{HttpUrl, Profile},
     http::{Place, Violation},
     outbound::{Destination, Outbound, OutboundClient, OutboundError, Repeat},
     process::{Tasks, chain},
@@ -123,11 +123,9 @@ impl Service {
             }
             return Ok(None);
         }
-        let address = Url::parse(url).context("providers.breached_passwords.url is no address")?;
-        ensure!(
-            matches!(address.scheme(), "http" | "https") && address.query().is_none() && address.fragment().is_none(),
-            "providers.breached_passwords.url must be http:// or https:// with nothing behind the path"
-        );
+        HttpUrl::WithUser
+            .parse(url)
+            .map_err(|problem| anyhow!("providers.breached_passwords.url {problem}"))?;
         let budget = settings.own.providers.breached_passwords.timeout;
         let destination = Destination {
             // Used after a failure that came fast: after a try of full length too little time is left.

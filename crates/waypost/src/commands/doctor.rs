@@ -11,7 +11,7 @@ use common::messaging::{Broker, Kafka};
 use common::process::{State, Tasks, chain};
 use common::store::Store;
 use common::telemetry::{Metrics, Telemetry};
-use email_worker::{Encryption, MailUrl, SmtpAddress};
+use email_worker::{Encryption, Mail, MailUrl, SmtpAddress};
 use migrations::Migrations;
 use sea_orm::{ConnectionTrait, Statement};
 use secrecy::ExposeSecret;
@@ -68,7 +68,7 @@ async fn examine() -> anyhow::Result<bool> {
     for (service, settings) in programs.with_database() {
         well &= tell(&format!("outlet of {service}"), &outlet(settings, service).await);
     }
-    well &= tell("mail", &mail(&worker.mail.url).await);
+    well &= tell("mail", &mail(&worker.mail).await);
     let cure = "is user-api up? set WAYPOST__AUTH__JWKS_URL";
     well &= tell("public keys for tokens", &reaches(&gateway.auth.jwks_url, cure).await);
     let cure = "is it up? set WAYPOST__PROVIDERS__SMS__URL";
@@ -211,16 +211,17 @@ async fn waiting_for_kafka(settings: &Settings, service: Service) -> Option<i64>
     timeout(PATIENCE, counting).await.ok().flatten()
 }
 
-async fn mail(url: &MailUrl) -> Finding {
+async fn mail(settings: &Mail) -> Finding {
     let cure = "is the mail server up? set WAYPOST__MAIL__URL";
-    let server = match url {
+    let server = match &settings.url {
         MailUrl::Folder(folder) => return Ok(format!("into the folder {folder}")),
-        MailUrl::Server(url) => Url::parse(url.expose_secret())
-            .map_err(|_| "it can't be read as a URL")
-            .and_then(|url| SmtpAddress::of(&url)),
+        MailUrl::Server(url) => SmtpAddress::parse(url.expose_secret()),
         MailUrl::Unknown => Err("it must begin with smtp://, smtps:// or file://"),
     };
     let server = server.map_err(|problem| (problem.to_owned(), cure))?;
+    let of_file =
+        "set WAYPOST__MAIL__CA_FILE to a file of PEM, or leave it out; the worker does not start with this one";
+    settings.authorities().map_err(|error| (chain(&error), of_file))?;
     let at = (server.host.as_str(), server.port);
     if server.encryption == Encryption::Wrapped {
         // Such a server greets only after the TLS handshake, which is left to the worker: here a connection is enough.
@@ -284,4 +285,19 @@ async fn connect(url: &str) -> std::io::Result<TcpStream> {
         .ok_or_else(|| std::io::Error::other("the address has no port"))?;
     // The brackets of an IPv6 address belong to the URL.
     TcpStream::connect((host.trim_matches(['[', ']']), port)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_authorities_that_stops_the_worker_s_start_is_found() {
+        let mut settings = email_worker::Settings::for_tests().own.mail;
+        settings.url = "smtps://mail.test".into();
+        settings.ca_file = "/nowhere/ca.pem".to_owned();
+        let (problem, cure) = mail(&settings).await.unwrap_err();
+        assert!(problem.starts_with("mail.ca_file: /nowhere/ca.pem"), "{problem}");
+        assert!(cure.contains("WAYPOST__MAIL__CA_FILE"), "{cure}");
+    }
 }

@@ -154,6 +154,8 @@ async fn the_doctor_says_what_does_not_answer_and_the_cure() {
     let (folder, smtp) = (Folder::create(), SmtpReceiver::start().await);
     let (nobody, collector) = (Port::reserve(), OtlpReceiver::start());
     let nobody = format!("127.0.0.1:{}", nobody.number());
+    // A provider that can be reached, whatever it speaks.
+    let provider = format!("http://{}", smtp.address());
     let environment = |broker: &str, collector: &str, ratio: &str| {
         [
             ("BROKER__URL", broker),
@@ -162,8 +164,8 @@ async fn the_doctor_says_what_does_not_answer_and_the_cure() {
             ("EMAIL_WORKER__MAIL__URL", &smtp.url()),
             ("DATABASE__URL", "sqlite://doctor.db"),
             ("AUTH__JWKS_URL", &format!("http://{nobody}/jwks")),
-            ("PROVIDERS__SMS__URL", &smtp.url()),
-            ("PROVIDERS__BREACHED_PASSWORDS__URL", &smtp.url()),
+            ("PROVIDERS__SMS__URL", &provider),
+            ("PROVIDERS__BREACHED_PASSWORDS__URL", &provider),
         ]
         .map(|(key, value)| (format!("WAYPOST__{key}"), value.to_owned()))
     };
@@ -287,19 +289,40 @@ async fn each_shell_can_complete_every_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parameter_that_would_be_passed_over_stops_the_start_and_the_doctor_alike() {
+async fn a_value_that_would_be_passed_over_stops_the_start_and_the_doctor_alike() {
     let folder = Folder::create();
-    for command in ["run", "doctor", "migrate"] {
-        let settings = [(
-            "WAYPOST__MAIL__URL".to_owned(),
-            "smtp://mail.example.com?tsl=required".to_owned(),
-        )];
-        let mut process = waypost(command, &settings, &folder);
-        assert!(!process.exit(Duration::from_mins(1)).await.success(), "{command}");
-        let output = process.output();
-        assert!(
-            output.contains("`mail.url`") && output.contains("`tsl`"),
-            "{command}: {output}"
-        );
+    for (variable, value, told) in [
+        (
+            "MAIL__URL",
+            "smtp://mail.example.com?tsl=required",
+            ["`mail.url`", "`tsl`"],
+        ),
+        ("MAIL__FROM", "nobody", ["`mail.from`", "hello@example.org"]),
+        (
+            "ACCOUNTS__ARGON2__ITERATIONS",
+            "0",
+            ["`accounts.argon2.iterations`", "at least 1"],
+        ),
+        (
+            "PROVIDERS__SMS__URL",
+            "localhost:8090",
+            ["`providers.sms.url`", "http://"],
+        ),
+        (
+            "TELEMETRY__LOG_FILTER",
+            "waypost=loud",
+            ["`telemetry.log_filter`", "info,sqlx=warn"],
+        ),
+    ] {
+        for command in ["run", "doctor", "migrate"] {
+            let settings = [(format!("WAYPOST__{variable}"), value.to_owned())];
+            let mut process = waypost(command, &settings, &folder);
+            assert!(!process.exit(Duration::from_mins(1)).await.success(), "{command}");
+            let output = process.output();
+            assert!(
+                told.iter().all(|part| output.contains(part)),
+                "{variable}, {command}: {output}"
+            );
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::pace::Pace;
 use super::stream::{Allowance, Bounded};
 use super::verdict::Stage;
 use crate::delivery::error::TransportError;
-use crate::settings::{Encryption, SmtpAddress};
+use crate::settings::{Encryption, SmtpAddress, login};
 
 /// A connection on which nothing comes or goes is asked this often whether it still stands.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ impl Server {
             "" => ClientId::Domain(hello.to_owned()),
             name => ClientId::Domain(name.to_owned()),
         };
-        let login = login(&url)?;
+        let login = login(&url).map_err(TransportError::Smtp)?;
         Ok(Self {
             unsaid: login.as_ref().map(unsaid).unwrap_or_default(),
             credentials: login.map(|(user, password)| Credentials::new(user, password)),
@@ -180,20 +180,6 @@ fn starttls(host: &str, authorities: Option<&Authorities>) -> Result<TlsParamete
     parameters.build()
 }
 
-/// User and password of the URL, decoded; `None` for a URL without a password.
-fn login(url: &Url) -> Result<Option<(String, String)>, TransportError> {
-    let Some(password) = url.password() else {
-        return Ok(None);
-    };
-    let decode = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8()
-            .map(std::borrow::Cow::into_owned)
-            .map_err(|_| TransportError::Smtp("its user or password is not UTF-8"))
-    };
-    Ok(Some((decode(url.username())?, decode(password)?)))
-}
-
 /// The password in each form in which it is sent.
 fn unsaid((user, password): &(String, String)) -> Unsaid {
     Unsaid::default()
@@ -248,7 +234,12 @@ mod tests {
 
     #[test]
     fn a_url_that_can_not_be_used_says_why() {
-        for url in ["smtp://", "smtp://mail.test?tls=maybe", "smtp://mail.test:port"] {
+        for url in [
+            "smtp://",
+            "smtp://mail.test?tls=maybe",
+            "smtp://mail.test:port",
+            "smtp://me@mail.test",
+        ] {
             assert!(
                 matches!(Server::parse(url, "example.com", None), Err(TransportError::Smtp(_))),
                 "{url}"
