@@ -299,7 +299,10 @@ host_port() { # url, default port -> "host port"
   rest=${rest%%[/?]*}
   rest=${rest##*@}
   rest=${rest%%,*}
-  if [[ $rest == *:* ]]; then echo "${rest%:*} ${rest##*:}"; else echo "$rest $2"; fi
+  if [[ $rest =~ ^\[(.*)\](:(.+))?$ ]]; then
+    # IPv6, whose brackets are the URL's alone.
+    echo "${BASH_REMATCH[1]} ${BASH_REMATCH[3]:-$2}"
+  elif [[ $rest == *:* ]]; then echo "${rest%:*} ${rest##*:}"; else echo "$rest $2"; fi
 }
 
 if (($# == 0)); then set -- postgres redis rabbitmq; fi
