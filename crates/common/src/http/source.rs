@@ -62,13 +62,14 @@ fn look_through(peer: IpAddr, hops: &[&str], hop: fn(&str) -> Option<IpAddr>, tr
 fn hops<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let mut hops = Vec::new();
     for value in headers.get_all(name) {
-        // What is no text is one element that can't be read.
-        let text = value.to_str().unwrap_or_default();
-        if *name == FORWARDED {
-            hops.extend(elements(text));
+        let line = value.as_bytes();
+        let parts = if *name == FORWARDED {
+            elements(line)
         } else {
-            hops.extend(text.split(','));
-        }
+            line.split(|byte| *byte == b',').collect()
+        };
+        // What is no text can't be read; what our proxy adds behind it can.
+        hops.extend(parts.into_iter().map(|part| str::from_utf8(part).unwrap_or_default()));
     }
     hops
 }
@@ -77,28 +78,28 @@ fn hops<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
 ///
 /// Where quotes do not end, a stranger may have begun them so that what our proxy adds looks like a part of them: then
 /// the last element is one that can't be read.
-fn elements(text: &str) -> Vec<&str> {
+fn elements(line: &[u8]) -> Vec<&[u8]> {
     let (mut is_quoted, mut is_escaped) = (false, false);
-    let mut elements: Vec<_> = text
-        .split(|letter| {
+    let mut elements: Vec<_> = line
+        .split(|byte| {
             let was_escaped = std::mem::take(&mut is_escaped);
-            match letter {
+            match byte {
                 _ if was_escaped => false,
-                '\\' => {
+                b'\\' => {
                     is_escaped = is_quoted;
                     false
                 }
-                '"' => {
+                b'"' => {
                     is_quoted = !is_quoted;
                     false
                 }
-                ',' => !is_quoted,
+                b',' => !is_quoted,
                 _ => false,
             }
         })
         .collect();
     if is_quoted {
-        elements.push("");
+        elements.push(b"");
     }
     elements
 }
@@ -128,10 +129,15 @@ mod tests {
 
     use super::*;
 
-    fn seen(peer: &str, headers: &[(HeaderName, &'static str)]) -> String {
+    fn seen(peer: &str, headers: &[(HeaderName, &str)]) -> String {
+        let bytes = headers.iter().map(|(name, value)| (name.clone(), value.as_bytes()));
+        seen_in_bytes(peer, &bytes.collect::<Vec<_>>())
+    }
+
+    fn seen_in_bytes(peer: &str, headers: &[(HeaderName, &[u8])]) -> String {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(name.clone(), HeaderValue::from_static(value));
+            map.append(name.clone(), HeaderValue::from_bytes(value).unwrap());
         }
         let trusted = Networks::parse("10.0.0.0/8,2001:db8:1::/48").unwrap();
         of(peer.parse().unwrap(), &map, &trusted).to_string()
@@ -187,6 +193,24 @@ mod tests {
             ("for=6.6.6.6;x=\"\\, for=198.51.100.1", "10.0.0.1"),
         ] {
             assert_eq!(seen("10.0.0.1", &[(FORWARDED, list)]), source, "{list}");
+        }
+    }
+
+    #[test]
+    fn an_element_that_is_no_text_spoils_no_other() {
+        let lists: [(HeaderName, &[u8], &str); 8] = [
+            (X_FORWARDED_FOR, b"\xe9, 198.51.100.1", "198.51.100.1"),
+            (X_FORWARDED_FOR, b"\xe9, 198.51.100.1, 10.0.0.2", "198.51.100.1"),
+            (X_FORWARDED_FOR, b"6.6.6.6, \xe9, 10.0.0.2", "10.0.0.2"),
+            (X_FORWARDED_FOR, b"6.6.6.6, 198.51.100.1\xe9", "10.0.0.1"),
+            (FORWARDED, b"for=\xe9, for=198.51.100.1", "198.51.100.1"),
+            (FORWARDED, b"x=\"\xe9,\\\xe9\", for=198.51.100.1", "198.51.100.1"),
+            (FORWARDED, b"for=6.6.6.6;x=\"\xe9, for=198.51.100.1", "10.0.0.1"),
+            (FORWARDED, b"for=6.6.6.6, for=198.51.100.1;x=\xe9", "10.0.0.1"),
+        ];
+        for (name, list, source) in lists {
+            let shown = list.escape_ascii();
+            assert_eq!(seen_in_bytes("10.0.0.1", &[(name, list)]), source, "{shown}");
         }
     }
 
