@@ -75,3 +75,46 @@ impl Class {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Algorithm;
+
+    #[test]
+    fn in_development_alone_a_source_has_twenty_times_as_much_and_a_person_never() {
+        let one = RateLimit {
+            rate: 10.0,
+            burst: 3,
+            algorithm: Algorithm::LeakyBucket,
+        };
+        let twenty = RateLimit {
+            rate: 200.0,
+            burst: 60,
+            ..one
+        };
+        let limits = RateLimits {
+            read: one,
+            write: one,
+            sign_up: one,
+            login: one,
+            mail: one,
+            public: one,
+            callback: one,
+        };
+        for class in Class::ALL {
+            let of_development = if matches!(class, Class::Read | Class::Write) {
+                one
+            } else {
+                twenty
+            };
+            for (profile, limit) in [
+                (Profile::Development, of_development),
+                (Profile::Test, one),
+                (Profile::Production, one),
+            ] {
+                assert_eq!(class.limit(&limits, profile), limit, "{class:?} in {profile:?}");
+            }
+        }
+    }
+}
