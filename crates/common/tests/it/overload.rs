@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::web::Data;
-use common::config::{Service, Settings};
+use common::config::{Algorithm, RateLimit, Service, Settings};
 use common::http::{Answer, Class, Doors, Endpoint, JsonBody, NoContent, OperationError, Place};
 use common::http::{RouteTable, Surface, Verifier, serve};
 use common::http::{TokenKeys, keys::KeySet};
@@ -91,8 +91,14 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// One whose settings were changed.
+    fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::for_tests(Service::UserApi);
         settings.overload.most = MOST;
+        change(&mut settings);
         let (tasks, metrics) = (Tasks::new(Service::UserApi), Metrics::new(Service::UserApi));
         let gate = Arc::new(Gate(Semaphore::new(0), AtomicUsize::new(0)));
         let store = Store::open("memory://", "test", store::Timeouts::default(), &tasks).unwrap();
@@ -156,6 +162,15 @@ impl Server {
         self.shown(&format!(
             "waypost_concurrency_in_flight{{service=\"user-api\",lane=\"{lane}\"}}"
         ))
+    }
+
+    /// Reads of everybody that may go on, at once or when their turn comes.
+    fn let_in(&self) -> usize {
+        let series = "waypost_limit_decisions_total{service=\"user-api\",class=\"public\",algorithm=\"leaky_bucket\"";
+        ["drawn", "delayed"]
+            .map(|outcome| self.shown(&format!("{series},outcome=\"{outcome}\"}}")))
+            .iter()
+            .sum()
     }
 
     fn shed(&self, priority: &str) -> usize {
@@ -235,6 +250,42 @@ async fn who_sends_a_body_slowly_holds_no_place_and_finds_one_when_it_is_there()
         connection.write_all(b"}").await.unwrap();
         assert_eq!(status(connection).await, "HTTP/1.1 204");
     }
+    server.tasks.stopping().cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_turn_in_a_leaky_bucket_holds_no_place_and_finds_one_when_it_has_come() {
+    // One in 100 ms: each of four who ask again and again waits for 400 ms.
+    let server = Server::with(|settings| {
+        settings.limits.public = RateLimit {
+            rate: 600.0,
+            burst: 5,
+            algorithm: Algorithm::LeakyBucket,
+        };
+    });
+    server.open([]).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut callers = JoinSet::new();
+    for _ in 0..4 {
+        let (request, answered) = (server.request("/page"), Arc::clone(&answered));
+        callers.spawn(async move {
+            let ask = async || request.try_clone().unwrap().send().await.unwrap().status();
+            while ask().await == StatusCode::NO_CONTENT {
+                answered.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    // Looked at again and again, since a turn may just have come.
+    eventually(SOON, async || {
+        let in_flight = server.in_flight("reads");
+        let waiting = server.let_in().saturating_sub(answered.load(Ordering::SeqCst));
+        in_flight == 0 && waiting >= 3
+    })
+    .await;
+    let before = answered.load(Ordering::SeqCst);
+    eventually(SOON, async || answered.load(Ordering::SeqCst) >= before + 4).await;
+    assert!(callers.try_join_next().is_none(), "somebody was refused");
+    callers.shutdown().await;
     server.tasks.stopping().cancel();
 }
 
