@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{Health, State, Tasks, bounded, listen, own_names, own_server};
 use crate::config::{Profile, Settings};
-use crate::telemetry::{Metrics, lost_log_lines};
+use crate::telemetry::{Metrics, lost_log_lines, lost_spans};
 
 /// What requests in hand get at shutdown.
 const SHUTDOWN: Duration = Duration::from_secs(1);
@@ -48,7 +48,10 @@ pub fn serve(settings: &Settings, port: Port, tasks: &Tasks) -> io::Result<Socke
     let is_development = settings.profile == Profile::Development;
     let hosts = is_development.then(|| web::Data::new(settings.operations.allowed_hosts.clone()));
     let bound = listener.local_addr()?;
-    metrics.at_each_reading(|metrics| metrics.log_lines_lost(lost_log_lines()));
+    metrics.at_each_reading(move |metrics| {
+        metrics.log_lines_lost(lost_log_lines());
+        metrics.spans_lost(lost_spans(service));
+    });
     metrics.listens("operations");
     let counted = metrics.clone();
     let connections = bounded("operations", &settings.http, SHUTDOWN, move || {

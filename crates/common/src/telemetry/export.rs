@@ -1,8 +1,8 @@
 //! Where spans go when they end: to the collector, under the name of the service that made them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::Span as _;
@@ -25,6 +25,16 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A collector that is away makes one log line a minute.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
+/// What each service of this process waits to export, and has lost. The first telemetry that starts is the process's.
+static EXPORTED: OnceLock<BTreeMap<&'static str, Arc<Waiting>>> = OnceLock::new();
+
+/// Spans of a service that the collector did not take, since the start of the process.
+pub fn lost_spans(service: Service) -> u64 {
+    let waiting = EXPORTED.get().and_then(|all| all.get(service.name()));
+    let lost = waiting.map_or(0, |waiting| waiting.lost.load(Ordering::Relaxed));
+    u64::try_from(lost).unwrap_or(u64::MAX)
+}
+
 /// Marks each span with its service, then hands it to that service's exporter.
 #[derive(Debug)]
 pub(super) struct ByService {
@@ -46,6 +56,7 @@ impl ByService {
                 exporters.insert(service.name(), exporter(service, endpoint)?);
             }
         }
+        EXPORTED.get_or_init(|| waiting(&exporters));
         Ok(Self {
             main,
             exporters,
@@ -118,7 +129,7 @@ struct Exporter {
     waiting: Arc<Waiting>,
 }
 
-/// Spans that wait, and those that were lost.
+/// Spans that wait, and all that were lost so far.
 #[derive(Debug, Default)]
 struct Waiting {
     spans: AtomicUsize,
@@ -138,6 +149,12 @@ impl Waiting {
         }
         added.is_ok()
     }
+}
+
+fn waiting(exporters: &BTreeMap<&'static str, Exporter>) -> BTreeMap<&'static str, Arc<Waiting>> {
+    let each = exporters.iter();
+    each.map(|(name, exporter)| (*name, Arc::clone(&exporter.waiting)))
+        .collect()
 }
 
 fn exporter(service: Service, endpoint: &str) -> Result<Exporter, TelemetryError> {
@@ -173,7 +190,15 @@ fn resource(service: Service) -> Resource {
 struct Watched {
     inner: opentelemetry_otlp::SpanExporter,
     waiting: Arc<Waiting>,
-    complained: Mutex<Option<Instant>>,
+    complained: Mutex<Complaint>,
+}
+
+/// What was last said of losses.
+#[derive(Debug, Default)]
+struct Complaint {
+    at: Option<Instant>,
+    /// The losses that have been told.
+    told: usize,
 }
 
 impl Watched {
@@ -181,16 +206,21 @@ impl Watched {
         Self {
             inner,
             waiting,
-            complained: Mutex::new(None),
+            complained: Mutex::default(),
         }
     }
 
-    /// Says how many spans were lost, once a minute at most: refused with this error, or dropped because too many waited.
+    /// Says how many spans were lost since it was last said, once a minute at most: refused with this error, or dropped
+    /// because too many waited.
     fn complain(&self, error: Option<&OTelSdkError>) {
-        let mut last = self.complained.lock();
-        if last.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
-            *last = Some(Instant::now());
-            let count = self.waiting.lost.swap(0, Ordering::Relaxed);
+        let mut said = self.complained.lock();
+        let lost = self.waiting.lost.load(Ordering::Relaxed);
+        if lost > said.told && said.at.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            let count = lost - said.told;
+            *said = Complaint {
+                at: Some(Instant::now()),
+                told: lost,
+            };
             let error = error.map_or_else(|| "it is too slow".to_owned(), ToString::to_string);
             tracing::warn!(
                 spans_lost = count,
@@ -209,9 +239,7 @@ impl SpanExporter for Watched {
         if result.is_err() {
             self.waiting.lost.fetch_add(count, Ordering::Relaxed);
         }
-        if self.waiting.lost.load(Ordering::Relaxed) > 0 {
-            self.complain(result.as_ref().err());
-        }
+        self.complain(result.as_ref().err());
         result
     }
 

@@ -23,6 +23,7 @@ pub use buffer::{BufferedSpan, SpanBuffer};
 pub use context::TraceContext;
 pub(crate) use context::is_recorded;
 pub use error::TelemetryError;
+pub use export::lost_spans;
 pub use metrics::{ALL as ALL_METRICS, Definition, Held, HttpLabels, Kind, Metrics};
 pub use sampler::Sampling;
 pub use scope::{current_service, scope};

@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -14,8 +15,10 @@ const MAX_WAITING: usize = 4096;
 /// Losses are told at most this often.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
-/// Lines that this process has lost. One for all, as its standard error is.
+/// Lines that found no room in this process. One for all, as its standard error is.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+/// Lines that could not be written: the disk is full, or nobody reads any more.
+static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// Starts the thread that writes to standard error. The lines that still wait are written when the guard is dropped.
 /// `losses` makes the line that says how many were lost.
@@ -34,10 +37,11 @@ pub(super) fn to_stderr(losses: impl Fn(u64) -> String + Send + 'static) -> (Non
     (lines, guard)
 }
 
-/// Log lines that were lost because nobody took them in time, since the start of the process.
+/// Log lines that were lost since the start of the process, because nobody took them in time or they could not be written.
 pub fn lost_log_lines() -> u64 {
     let lost = LOST.get().map_or(0, ErrorCounter::dropped_lines);
-    u64::try_from(lost).unwrap_or(u64::MAX)
+    let unwritten = UNWRITTEN.load(Ordering::Relaxed);
+    u64::try_from(lost).unwrap_or(u64::MAX).saturating_add(unwritten)
 }
 
 /// Writes lines, and says among them how many were lost.
@@ -63,12 +67,55 @@ impl<W: Write, F: Fn(u64) -> String> TellingLosses<W, F> {
 
 impl<W: Write, F: Fn(u64) -> String> Write for TellingLosses<W, F> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.out.write_all(line)?;
+        self.out.write_all(line).inspect_err(|_| {
+            UNWRITTEN.fetch_add(1, Ordering::Relaxed);
+        })?;
         self.tell()?;
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Disk {
+        is_full: bool,
+        written: Vec<u8>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.is_full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.written.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_written_is_counted_and_told_when_there_is_room_again() {
+        let before = lost_log_lines();
+        let mut lines = TellingLosses {
+            out: Disk::default(),
+            losses: |lost| format!("{lost} lost\n"),
+            told: before,
+            told_at: None,
+        };
+        lines.out.is_full = true;
+        assert!(lines.write(b"one\n").is_err() && lines.write(b"two\n").is_err());
+        assert_eq!(lost_log_lines(), before + 2);
+        lines.out.is_full = false;
+        lines.write_all(b"three\n").unwrap();
+        assert_eq!(String::from_utf8_lossy(&lines.out.written), "three\n2 lost\n");
     }
 }

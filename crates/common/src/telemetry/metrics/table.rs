@@ -90,7 +90,9 @@ metrics! {
     critical_time: Durations<TypeLabels> = "waypost_critical_time_seconds", ["type"],
         "From the time of an event to the commit of what it caused", in CRITICAL_SECONDS;
     log_lines_lost: Counter = "waypost_log_lines_dropped_total", [],
-        "Log lines of this process that nobody took in time";
+        "Log lines of this process that nobody took in time or that could not be written";
+    spans_lost: Counter = "waypost_spans_dropped_total", [],
+        "Spans that the trace collector did not take in time";
     connections_refused: Counters<PortLabels> = "waypost_http_connections_refused_total", ["port"],
         "Connections closed at once because their address had as many as it may";
     operations_refused: Counters<ReasonLabels> = "waypost_operations_refused_total", ["reason"],

@@ -24,7 +24,8 @@ async fn a_log_reader_that_stalls_costs_log_lines_and_no_request_no_mail_and_no_
     messages_reached(&stack, "log reader stalled").await;
     let lost = eventually(PATIENCE, || async {
         // Each scrape makes more lines.
-        lost(&stack.users_operations).await.filter(|lost| *lost > 0)
+        let lost = lost(&stack.users_operations, "waypost_log_lines_dropped_total");
+        lost.await.filter(|lost| *lost > 0)
     })
     .await;
     println!("log lines lost by user-api: {lost} so far");
@@ -35,11 +36,9 @@ async fn a_log_reader_that_stalls_costs_log_lines_and_no_request_no_mail_and_no_
     stack.stop().await;
 }
 
-/// Log lines that a process has lost.
-async fn lost(operations: &str) -> Option<u64> {
+/// What a process has lost, by this metric.
+pub(super) async fn lost(operations: &str, metric: &str) -> Option<u64> {
     let metrics = scrape(operations).await.ok()?;
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("waypost_log_lines_dropped_total"))?;
+    let line = metrics.lines().find(|line| line.starts_with(metric))?;
     line.rsplit_once(' ')?.1.parse().ok()
 }
