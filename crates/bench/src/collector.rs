@@ -13,9 +13,12 @@ use tonic::{
     transport::server::{Server, TcpIncoming},
 };
 
+/// What a report says of services that send their spans to a [`Collector`] and have nothing switched off.
+pub(crate) const EVERYTHING_ON: &str = "token check, tracing at 10% to a collector, metrics; every limit stands";
+
 /// A running collector, gone with its value.
 pub(crate) struct Collector {
-    pub(crate) endpoint: String,
+    endpoint: String,
     _server: JoinSet<()>,
 }
 
@@ -33,6 +36,14 @@ impl Collector {
             endpoint: format!("http://{address}"),
             _server: server,
         })
+    }
+
+    /// The settings by which a service sends it the spans of a tenth of the requests.
+    pub(crate) fn telemetry(&self) -> [(&'static str, String); 2] {
+        [
+            ("WAYPOST__TELEMETRY__OTLP_ENDPOINT", self.endpoint.clone()),
+            ("WAYPOST__TELEMETRY__SAMPLE_RATIO", "0.1".to_owned()),
+        ]
     }
 }
 

@@ -7,6 +7,7 @@ use futures_util::future::{join, try_join_all};
 
 use super::figures::{count, median, p50_and_p99};
 use crate::{
+    collector::{Collector, EVERYTHING_ON},
     cores::Cores,
     effort::Effort,
     load::{Arrival, open_loop, open_loop_to},
@@ -37,14 +38,18 @@ struct Round {
 }
 
 pub(crate) async fn abuser(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+    let collector = Collector::start()?;
     let stack = Stack::new(cores).await?;
-    let limit = [
+    let [endpoint, ratio] = collector.telemetry();
+    let settings = [
+        endpoint,
+        ratio,
         ("WAYPOST__LIMITS__READ__RATE", RATE.to_string()),
         ("WAYPOST__LIMITS__READ__BURST", BURST.to_string()),
     ];
     let mut replicas = Vec::new();
     for _ in 0..REPLICAS {
-        replicas.push(stack.start(Role::UserApi, &limit).await?);
+        replicas.push(stack.start(Role::UserApi, &settings).await?);
     }
     let mut others = reads_of(&replicas[0].people(OTHERS + 1).await?);
     let abuser = others.split_off(OTHERS);
@@ -108,6 +113,7 @@ fn tell(rounds: &[Round], bottleneck: String, span: Duration) -> Part {
     Part {
         title: "One caller at fifty times the limit beside twenty others",
         conditions: vec![
+            EVERYTHING_ON.to_owned(),
             format!(
                 "three replicas on one core, cached reads; {RATE} a minute and {BURST} at once for each person; \
                  the others together {READS}/s, the abuser {ABUSE}/s"

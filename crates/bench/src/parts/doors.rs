@@ -23,10 +23,7 @@ const EVERYTHING: usize = 4;
 pub(crate) async fn doors(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
     let collector = Collector::start()?;
     let stack = Stack::new(cores).await?;
-    let telemetry = [
-        ("WAYPOST__TELEMETRY__OTLP_ENDPOINT", collector.endpoint.clone()),
-        ("WAYPOST__TELEMETRY__SAMPLE_RATIO", "0.1".to_owned()),
-    ];
+    let telemetry = collector.telemetry();
     let api = stack.start(Role::UserApi, &telemetry).await?;
     let requests = reads_of(&api.people(PEOPLE).await?);
     let body = api.body(&requests[0]).await?;

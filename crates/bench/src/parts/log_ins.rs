@@ -8,6 +8,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 
 use super::figures::{count, median, p50_and_p99};
 use crate::{
+    collector::{Collector, EVERYTHING_ON},
     cores::Cores,
     effort::Effort,
     load::{Arrival, open_loop, open_loop_to},
@@ -40,12 +41,16 @@ struct Round {
 }
 
 pub(crate) async fn log_ins(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+    let collector = Collector::start()?;
     let stack = Stack::new(cores).await?;
-    let passwords = [
+    let [endpoint, ratio] = collector.telemetry();
+    let settings = [
+        endpoint,
+        ratio,
         ("WAYPOST__ACCOUNTS__ARGON2__MEMORY_KIB", MEMORY_KIB.to_string()),
         ("WAYPOST__ACCOUNTS__ARGON2__ITERATIONS", ITERATIONS.to_string()),
     ];
-    let api = stack.start(Role::UserApi, &passwords).await?;
+    let api = stack.start(Role::UserApi, &settings).await?;
     let requests = reads_of(&api.people(PEOPLE).await?);
     let span = effort.turn * 2;
     let reads = || {
@@ -131,7 +136,7 @@ fn tell(rounds: &[Round], bottleneck: String, effort: Effort) -> Part {
         title: "Ten times as many log-ins as can be hashed",
         conditions: vec![
             format!(
-                "argon2id with {MEMORY_KIB} KiB and {ITERATIONS} iterations, which is the default; {PEOPLE} people"
+                "argon2id with {MEMORY_KIB} KiB and {ITERATIONS} iterations, which is the default; {PEOPLE} people; {EVERYTHING_ON}"
             ),
             format!(
                 "the servers' core alone hashes {:.1} a second; of the flood {:.0} a second were refused",

@@ -6,6 +6,7 @@ use test_support::{Fault, FaultProxy};
 
 use super::figures::{count, median, p50_and_p99};
 use crate::{
+    collector::{Collector, EVERYTHING_ON},
     cores::Cores,
     effort::Effort,
     load::{Arrival, open_loop, open_loop_to, saturate_on},
@@ -40,10 +41,14 @@ struct Round {
 }
 
 pub(crate) async fn overload(cores: &Cores, effort: Effort) -> anyhow::Result<Part> {
+    let collector = Collector::start()?;
     let stack = Stack::new(cores).await?;
     let proxy = FaultProxy::before(stack.database_url()).await;
     let settings = |least: &str| {
+        let [endpoint, ratio] = collector.telemetry();
         [
+            endpoint,
+            ratio,
             ("WAYPOST__DATABASE__URL", proxy.url(stack.database_url())),
             ("WAYPOST__STORE__URL", "memory://".to_owned()),
             ("WAYPOST__OVERLOAD__LEAST", least.to_owned()),
@@ -113,6 +118,7 @@ fn tell(rounds: &[Round], bottleneck: String, effort: Effort) -> Part {
     Part {
         title: "Ten times as many reads as the database can serve",
         conditions: vec![
+            format!("{EVERYTHING_ON}, but that all are let in to find the capacity"),
             format!(
                 "no cache, the way to PostgreSQL {WAY:?} there and back, {PEOPLE} people; capacity: closed loop, {BUSY} connections"
             ),
