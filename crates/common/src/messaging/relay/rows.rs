@@ -59,11 +59,11 @@ impl Rows {
     }
 
     /// The oldest rows of one aggregate that has a row of type `kind`: to try whether messages of that type are taken again.
-    /// It is none that has a row of another type that waits: that one may be refused in its place, each time.
+    /// It is none in which a row of another type that waits stands before it: that one may be refused in its place, each time.
     pub(super) async fn probe(&self, kind: &str, not_now: &NotNow, limit: u64) -> Result<Vec<row::Model>, DbErr> {
         let (table, backend) = (self.table, self.database.read().get_database_backend());
         let aggregates = Many::ids(not_now.aggregates.iter().copied());
-        let mut free = aggregates.lack(backend, "aggregate", 1);
+        let free = aggregates.lack(backend, "aggregate", 1);
         let mut values = vec![aggregates.value(), size(limit), not_now.mark.into(), kind.into()];
         let others: Vec<&str> = not_now
             .kinds
@@ -71,17 +71,21 @@ impl Rows {
             .map(String::as_str)
             .filter(|other| *other != kind)
             .collect();
-        if !others.is_empty() {
+        let first = if others.is_empty() {
+            format!("SELECT aggregate FROM {table} WHERE type = $4 AND {free} AND id > $3 ORDER BY id LIMIT 1")
+        } else {
             let others = Many::words(others);
             values.push(others.value());
             let waits = others.hold(backend, "type", 5);
-            free = format!("{free} AND aggregate NOT IN (SELECT aggregate FROM {table} WHERE {waits} AND id > $3)");
-        }
-        let sql = format!(
-            "SELECT {COLUMNS} FROM {table} WHERE aggregate = ( \
-                SELECT aggregate FROM {table} WHERE type = $4 AND {free} AND id > $3 ORDER BY id LIMIT 1) \
-             AND id > $3 ORDER BY id LIMIT $2"
-        );
+            // Reads all that waits, once.
+            format!(
+                "SELECT aggregate FROM ( \
+                    SELECT aggregate, min(id) FILTER (WHERE type = $4) AS own, min(id) FILTER (WHERE {waits}) AS other \
+                    FROM {table} WHERE {free} AND id > $3 GROUP BY aggregate) AS firsts \
+                 WHERE own IS NOT NULL AND (other IS NULL OR own < other) ORDER BY own LIMIT 1"
+            )
+        };
+        let sql = format!("SELECT {COLUMNS} FROM {table} WHERE aggregate = ({first}) AND id > $3 ORDER BY id LIMIT $2");
         self.rows(sql, values).await
     }
 
