@@ -149,23 +149,23 @@ async fn what_is_in_hand_is_finished_at_the_end(fixture: Fixture) {
             Ok(())
         })
     });
-    // The first ones come one by one (slow start); then several are in hand.
-    gate.add_permits(3);
-    for _ in 0..8 {
+    // The first ones come one by one (slow start), a fourth one maybe, too. Several are in hand when that one is done.
+    gate.add_permits(4);
+    for _ in 0..9 {
         fixture.publish(outbound(&someone()));
     }
-    seen.reaches(8).await;
-    eventually(SOON, async || finished.load(Ordering::SeqCst) == 3).await;
+    seen.reaches(9).await;
+    eventually(SOON, async || finished.load(Ordering::SeqCst) == 4).await;
 
     let opening = async {
         worker.stopping().cancelled().await;
-        assert_eq!(finished.load(Ordering::SeqCst), 3);
+        assert_eq!(finished.load(Ordering::SeqCst), 4);
         gate.add_permits(5);
     };
     let (ended, ()) = tokio::join!(worker.shut_down(SOON), opening);
     ended.unwrap();
 
-    assert_eq!(finished.load(Ordering::SeqCst), 8);
+    assert_eq!(finished.load(Ordering::SeqCst), 9);
     let again = fixture.consume(EMAIL_WORKER_EVENTS, |_| done());
     let last = someone();
     fixture.publish(outbound(&last));
