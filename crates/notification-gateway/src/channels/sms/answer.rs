@@ -5,13 +5,13 @@ use common::outbound::{OutboundError, OutboundResponse};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-/// Codes of 21xxx that are about our account there: the sender's number is not ours, can't send there or has too much that
-/// waits, or the account may not reach the country, or is on trial. Another provider may send the message, or this one later.
-const ABOUT_OUR_ACCOUNT: [i64; 11] = [
-    21212, 21408, 21603, 21606, 21608, 21611, 21612, 21659, 21660, 21703, 21705,
+/// Codes that are about the message: the number that it goes to, or its text. All others of 21xxx are about our account
+/// there, its sender's number or our callback's address: another provider may send the message, or this one later.
+const ABOUT_THE_MESSAGE: [i64; 15] = [
+    21211, 21214, 21217, 21265, 21401, 21421, 21602, 21604, 21605, 21610, 21614, 21617, 21619, 21620, 21635,
 ];
 
-/// Codes other than 21xxx that are about the recipient's number: too much was sent to it.
+/// Codes other than these that are about the recipient's number: too much was sent to it.
 const ABOUT_ONE_NUMBER: [i64; 5] = [14107, 60202, 60203, 60205, 60212];
 
 /// What came of one call at a provider.
@@ -81,7 +81,9 @@ fn judge(answer: &OutboundResponse) -> Heard {
         None => format!("HTTP {}", status.as_u16()),
     };
     match (status, code) {
-        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code)) if is_about_the_message(code) => {
+        (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(code))
+            if ABOUT_THE_MESSAGE.contains(&code) =>
+        {
             return Heard::Refused(said);
         }
         _ if answer.is_passing_failure() => {}
@@ -100,15 +102,9 @@ fn judge(answer: &OutboundResponse) -> Heard {
     Heard::NotNow { said, wait }
 }
 
-/// Whether a code is about the message: its text, or the number that it goes to. Other codes are about our account, or come
-/// from somebody in between.
-fn is_about_the_message(code: i64) -> bool {
-    (21000..22000).contains(&code) && !ABOUT_OUR_ACCOUNT.contains(&code)
-}
-
 /// Whether a code is about the number that a message goes to. Any other code, or no code, is about our account.
 fn is_about_one_number(code: i64) -> bool {
-    is_about_the_message(code) || ABOUT_ONE_NUMBER.contains(&code)
+    ABOUT_THE_MESSAGE.contains(&code) || ABOUT_ONE_NUMBER.contains(&code)
 }
 
 fn failure(error: &OutboundError) -> Heard {
@@ -156,6 +152,8 @@ mod tests {
                 "{}",
                 r#"{"code": "x"}"#,
                 r#"{"code": 21606}"#,
+                r#"{"code": 21609}"#,
+                r#"{"code": 21657}"#,
                 r#"{"code": 20003}"#,
                 r#"{"code": 400}"#,
             ] {
