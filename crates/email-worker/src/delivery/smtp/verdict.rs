@@ -59,8 +59,11 @@ pub(super) fn verdict(stage: Stage, code: u16, enhanced: Option<Enhanced>) -> Ve
         // Bad address, but the sender's: many servers say so only once a recipient was named.
         (_, _, Some((5, 1, 7 | 8))) => Verdict::Us,
         (_, _, Some((5, 1 | 2, _))) => Verdict::Mailbox,
-        (_, 552, _) | (_, _, Some((5, 6, _) | (5, 3, 4))) => Verdict::Mail,
-        (_, _, Some((5, 3 | 7, _))) => Verdict::Us,
+        (_, _, Some((5, 6, _) | (5, 3, 4))) => Verdict::Mail,
+        // The server's own state.
+        (_, _, Some((5, 3, _))) => Verdict::Us,
+        (_, 552, _) => Verdict::Mail,
+        (_, _, Some((5, 7, _))) => Verdict::Us,
         // From here on the enhanced code, if there is one, is none to go by: servers say 5.0.0, 5.4.1 and 5.5.0 of mailboxes
         // that are not there.
         (Recipient, 550 | 551 | 553, _) => Verdict::Mailbox,
@@ -110,7 +113,7 @@ mod tests {
             Verdict::Mail,
         ),
         (NAMED, "554 5.7.1, 550 5.7.1, 550 5.7.26, 521 5.7.0", Verdict::Us),
-        (NAMED, "550 5.3.2, 554 5.3.0, 550 5.3.5", Verdict::Us),
+        (NAMED, "550 5.3.2, 554 5.3.0, 550 5.3.5, 552 5.3.1", Verdict::Us),
         (NAMED, "550 5.1.8, 553 5.1.7", Verdict::Us),
         (ALL, "450 4.7.1, 454 4.7.0, 550 4.7.1, 451 4.7.500", Verdict::Pair),
         (ALL, "421, 421 4.3.2, 421 5.7.0", Verdict::Pair),
