@@ -148,13 +148,13 @@ impl<S: Sender> Rounds<S> {
         self.contact.succeeded(Instant::now());
         // After the work, which it must not hold up: with very many rows due it may take too long.
         if is_due(self.measured, MEASURE) {
-            self.measured = Some(Instant::now());
             if let Err(error) = measure(&self.shared).await {
                 tracing::warn!(
                     error = chain(&error),
                     "the age of the oldest due delivery can't be measured"
                 );
             }
+            self.measured = Some(Instant::now());
         }
         Ok(())
     }
