@@ -78,21 +78,23 @@ pub(super) async fn settled(stack: &Stack, fault: &str, calls: &[Call<SignUp>]) 
     );
 }
 
-/// As the mails of [`settled`], behind it: every account with a phone has its message, once.
+/// As the mails of [`settled`], behind it: every account with a phone has its message, and no second one. The same one may
+/// have been asked for again under its key: that is printed.
 pub(super) async fn messages_reached(stack: &Stack, fault: &str) {
     let phones = stack
         .texts("SELECT 'To=%2B' || substr(phone, 2) FROM user_api.users WHERE phone IS NOT NULL")
         .await;
     let phones: BTreeSet<String> = phones.into_iter().collect();
-    let taken = eventually(PATIENCE, || async {
-        let (taken, _) = taken_by_number(stack).await;
-        (taken.len() >= phones.len()).then_some(taken)
+    let (taken, all) = eventually(PATIENCE, || async {
+        let (taken, all) = taken_by_number(stack).await;
+        (taken.len() >= phones.len()).then_some((taken, all))
     })
     .await;
+    let again = all - taken.values().map(BTreeSet::len).sum::<usize>();
     let lost: Vec<_> = phones.iter().filter(|phone| !taken.contains_key(*phone)).collect();
     let doubled = taken.values().filter(|keys| keys.len() > 1).count();
     println!(
-        "{fault}, SMS: sent {}, received {}, lost {}, doubled {doubled}",
+        "{fault}, SMS: sent {}, received {}, lost {}, doubled {doubled}, {again} asked again under their key",
         phones.len(),
         taken.len(),
         lost.len()
