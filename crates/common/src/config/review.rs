@@ -93,9 +93,11 @@ pub fn leads_elsewhere(urls: &str, is_open: impl Fn(&Url) -> bool) -> bool {
     urls.any(|url| !is_loopback(&url) && is_open(&url))
 }
 
-/// Whether a URL leads to this port of the machine itself, by whichever of the machine's names.
+/// Whether a URL leads to this port of the machine itself over HTTP, by `localhost` or an address of the loopback.
 pub fn leads_to_own_port(url: &str, port: u16) -> bool {
-    let leads = |url: &Url| url.has_host() && is_loopback(url) && url.port_or_known_default() == Some(port);
+    let leads = |url: &Url| {
+        url.scheme() == "http" && url.has_host() && is_loopback(url) && url.port_or_known_default() == Some(port)
+    };
     Url::parse(url).is_ok_and(|url| leads(&url))
 }
 

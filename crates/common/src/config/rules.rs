@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 use super::review::{Review, leads_elsewhere, parameter};
@@ -37,7 +38,7 @@ impl Telemetry {
         if let Some(problem) = problem {
             review.refuse("telemetry.otlp_endpoint", problem);
         }
-        if EnvFilter::try_new(&self.log_filter).is_err() {
+        if !is_log_filter(&self.log_filter) {
             review.refuse(
                 "telemetry.log_filter",
                 "must be levels, alone or of a target, with commas between, such as info,sqlx=warn",
@@ -47,6 +48,13 @@ impl Telemetry {
             review.refuse("telemetry.sample_ratio", "must be from 0 to 1");
         }
     }
+}
+
+/// Whether each part is a level, alone or of a target. A word alone that is no level would be a target, and nothing else be
+/// logged.
+fn is_log_filter(filter: &str) -> bool {
+    let is_fit = |part: &str| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok();
+    EnvFilter::try_new(filter).is_ok() && filter.split(',').all(is_fit)
 }
 
 /// What keeps spans from going to this address. The exporter passes over all but host and port, and speaks no TLS.
@@ -300,6 +308,7 @@ mod tests {
                 "telemetry.otlp_endpoint",
             ),
             ("WAYPOST__TELEMETRY__LOG_FILTER", "common=loud", "telemetry.log_filter"),
+            ("WAYPOST__TELEMETRY__LOG_FILTER", "inof", "telemetry.log_filter"),
             ("WAYPOST__TELEMETRY__SAMPLE_RATIO", "1.1", "telemetry.sample_ratio"),
         ] {
             let vars = vec![(key.to_owned(), value.to_owned())];
